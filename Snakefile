@@ -1,0 +1,31 @@
+# Data -> teacher -> students -> Table I and curves. `snakemake --cores 1` runs the protocol of config.yaml,
+# `snakemake --cores 1 --configfile workflow/protocols/quick.yaml` another one.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """Table I and the curves of the configured protocol."""
+    default_target: True
+    input:
+        table_files(CONFIG),
+        figure_files(CONFIG),
+
+
+onsuccess:
+    forget_finished_runs()
+
+
+onerror:
+    forget_finished_runs()

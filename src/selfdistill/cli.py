@@ -1,0 +1,214 @@
+"""The command line: `python -m selfdistill VERB`. Each rule of the workflow is one line of it."""
+
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from selfdistill.failures import CONFIGURATION, OUT_OF_MEMORY, STOPPED, Failure, Failures
+
+app = typer.Typer(
+    help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+Archives = Annotated[str, Option(help="Where the dataset can be had, as JSON: [{url or path, sha256, size}].")]
+DataFile = Annotated[Path, Option(help="The prepared dataset.")]
+Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:<n>.")]
+Threads = Annotated[str, Option(help="Torch threads, or auto.")]
+Settings = Annotated[Path, Option(help="The settings.yaml that `settings` wrote.")]
+Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="config.yaml, then the files laid over it.")],
+    schema: Annotated[Path | None, Option(help="Also write the JSON schema for editors here.")] = None,
+) -> None:
+    """Validate configuration files as a run would."""
+    from selfdistill.config.load import load_config
+    from selfdistill.config.schema import json_schema
+    from selfdistill.files import write_json
+
+    config = load_config(files)
+    runs = sum(len(config.seeds_of(row)) for row in config.rows)
+    print(f"valid: protocol {config.protocol}, {len(config.rows)} rows, {runs} runs")
+    if schema:
+        write_json(schema, json_schema())
+
+
+@app.command()
+def settings(
+    block: Annotated[str, Option(help="The settings as JSON.")],
+    output: Annotated[Path, Option(help="The settings.yaml to write.")],
+) -> None:
+    """Write the settings of a job, the only part of the configuration that it reads."""
+    from selfdistill.config.settings import to_yaml
+    from selfdistill.files import write_atomically
+
+    write_atomically(output, to_yaml(_json("--block", block, dict)))
+
+
+@app.command()
+def download(
+    archives: Archives, folder: Annotated[Path, Option(help="Where to keep it.")] = Path("results/data/archives")
+) -> None:
+    """Fetch and verify an archive without preparing it (for machines without a network)."""
+    from selfdistill.data.download import obtain_archive
+
+    path, archive = obtain_archive(_archives(archives), folder)
+    print(f"{path}: SHA-256 {archive.sha256} as expected")
+
+
+@app.command()
+def prepare(
+    dataset: Annotated[str, Option(help="cifar10 or digits.")],
+    archives: Archives,
+    output: Annotated[Path, Option(help="The safetensors file to write.")],
+) -> None:
+    """Fetch (if need be), verify and convert a dataset."""
+    from selfdistill.data.prepare import prepare as prepare_dataset
+
+    prepare_dataset(dataset, _archives(archives), output)
+
+
+@app.command()
+def train(
+    data: DataFile,
+    settings: Settings,
+    seed: Annotated[int, Option(min=0)],
+    output: Annotated[Path, Option(help="The run's folder, .../<method>/seed<n>.")],
+    teacher: Annotated[Path | None, Option(help="The teacher's weights.safetensors.")] = None,
+    log: Annotated[Path | None, Option(help="A text log of this attempt.")] = None,
+    device: Device = "auto",
+    threads: Threads = "auto",
+    deterministic: Annotated[str, Option(help="yes or no.")] = "yes",
+    resume_policy: Annotated[str, Option(help="strict or relaxed.")] = "strict",
+    checkpoint_overhead: Annotated[float, Option(help="Share of the time that saving may take.")] = 0.02,
+    evaluate_every: Annotated[int, Option(min=1, help="Epochs between evaluations.")] = 1,
+    progress: Annotated[str, Option(help="bar (on a terminal) or lines.")] = "bar",
+) -> None:
+    """Train one run, or go on with it after its last saved epoch."""
+    from selfdistill.training.run import Job
+    from selfdistill.training.run import train as train_run
+
+    train_run(
+        Job(
+            data=data,
+            settings=settings,
+            seed=seed,
+            output=output,
+            teacher=teacher,
+            log=log,
+            device=device,
+            threads=_threads(threads),
+            deterministic=deterministic == "yes",
+            resume_policy=resume_policy,
+            checkpoint_overhead=checkpoint_overhead,
+            evaluate_every=evaluate_every,
+            bar=progress == "bar",
+        )
+    )
+
+
+@app.command()
+def evaluate(
+    weights: Annotated[Path, Option(help="A weights.safetensors of this project.")],
+    data: DataFile,
+    output: Annotated[Path, Option(help="The JSON file to write.")],
+    expect: Annotated[Path | None, Option(help="An evaluation.json whose accuracy must be reached.")] = None,
+    device: Device = "auto",
+    threads: Threads = "auto",
+    precision: Annotated[str, Option(help="fp32, tf32, bf16, fp16 or auto.")] = "auto",
+) -> None:
+    """Test the kept network as it stands in its file."""
+    from selfdistill.training.teacher import evaluate_weights
+
+    evaluation = evaluate_weights(weights, data, output, expect, device, _threads(threads), precision)
+    print(f"{evaluation['correct']} of {evaluation['images']} test images right ({weights})")
+
+
+@app.command()
+def table(settings: Settings, logs: Logs, output: Annotated[Path, Option(help="The folder to write to.")]) -> None:
+    """Make Table I from the CSV logs."""
+    from selfdistill.config.settings import ReportSettings, read_settings
+    from selfdistill.report.table import write_table
+
+    write_table(read_settings(settings, ReportSettings), logs, output)
+
+
+@app.command()
+def figures(settings: Settings, logs: Logs, output: Annotated[Path, Option(help="The folder to write to.")]) -> None:
+    """Draw the curves from the CSV logs."""
+    from selfdistill.config.settings import ReportSettings, read_settings
+    from selfdistill.report.figures import write_figures
+
+    write_figures(read_settings(settings, ReportSettings), logs, output)
+
+
+@app.command("clean-state")
+def clean_state(results: Annotated[Path, Option(help="results/<protocol>.")]) -> None:
+    """Remove the saved states of runs that are done."""
+    from selfdistill.training.finished import remove_finished_states
+
+    for name in remove_finished_states(results):
+        print(f"removed the state of {name}")
+
+
+def _json(option: str, text: str, kind: type):
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Failure(option, f"is not valid JSON ({error})", code=CONFIGURATION) from error
+    if not isinstance(value, kind):
+        raise Failure(option, f"expected a JSON {kind.__name__}, got {text[:80]}", code=CONFIGURATION)
+    return value
+
+
+def _archives(text: str) -> list:
+    from pydantic import ValidationError
+
+    from selfdistill.config.schema import Archive
+
+    try:
+        return [Archive.model_validate(item) for item in _json("--archives", text, list)]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Failure("--archives", f"{'.'.join(map(str, first['loc']))}: {first['msg']}", code=CONFIGURATION) from error
+
+
+def _threads(text: str) -> int | str:
+    if text != "auto" and not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1024):
+        raise Failure("--threads", f"expected auto or a whole number >= 1, got {text!r}", code=CONFIGURATION)
+    return text if text == "auto" else int(text)
+
+
+def main() -> None:
+    """Run a verb; an expected failure is one line and an exit code, `--debug` adds the traceback."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        app()
+    except (Failure, Failures) as failure:
+        _end(str(failure), failure.code, debug)
+    except KeyboardInterrupt:
+        _end("stopped; run the same command again to go on after the last saved epoch", STOPPED, debug)
+    except Exception as error:
+        if _is_out_of_memory(error):
+            advice = "choose a smaller batch_size for this method (the batch is never changed silently)"
+            _end(f"error: batch_size: out of memory; {advice}", OUT_OF_MEMORY, debug)
+        _end(f"error: {type(error).__name__}: {error}; run again with --debug for the traceback", 1, debug)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    name, text = type(error).__name__, str(error)
+    return isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in text
+
+
+def _end(line: str, code: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    print(line, file=sys.stderr)
+    raise SystemExit(code)

@@ -1,0 +1,29 @@
+"""What each objective asks of its block, read from the text of losses/objectives.py without importing torch."""
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+SOURCE = Path(__file__).parent.parent / "losses" / "objectives.py"
+
+
+class Requirements(NamedTuple):
+    """What a block must bring for its objective."""
+
+    parameters: tuple[str, ...]
+    teacher: bool
+    heads: bool
+
+
+@cache
+def objectives() -> dict[str, Requirements]:
+    """The registered objectives by name."""
+    found = {}
+    for node in ast.parse(SOURCE.read_text(encoding="utf-8")).body:
+        for decorator in getattr(node, "decorator_list", []):
+            if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "objective":
+                flags = {keyword.arg: ast.literal_eval(keyword.value) for keyword in decorator.keywords}
+                parameters = tuple(argument.arg for argument in node.args.kwonlyargs)
+                found[node.name] = Requirements(parameters, flags.get("teacher", False), flags.get("heads", False))
+    return found

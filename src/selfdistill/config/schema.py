@@ -1,0 +1,214 @@
+"""The configuration as pydantic models: every key with its type, and with its class.
+
+A key is of class *result* (it enters a run's settings.yaml and hash), *run* (how the machine does it:
+recorded, never a reason to train again) or *report* (how the outcome is shown).
+"""
+
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic_core import PydanticCustomError
+
+from selfdistill.config import types as t
+from selfdistill.config.objectives import objectives
+
+DATASETS = {  # name -> training images, test images, classes
+    "cifar10": (50_000, 10_000, 10),
+    "digits": (1_437, 360, 10),
+}
+MODELS = ("resnet18", "resnet50")
+STEMS = ("cifar", "imagenet")
+HEADS = ("fc",)
+AUGMENTATIONS = ("crop", "flip")
+FIGURES = ("loss", "accuracy", "classifiers")
+PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
+
+
+class Block(BaseModel):
+    """A part of the configuration: no unknown keys, no changes after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Archive(Block):
+    """Where the dataset can be had; the SHA-256 is checked before the file is opened."""
+
+    url: t.Url | None = None
+    path: t.Line | None = None
+    sha256: t.Sha256
+    size: t.Count | None = Field(None, description="bytes; a download that grows beyond them is broken off")
+
+    @model_validator(mode="after")
+    def _one_place(self):
+        if (self.url is None) == (self.path is None):
+            raise PydanticCustomError("refused", "expected either url or path")
+        return self
+
+
+class Data(Block):
+    """The dataset and its normalisation; class result, but for `archives`, which matter by their SHA-256."""
+
+    dataset: t.one_of(*DATASETS)
+    train_images: t.Count | None = Field(description="first images of each class in file order; null: all of them")
+    mean: tuple[t.Number, t.Number, t.Number]
+    std: tuple[t.Positive, t.Positive, t.Positive]
+    archives: list[Archive]
+
+    @property
+    def used_train_images(self) -> int:
+        """How many images one epoch passes over."""
+        return self.train_images or DATASETS[self.dataset][0]
+
+
+class Checkpoint(Block):
+    """When a run saves its state; class run."""
+
+    overhead: t.Fraction = Field(description="share of the training time that saving may take")
+
+
+class Table(Block):
+    """How Table I is shown; class report."""
+
+    caption: t.Line
+    label: t.Line
+    decimals: t.Decimals
+    show_best: t.Switch
+
+
+class Figures(Block):
+    """How the curves are shown; class report."""
+
+    names: list[t.one_of(*FIGURES)]
+    width: t.Positive = Field(description="inches; 3.5 is a column of a two-column paper")
+
+
+class Published(Block):
+    """The paper's own numbers for a row; class report."""
+
+    accuracy: t.Number
+    time: t.Duration
+
+
+class Method(Block):
+    """What every method has; what its objective needs is added by `method_model`. Class result unless noted."""
+
+    label: t.Line = Field(description="class report")
+    published: Published | None = Field(None, description="class report")
+    seeds: t.Seeds | None = Field(None, description="own seeds instead of the shared ones")
+    role: t.one_of("teacher", "student") = "student"
+    model: t.one_of(*MODELS)
+    stem: t.one_of(*STEMS)
+    width: t.Count = Field(description="channels of the first stage; 64 is the paper's")
+    zero_init_residual: t.Switch
+    objective: t.Line
+    epochs: t.Count
+    batch_size: t.Count
+    learning_rate: t.Positive
+    schedule: t.one_of("cosine")
+    momentum: t.BelowOne
+    nesterov: t.Switch
+    weight_decay: t.NonNegative
+    augmentation: list[t.one_of(*AUGMENTATIONS)]
+    precision: t.one_of(*PRECISIONS)
+
+
+PAIR = ("cross_entropy_weight", "distillation_weight")
+PARAMETER_TYPES = {"temperature": t.Positive, **dict.fromkeys(PAIR, t.NonNegative)}
+
+
+class AlphaPair(Method):
+    """`alpha` stands for the pair alpha, 1 - alpha of Eq. (3) and (7): alpha weighs the hard labels."""
+
+    alpha: t.Fraction | None = None
+    cross_entropy_weight: t.NonNegative | None = None
+    distillation_weight: t.NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _alpha_or_weights(self):
+        weights = [self.cross_entropy_weight, self.distillation_weight]
+        if self.alpha is not None and weights != [None, None]:
+            raise PydanticCustomError("refused", "expected either alpha or the two weights (alpha: null drops it)")
+        if self.alpha is None and None in weights:
+            raise PydanticCustomError("refused", "expected alpha, or cross_entropy_weight and distillation_weight")
+        return self
+
+
+@cache
+def method_model(objective: str) -> type[Method]:
+    """The model of a block with this objective: its parameters, teacher and heads become keys."""
+    needs = objectives()[objective]
+    fields: dict[str, Any] = {}
+    if needs.teacher:
+        fields |= {"teacher": (t.Name, ...), "teacher_seed": (t.TeacherSeed, "same")}
+    if needs.heads:
+        fields["heads"] = (t.one_of(*HEADS), ...)
+    base = AlphaPair if set(PAIR) <= set(needs.parameters) else Method
+    for parameter in needs.parameters:
+        if parameter not in base.model_fields:
+            fields[parameter] = (PARAMETER_TYPES.get(parameter, t.Number), ...)
+    return create_model(f"Method_{objective}", __base__=base, __doc__=f"A method with objective {objective}.", **fields)
+
+
+class Config(Block):
+    """The whole configuration; `methods` holds validated blocks of `method_model`."""
+
+    protocol: t.Name
+    reduced: t.Line | None = Field(description="how this protocol falls short of the paper's; null: it does not")
+    seeds: t.Seeds
+    rows: list[t.Name]
+    data: Data
+    device: t.Device = Field(description="class run")
+    threads: t.Threads = Field(description="torch threads of a job; class run")
+    deterministic: t.Switch = Field(description="class run")
+    resume_policy: t.one_of("strict", "relaxed") = Field(description="class run")
+    checkpoint: Checkpoint
+    evaluate_every: t.Count = Field(description="epochs between evaluations; the last is always evaluated; class run")
+    allow_missing: t.Switch = Field(description="make a table without the runs that are missing; class report")
+    logs: t.Line = Field(description="results, or a folder of logs to report on instead of training")
+    table: Table
+    figures: Figures
+    methods: dict[str, Any]
+
+    def seeds_of(self, method: str) -> list[int]:
+        """The seeds of a method's row."""
+        return self.methods[method].seeds or self.seeds
+
+    def teacher_of(self, method: str, seed: int) -> tuple[str, int] | None:
+        """The run that teaches a run, None for a student without a teacher."""
+        block = self.methods[method]
+        if not hasattr(block, "teacher"):
+            return None
+        rule = block.teacher_seed
+        if isinstance(rule, str):
+            return block.teacher, seed if rule == "same" else seed % int(rule.split()[1])
+        return block.teacher, rule
+
+    def stage_of(self, method: str) -> str:
+        """The target that builds a method: kd with a teacher, self_distillation with heads, teacher or control."""
+        needs = objectives()[self.methods[method].objective]
+        if needs.teacher:
+            return "kd"
+        if self.methods[method].role == "teacher":
+            return "teacher"
+        return "self_distillation" if needs.heads else "control"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of config.yaml and of the files laid over it, for editors (so no key is required)."""
+    schema = Config.model_json_schema()
+    definitions = schema.setdefault("$defs", {})
+    blocks: dict[str, Any] = {}
+    for objective in objectives():
+        block = method_model(objective).model_json_schema()
+        definitions |= block.pop("$defs", {})
+        blocks |= block["properties"]
+    block = {"type": "object", "additionalProperties": False, "properties": blocks}
+    schema["properties"] |= {"defaults": block, "methods": {"type": "object", "additionalProperties": block}}
+    return _without_required(schema)
+
+
+def _without_required(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_required(item) for key, item in value.items() if key not in ("required", "default")}
+    return [_without_required(item) for item in value] if isinstance(value, list) else value

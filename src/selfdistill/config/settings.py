@@ -1,0 +1,171 @@
+"""The configuration cut into what each job may know: a change reaches only the jobs whose part it touches."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from selfdistill.config import types as t
+from selfdistill.config.load import read_yaml
+from selfdistill.config.objectives import objectives
+from selfdistill.config.schema import DATASETS, MODELS, STEMS, Block, Config, Published
+from selfdistill.failures import CONFIGURATION, Failure
+
+
+S = TypeVar("S", bound=Block)
+
+
+class NetworkSettings(Block):
+    """What decides a network's shape; width is the channels of the first stage."""
+
+    model: t.one_of(*MODELS)
+    stem: t.one_of(*STEMS)
+    width: t.Count
+    classes: t.Count
+
+
+class DataSettings(Block):
+    """The images a run sees and how they are normalised."""
+
+    dataset: t.one_of(*DATASETS)
+    train_images: t.Count
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class RunSettings(Block):
+    """A training job's settings.yaml: everything that decides its result but the seed."""
+
+    protocol: t.Name
+    method: t.Name
+    data: DataSettings
+    network: NetworkSettings
+    zero_init_residual: bool
+    heads: str | None = None
+    teacher: NetworkSettings | None = None
+    objective: str
+    parameters: dict[str, float]
+    epochs: t.Count
+    batch_size: t.Count
+    learning_rate: t.Positive
+    schedule: str
+    momentum: t.BelowOne
+    nesterov: bool
+    weight_decay: t.NonNegative
+    augmentation: tuple[str, ...]
+    precision: str
+
+
+class ReportRow(Block):
+    """A method as the table and the figures show it; `published` is None for what the paper does not have."""
+
+    method: t.Name
+    label: str
+    seeds: list[int]
+    epochs: int
+    published: Published | None = None
+
+
+class ReportSettings(Block):
+    """The settings.yaml of the table or the figures; `style` is that block of the configuration."""
+
+    protocol: t.Name
+    dataset: str
+    reduced: str | None = None
+    allow_missing: bool
+    rows: list[ReportRow]
+    style: dict[str, Any]
+
+
+def run_settings(config: Config, name: str) -> dict[str, Any]:
+    """The settings of a method's training jobs, as plain values."""
+    block = config.methods[name]
+    teacher = getattr(block, "teacher", None)
+    shared = (
+        *("zero_init_residual", "objective", "epochs", "batch_size", "learning_rate", "schedule"),
+        *("momentum", "nesterov", "weight_decay", "augmentation", "precision"),
+    )
+    settings = RunSettings(
+        protocol=config.protocol,
+        method=name,
+        data=DataSettings(
+            dataset=config.data.dataset,
+            train_images=config.data.used_train_images,
+            mean=config.data.mean,
+            std=config.data.std,
+        ),
+        network=_network(config, name),
+        heads=getattr(block, "heads", None),
+        teacher=_network(config, teacher) if teacher else None,
+        parameters=_parameters(block),
+        **{key: getattr(block, key) for key in shared},
+    )
+    return settings.model_dump(mode="json", exclude_none=True)
+
+
+def _network(config: Config, name: str) -> NetworkSettings:
+    block = config.methods[name]
+    classes = DATASETS[config.data.dataset][2]
+    return NetworkSettings(model=block.model, stem=block.stem, width=block.width, classes=classes)
+
+
+def _parameters(block) -> dict[str, float]:
+    """The objective's keyword arguments; alpha becomes the pair alpha, 1 - alpha."""
+    values = {name: getattr(block, name) for name in objectives()[block.objective].parameters}
+    if getattr(block, "alpha", None) is not None:
+        values |= {"cross_entropy_weight": block.alpha, "distillation_weight": 1 - block.alpha}
+    return values
+
+
+def report_settings(config: Config, part: str) -> dict[str, Any]:
+    """The settings of the `table` or the `figures`, as plain values."""
+    rows = [
+        ReportRow(
+            method=name,
+            label=config.methods[name].label,
+            seeds=config.seeds_of(name),
+            epochs=config.methods[name].epochs,
+            published=config.methods[name].published,
+        )
+        for name in config.rows
+    ]
+    settings = ReportSettings(
+        protocol=config.protocol,
+        dataset=config.data.dataset,
+        reduced=config.reduced,
+        allow_missing=config.allow_missing,
+        rows=rows,
+        style=getattr(config, part).model_dump(mode="json"),
+    )
+    return settings.model_dump(mode="json", exclude_none=True)
+
+
+def run_options(config: Config) -> dict[str, Any]:
+    """How the machine does it: command-line options of a training job that change no result's settings."""
+    return {
+        "device": config.device,
+        "threads": config.threads,
+        "deterministic": "yes" if config.deterministic else "no",
+        "resume-policy": config.resume_policy,
+        "checkpoint-overhead": config.checkpoint.overhead,
+        "evaluate-every": config.evaluate_every,
+    }
+
+
+def to_yaml(values: dict[str, Any]) -> str:
+    """Plain values as YAML, in the order given."""
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def read_settings(path: Path | str, model: type[S]) -> S:
+    """The settings in a file that `write_settings` made.
+
+    Raises: Failure 78 naming the file and the first wrong key.
+    """
+    try:
+        return model.model_validate(read_yaml(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise Failure(path, f"{key}: {first['msg']}", "rerun write_settings", code=CONFIGURATION) from error

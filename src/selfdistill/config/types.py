@@ -1,0 +1,160 @@
+"""Configuration values that say what they expect: each refusal reads `expected ..., got ...`."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+
+def refuse(expected: str, got: Any) -> PydanticCustomError:
+    """The error of a value that is not what it should be."""
+    shown = str(got) if isinstance(got, int | float) and not isinstance(got, bool) else repr(got)
+    return PydanticCustomError("refused", "expected {expected}, got {got}", {"expected": expected, "got": shown[:80]})
+
+
+def number(value: Any) -> int | float | None:
+    """A finite number, also when YAML or the command line delivered it as text (`1e-1`); None for anything else."""
+    if isinstance(value, str):
+        try:
+            value = float(value) if re.search(r"[.eE]", value) else int(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return value
+
+
+def _in_range(expected: str, whole: bool, fits: Callable[[float], bool]) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        found = number(value)
+        if found is None or (whole and found != int(found)) or not fits(found):
+            raise refuse(expected, value)
+        return int(found) if whole else float(found)
+
+    return check
+
+
+def _whole(expected: str, least: int, most: int) -> Any:
+    check = _in_range(expected, True, lambda value: least <= value <= most)
+    return Annotated[int, BeforeValidator(check), Field(ge=least, le=most)]
+
+
+Count = _whole("a whole number >= 1", 1, 10**9)
+Seed = _whole("a whole number from 0 to 9223372036854775807", 0, 2**63 - 1)
+Decimals = _whole("a whole number from 0 to 4", 0, 4)
+Number = Annotated[float, BeforeValidator(_in_range("a finite number", False, lambda value: True))]
+Positive = Annotated[
+    float, BeforeValidator(_in_range("a number > 0", False, lambda value: value > 0)), Field(gt=0)
+]
+NonNegative = Annotated[
+    float, BeforeValidator(_in_range("a number >= 0", False, lambda value: value >= 0)), Field(ge=0)
+]
+Fraction = Annotated[
+    float,
+    BeforeValidator(_in_range("a number in [0, 1]", False, lambda value: 0 <= value <= 1)),
+    Field(ge=0, le=1),
+]
+BelowOne = Annotated[
+    float,
+    BeforeValidator(_in_range("a number in [0, 1)", False, lambda value: 0 <= value < 1)),
+    Field(ge=0, lt=1),
+]
+
+
+def _matching(expected: str, pattern: str) -> Any:
+    def check(value: Any) -> Any:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise refuse(expected, value)
+        return value
+
+    return Annotated[str, BeforeValidator(check), Field(pattern=f"^(?:{pattern})$")]
+
+
+RESERVED_NAMES = {"data", "logs", "settings", "summary"}  # folders of the results that are no method's
+NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,40}"
+
+
+def _free_name(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN, value) or value in RESERVED_NAMES:
+        taken = ", ".join(sorted(RESERVED_NAMES))
+        raise refuse(f"a name of lower-case letters, digits, - and _ (and none of {taken})", value)
+    return value
+
+
+Name = Annotated[str, BeforeValidator(_free_name), Field(pattern=f"^{NAME_PATTERN}$")]
+Sha256 = _matching("64 hexadecimal digits in lower case", r"[0-9a-f]{64}")
+Url = _matching("a URL (https://..., http://... or file://...)", r"(?:https?|file)://\S+")
+DURATION = r"(\d+)h (\d{1,2})m (\d{1,2})s"
+Duration = _matching("a duration such as 1h 56m 17s", DURATION)
+Line = _matching("one line of text", r"[^\n\r\x00-\x1f]{1,2000}")
+Device = _matching("auto, cpu, cuda or cuda:<n>", r"auto|cpu|cuda(?::\d{1,2})?")
+TeacherSeed = Annotated[int | str, BeforeValidator(lambda value: _teacher_seed(value))]
+
+
+def _teacher_seed(value: Any) -> Any:
+    if isinstance(value, str) and (value == "same" or re.fullmatch(r"mod [1-9]\d{0,8}", value)):
+        return value
+    found = number(value)
+    if found is None or found != int(found) or not 0 <= found < 2**63:
+        raise refuse("same, a seed, or mod <n>", value)
+    return int(found)
+
+
+def _seeds(value: Any) -> Any:
+    """A list of different seeds; `0,1`, `[0, 1]` and `0` as `--config` delivers them are lists too."""
+    expected = "a list of different whole numbers >= 0, such as [0, 1, 2]"
+    items = re.split(r"\s*,\s*", value.strip(" []")) if isinstance(value, str) else value
+    items = [items] if isinstance(items, int | float) else items
+    if not isinstance(items, list) or not items:
+        raise refuse(expected, value)
+    seeds = [number(item) for item in items]
+    whole = all(seed is not None and seed == int(seed) and 0 <= seed < 2**63 for seed in seeds)
+    if not whole or len(set(seeds)) < len(seeds):
+        raise refuse(expected, value)
+    return [int(seed) for seed in seeds]
+
+
+Seeds = Annotated[list[int], BeforeValidator(_seeds)]
+
+
+def _switch(value: Any) -> Any:
+    if value in ("true", "True", "false", "False"):
+        return value in ("true", "True")
+    if not isinstance(value, bool):
+        raise refuse("true or false", value)
+    return value
+
+
+Switch = Annotated[bool, BeforeValidator(_switch)]
+
+
+def one_of(*choices: str) -> Any:
+    """One of a few words."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, str) or value not in choices:
+            raise refuse("one of " + ", ".join(choices), value)
+        return value
+
+    return Annotated[str, BeforeValidator(check), Field(json_schema_extra={"enum": list(choices)})]
+
+
+def _threads(value: Any) -> Any:
+    found = number(value)
+    if value == "auto":
+        return value
+    if found is None or found != int(found) or not 1 <= found <= 1024:
+        raise refuse("auto or a whole number >= 1", value)
+    return int(found)
+
+
+Threads = Annotated[int | str, BeforeValidator(_threads)]
+
+
+def seconds_of(duration: str) -> int:
+    """The seconds of a duration such as `1h 56m 17s`."""
+    hours, minutes, seconds = map(int, re.fullmatch(DURATION, duration).groups())
+    return 3600 * hours + 60 * minutes + seconds

@@ -1,0 +1,129 @@
+"""Augmented batches from images that stay on the device as uint8: crop and flip are one gather."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfdistill.data.randomness import generator
+
+PADDING = 4  # pixels on each side, as in the published notebooks
+SHIFTS = 2 * PADDING + 1
+
+
+class Batch(NamedTuple):
+    """Images [batch, 3, 32, 32] normalised float32 (channels last in memory), labels [batch] int64."""
+
+    images: Tensor
+    labels: Tensor
+    teacher_logits: Tensor | None = None
+
+
+def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
+    """Where batches begin and end. The last, smaller one is kept; a single image joins the batch before it,
+    because batch normalisation cannot be trained on one value.
+    """
+    starts = list(range(0, count, batch_size))
+    if len(starts) > 1 and count - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], count], strict=True))
+
+
+class EpochPlan(NamedTuple):
+    """What is random in an epoch: the order [n], and the crop's shifts [n, 2] and the flip [n] of each image."""
+
+    order: Tensor
+    shifts: Tensor
+    flips: Tensor
+
+
+def epoch_plan(seed: int, epoch: int, count: int) -> EpochPlan:
+    """The plan of an epoch (from 0), a function of the seed alone: methods with one seed see the same batches."""
+    return EpochPlan(
+        torch.randperm(count, generator=generator(seed, "order", epoch)),
+        torch.randint(SHIFTS, (count, 2), generator=generator(seed, "crop", epoch)),
+        torch.rand(count, generator=generator(seed, "flip", epoch)) < 0.5,
+    )
+
+
+class Normalisation:
+    """Raw pixels [batch, height, width, 3] uint8 to [batch, 3, height, width] float32, channels last in memory."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device):
+        self.mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
+        self.std = torch.tensor(std, device=device).view(1, 3, 1, 1)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Divide by 255, subtract the mean, divide by the standard deviation: torchvision's order."""
+        return pixels.permute(0, 3, 1, 2).float().div_(255).sub_(self.mean).div_(self.std)
+
+
+def to_pixels(images: np.ndarray, device: torch.device) -> Tensor:
+    """[n, 3, 32, 32] to [n, 32, 32, 3] uint8 on the device."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 2, 3, 1))).to(device)
+
+
+class TrainingSet:
+    """The training images on the device, and the batches of an epoch.
+
+    augmentation: of `crop` (zero padding of 4, random 32x32 window) and `flip` (left-right, p = .5).
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, augmentation: Sequence[str], normalise: Normalisation):
+        device = normalise.mean.device
+        pixels = to_pixels(images, device)
+        self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
+        self.normalise, self.device = normalise, device
+        self.flip = "flip" in augmentation
+        self.windows = _windows(pixels) if "crop" in augmentation else pixels
+        self.crop = "crop" in augmentation
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, seed: int, epoch: int, batch_size: int) -> Iterator[Batch]:
+        """The batches of an epoch (from 0), every image once."""
+        plan = EpochPlan(*(part.to(self.device) for part in epoch_plan(seed, epoch, len(self))))
+        for start, stop in batch_bounds(len(self), batch_size):
+            chosen = plan.order[start:stop]
+            yield Batch(self.normalise(self._pixels(chosen, plan)), self.labels[chosen])
+
+    def _pixels(self, chosen: Tensor, plan: EpochPlan) -> Tensor:
+        if self.crop:
+            down, right = plan.shifts[chosen].unbind(1)
+            pixels = self.windows[chosen, down, right]
+        else:
+            pixels = self.windows[chosen]
+        if self.flip:
+            pixels = torch.where(plan.flips[chosen].view(-1, 1, 1, 1), pixels.flip(2), pixels)
+        return pixels
+
+
+def _windows(pixels: Tensor) -> Tensor:
+    """All crops as a view [n, 9, 9, 32, 32, 3]; zero-pad before normalising, as torchvision's RandomCrop does."""
+    count, height, width, channels = pixels.shape
+    padded = torch.nn.functional.pad(pixels, (0, 0, PADDING, PADDING, PADDING, PADDING))
+    image, row, column, channel = padded.stride()
+    return padded.as_strided(
+        (count, SHIFTS, SHIFTS, height, width, channels), (image, row, column, row, column, channel)
+    )
+
+
+class TestSet:
+    """The test images on the device, in file order."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, normalise: Normalisation):
+        self.pixels = to_pixels(images, normalise.mean.device)
+        self.labels = torch.from_numpy(labels.astype(np.int64)).to(normalise.mean.device)
+        self.normalise = normalise
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """All images, unaugmented."""
+        for start in range(0, len(self), batch_size):
+            stop = start + batch_size
+            yield Batch(self.normalise(self.pixels[start:stop]), self.labels[start:stop])

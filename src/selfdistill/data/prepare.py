@@ -1,0 +1,25 @@
+"""From a configured source to the prepared dataset."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from selfdistill.config.schema import Archive
+from selfdistill.data.archives import read_cifar10
+from selfdistill.data.digits import read_digits
+from selfdistill.data.download import obtain_archive
+from selfdistill.data.prepared import check_images, write_prepared
+
+
+def prepare(dataset: str, archives: Sequence[Archive], output: Path) -> None:
+    """Write the prepared dataset; downloads are kept in `archives/` beside it.
+
+    Raises: Failure 65 for wrong content, 69 when no source can be reached.
+    """
+    if dataset == "digits":
+        images, source = read_digits(), ""
+        check_images(output, dataset, images)
+    else:
+        path, archive = obtain_archive(archives, output.parent / "archives")
+        images, source = read_cifar10(path, archive.sha256), archive.sha256
+        check_images(path, dataset, images)
+    write_prepared(output, dataset, images, source)

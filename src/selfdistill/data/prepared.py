@@ -1,0 +1,98 @@
+"""The prepared dataset: one safetensors file of uint8 images and labels, checked whenever it is read."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from selfdistill.config.schema import DATASETS
+from selfdistill.failures import Failure
+from selfdistill.files import canonical_json, write_atomically
+
+SIDE = 32  # pixels
+METADATA = "selfdistill"  # safetensors writes several metadata keys in a random order, so there is one
+REPAIR = "delete it and rerun download_data"
+
+
+class Images(NamedTuple):
+    """Images [n, 3, 32, 32] and labels [n], both uint8, of the training and the test set."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+    def sha256(self) -> str:
+        """The SHA-256 of the pixels and labels themselves, whatever file they came in."""
+        digest = hashlib.sha256()
+        for array in self:
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
+
+
+def write_prepared(path: Path, dataset: str, images: Images, source_sha256: str) -> None:
+    """Write the prepared dataset; source_sha256 is that of the archive it came from."""
+    facts = {"dataset": dataset, "source_sha256": source_sha256, "content_sha256": images.sha256()}
+    tensors = {name: np.ascontiguousarray(array) for name, array in images._asdict().items()}
+    write_atomically(path, save(tensors, {METADATA: canonical_json(facts)}))
+
+
+def read_prepared(path: Path, dataset: str) -> tuple[Images, str]:
+    """The images and the SHA-256 of their content.
+
+    Raises: Failure 65 when the file is missing, damaged or another dataset's.
+    """
+    try:
+        content = Path(path).read_bytes()
+        facts = read_metadata(content)
+        images = Images(**load(content))
+    except OSError as error:
+        raise Failure(path, f"cannot be read ({error.strerror})", "rerun download_data") from error
+    except (SafetensorError, TypeError, ValueError, KeyError) as error:
+        raise Failure(path, f"is no prepared dataset ({str(error)[:120]})", REPAIR) from error
+    if facts.get("dataset") != dataset:
+        raise Failure(path, f"expected the dataset {dataset}, got {facts.get('dataset')!r}", REPAIR)
+    check_images(path, dataset, images)
+    found = images.sha256()
+    if found != facts.get("content_sha256"):
+        raise Failure(path, f"SHA-256 of its images differs (expected {facts.get('content_sha256')}, got {found})", REPAIR)
+    return images, found
+
+
+def read_metadata(content: bytes) -> dict:
+    """Our metadata in the bytes of a safetensors file.
+
+    Raises: ValueError or KeyError when there is none.
+    """
+    length = int.from_bytes(content[:8], "little")
+    if length > min(len(content), 1 << 20):  # a real header has a few KB
+        raise ValueError("its header is damaged")
+    return json.loads(json.loads(content[8 : 8 + length])["__metadata__"][METADATA])
+
+
+def check_images(path: Path, dataset: str, images: Images) -> None:
+    """Refuse (Failure 65) images that are not the dataset's: shapes, types, and equal classes where it has them."""
+    train, test, classes = DATASETS[dataset]
+    for part, count in (("train", train), ("test", test)):
+        pixels, labels = getattr(images, f"{part}_images"), getattr(images, f"{part}_labels")
+        expected = ((count, 3, SIDE, SIDE), (count,), "uint8", "uint8")
+        found = (pixels.shape, labels.shape, str(pixels.dtype), str(labels.dtype))
+        if found != expected:
+            raise Failure(path, f"{part} images differ in shape or type (expected {expected}, got {found})", REPAIR)
+        counts = np.bincount(labels, minlength=classes)
+        balanced = dataset != "digits"
+        if len(counts) > classes or (balanced and set(counts.tolist()) != {count // classes}):
+            raise Failure(path, f"{part} labels: expected {count // classes} of each class, got {counts.tolist()}", REPAIR)
+
+
+def first_of_each_class(images: np.ndarray, labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first images of each class in file order, `count` in all, equally many of each; all of them if count is all."""
+    if count == len(labels):
+        return images, labels
+    each = count // (int(labels.max()) + 1)
+    kept = np.sort(np.concatenate([np.flatnonzero(labels == label)[:each] for label in np.unique(labels)]))
+    return images[kept], labels[kept]

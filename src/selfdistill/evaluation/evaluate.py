@@ -1,0 +1,87 @@
+"""Accuracy and loss of a network on the test set."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from selfdistill.data.batches import TestSet
+
+BATCH = 500  # images; the result does not depend on it but for rounding
+
+
+class Evaluation(NamedTuple):
+    """What a network says about the test set; logits are float32 on the CPU.
+
+    logits: the final classifier's [n, classes]; auxiliary: the shallow ones', from shallow to deep.
+    """
+
+    logits: Tensor
+    auxiliary: tuple[Tensor, ...]
+    labels: Tensor
+
+    @property
+    def images(self) -> int:
+        """How many images were seen."""
+        return len(self.labels)
+
+    @property
+    def correct(self) -> int:
+        """How many the final classifier got right."""
+        return count_correct(self.logits, self.labels)
+
+    @property
+    def loss(self) -> float:
+        """The final classifier's mean cross-entropy in nats."""
+        return F.cross_entropy(self.logits, self.labels).item()
+
+    def per_classifier(self) -> dict[str, int]:
+        """Right answers of each classifier and of the ensemble (mean of the softmaxes); empty without heads."""
+        if not self.auxiliary:
+            return {}
+        heads = [*self.auxiliary, self.logits]
+        counts = {f"head{k}": count_correct(logits, self.labels) for k, logits in enumerate(heads, 1)}
+        mean = torch.stack([logits.softmax(1) for logits in heads]).mean(0)
+        return counts | {"ensemble": count_correct(mean, self.labels)}
+
+    def columns(self) -> dict[str, float]:
+        """The columns of history.csv."""
+        found = {"test_loss": self.loss, "test_accuracy": self.correct / self.images}
+        return found | {f"test_accuracy_{name}": count / self.images for name, count in self.per_classifier().items()}
+
+    def summary(self) -> dict:
+        """The content of evaluation.json: accuracy as k of n."""
+        return {
+            "correct": self.correct,
+            "images": self.images,
+            "accuracy": self.correct / self.images,
+            "loss": self.loss,
+            "correct_per_classifier": self.per_classifier(),
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The content of test_logits.safetensors."""
+        heads = {f"logits_head{k}": logits for k, logits in enumerate(self.auxiliary, 1)}
+        return {"logits": self.logits, "labels": self.labels, **heads}
+
+
+def count_correct(scores: Tensor, labels: Tensor) -> int:
+    """How many rows of the scores are largest at their label."""
+    return int((scores.argmax(1) == labels).sum())
+
+
+def evaluate(network: nn.Module, test_set: TestSet, autocast) -> Evaluation:
+    """Run a network (one that returns Outputs) over the test set in evaluation mode.
+
+    autocast: a callable that returns the context of the run's precision.
+    """
+    network.eval()
+    parts, labels = [], []
+    with torch.inference_mode(), autocast():
+        for batch in test_set.batches(BATCH):
+            outputs = network(batch.images)
+            parts.append([logits.float().cpu() for logits in (outputs.final, *outputs.auxiliary)])
+            labels.append(batch.labels.cpu())
+    final, *auxiliary = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Evaluation(final, tuple(auxiliary), torch.cat(labels))

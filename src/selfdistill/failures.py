@@ -1,0 +1,37 @@
+"""How a run ends when it cannot go on: one line for people, one exit code (sysexits.h) for programs."""
+
+BAD_DATA = 65
+UNAVAILABLE = 69
+NON_FINITE = 70
+OUT_OF_MEMORY = 71
+LOCKED = 73
+DISK = 74
+STOPPED = 75
+CONFIGURATION = 78
+
+
+class Failure(Exception):
+    """An expected end of a command.
+
+    where: the file or dotted configuration key; what: what is wrong, with the expected and the found
+    value; next_step: what to do about it (may be empty); code: the exit status.
+    """
+
+    def __init__(self, where: object, what: str, next_step: str = "", *, code: int = BAD_DATA):
+        self.where, self.what, self.next_step, self.code = str(where), what, next_step, code
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        tail = f"; {self.next_step}" if self.next_step else ""
+        return f"error: {self.where}: {self.what}{tail}"
+
+
+class Failures(Exception):
+    """Several failures found at once; the exit status is that of the first."""
+
+    def __init__(self, failures: list[Failure]):
+        self.failures, self.code = failures, failures[0].code
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        return "\n".join(str(failure) for failure in self.failures)

@@ -1,0 +1,76 @@
+"""Equations (1) to (7) of the paper, in its order. Everything is computed in float32, in nats.
+
+Logits have shape [batch, classes], labels [batch] (int64). A loss is the mean over the batch.
+Sources: the paper's section II; Hinton et al. 2015 (arXiv 1503.02531); Zhang et al. 2019 (arXiv 1905.08094).
+"""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from selfdistill.losses.terms import LossTerms, Term
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """L_CE: the cross-entropy against the hard labels."""
+    return F.cross_entropy(logits.float(), labels)
+
+
+def log_soft_probabilities(logits: Tensor, temperature: float) -> Tensor:
+    """Eq. (1), (4), (5) as logs [batch, classes], which stay finite where the probabilities underflow to 0."""
+    return F.log_softmax(logits.float() / temperature, dim=-1)
+
+
+def distillation_divergence(teacher_logits: Tensor, student_logits: Tensor, temperature: float) -> Tensor:
+    """Eq. (2), (6): KL(teacher || student), summed over classes; no gradient reaches the teacher."""
+    return F.kl_div(
+        log_soft_probabilities(student_logits, temperature),
+        log_soft_probabilities(teacher_logits.detach(), temperature),
+        reduction="batchmean",  # "mean" would also divide by the number of classes
+        log_target=True,
+    )
+
+
+def distillation_loss(
+    student_logits: Tensor,
+    labels: Tensor,
+    teacher_logits: Tensor,
+    *,
+    temperature: float,
+    cross_entropy_weight: float,
+    distillation_weight: float,
+) -> LossTerms:
+    """Eq. (3): alpha L_CE + (1 - alpha) T^2 L_KD.
+
+    The two weights are alpha and 1 - alpha there; T^2 keeps the size of the soft gradient as T grows.
+    """
+    hard = cross_entropy(student_logits, labels)
+    soft = distillation_divergence(teacher_logits, student_logits, temperature)
+    return LossTerms((Term(cross_entropy_weight, hard),), (Term(distillation_weight * temperature**2, soft),))
+
+
+def self_distillation_loss(
+    auxiliary_logits: Sequence[Tensor],
+    final_logits: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float,
+    cross_entropy_weight: float,
+    distillation_weight: float,
+) -> LossTerms:
+    """Eq. (7): the sum over the K shallow classifiers of Eq. (3), plus the final cross-entropy once.
+
+    auxiliary_logits run from shallow to deep. The final classifier is the teacher of Eq. (4) and is
+    detached there: it learns from the labels alone.
+    """
+    weights = {"cross_entropy_weight": cross_entropy_weight, "distillation_weight": distillation_weight}
+    shallow = [
+        distillation_loss(logits, labels, final_logits, temperature=temperature, **weights)
+        for logits in auxiliary_logits
+    ]
+    final = Term(1.0, cross_entropy(final_logits, labels))
+    return LossTerms(
+        cross_entropy=(*(term for terms in shallow for term in terms.cross_entropy), final),
+        distillation=tuple(term for terms in shallow for term in terms.distillation),
+    )

@@ -1,0 +1,80 @@
+"""Weights in safetensors files under torchvision's key names, with one metadata key that says what they are."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from selfdistill.config.settings import NetworkSettings
+from selfdistill.data.prepared import METADATA, read_metadata
+from selfdistill.failures import Failure
+from selfdistill.files import canonical_json
+from selfdistill.models.resnet import build_backbone
+
+STEM_LINES = {
+    "cifar": "conv1 = torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False); maxpool = torch.nn.Identity()",
+    "imagenet": "nothing to replace",
+}
+
+
+def encode(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
+    """A safetensors file as bytes; equal content gives equal bytes."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return save(plain, {METADATA: canonical_json(facts)})
+
+
+def decode(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the metadata of a file of ours.
+
+    Raises: Failure 65 when it is damaged or foreign.
+    """
+    try:
+        return load(content), read_metadata(content)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise Failure(path, f"is no safetensors file of this project ({str(error)[:120]})") from error
+
+
+def encode_weights(backbone, settings: NetworkSettings, facts: dict[str, Any]) -> bytes:
+    """The network kept for inference. It loads strictly into torchvision's class once the stem is replaced
+    as the metadata says; other widths than 64 through `build_backbone`.
+    """
+    described = {**settings.model_dump(), "torchvision_stem": STEM_LINES[settings.stem], **facts}
+    return encode(backbone.state_dict(), described)
+
+
+def read_weights(path: Path, content: bytes | None = None):
+    """The backbone in evaluation mode, its NetworkSettings, and the file's metadata.
+
+    Raises: Failure 65 naming the file: unreadable, damaged, of another architecture, or with values that are not finite.
+    """
+    if content is None:
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise Failure(path, f"cannot be read ({error.strerror})") from error
+    tensors, facts = decode(path, content)
+    try:
+        settings = NetworkSettings(**{key: facts.get(key) for key in NetworkSettings.model_fields})
+    except ValidationError as error:
+        raise Failure(path, f"its metadata names no network ({error.errors()[0]['msg']})") from error
+    backbone = build_backbone(settings)
+    _check_tensors(path, tensors, backbone.state_dict())
+    backbone.load_state_dict(tensors)
+    return backbone.eval(), settings, facts
+
+
+def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    for name in sorted(expected.keys() ^ found.keys()):
+        what = "lacks" if name in expected else "has the unexpected"
+        raise Failure(path, f"{what} tensor {name!r} for the network that its metadata names")
+    for name, tensor in found.items():
+        want = expected[name]
+        if tensor.shape != want.shape or tensor.dtype != want.dtype:
+            shapes = f"expected {list(want.shape)} {want.dtype}, got {list(tensor.shape)} {tensor.dtype}"
+            raise Failure(path, f"tensor {name!r} differs ({shapes})")
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise Failure(path, f"tensor {name!r} has values that are not finite")

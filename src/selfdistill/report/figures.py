@@ -1,0 +1,158 @@
+"""Loss and accuracy curves from the CSV logs: legible at column width, colour-blind safe, the same bytes each time."""
+
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from selfdistill.config.settings import ReportSettings
+from selfdistill.failures import Failure
+from selfdistill.files import write_atomically
+from selfdistill.report.logs import RowRecords, RunRecord, read_rows
+
+# Okabe and Ito's palette without its yellow, which is too pale for a line.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+DASHES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 2, 1, 2, 1, 2)))
+STYLE = {
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.1,
+    "legend.frameon": False,
+    "legend.fontsize": 6.5,
+    "legend.handlelength": 2.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "grid.linewidth": 0.4,
+    "grid.color": "#DDDDDD",
+    "pdf.fonttype": 42,
+    "savefig.dpi": 300,
+}
+
+
+def mean_and_range(runs: list[RunRecord], column: str) -> pd.DataFrame | None:
+    """A column's mean, least and largest value over seeds by epoch; None if the runs do not have it."""
+    series = [run.history.set_index("epoch")[column].dropna() for run in runs if column in run.history]
+    if not series or any(one.empty for one in series):
+        return None
+    together = pd.concat(series, axis=1)
+    return pd.DataFrame({"mean": together.mean(1), "low": together.min(1), "high": together.max(1)})
+
+
+def draw(axes: Axes, curve: pd.DataFrame, index: int, label: str, scale: float = 1.0) -> None:
+    """A curve, with a band from the lowest to the highest seed if there are several."""
+    style = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
+    axes.plot(curve.index, curve["mean"] * scale, label=label, **style)
+    if (curve["high"] > curve["low"]).any():
+        axes.fill_between(curve.index, curve["low"] * scale, curve["high"] * scale, color=style["color"], alpha=0.2, lw=0)
+
+
+def loss_parts(runs: list[RunRecord]) -> dict[str, pd.DataFrame]:
+    """The training loss and what each kind of term adds to it (weights applied), by label."""
+    parts = {"total": mean_and_range(runs, "train_loss")}
+    kinds = {"cross-entropy": ("train_cross_entropy", "train_ce"), "distillation": ("train_distillation", "train_kl")}
+    weights = runs[0].facts.get("coefficients", {})
+    for label, prefixes in kinds.items():
+        columns = [column for column in weights if column.startswith(prefixes)]
+        if columns and len(weights) > 1:
+            weighted = [_weighted(run, columns, weights, label) for run in runs]
+            parts[label] = mean_and_range(weighted, label)
+    return {label: curve for label, curve in parts.items() if curve is not None}
+
+
+def _weighted(run: RunRecord, columns: list[str], weights: dict[str, float], label: str) -> RunRecord:
+    total = sum(weights[column] * run.history[column] for column in columns)
+    return run._replace(history=run.history[["epoch"]].assign(**{label: total}))
+
+
+def draw_loss(records: list[RowRecords], width: float) -> Figure:
+    """A panel for each method: its training loss and the parts of it."""
+    columns = 2 if len(records) > 1 else 1
+    rows = math.ceil(len(records) / columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(width, 0.35 + 1.25 * rows), squeeze=False, layout="constrained")
+    labels = ["total", "cross-entropy", "distillation"]
+    handles = {}
+    for axes, record in zip(grid.flat, records, strict=False):
+        for label, curve in loss_parts(record.runs).items():
+            draw(axes, curve, labels.index(label), label)
+        axes.set_title(record.row.label, loc="left")
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y")
+        handles |= {line.get_label(): line for line in axes.lines}
+    for axes in grid.flat[len(records) :]:
+        axes.set_axis_off()
+    figure.supxlabel("epoch", fontsize=7)
+    figure.supylabel("training loss (nats)", fontsize=7)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def draw_accuracy(records: list[RowRecords], width: float) -> Figure:
+    """Every method's test accuracy in one panel."""
+    figure, axes = plt.subplots(figsize=(width, 2.5), layout="constrained")
+    for index, record in enumerate(records):
+        draw(axes, mean_and_range(record.runs, "test_accuracy"), index, record.row.label, scale=100)
+    return _finish_accuracy(figure, axes)
+
+
+def draw_classifiers(records: list[RowRecords], width: float) -> Figure:
+    """The test accuracy of each classifier of the self-distilled networks, and of their ensemble.
+
+    Raises: Failure 65 when no row has auxiliary classifiers.
+    """
+    chosen = [record for record in records if "test_accuracy_head1" in record.runs[0].history]
+    if not chosen:
+        raise Failure("figures.names", "classifiers asked for, but no row's log has test_accuracy_head1", "leave it out")
+    shape = {"nrows": len(chosen), "figsize": (width, 2.5 * len(chosen)), "squeeze": False, "layout": "constrained"}
+    figure, grid = plt.subplots(**shape)
+    for axes, record in zip(grid.flat, chosen, strict=True):
+        heads = [name for name in record.runs[0].history if name.startswith("test_accuracy_head")]
+        for index, column in enumerate(heads):
+            deepest = " (kept network)" if index == len(heads) - 1 else ""
+            label = f"classifier {column.removeprefix('test_accuracy_head')}{deepest}"
+            draw(axes, mean_and_range(record.runs, column), index, label, scale=100)
+        draw(axes, mean_and_range(record.runs, "test_accuracy_ensemble"), len(heads), "ensemble of all", scale=100)
+        axes.set_title(record.row.label, loc="left")
+        _finish_accuracy(figure, axes, legend=axes is grid.flat[-1])
+    return figure
+
+
+def _finish_accuracy(figure: Figure, axes: Axes, *, legend: bool = True) -> Figure:
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("test accuracy (%)")
+    axes.set_xlim(left=0)
+    axes.grid(axis="y")
+    if legend:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+FIGURES: dict[str, Callable[[list[RowRecords], float], Figure]] = {
+    "loss": draw_loss,
+    "accuracy": draw_accuracy,
+    "classifiers": draw_classifiers,
+}
+
+
+def write_figures(settings: ReportSettings, logs: Path, output: Path) -> None:
+    """Write curves_<name>.pdf and .png into `output`, for each name of the configuration."""
+    records = [record for record in read_rows(settings, logs) if record.runs]
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "Agg", **STYLE}):
+        for name in settings.style["names"]:
+            figure = FIGURES[name](records, settings.style["width"])
+            for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
+                buffer = io.BytesIO()
+                figure.savefig(buffer, format=suffix, metadata=metadata)
+                write_atomically(output / f"curves_{name}.{suffix}", buffer.getvalue())
+            plt.close(figure)

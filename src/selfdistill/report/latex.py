@@ -1,0 +1,32 @@
+"""Text and numbers as LaTeX takes them."""
+
+import re
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+} | {character: "\\" + character for character in "&%$#_{}"}
+DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it stands."""
+    return "".join(SPECIAL.get(character, character) for character in text)
+
+
+def comment(text: str) -> str:
+    """Text for one comment line."""
+    return "% " + re.sub(r"[\x00-\x1f]", " ", text)
+
+
+def macro_name(*words: str) -> str:
+    """A macro name: letters only, `self_distillation` becomes SelfDistillation, digits become words."""
+    parts = [part for word in words for part in re.findall(r"[A-Za-z]+|\d", word)]
+    return "".join(DIGITS[int(part)] if part.isdigit() else part[0].upper() + part[1:] for part in parts)

@@ -1,0 +1,136 @@
+"""A run's resumable state: files whose names carry their own checksum, in a folder that no rule declares."""
+
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from selfdistill.failures import CONFIGURATION, NON_FINITE, Failure
+from selfdistill.files import canonical_json, disk_failure, sha256_bytes, write_atomically
+from selfdistill.metrics import history_columns, to_csv
+from selfdistill.models.weights import decode, encode
+
+KEPT = 2
+NAME = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
+
+
+class State(NamedTuple):
+    """Everything a run needs to go on after `epoch` epochs.
+
+    tensors: the network's under `network.`, the momentum under `momentum.` and the parameter's name.
+    facts: history and timing rows, gradient scaler, attempts, bit_exact, identity, environment.
+    """
+
+    epoch: int
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+def state_folder(output: Path, identity: dict[str, Any]) -> Path:
+    """Where a run's state lies: results/<protocol>/.state/<method>-seed<n>-<hash of the identity>."""
+    short = sha256_bytes(canonical_json(identity).encode())[:12]
+    return output.parent.parent / ".state" / f"{run_name(output)}-{short}"
+
+
+def run_name(output: Path) -> str:
+    """`<method>-seed<n>` for a run's output folder `.../<method>/seed<n>`."""
+    return f"{output.parent.name}-{output.name}"
+
+
+def save_state(folder: Path, state: State) -> None:
+    """Make the state durable, then drop all but the newest two, then rewrite the live history.csv.
+
+    Raises: Failure 74 when the disk is full, 70 when the state holds a value that is not finite.
+    """
+    for name, tensor in state.tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise Failure("training", f"{name} is not finite after epoch {state.epoch}", code=NON_FINITE)
+    content = encode(state.tensors, {"epoch": state.epoch, **state.facts})
+    name = f"ckpt-{state.epoch:04d}-{sha256_bytes(content)[:16]}.safetensors"
+    write_atomically(folder / name, content)
+    for old in checkpoints(folder)[KEPT:]:
+        old.unlink()
+    write_live_history(folder, state)
+
+
+def write_live_history(folder: Path, state: State) -> None:
+    """The history so far, to be looked at while the run goes on; the checkpoint is the truth."""
+    rows = state.facts["history"]
+    write_atomically(folder / "history.csv", to_csv(history_columns(rows), rows))
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoint files of a folder, newest first."""
+    files = [path for path in folder.glob("ckpt-*.safetensors") if NAME.fullmatch(path.name)]
+    return sorted(files, key=lambda path: int(NAME.fullmatch(path.name)[1]), reverse=True)
+
+
+def load_state(folder: Path, identity: dict, environment: dict, policy: str, say) -> State | None:
+    """The newest whole state, None if there is none at all.
+
+    say: takes a line for the log. policy: `strict` refuses another environment, `relaxed` marks the run.
+    Raises: Failure 65 when there are states and all are damaged, 78 when the newest belongs to another
+    run or to another environment.
+    """
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink()
+    files = checkpoints(folder)
+    for path in files:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise disk_failure(path, error) from error
+        if sha256_bytes(content)[:16] != NAME.fullmatch(path.name)[2]:
+            say(f"warning: {path}: damaged, going back to the state before it")
+            continue
+        tensors, facts = decode(path, content)
+        _check_identity(path, facts, identity)
+        facts = _check_environment(path, facts, environment, policy, say)
+        state = State(facts.pop("epoch"), tensors, facts)
+        write_live_history(folder, state)
+        return state
+    if files:
+        raise Failure(folder, f"all {len(files)} saved states are damaged", "remove it to train from the start")
+    return None
+
+
+def _check_identity(path: Path, facts: dict, identity: dict) -> None:
+    different = sorted(key for key in identity.keys() | facts["identity"].keys() if identity.get(key) != facts["identity"].get(key))
+    if different:
+        raise Failure(path, f"belongs to a run with other {', '.join(different)}", "remove it", code=CONFIGURATION)
+
+
+def _check_environment(path: Path, facts: dict, environment: dict, policy: str, say) -> dict:
+    saved = facts["environment"]
+    changes = [f"{key} {saved.get(key)} -> {value}" for key, value in environment.items() if saved.get(key) != value]
+    if not changes:
+        return facts
+    if policy == "strict":
+        advice = "set resume_policy: relaxed to go on, or remove the state to start again"
+        raise Failure(path, f"saved in another environment ({', '.join(changes)})", advice, code=CONFIGURATION)
+    say(f"resuming in another environment ({', '.join(changes)}); the result is marked bit_exact: false")
+    return facts | {"environment": environment, "bit_exact": False}
+
+
+def remove_state(folder: Path) -> None:
+    """Forget a run's state."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Cadence:
+    """When to save: after every epoch, unless saving took more than its share of the time since the last save."""
+
+    def __init__(self, share: float):
+        self.share, self.cost, self.saved_at = share, 0.0, time.perf_counter()
+
+    def due(self) -> bool:
+        """Whether the last save's cost is a small enough part of the time since it ended."""
+        return self.cost <= self.share * (time.perf_counter() - self.saved_at)
+
+    def saved(self, seconds: float) -> None:
+        """Note what a save cost."""
+        self.cost, self.saved_at = seconds, time.perf_counter()

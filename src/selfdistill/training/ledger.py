@@ -1,0 +1,36 @@
+"""Where the seconds of an epoch go."""
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from selfdistill.metrics import WORK
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """Seconds by kind of work, by a clock that never goes back."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(WORK, 0.0)
+
+    @contextlib.contextmanager
+    def measure(self, kind: str) -> Iterator[None]:
+        """Count the time inside the block."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[kind] += time.perf_counter() - start
+
+    def timed(self, items: Iterable[T], kind: str) -> Iterator[T]:
+        """The items, with the time that getting each one takes counted."""
+        iterator = iter(items)
+        while True:
+            with self.measure(kind):
+                item = next(iterator, None)
+            if item is None:
+                return
+            yield item

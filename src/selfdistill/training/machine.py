@@ -1,0 +1,102 @@
+"""The device, the precision and the bits: what of the machine a result may depend on."""
+
+import contextlib
+import os
+import platform
+from typing import NamedTuple
+
+import torch
+
+from selfdistill.failures import CONFIGURATION, UNAVAILABLE, Failure
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+NEEDS_GPU = {"tf32", "fp16"}
+
+
+class Machine(NamedTuple):
+    """Where and how a run computes."""
+
+    device: torch.device
+    threads: int
+    precision: str
+    deterministic: bool
+
+    def autocast(self):
+        """The context of the forward pass; float32 outside of bf16 and fp16."""
+        if self.precision not in AUTOCAST:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, AUTOCAST[self.precision])
+
+    def fingerprint(self) -> dict[str, str | int | bool]:
+        """What must be equal for a resumed run to end with the same bits."""
+        return {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "device": device_name(self.device),
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "threads": self.threads,
+            "precision": self.precision,
+            "deterministic": self.deterministic,
+        }
+
+    def wait(self) -> None:
+        """Wait until the device has done what it was given, so that a clock read now is true."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def set_up(device: str, threads: int | str, precision: str, *, deterministic: bool) -> Machine:
+    """Configure torch for a run.
+
+    Raises: Failure 69 for a GPU that is not there, 78 for a precision that the device does not have.
+    """
+    # cuBLAS reads it when CUDA starts; older torch refuses deterministic algorithms without it.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    chosen = choose_device(device)
+    count = (os.cpu_count() or 1) if threads == "auto" else int(threads)
+    torch.set_num_threads(count)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, changes no result
+    torch.backends.cudnn.benchmark = not deterministic
+    resolved = choose_precision(precision, chosen)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = resolved == "tf32"
+    return Machine(chosen, count, resolved, deterministic)
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device that `auto`, `cpu`, `cuda` or `cuda:<n>` means here.
+
+    Raises: Failure 69 when a GPU is asked for that is not there.
+    """
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(wanted)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise Failure("device", f"{wanted} asked for, {count} GPUs found", "set device: cpu or auto", code=UNAVAILABLE)
+    return device
+
+
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """What a precision means on a device: `auto` is bf16 where the hardware has it, else fp32.
+
+    Raises: Failure 78 for tf32 and fp16 without a GPU.
+    """
+    if wanted in NEEDS_GPU and device.type == "cpu":
+        raise Failure("precision", f"{wanted} needs a GPU", "set precision: auto, bf16 or fp32", code=CONFIGURATION)
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
+
+
+def device_name(device: torch.device) -> str:
+    """The processor's name, as run.json and the table's notes give it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,88 @@
+"""What a run says while it works: a bar with the time left on a terminal, one plain line an epoch in logs."""
+
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+WARM_UP, MEASURED = 2, 6  # steps: the first ones are slower than the rest
+LONG = 3 * 3600  # seconds of a run on a CPU that deserve a warning
+
+
+class RunLog:
+    """Lines to the terminal and to the run's log file."""
+
+    def __init__(self, path: Path | None):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(path, "w", encoding="utf-8") if path else None  # noqa: SIM115
+
+    def say(self, line: str) -> None:
+        """Print and log a line at once."""
+        print(line, file=sys.stderr, flush=True)
+        if self._file:
+            self._file.write(line + "\n")
+            self._file.flush()
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `48 s`, `12 min`, `3.5 h`, `41 days`."""
+    for unit, size, digits in (("days", 86400, 0), ("h", 3600, 1), ("min", 60, 0)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.{digits}f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+class EpochProgress:
+    """The bar of a run (on a terminal only), and its first estimate of the whole."""
+
+    def __init__(self, log: RunLog, name: str, images: int, epochs: int, *, first: int, bar: bool, on_cpu: bool):
+        self.log, self.images, self.remaining = log, images, epochs - first
+        self.on_cpu, self.steps, self.started, self.seen = on_cpu, 0, 0.0, 0
+        self.estimated = False
+        columns = (TextColumn(name), BarColumn(), TextColumn("epoch {task.fields[epoch]}"), TimeRemainingColumn())
+        show = bar and sys.stderr.isatty()
+        self.bar = Progress(*columns, console=Console(stderr=True), disable=not show, transient=True)
+        self.task = self.bar.add_task(name, total=images * epochs, completed=images * first, epoch=first)
+
+    def __enter__(self) -> "EpochProgress":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.bar.stop()
+
+    def after_step(self, images: int) -> None:
+        """Count a training step; after the first few, say how long the run will take."""
+        self.steps += 1
+        self.bar.update(self.task, advance=images)
+        if self.steps == WARM_UP:
+            self.started = time.perf_counter()
+        elif self.steps > WARM_UP and not self.estimated:
+            self.seen += images
+            if self.steps == WARM_UP + MEASURED:
+                self.estimated = True
+                self._estimate((time.perf_counter() - self.started) / self.seen)
+
+    def _estimate(self, seconds_per_image: float) -> None:
+        total = seconds_per_image * self.images * self.remaining
+        self.log.say(f"about {duration(total)} to train {self.remaining} epochs of {self.images} images")
+        if self.on_cpu and total > LONG:
+            self.log.say("this is a CPU: `make quick` runs the reduced protocol in about 15 minutes; going on")
+
+    def after_epoch(self, epoch: int) -> None:
+        """Move the bar's epoch."""
+        self.bar.update(self.task, epoch=epoch)
+
+
+def epoch_line(row: dict, epochs: int, seconds: float) -> str:
+    """An epoch in one line."""
+    test = "" if row.get("test_accuracy") is None else f"  test {100 * row['test_accuracy']:.2f} %"
+    return (
+        f"epoch {row['epoch']}/{epochs}  lr {row['learning_rate']:.5f}  loss {row['train_loss']:.4f}"
+        f"  train {100 * row['train_accuracy']:.2f} %{test}  {seconds:.1f} s"
+    )
+
+

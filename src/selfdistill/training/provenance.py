@@ -1,0 +1,48 @@
+"""Which code, versions and inputs made a run."""
+
+import ast
+import importlib.metadata
+import subprocess
+from pathlib import Path
+
+from selfdistill import __version__
+from selfdistill.files import sha256_bytes
+
+PACKAGE = Path(__file__).parent.parent
+STAGES = ("data", "models", "losses", "evaluation", "training")  # what a run's result can depend on
+PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
+
+
+def code_fingerprint() -> str:
+    """A SHA-256 of the training code's meaning: comments, docstrings and layout do not count."""
+    sources = [path for stage in STAGES for path in sorted((PACKAGE / stage).glob("*.py"))]
+    return sha256_bytes("\n".join(_meaning(path.read_text(encoding="utf-8")) for path in sources).encode())
+
+
+def _meaning(source: str) -> str:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and body and ast.get_docstring(node, clean=False) is not None:
+            node.body = body[1:]
+    return ast.dump(tree)
+
+
+def versions() -> dict[str, str]:
+    """The versions of this project and of what it computes with."""
+    return {"selfdistill": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def commit() -> str:
+    """The project's git commit, with `+changes` if files differ from it; `unknown` outside of a checkout."""
+    try:
+        head = _git("rev-parse", "--short=12", "HEAD")
+        return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(PACKAGE.parent.parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()

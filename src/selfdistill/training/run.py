@@ -1,0 +1,265 @@
+"""A training job from its settings to its outputs: start or resume, train, evaluate, write."""
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from selfdistill.config.settings import RunSettings, read_settings
+from selfdistill.data.batches import Normalisation, TestSet, TrainingSet
+from selfdistill.data.prepared import first_of_each_class, read_prepared
+from selfdistill.evaluation.evaluate import Evaluation, evaluate
+from selfdistill.failures import CONFIGURATION, Failure
+from selfdistill.files import sha256_bytes, sha256_of, write_atomically, write_json
+from selfdistill.losses.objectives import OBJECTIVES
+from selfdistill.losses.terms import describe_coefficients
+from selfdistill.metrics import TIMING, WORK, history_columns, to_csv
+from selfdistill.models.network import build_network
+from selfdistill.models.outputs import Outputs
+from selfdistill.models.weights import encode, encode_weights
+from selfdistill.training import checkpoint, provenance
+from selfdistill.training.ledger import Ledger
+from selfdistill.training.lock import run_lock
+from selfdistill.training.loop import check_finite, train_epoch
+from selfdistill.training.machine import Machine, device_name, set_up
+from selfdistill.training.progress import EpochProgress, RunLog, epoch_line
+from selfdistill.training.schedule import SCHEDULES
+from selfdistill.training.teacher import load_teacher, with_teacher
+
+
+class Job(NamedTuple):
+    """A training job as the command line gives it; output is .../<method>/seed<n>."""
+
+    data: Path
+    settings: Path
+    seed: int
+    output: Path
+    teacher: Path | None
+    log: Path | None
+    device: str
+    threads: int | str
+    deterministic: bool
+    resume_policy: str
+    checkpoint_overhead: float
+    evaluate_every: int
+    bar: bool
+
+
+def train(job: Job) -> None:
+    """Train a run to its end and write its outputs; a run that was stopped goes on after its last saved epoch.
+
+    Raises: Failure 65 bad data or teacher, 70 non-finite loss, 73 run in use, 74 disk, 78 configuration.
+    """
+    settings = read_settings(job.settings, RunSettings)
+    if (settings.teacher is None) != (job.teacher is None):
+        need = "needs --teacher" if settings.teacher else "takes no --teacher"
+        raise Failure("--teacher", f"{settings.method} {need}", code=CONFIGURATION)
+    log = RunLog(job.log)
+    lock = job.output.parent.parent / ".state" / f"{checkpoint.run_name(job.output)}.lock"
+    with run_lock(lock):
+        machine = set_up(job.device, job.threads, settings.precision, deterministic=job.deterministic)
+        Run(job, settings, machine, log).complete()
+
+
+class Run:
+    """A run in progress: its network, optimiser and rows."""
+
+    def __init__(self, job: Job, settings: RunSettings, machine: Machine, log: RunLog):
+        self.job, self.settings, self.machine, self.log = job, settings, machine, log
+        images, self.data_sha256 = read_prepared(job.data, settings.data.dataset)
+        normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
+        chosen = first_of_each_class(images.train_images, images.train_labels, settings.data.train_images)
+        self.training_set = TrainingSet(*chosen, settings.augmentation, normalise)
+        self.test_set = TestSet(images.test_images, images.test_labels, normalise)
+        self.network = build_network(
+            settings.network, settings.heads, zero_init_residual=settings.zero_init_residual, seed=job.seed
+        ).to(machine.device, memory_format=torch.channels_last)
+        self.optimiser = torch.optim.SGD(
+            self.network.parameters(),
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
+        self.objective = partial(OBJECTIVES[settings.objective], **settings.parameters)
+        self.teacher, self.teacher_facts = None, None
+        if job.teacher is not None:
+            self.teacher, self.teacher_facts = load_teacher(job.teacher, settings.teacher, self.test_set, machine)
+        self.identity = {
+            "settings": settings.model_dump(mode="json", exclude_none=True),
+            "seed": job.seed,
+            "data_sha256": self.data_sha256,
+            "teacher_sha256": self.teacher_facts["weights_sha256"] if self.teacher_facts else None,
+            "code_fingerprint": provenance.code_fingerprint(),
+        }
+        self.folder = checkpoint.state_folder(job.output, self.identity)
+        self.epoch, self.history, self.timing = 0, [], []
+        self.attempts: list[dict[str, Any]] = []
+        self.bit_exact = True
+
+    def complete(self) -> None:
+        """Start or resume, train what is left, write the outputs."""
+        self._announce()
+        self._resume()
+        self.attempts.append({"after_epoch": self.epoch, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+        evaluation = self._train_epochs()
+        if evaluation is None:  # nothing was left to train
+            evaluation = self._evaluate()
+        write_outputs(self, evaluation)
+        self.log.say(f"done: {evaluation.correct} of {evaluation.images} test images right ({self.job.output})")
+
+    def _announce(self) -> None:
+        s, machine = self.settings, self.machine
+        self.log.say(
+            f"{s.method} seed {self.job.seed}: {s.network.model} ({s.network.stem} stem, width {s.network.width}),"
+            f" {s.epochs} epochs of {len(self.training_set)} images, batch {s.batch_size}"
+        )
+        self.log.say(f"on {device_name(machine.device)}, {machine.threads} threads, {machine.precision}")
+        if self.teacher_facts:
+            facts = self.teacher_facts
+            self.log.say(f"teacher: {facts['correct']} of {facts['images']} test images right, as recorded")
+        self.log.say(f"loss: {describe_coefficients(self.coefficients())}")
+
+    def coefficients(self) -> dict[str, float]:
+        """The objective's effective coefficients by history column, from the objective itself."""
+        logits = torch.zeros(1, self.settings.network.classes)
+        outputs = Outputs(logits, (logits,) * len(self.network.heads))
+        return self.objective(outputs, torch.zeros(1, dtype=torch.long), logits).coefficients()
+
+    def _resume(self) -> None:
+        environment = self.machine.fingerprint()
+        state = checkpoint.load_state(self.folder, self.identity, environment, self.job.resume_policy, self.log.say)
+        if state is None:
+            return
+        self._restore(state)
+        for row, seconds in zip(self.history, self.timing, strict=True):
+            self.log.say(epoch_line(row, self.settings.epochs, sum(seconds[kind] for kind in WORK)))
+        self.log.say(f"resumed after epoch {self.epoch} of {self.settings.epochs}")
+
+    def _restore(self, state: checkpoint.State) -> None:
+        self.epoch = state.epoch
+        self.network.load_state_dict(dict(_under("network.", state.tensors)))
+        parameters = dict(self.network.named_parameters())
+        for name, tensor in _under("momentum.", state.tensors):
+            self.optimiser.state[parameters[name]]["momentum_buffer"] = torch.empty_like(parameters[name]).copy_(tensor)
+        self.scaler.load_state_dict(state.facts["scaler"])
+        self.history, self.timing = state.facts["history"], state.facts["timing"]
+        self.attempts, self.bit_exact = state.facts["attempts"], state.facts["bit_exact"]
+
+    def _state(self) -> checkpoint.State:
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            momentum = self.optimiser.state[parameter].get("momentum_buffer")
+            if momentum is not None:  # there is none with momentum 0
+                tensors[f"momentum.{name}"] = momentum
+        facts = {
+            "history": self.history,
+            "timing": self.timing,
+            "scaler": self.scaler.state_dict(),
+            "attempts": self.attempts,
+            "bit_exact": self.bit_exact,
+            "identity": self.identity,
+            "environment": self.machine.fingerprint(),
+        }
+        return checkpoint.State(self.epoch, tensors, facts)
+
+    def _train_epochs(self) -> Evaluation | None:
+        s, evaluation = self.settings, None
+        cadence = checkpoint.Cadence(self.job.checkpoint_overhead)
+        name = f"{s.method} seed {self.job.seed}"
+        on_cpu = self.machine.device.type == "cpu"
+        options = {"first": self.epoch, "bar": self.job.bar, "on_cpu": on_cpu}
+        with EpochProgress(self.log, name, len(self.training_set), s.epochs, **options) as progress:
+            while self.epoch < s.epochs:
+                ledger = Ledger()
+                evaluation = self._one_epoch(ledger, progress)
+                self.timing.append({"epoch": self.epoch, **ledger.seconds})
+                if self.epoch == s.epochs or cadence.due():
+                    self._save(cadence)
+                self.log.say(epoch_line(self.history[-1], s.epochs, sum(self.timing[-1][kind] for kind in WORK)))
+                progress.after_epoch(self.epoch)
+        return evaluation
+
+    def _one_epoch(self, ledger: Ledger, progress: EpochProgress) -> Evaluation | None:
+        """Train an epoch and add its row; the evaluation if there was one."""
+        s = self.settings
+        rate = SCHEDULES[s.schedule](s.learning_rate, self.epoch, s.epochs)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        batches = ledger.timed(self.training_set.batches(self.job.seed, self.epoch, s.batch_size), "data")
+        if self.teacher is not None:
+            batches = with_teacher(batches, self.teacher, self.machine, ledger)
+        means = train_epoch(
+            self.network, self.objective, batches, self.optimiser, self.scaler, self.machine, ledger, progress.after_step
+        )
+        self.epoch += 1
+        row, evaluation = {"epoch": self.epoch, "learning_rate": rate, **means}, None
+        if self.epoch == s.epochs or self.epoch % self.job.evaluate_every == 0:
+            with ledger.measure("evaluation"):
+                evaluation = self._evaluate()
+                row |= evaluation.columns()
+        check_finite(row, self.epoch)
+        self.history.append(row)
+        return evaluation
+
+    def _save(self, cadence: checkpoint.Cadence) -> None:
+        """Save the state. Its cost is known only afterwards, so it stands in this epoch's row from the next save on,
+        and in the last row never: the last save is no part of training.
+        """
+        start = time.perf_counter()
+        checkpoint.save_state(self.folder, self._state())
+        seconds = time.perf_counter() - start
+        cadence.saved(seconds)
+        if self.epoch < self.settings.epochs:
+            self.timing[-1]["checkpoint"] = seconds
+
+    def _evaluate(self) -> Evaluation:
+        return evaluate(self.network, self.test_set, self.machine.autocast)
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
+    return [(name.removeprefix(prefix), tensor) for name, tensor in tensors.items() if name.startswith(prefix)]
+
+
+def write_outputs(run: Run, evaluation: Evaluation) -> None:
+    """Write the run's declared outputs, run.json last: it vouches for the others by their SHA-256."""
+    s, machine, folder = run.settings, run.machine, run.job.output
+    where = {"precision": machine.precision, "device": device_name(machine.device)}
+    facts = {"method": s.method, "seed": run.job.seed, "mean": s.data.mean, "std": s.data.std, "dataset": s.data.dataset}
+    facts |= {"correct": evaluation.correct, "images": evaluation.images}
+    weights = encode_weights(run.network.backbone, s.network, facts)
+    contents: dict[str, bytes | str] = {
+        "history.csv": to_csv(history_columns(run.history), run.history),
+        "timing.csv": to_csv(list(TIMING), run.timing),
+        "test_logits.safetensors": encode(evaluation.tensors(), facts),
+        "weights.safetensors": weights,
+    }
+    if len(run.network.heads):
+        contents["auxiliary.safetensors"] = encode(run.network.heads.state_dict(), facts | {"heads": s.heads})
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    write_json(folder / "evaluation.json", evaluation.summary() | where | {"weights_sha256": sha256_bytes(weights)})
+    names = [*contents, "evaluation.json"]
+    write_json(folder / "run.json", describe_run(run, {name: sha256_of(folder / name) for name in names}))
+
+
+def describe_run(run: Run, outputs: dict[str, str]) -> dict[str, Any]:
+    """The content of run.json; versions and names, but no path of this machine."""
+    seconds = sum(row[kind] for row in run.timing for kind in WORK)
+    return {
+        **run.identity,
+        "state": run.folder.name,
+        "coefficients": run.coefficients(),
+        "environment": run.machine.fingerprint(),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+        "training_seconds": seconds,
+        "attempts": run.attempts,
+        "bit_exact": run.bit_exact,
+        "outputs": outputs,
+    }

@@ -1,0 +1,86 @@
+"""The frozen teacher of knowledge distillation: checked before it teaches, and then part of the batch."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from selfdistill.config.settings import NetworkSettings
+from selfdistill.data.batches import Batch, Normalisation, TestSet
+from selfdistill.data.prepared import read_prepared
+from selfdistill.evaluation.evaluate import evaluate
+from selfdistill.failures import Failure
+from selfdistill.files import read_json, sha256_of, write_json
+from selfdistill.models.network import Network
+from selfdistill.models.weights import read_weights
+from selfdistill.training.ledger import Ledger
+from selfdistill.training.machine import Machine, device_name, set_up
+
+TOLERANCE = 10  # images of 10,000 that may differ on another device or in another precision
+
+
+def load_teacher(path: Path, expected: NetworkSettings, test_set: TestSet, machine: Machine) -> tuple[Network, dict]:
+    """The teacher, frozen and in evaluation mode, and its evaluation.json.
+
+    Raises: Failure 65 when it is not the network that was configured, when its SHA-256 is not the recorded
+    one, or when it does not reach its recorded accuracy here.
+    """
+    recorded = read_json(path.parent / "evaluation.json")
+    found = sha256_of(path)
+    if found != recorded.get("weights_sha256"):
+        what = f"SHA-256 differs from its evaluation.json (expected {recorded.get('weights_sha256')}, got {found})"
+        raise Failure(path, what, "retrain the teacher, or run `evaluate` on weights of your own")
+    backbone, settings, _ = read_weights(path)
+    if settings != expected:
+        raise Failure(path, f"expected a teacher {_describe(expected)}, got {_describe(settings)}")
+    teacher = Network(backbone).to(machine.device, memory_format=torch.channels_last).requires_grad_(False).eval()
+    check_accuracy(path, teacher, recorded, test_set, machine)
+    return teacher, recorded
+
+
+def check_accuracy(path: Path, network: nn.Module, recorded: dict[str, Any], test_set: TestSet, machine: Machine) -> None:
+    """Refuse (Failure 65) weights that do not reach their recorded accuracy: exactly on the same device and
+    precision, within 10 of 10,000 images elsewhere.
+    """
+    correct = evaluate(network, test_set, machine.autocast).correct
+    same = (recorded.get("device"), recorded.get("precision")) == (device_name(machine.device), machine.precision)
+    allowed = 0 if same else max(1, TOLERANCE * len(test_set) // 10_000)
+    if recorded.get("images") != len(test_set) or abs(correct - recorded.get("correct", -1)) > allowed:
+        expected = f"{recorded.get('correct')} of {recorded.get('images')} test images right"
+        raise Failure(path, f"does not reach its recorded accuracy (expected {expected}, got {correct} of {len(test_set)})")
+
+
+def _describe(settings: NetworkSettings) -> str:
+    return f"{settings.model} with {settings.stem} stem, width {settings.width}, {settings.classes} classes"
+
+
+def with_teacher(batches: Iterable[Batch], teacher: nn.Module, machine: Machine, ledger: Ledger) -> Iterator[Batch]:
+    """The batches with the teacher's logits for exactly these augmented images, in float32."""
+    for batch in batches:
+        with ledger.measure("teacher"), torch.no_grad(), machine.autocast():
+            logits = teacher(batch.images).final.float()
+        yield batch._replace(teacher_logits=logits)
+
+
+def evaluate_weights(
+    weights: Path, data: Path, output: Path, expect: Path | None, device: str, threads: int | str, precision: str
+) -> dict[str, Any]:
+    """Test the network in a weights file on its own dataset and write its evaluation.json.
+
+    expect: an evaluation.json whose accuracy must be reached, and whose precision is then used.
+    Raises: Failure 65 for damaged weights or another accuracy than expected.
+    """
+    backbone, _, facts = read_weights(weights)
+    recorded = read_json(expect) if expect else None
+    machine = set_up(device, threads, recorded["precision"] if recorded else precision, deterministic=True)
+    images, _ = read_prepared(data, facts["dataset"])
+    test_set = TestSet(images.test_images, images.test_labels, Normalisation(facts["mean"], facts["std"], machine.device))
+    network = Network(backbone).to(machine.device, memory_format=torch.channels_last)
+    if recorded:
+        check_accuracy(weights, network, recorded, test_set, machine)
+    where = {"precision": machine.precision, "device": device_name(machine.device)}
+    result = evaluate(network, test_set, machine.autocast).summary() | where | {"weights_sha256": sha256_of(weights)}
+    write_json(output, result)
+    return result

@@ -1,0 +1,132 @@
+# What the rules share: the validated configuration, and which files it asks for. Imports no torch.
+import os
+import sys
+from pathlib import Path
+
+from selfdistill.config.load import load_config, read_yaml, validate
+from selfdistill.config.settings import report_settings, run_options, run_settings
+from selfdistill.failures import Failure, Failures
+from selfdistill.files import canonical_json
+from selfdistill.training.finished import remove_finished_states
+
+# The `python` of the rules is the one that runs Snakemake, whatever comes first in PATH.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+def validated_config():
+    """The configuration as Snakemake merged it, or its errors, one line each, and exit status 78."""
+    try:
+        for path in dict.fromkeys(workflow.configfiles):
+            read_yaml(path)  # finds keys that are given twice, which Snakemake's loader drops
+        return validate(config)
+    except (Failure, Failures) as failure:
+        print(failure, file=sys.stderr)
+        sys.exit(failure.code)
+
+
+CONFIG = validated_config()
+BASE = Path(workflow.basedir)
+# The paper's own logs, for `snakemake published` under any protocol.
+PUBLISHED = load_config([BASE / "config.yaml", BASE / "workflow" / "protocols" / "published.yaml"])
+PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}
+RUN = "results/{protocol}/{method}/seed{seed}"
+DATA_FILE = f"results/data/{CONFIG.data.dataset}.safetensors"
+
+
+def methods_of(stage):
+    """A regular expression for the methods that a stage trains; one that matches nothing if there are none."""
+    names = [name for name in CONFIG.methods if CONFIG.stage_of(name) == stage]
+    return "|".join(names) if names else "(?!)"
+
+
+def runs_of(stage):
+    """The weights of a stage's runs, and so what its target asks for."""
+    rows = set(CONFIG.rows) | {teacher for row in CONFIG.rows for teacher in teachers_of(row)}
+    return [
+        f"results/{CONFIG.protocol}/{name}/seed{seed}/weights.safetensors"
+        for name in CONFIG.methods
+        if name in rows and CONFIG.stage_of(name) == stage
+        for seed in CONFIG.seeds_of(name)
+    ]
+
+
+def teachers_of(row):
+    """The teachers that a row needs, and theirs."""
+    teacher = getattr(CONFIG.methods[row], "teacher", None)
+    return [teacher, *teachers_of(teacher)] if teacher else []
+
+
+def teacher_folder(wildcards):
+    """The run that teaches a run."""
+    method, seed = CONFIG.teacher_of(wildcards.method, int(wildcards.seed))
+    return f"results/{CONFIG.protocol}/{method}/seed{seed}"
+
+
+def teacher_option(wildcards, input):
+    """`--teacher PATH` for a rule with a teacher. Takes `input`, so that it is no reason to run again."""
+    return f"--teacher {input.teacher}" if hasattr(input, "teacher") else ""
+
+
+def machine_options(wildcards, output):
+    """How the machine does it. Takes `output`, so that none of it is a reason to train again."""
+    options = run_options(CONFIG) | {"progress": "bar" if workflow.cores == 1 else "lines"}
+    return " ".join(f"--{name} {value}" for name, value in options.items())
+
+
+def uses_gpu():
+    """Whether training jobs take a GPU: asked for, or found."""
+    return CONFIG.device.startswith("cuda") or (CONFIG.device == "auto" and Path("/dev/nvidia0").exists())
+
+
+def job_threads():
+    """The processors that a job takes for itself; Snakemake reduces them to --cores."""
+    if CONFIG.threads == "auto":
+        return 1 if uses_gpu() else os.cpu_count() or 1
+    return CONFIG.threads
+
+
+def run_block(wildcards):
+    """A method's settings as one JSON text: Snakemake compares several values without their names."""
+    return canonical_json(run_settings(CONFIG, wildcards.method))
+
+
+def report_block(wildcards):
+    """The settings of the table or the figures as one JSON text."""
+    return canonical_json(report_settings(PROTOCOLS[wildcards.protocol], wildcards.part))
+
+
+def log_folder(config):
+    """Where the logs of a protocol's runs lie: its results, or a folder of logs to report on."""
+    return f"results/{config.protocol}" if config.logs == "results" else config.logs
+
+
+def run_logs(config):
+    """The logs of every run that a protocol's table and figures show."""
+    folders = [f"{log_folder(config)}/{row}/seed{seed}" for row in config.rows for seed in config.seeds_of(row)]
+    names = ["history.csv", "timing.csv", "run.json"]
+    found = [f"{folder}/{name}" for folder in folders for name in names]
+    if config.logs == "results" and not config.allow_missing:
+        return found
+    return [path for path in found if Path(path).is_file()]
+
+
+def table_files(config):
+    """What the table rule makes."""
+    names = ["table1.tex", "table1_float.tex", "table1.csv", "table1.md", "numbers.tex"]
+    return [f"report/{config.protocol}/{name}" for name in names]
+
+
+def figure_files(config):
+    """What the figures rule makes."""
+    return [f"report/{config.protocol}/curves_{name}.{suffix}" for name in config.figures.names for suffix in ("pdf", "png")]
+
+
+def forget_finished_runs():
+    """Drop the resumable states of runs that are done, so that forcing a rule trains again."""
+    remove_finished_states(Path("results") / CONFIG.protocol)
+
+
+wildcard_constraints:
+    protocol="|".join(PROTOCOLS),
+    method="|".join(CONFIG.methods),
+    seed=r"\d+",

@@ -1,0 +1,28 @@
+rule evaluate:
+    """Test the kept network as it stands in its file; it must reach the accuracy that its training recorded."""
+    input:
+        data=DATA_FILE,
+        weights=f"{RUN}/weights.safetensors",
+        recorded=f"{RUN}/evaluation.json",
+    output:
+        f"{RUN}/kept_network.json",
+    log:
+        "results/{protocol}/logs/{method}-seed{seed}-evaluation.txt",
+    params:
+        machine=lambda wildcards, output: f"--device {CONFIG.device} --threads {CONFIG.threads}",
+    threads: job_threads()
+    resources:
+        gpu=int(uses_gpu()),
+    shell:
+        "python -m selfdistill evaluate --weights {input.weights:q} --data {input.data:q} --expect {input.recorded:q}"
+        " --output {output:q} {params.machine} 2>&1 | tee {log:q}"
+
+
+rule evaluation:
+    """Target: every row's kept networks tested once more, from their files."""
+    input:
+        [
+            f"results/{CONFIG.protocol}/{row}/seed{seed}/kept_network.json"
+            for row in CONFIG.rows
+            for seed in CONFIG.seeds_of(row)
+        ],

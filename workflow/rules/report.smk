@@ -1,0 +1,105 @@
+rule write_report_settings:
+    """What the table or the figures may know of the configuration."""
+    output:
+        "results/{protocol}/settings/{part}.yaml",
+    log:
+        "results/{protocol}/logs/{part}-settings.txt",
+    params:
+        block=report_block,
+    wildcard_constraints:
+        part="table|figures",
+    shell:
+        "python -m selfdistill settings --block {params.block:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule table:
+    """Table I from the CSV logs."""
+    input:
+        run_logs(CONFIG),
+        settings=f"results/{CONFIG.protocol}/settings/table.yaml",
+    output:
+        table_files(CONFIG),
+    log:
+        f"results/{CONFIG.protocol}/logs/table.txt",
+    params:
+        # Takes `output`: the same logs in another folder make the same table.
+        logs=lambda wildcards, output: log_folder(CONFIG),
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    shell:
+        "python -m selfdistill table --settings {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule figures:
+    """Loss and accuracy curves from the CSV logs."""
+    input:
+        run_logs(CONFIG),
+        settings=f"results/{CONFIG.protocol}/settings/figures.yaml",
+    output:
+        figure_files(CONFIG),
+    log:
+        f"results/{CONFIG.protocol}/logs/figures.txt",
+    params:
+        logs=lambda wildcards, output: log_folder(CONFIG),
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    shell:
+        "python -m selfdistill figures --settings {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
+        " 2>&1 | tee {log:q}"
+
+
+if CONFIG.protocol != PUBLISHED.protocol:
+
+    use rule table as published_table with:
+        input:
+            run_logs(PUBLISHED),
+            settings=f"results/{PUBLISHED.protocol}/settings/table.yaml",
+        output:
+            table_files(PUBLISHED),
+        log:
+            f"results/{PUBLISHED.protocol}/logs/table.txt",
+        params:
+            logs=lambda wildcards, output: log_folder(PUBLISHED),
+
+    use rule figures as published_figures with:
+        input:
+            run_logs(PUBLISHED),
+            settings=f"results/{PUBLISHED.protocol}/settings/figures.yaml",
+        output:
+            figure_files(PUBLISHED),
+        log:
+            f"results/{PUBLISHED.protocol}/logs/figures.txt",
+        params:
+            logs=lambda wildcards, output: log_folder(PUBLISHED),
+
+
+rule published:
+    """Target: Table I and the curves from the paper's own logs."""
+    input:
+        table_files(PUBLISHED),
+        figure_files(PUBLISHED),
+
+
+if CONFIG.logs == "results":
+
+    rule copy_evidence:
+        """A run's logs, small enough to be committed beside the table that they prove."""
+        input:
+            f"results/{CONFIG.protocol}/{{method}}/seed{{seed}}/{{file}}",
+        output:
+            f"report/{CONFIG.protocol}/{{method}}/seed{{seed}}/{{file}}",
+        log:
+            f"results/{CONFIG.protocol}/logs/{{method}}-seed{{seed}}-{{file}}.txt",
+        wildcard_constraints:
+            file=r"history\.csv|timing\.csv|evaluation\.json|run\.json",
+        shell:
+            "cp {input:q} {output:q} 2>&1 | tee {log:q}"
+
+    rule evidence:
+        """Target: the logs of every row, to be committed under report/."""
+        input:
+            [
+                f"report/{CONFIG.protocol}/{row}/seed{seed}/{file}"
+                for row in CONFIG.rows
+                for seed in CONFIG.seeds_of(row)
+                for file in ("history.csv", "timing.csv", "evaluation.json", "run.json")
+            ],

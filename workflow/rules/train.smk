@@ -1,0 +1,97 @@
+rule write_settings:
+    """What a method's training jobs may know: a changed label or plot colour trains nothing again."""
+    output:
+        "results/{protocol}/{method}/settings.yaml",
+    log:
+        "results/{protocol}/logs/{method}-settings.txt",
+    params:
+        block=run_block,
+    shell:
+        "python -m selfdistill settings --block {params.block:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule train_teacher:
+    """Section II-A: hard labels alone. Its command trains every method; the rules below restate what differs."""
+    input:
+        data=DATA_FILE,
+        settings="results/{protocol}/{method}/settings.yaml",
+    output:
+        weights=f"{RUN}/weights.safetensors",
+        history=f"{RUN}/history.csv",
+        timing=f"{RUN}/timing.csv",
+        logits=f"{RUN}/test_logits.safetensors",
+        evaluation=f"{RUN}/evaluation.json",
+        run=f"{RUN}/run.json",
+    log:
+        "results/{protocol}/logs/{method}-seed{seed}.txt",
+    params:
+        folder=lambda wildcards, output: Path(output.weights).parent,
+        teacher=teacher_option,
+        machine=machine_options,
+    wildcard_constraints:
+        method=methods_of("teacher"),
+    threads: job_threads()
+    resources:
+        gpu=int(uses_gpu()),
+    priority: 10  # students wait for it
+    shell:
+        "python -m selfdistill train --data {input.data:q} --settings {input.settings:q} {params.teacher}"
+        " --seed {wildcards.seed} --output {params.folder:q} --log {log:q} {params.machine}"
+
+
+use rule train_teacher as train_kd_student with:
+    """Section II-B: taught by the teacher's weights of the same seed (or the one that teacher_seed names)."""
+    input:
+        data=DATA_FILE,
+        settings="results/{protocol}/{method}/settings.yaml",
+        teacher=lambda wildcards: f"{teacher_folder(wildcards)}/weights.safetensors",
+        teacher_evaluation=lambda wildcards: f"{teacher_folder(wildcards)}/evaluation.json",
+    wildcard_constraints:
+        method=methods_of("kd"),
+    priority: 0
+
+
+use rule train_teacher as train_self_distillation with:
+    """Section II-C: taught by its own deepest classifier."""
+    output:
+        weights=f"{RUN}/weights.safetensors",
+        history=f"{RUN}/history.csv",
+        timing=f"{RUN}/timing.csv",
+        logits=f"{RUN}/test_logits.safetensors",
+        evaluation=f"{RUN}/evaluation.json",
+        run=f"{RUN}/run.json",
+        auxiliary=f"{RUN}/auxiliary.safetensors",
+    wildcard_constraints:
+        method=methods_of("self_distillation"),
+    priority: 0
+
+
+use rule train_teacher as train_control with:
+    """Not in the paper: the student without distillation."""
+    wildcard_constraints:
+        method=methods_of("control"),
+    priority: 0
+
+
+rule teacher:
+    """Target: the teachers."""
+    input:
+        runs_of("teacher"),
+
+
+rule kd:
+    """Target: the students with a teacher."""
+    input:
+        runs_of("kd"),
+
+
+rule self_distillation:
+    """Target: the self-distilled students."""
+    input:
+        runs_of("self_distillation"),
+
+
+rule control:
+    """Target: the students without distillation."""
+    input:
+        runs_of("control"),
