@@ -176,7 +176,9 @@ def _archives(text: str) -> list:
         return [Archive.model_validate(item) for item in _json("--archives", text, list)]
     except ValidationError as error:
         first = error.errors()[0]
-        raise Failure("--archives", f"{'.'.join(map(str, first['loc']))}: {first['msg']}", code=CONFIGURATION) from error
+        raise Failure(
+            "--archives", f"{'.'.join(map(str, first['loc']))}: {first['msg']}", code=CONFIGURATION
+        ) from error
 
 
 def _threads(text: str) -> int | str:

@@ -1,16 +1,15 @@
 # What the rules share: the validated configuration, and which files it asks for. Imports no torch.
-import os
 import sys
 from pathlib import Path
 
+from selfdistill.config.host import job_threads, prefer_this_python, uses_gpu
 from selfdistill.config.load import load_config, read_yaml, validate
 from selfdistill.config.settings import report_settings, run_options, run_settings
 from selfdistill.failures import Failure, Failures
 from selfdistill.files import canonical_json
 from selfdistill.training.finished import remove_finished_states
 
-# The `python` of the rules is the one that runs Snakemake, whatever comes first in PATH.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+prefer_this_python()
 
 
 def validated_config():
@@ -73,18 +72,6 @@ def machine_options(wildcards, output):
     return " ".join(f"--{name} {value}" for name, value in options.items())
 
 
-def uses_gpu():
-    """Whether training jobs take a GPU: asked for, or found."""
-    return CONFIG.device.startswith("cuda") or (CONFIG.device == "auto" and Path("/dev/nvidia0").exists())
-
-
-def job_threads():
-    """The processors that a job takes for itself; Snakemake reduces them to --cores."""
-    if CONFIG.threads == "auto":
-        return 1 if uses_gpu() else os.cpu_count() or 1
-    return CONFIG.threads
-
-
 def run_block(wildcards):
     """A method's settings as one JSON text: Snakemake compares several values without their names."""
     return canonical_json(run_settings(CONFIG, wildcards.method))
@@ -118,7 +105,9 @@ def table_files(config):
 
 def figure_files(config):
     """What the figures rule makes."""
-    return [f"report/{config.protocol}/curves_{name}.{suffix}" for name in config.figures.names for suffix in ("pdf", "png")]
+    return [
+        f"report/{config.protocol}/curves_{name}.{suffix}" for name in config.figures.names for suffix in ("pdf", "png")
+    ]
 
 
 def forget_finished_runs():

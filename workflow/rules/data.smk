@@ -6,7 +6,9 @@ rule download_data:
         "results/data/logs/{dataset}.txt",
     params:
         # Takes `output`: another place for the same archive is no reason to fetch it again.
-        archives=lambda wildcards, output: canonical_json([a.model_dump(exclude_none=True) for a in CONFIG.data.archives]),
+        archives=lambda wildcards, output: canonical_json(
+            [a.model_dump(exclude_none=True) for a in CONFIG.data.archives]
+        ),
         content=CONFIG.data.archives[0].sha256 if CONFIG.data.archives else "",
     shell:
         "python -m selfdistill prepare --dataset {wildcards.dataset} --archives {params.archives:q} --output {output:q}"

@@ -8,11 +8,11 @@ rule evaluate:
         f"{RUN}/kept_network.json",
     log:
         "results/{protocol}/logs/{method}-seed{seed}-evaluation.txt",
+    threads: job_threads(CONFIG.threads, CONFIG.device)
+    resources:
+        gpu=int(uses_gpu(CONFIG.device)),
     params:
         machine=lambda wildcards, output: f"--device {CONFIG.device} --threads {CONFIG.threads}",
-    threads: job_threads()
-    resources:
-        gpu=int(uses_gpu()),
     shell:
         "python -m selfdistill evaluate --weights {input.weights:q} --data {input.data:q} --expect {input.recorded:q}"
         " --output {output:q} {params.machine} 2>&1 | tee {log:q}"

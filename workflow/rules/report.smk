@@ -4,10 +4,10 @@ rule write_report_settings:
         "results/{protocol}/settings/{part}.yaml",
     log:
         "results/{protocol}/logs/{part}-settings.txt",
-    params:
-        block=report_block,
     wildcard_constraints:
         part="table|figures",
+    params:
+        block=report_block,
     shell:
         "python -m selfdistill settings --block {params.block:q} --output {output:q} 2>&1 | tee {log:q}"
 

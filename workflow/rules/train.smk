@@ -24,16 +24,16 @@ rule train_teacher:
         run=f"{RUN}/run.json",
     log:
         "results/{protocol}/logs/{method}-seed{seed}.txt",
+    wildcard_constraints:
+        method=methods_of("teacher"),
+    priority: 10  # students wait for it
+    threads: job_threads(CONFIG.threads, CONFIG.device)
+    resources:
+        gpu=int(uses_gpu(CONFIG.device)),
     params:
         folder=lambda wildcards, output: Path(output.weights).parent,
         teacher=teacher_option,
         machine=machine_options,
-    wildcard_constraints:
-        method=methods_of("teacher"),
-    threads: job_threads()
-    resources:
-        gpu=int(uses_gpu()),
-    priority: 10  # students wait for it
     shell:
         "python -m selfdistill train --data {input.data:q} --settings {input.settings:q} {params.teacher}"
         " --seed {wildcards.seed} --output {params.folder:q} --log {log:q} {params.machine}"

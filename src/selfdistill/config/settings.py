@@ -12,7 +12,6 @@ from selfdistill.config.objectives import objectives
 from selfdistill.config.schema import DATASETS, MODELS, STEMS, Block, Config, Published
 from selfdistill.failures import CONFIGURATION, Failure
 
-
 S = TypeVar("S", bound=Block)
 
 

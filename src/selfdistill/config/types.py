@@ -46,9 +46,7 @@ Count = _whole("a whole number >= 1", 1, 10**9)
 Seed = _whole("a whole number from 0 to 9223372036854775807", 0, 2**63 - 1)
 Decimals = _whole("a whole number from 0 to 4", 0, 4)
 Number = Annotated[float, BeforeValidator(_in_range("a finite number", False, lambda value: True))]
-Positive = Annotated[
-    float, BeforeValidator(_in_range("a number > 0", False, lambda value: value > 0)), Field(gt=0)
-]
+Positive = Annotated[float, BeforeValidator(_in_range("a number > 0", False, lambda value: value > 0)), Field(gt=0)]
 NonNegative = Annotated[
     float, BeforeValidator(_in_range("a number >= 0", False, lambda value: value >= 0)), Field(ge=0)
 ]

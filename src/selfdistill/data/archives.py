@@ -102,9 +102,10 @@ def decode_python(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 class RestrictedUnpickler(pickle.Unpickler):
     """An unpickler that can build NumPy arrays and nothing else; used for the official archive alone."""
 
-    ALLOWED = {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+    ALLOWED = frozenset({("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")})
 
     def find_class(self, module: str, name: str):
+        """The few names that an array needs; anything else raises UnpicklingError."""
         if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
             return np._core.multiarray._reconstruct
         if (module, name) in self.ALLOWED:

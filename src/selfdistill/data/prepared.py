@@ -59,7 +59,9 @@ def read_prepared(path: Path, dataset: str) -> tuple[Images, str]:
     check_images(path, dataset, images)
     found = images.sha256()
     if found != facts.get("content_sha256"):
-        raise Failure(path, f"SHA-256 of its images differs (expected {facts.get('content_sha256')}, got {found})", REPAIR)
+        raise Failure(
+            path, f"SHA-256 of its images differs (expected {facts.get('content_sha256')}, got {found})", REPAIR
+        )
     return images, found
 
 
@@ -86,11 +88,13 @@ def check_images(path: Path, dataset: str, images: Images) -> None:
         counts = np.bincount(labels, minlength=classes)
         balanced = dataset != "digits"
         if len(counts) > classes or (balanced and set(counts.tolist()) != {count // classes}):
-            raise Failure(path, f"{part} labels: expected {count // classes} of each class, got {counts.tolist()}", REPAIR)
+            raise Failure(
+                path, f"{part} labels: expected {count // classes} of each class, got {counts.tolist()}", REPAIR
+            )
 
 
 def first_of_each_class(images: np.ndarray, labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first images of each class in file order, `count` in all, equally many of each; all of them if count is all."""
+    """The first images of each class in file order: `count` in all, equally many of each, or simply all."""
     if count == len(labels):
         return images, labels
     each = count // (int(labels.max()) + 1)

@@ -1,0 +1,1 @@
+"""Stage 2: the networks, their auxiliary classifiers, and their weights files."""

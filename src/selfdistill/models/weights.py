@@ -49,7 +49,7 @@ def encode_weights(backbone, settings: NetworkSettings, facts: dict[str, Any]) -
 def read_weights(path: Path, content: bytes | None = None):
     """The backbone in evaluation mode, its NetworkSettings, and the file's metadata.
 
-    Raises: Failure 65 naming the file: unreadable, damaged, of another architecture, or with values that are not finite.
+    Raises: Failure 65 naming the file: unreadable, damaged, of another architecture, or not finite.
     """
     if content is None:
         try:

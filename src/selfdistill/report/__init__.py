@@ -1,0 +1,1 @@
+"""Stage 6: table and figures from the logs. Imports no torch."""

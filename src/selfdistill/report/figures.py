@@ -55,7 +55,9 @@ def draw(axes: Axes, curve: pd.DataFrame, index: int, label: str, scale: float =
     style = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
     axes.plot(curve.index, curve["mean"] * scale, label=label, **style)
     if (curve["high"] > curve["low"]).any():
-        axes.fill_between(curve.index, curve["low"] * scale, curve["high"] * scale, color=style["color"], alpha=0.2, lw=0)
+        axes.fill_between(
+            curve.index, curve["low"] * scale, curve["high"] * scale, color=style["color"], alpha=0.2, lw=0
+        )
 
 
 def loss_parts(runs: list[RunRecord]) -> dict[str, pd.DataFrame]:
@@ -113,7 +115,9 @@ def draw_classifiers(records: list[RowRecords], width: float) -> Figure:
     """
     chosen = [record for record in records if "test_accuracy_head1" in record.runs[0].history]
     if not chosen:
-        raise Failure("figures.names", "classifiers asked for, but no row's log has test_accuracy_head1", "leave it out")
+        raise Failure(
+            "figures.names", "classifiers asked for, but no row's log has test_accuracy_head1", "leave it out"
+        )
     shape = {"nrows": len(chosen), "figsize": (width, 2.5 * len(chosen)), "squeeze": False, "layout": "constrained"}
     figure, grid = plt.subplots(**shape)
     for axes, record in zip(grid.flat, chosen, strict=True):

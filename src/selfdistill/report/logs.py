@@ -43,7 +43,7 @@ class RowRecords(NamedTuple):
 def read_rows(settings: ReportSettings, logs: Path) -> list[RowRecords]:
     """The runs of every row under `logs`/<method>/seed<n>/.
 
-    Raises: Failure 65 naming the file: a run is missing (unless allow_missing), has fewer rows than epochs, or is damaged.
+    Raises: Failure 65 naming the file: a run is missing (unless allow_missing), unfinished or damaged.
     """
     records = []
     for row in settings.rows:
@@ -101,7 +101,9 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     bad = (numbers.isna() & (table != "")) | numbers.isin([float("inf"), float("-inf")])
     if bad.any().any():
         line, column = next((i, c) for i in range(len(table)) for c in table.columns if bad.at[i, c])
-        raise Failure(path, f"line {line + 2}, {column}: expected a finite number, got {table.at[line, column]!r}", RETRAIN)
+        raise Failure(
+            path, f"line {line + 2}, {column}: expected a finite number, got {table.at[line, column]!r}", RETRAIN
+        )
     return numbers
 
 
@@ -111,7 +113,9 @@ def _check_history(path: Path, history: pd.DataFrame, epochs: int) -> None:
         raise Failure(path, f"expected epochs 1 to {epochs} once each, got {len(history)} rows", RETRAIN)
     last = history["test_accuracy"].iloc[-1]
     if pd.isna(last):
-        raise Failure(path, f"line {epochs + 1}, test_accuracy: expected the last epoch's accuracy, got nothing", RETRAIN)
+        raise Failure(
+            path, f"line {epochs + 1}, test_accuracy: expected the last epoch's accuracy, got nothing", RETRAIN
+        )
     for column in [name for name in history if name.startswith(("test_accuracy", "train_accuracy"))]:
         outside = history[column][(history[column] < 0) | (history[column] > 1)]
         if len(outside):

@@ -11,6 +11,8 @@ from selfdistill.files import write_atomically
 from selfdistill.report.latex import comment, escape, macro_name
 from selfdistill.report.logs import RowRecords, RunRecord, read_rows
 
+PAPER_DEVICE = "NVIDIA L4"  # paper II
+
 
 class Line(NamedTuple):
     """A row of Table I: accuracies in percent, times in seconds; sd is None for a single seed."""
@@ -106,9 +108,10 @@ class Table:
         if self.settings.reduced:
             notes.append(f"Reduced protocol “{self.settings.protocol}”, not the paper's: {self.settings.reduced}.")
         devices = sorted({str(run.facts.get("environment", {}).get("device", "unknown")) for run in self.runs})
-        notes.append(f"Times on {', '.join(devices)}.")
+        paper = f" (the paper's: {PAPER_DEVICE})" if self.compared and devices != [PAPER_DEVICE] else ""
+        notes.append(f"Times on {', '.join(devices)}{paper}.")
         if self.compared:
-            notes.append("Difference: ours minus the paper's, in points; the paper's times are from an NVIDIA L4.")
+            notes.append("Difference: ours minus the paper's, in points.")
         if self.settings.style["show_best"]:
             best = ", ".join(f"{line.label} {rounded(line.best, self.decimals)}" for line in self.lines)
             notes.append(f"Best epoch on the test set: {best}.")
@@ -158,7 +161,8 @@ class Table:
         return "\n".join(rows) + "\n"
 
     def _tex_row(self, line: Line) -> str:
-        cells = [escape(line.label), f"${self.accuracy(line, ' \\pm ')}$", clock(line.seconds)]
+        accuracy = self.accuracy(line, r" \pm ")
+        cells = [escape(line.label), f"${accuracy}$", clock(line.seconds)]
         if self.compared and line.published is not None:
             cells += [str(line.published.accuracy), f"${signed(line.difference, self.decimals)}$"]
         elif self.compared:
@@ -201,9 +205,11 @@ class Table:
             values = [line.method, label, str(line.published is not None).lower(), str(line.n)]
             values += [rounded(line.accuracy, 2), "" if line.sd is None else rounded(line.sd, 2)]
             values += [clock(line.seconds), f"{line.seconds:.2f}"]
-            values += ["", "", "", ""] if ours is None else [
-                f"{ours.accuracy:.2f}", ours.time, str(seconds_of(ours.time)), signed(line.difference, 2)
-            ]
+            values += (
+                ["", "", "", ""]
+                if ours is None
+                else [f"{ours.accuracy:.2f}", ours.time, str(seconds_of(ours.time)), signed(line.difference, 2)]
+            )
             rows.append(",".join([*values, rounded(line.best, 2)]))
         return "\n".join(rows) + "\n"
 
@@ -217,7 +223,7 @@ class Table:
                 macros[macro_name(name, "AccuracySd")] = rounded(line.sd, self.decimals)
             macros[macro_name(name, "Seeds")] = str(line.n)
             macros[macro_name(name, "TrainingTime")] = clock(line.seconds)
-            macros[macro_name(name, "TrainingSeconds")] = f"{line.seconds:.0f}"
+            macros[macro_name(name, "TrainingSeconds")] = str(int(line.seconds))
             if self.compared and line.published is not None:
                 macros[macro_name(name, "PaperAccuracy")] = str(line.published.accuracy)
                 macros[macro_name(name, "PaperTrainingTime")] = line.published.time

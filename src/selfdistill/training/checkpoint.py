@@ -99,7 +99,9 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
 
 
 def _check_identity(path: Path, facts: dict, identity: dict) -> None:
-    different = sorted(key for key in identity.keys() | facts["identity"].keys() if identity.get(key) != facts["identity"].get(key))
+    different = sorted(
+        key for key in identity.keys() | facts["identity"].keys() if identity.get(key) != facts["identity"].get(key)
+    )
     if different:
         raise Failure(path, f"belongs to a run with other {', '.join(different)}", "remove it", code=CONFIGURATION)
 

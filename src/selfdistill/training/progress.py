@@ -84,5 +84,3 @@ def epoch_line(row: dict, epochs: int, seconds: float) -> str:
         f"epoch {row['epoch']}/{epochs}  lr {row['learning_rate']:.5f}  loss {row['train_loss']:.4f}"
         f"  train {100 * row['train_accuracy']:.2f} %{test}  {seconds:.1f} s"
     )
-
-

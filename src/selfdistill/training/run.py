@@ -195,7 +195,14 @@ class Run:
         if self.teacher is not None:
             batches = with_teacher(batches, self.teacher, self.machine, ledger)
         means = train_epoch(
-            self.network, self.objective, batches, self.optimiser, self.scaler, self.machine, ledger, progress.after_step
+            self.network,
+            self.objective,
+            batches,
+            self.optimiser,
+            self.scaler,
+            self.machine,
+            ledger,
+            progress.after_step,
         )
         self.epoch += 1
         row, evaluation = {"epoch": self.epoch, "learning_rate": rate, **means}, None
@@ -230,7 +237,13 @@ def write_outputs(run: Run, evaluation: Evaluation) -> None:
     """Write the run's declared outputs, run.json last: it vouches for the others by their SHA-256."""
     s, machine, folder = run.settings, run.machine, run.job.output
     where = {"precision": machine.precision, "device": device_name(machine.device)}
-    facts = {"method": s.method, "seed": run.job.seed, "mean": s.data.mean, "std": s.data.std, "dataset": s.data.dataset}
+    facts = {
+        "method": s.method,
+        "seed": run.job.seed,
+        "mean": s.data.mean,
+        "std": s.data.std,
+        "dataset": s.data.dataset,
+    }
     facts |= {"correct": evaluation.correct, "images": evaluation.images}
     weights = encode_weights(run.network.backbone, s.network, facts)
     contents: dict[str, bytes | str] = {

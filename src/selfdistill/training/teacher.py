@@ -40,7 +40,9 @@ def load_teacher(path: Path, expected: NetworkSettings, test_set: TestSet, machi
     return teacher, recorded
 
 
-def check_accuracy(path: Path, network: nn.Module, recorded: dict[str, Any], test_set: TestSet, machine: Machine) -> None:
+def check_accuracy(
+    path: Path, network: nn.Module, recorded: dict[str, Any], test_set: TestSet, machine: Machine
+) -> None:
     """Refuse (Failure 65) weights that do not reach their recorded accuracy: exactly on the same device and
     precision, within 10 of 10,000 images elsewhere.
     """
@@ -49,7 +51,9 @@ def check_accuracy(path: Path, network: nn.Module, recorded: dict[str, Any], tes
     allowed = 0 if same else max(1, TOLERANCE * len(test_set) // 10_000)
     if recorded.get("images") != len(test_set) or abs(correct - recorded.get("correct", -1)) > allowed:
         expected = f"{recorded.get('correct')} of {recorded.get('images')} test images right"
-        raise Failure(path, f"does not reach its recorded accuracy (expected {expected}, got {correct} of {len(test_set)})")
+        raise Failure(
+            path, f"does not reach its recorded accuracy (expected {expected}, got {correct} of {len(test_set)})"
+        )
 
 
 def _describe(settings: NetworkSettings) -> str:
@@ -76,7 +80,9 @@ def evaluate_weights(
     recorded = read_json(expect) if expect else None
     machine = set_up(device, threads, recorded["precision"] if recorded else precision, deterministic=True)
     images, _ = read_prepared(data, facts["dataset"])
-    test_set = TestSet(images.test_images, images.test_labels, Normalisation(facts["mean"], facts["std"], machine.device))
+    test_set = TestSet(
+        images.test_images, images.test_labels, Normalisation(facts["mean"], facts["std"], machine.device)
+    )
     network = Network(backbone).to(machine.device, memory_format=torch.channels_last)
     if recorded:
         check_accuracy(weights, network, recorded, test_set, machine)
