@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from selfdistill.config.settings import ReportSettings
 from selfdistill.failures import Failure
@@ -31,7 +33,9 @@ STYLE = {
     "lines.linewidth": 1.1,
     "legend.frameon": False,
     "legend.fontsize": 6.5,
-    "legend.handlelength": 2.6,
+    "legend.handlelength": 2.2,
+    "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1.0,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "grid.linewidth": 0.4,
@@ -58,6 +62,11 @@ def draw(axes: Axes, curve: pd.DataFrame, index: int, label: str, scale: float =
         axes.fill_between(
             curve.index, curve["low"] * scale, curve["high"] * scale, color=style["color"], alpha=0.2, lw=0
         )
+
+
+def draw_with_last(axes: Axes, accuracy: pd.DataFrame, index: int, label: str) -> None:
+    """An accuracy curve in percent; the legend names its last value, which the eye cannot read off."""
+    draw(axes, accuracy, index, f"{label}: {100 * accuracy['mean'].iloc[-1]:.1f}", scale=100)
 
 
 def loss_parts(runs: list[RunRecord]) -> dict[str, pd.DataFrame]:
@@ -88,24 +97,41 @@ def draw_loss(records: list[RowRecords], width: float) -> Figure:
     for axes, record in zip(grid.flat, records, strict=False):
         for label, curve in loss_parts(record.runs).items():
             draw(axes, curve, labels.index(label), label)
-        axes.set_title(record.row.label, loc="left")
+        _title(axes, record.row.label, width / columns)
         axes.set_ylim(bottom=0)
-        axes.grid(axis="y")
+        _epoch_axis(axes)
         handles |= {line.get_label(): line for line in axes.lines}
     for axes in grid.flat[len(records) :]:
         axes.set_axis_off()
-    figure.supxlabel("epoch", fontsize=7)
-    figure.supylabel("training loss (nats)", fontsize=7)
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
+    for axes in grid[:, 0]:
+        axes.set_ylabel("loss (nats)")
+    if len(handles) > 1:
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
     return figure
+
+
+def _title(axes: Axes, label: str, width: float) -> None:
+    """A label above a panel, broken where it would be wider than the panel (inches; 7 pt letters)."""
+    axes.set_title("\n".join(textwrap.wrap(label, int(width * 17), break_on_hyphens=False)), loc="left")
+
+
+def _epoch_axis(axes: Axes) -> None:
+    axes.set_xlabel("epoch")
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
+    axes.grid(axis="y")
 
 
 def draw_accuracy(records: list[RowRecords], width: float) -> Figure:
     """Every method's test accuracy in one panel."""
     figure, axes = plt.subplots(figsize=(width, 2.5), layout="constrained")
     for index, record in enumerate(records):
-        draw(axes, mean_and_range(record.runs, "test_accuracy"), index, record.row.label, scale=100)
-    return _finish_accuracy(figure, axes)
+        draw_with_last(axes, mean_and_range(record.runs, "test_accuracy"), index, record.row.label)
+    _accuracy_axes(axes)
+    handles, labels = axes.get_legend_handles_labels()
+    columns = 2 if max(map(len, labels)) <= width * 10 else 1
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    return figure
 
 
 def draw_classifiers(records: list[RowRecords], width: float) -> Figure:
@@ -123,23 +149,19 @@ def draw_classifiers(records: list[RowRecords], width: float) -> Figure:
     for axes, record in zip(grid.flat, chosen, strict=True):
         heads = [name for name in record.runs[0].history if name.startswith("test_accuracy_head")]
         for index, column in enumerate(heads):
-            deepest = " (kept network)" if index == len(heads) - 1 else ""
+            deepest = " (kept)" if index == len(heads) - 1 else ""
             label = f"classifier {column.removeprefix('test_accuracy_head')}{deepest}"
-            draw(axes, mean_and_range(record.runs, column), index, label, scale=100)
-        draw(axes, mean_and_range(record.runs, "test_accuracy_ensemble"), len(heads), "ensemble of all", scale=100)
-        axes.set_title(record.row.label, loc="left")
-        _finish_accuracy(figure, axes, legend=axes is grid.flat[-1])
+            draw_with_last(axes, mean_and_range(record.runs, column), index, label)
+        draw_with_last(axes, mean_and_range(record.runs, "test_accuracy_ensemble"), len(heads), "ensemble")
+        _title(axes, record.row.label, width)
+        _accuracy_axes(axes)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return figure
 
 
-def _finish_accuracy(figure: Figure, axes: Axes, *, legend: bool = True) -> Figure:
-    axes.set_xlabel("epoch")
+def _accuracy_axes(axes: Axes) -> None:
     axes.set_ylabel("test accuracy (%)")
-    axes.set_xlim(left=0)
-    axes.grid(axis="y")
-    if legend:
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+    _epoch_axis(axes)
 
 
 FIGURES: dict[str, Callable[[list[RowRecords], float], Figure]] = {

@@ -21,6 +21,11 @@ def escape(text: str) -> str:
     return "".join(SPECIAL.get(character, character) for character in text)
 
 
+def quoted(text: str) -> str:
+    """Escaped text whose typographic quotation marks are LaTeX's."""
+    return escape(text).replace("“", "``").replace("”", "''")
+
+
 def comment(text: str) -> str:
     """Text for one comment line."""
     return "% " + re.sub(r"[\x00-\x1f]", " ", text)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from selfdistill.config.settings import Published, ReportSettings
 from selfdistill.config.types import seconds_of
 from selfdistill.files import write_atomically
-from selfdistill.report.latex import comment, escape, macro_name
+from selfdistill.report.latex import comment, escape, macro_name, quoted
 from selfdistill.report.logs import RowRecords, RunRecord, read_rows
 
 PAPER_DEVICE = "NVIDIA L4"  # paper II
@@ -145,20 +145,24 @@ class Table:
         if self.others:
             body += [r"\midrule", rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\emph{{Not in the paper}}}} \\"]
             body += [self._tex_row(line) for line in self.others]
-        note = escape(" ".join(self.notes())).replace("“", "``").replace("”", "''")
-        width = r"\dimexpr0.98\linewidth\relax"
         rows = [
             *map(comment, self.provenance()),
-            rf"\begin{{tabular}}{{@{{}}l{'r' * (columns - 1)}@{{}}}}",
+            rf"\begin{{tabular}}{{@{{}}l*{{{columns - 1}}}{{@{{\hspace{{0.9em}}}}r}}@{{}}}}",
             r"\toprule",
             " & ".join(headings) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
-            rf"\multicolumn{{{columns}}}{{@{{}}p{{{width}}}@{{}}}}{{\scriptsize {note}}} \\",
+            rf"\multicolumn{{{columns}}}{{@{{}}p{{{self._note_width(headings):.1f}em}}@{{}}}}"
+            rf"{{\scriptsize\raggedright {quoted(' '.join(self.notes()))}}} \\",
             r"\end{tabular}%",
         ]
         return "\n".join(rows) + "\n"
+
+    def _note_width(self, headings: list[str]) -> float:
+        """A little less than the table's width, in em, so that the note never widens it."""
+        label = max(len(line.label) for line in self.lines)
+        return 0.42 * (label + sum(len(heading) for heading in headings[1:]))
 
     def _tex_row(self, line: Line) -> str:
         accuracy = self.accuracy(line, r" \pm ")
@@ -174,10 +178,9 @@ class Table:
         caption = self.settings.style["caption"]
         if self.settings.reduced:
             caption += f" (reduced protocol “{self.settings.protocol}”: {self.settings.reduced})"
-        caption = escape(caption).replace("“", "``").replace("”", "''")
-        start = r"\begin{table}[t]" + "\n" + r"\centering\footnotesize\setlength{\tabcolsep}{4pt}"
         label = self.settings.style["label"]
-        return f"{start}\n\\caption{{{caption}}}\n\\label{{{label}}}\n{self.tex()}\\end{{table}}\n"
+        start = "\\begin{table}[t]\n\\centering\\footnotesize"
+        return f"{start}\n\\caption{{{quoted(caption)}}}\n\\label{{{label}}}\n{self.tex()}\\end{{table}}\n"
 
     def markdown(self) -> str:
         """The table for people who read plain text."""
