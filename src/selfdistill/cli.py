@@ -148,13 +148,25 @@ def figures(settings: Settings, logs: Logs, output: Annotated[Path, Option(help=
     write_figures(read_settings(settings, ReportSettings), logs, output)
 
 
-@app.command("clean-state")
-def clean_state(results: Annotated[Path, Option(help="results/<protocol>.")]) -> None:
-    """Remove the saved states of runs that are done."""
-    from selfdistill.training.finished import remove_finished_states
+@app.command()
+def show(report: Annotated[Path, Option(help="report/<protocol>.")]) -> None:
+    """Print Table I and say what there is to open."""
+    try:
+        print((report / "table1.md").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Failure(report / "table1.md", f"cannot be read ({error.strerror})", "make the table first") from error
+    print("to open:")
+    for path in sorted(path for path in report.iterdir() if path.is_file()):
+        print(f"  {path}")
 
-    for name in remove_finished_states(results):
-        print(f"removed the state of {name}")
+
+@app.command("clean-state")
+def clean_state(run: Annotated[str, Option(help="<protocol>/<method>-seed<n>.")]) -> None:
+    """Forget the saved state of a run, so that it trains from the start."""
+    from selfdistill.training.finished import remove_states
+
+    names = remove_states(Path("results"), run)
+    print(f"removed {', '.join(names)}" if names else f"{run}: has no saved state")
 
 
 def _json(option: str, text: str, kind: type):

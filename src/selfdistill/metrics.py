@@ -7,10 +7,13 @@ WORK = TIMING[1:]  # seconds of these columns are the training time of Table I
 
 
 def history_columns(rows: list[dict]) -> list[str]:
-    """The columns of history.csv: the fixed ones, then those that only some objectives have, in order of appearance."""
+    """The columns of history.csv: the fixed ones, then those that only some objectives have.
+
+    Their order depends on the names alone: rows that come back from a saved state have sorted keys.
+    """
     fixed = [*HISTORY_START, *HISTORY_END]
-    extra = [name for row in rows for name in row if name not in fixed]
-    return [*fixed, *dict.fromkeys(extra)]
+    extra = {name for row in rows for name in row if name not in fixed}
+    return fixed + sorted(extra, key=lambda name: (not name.startswith("train"), name.endswith("ensemble"), name))
 
 
 def to_csv(columns: list[str], rows: list[dict]) -> str:

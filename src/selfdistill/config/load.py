@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 
 from selfdistill.config.objectives import objectives
-from selfdistill.config.schema import DATASETS, Config, Method, method_model
+from selfdistill.config.schema import DATASETS, Config, Data, Method, method_model
 from selfdistill.config.types import Name
 from selfdistill.failures import CONFIGURATION, Failure, Failures
 
@@ -101,54 +101,53 @@ def validate(values: dict[str, Any]) -> Config:
     Raises: Failures (78) with one line for each problem, named by its dotted key.
     """
     problems: list[Failure] = []
-    defaults = values.get("defaults", {})
-    blocks = values.get("methods", {})
-    problems += _shape_problems(defaults, blocks)
-    methods = {}
-    if not problems:
-        for name, block in blocks.items():
-            method, found = _validate_method(name, defaults, block)
-            methods[name] = method
-            problems += found
-        problems += _unknown_defaults(defaults)
+    defaults = _mapping("defaults", values.get("defaults", {}), problems)
+    blocks = _mapping("methods", values.get("methods", {}), problems) or {}
+    methods = {name: _validate_method(name, defaults, block, problems) for name, block in blocks.items()}
+    problems += _unknown_defaults(defaults or {})
     top = {key: value for key, value in values.items() if key != "defaults"}
     if "methods" in values:
         top["methods"] = methods
-    config = _collect(Config, top, "", problems)
-    if config is not None:
-        problems += _data_problems(config) + _row_problems(config) + _method_problems(config)
+        if values["methods"] == {}:
+            problems.append(_problem("methods", "expected at least one method, got none"))
+    config, found = _validated(Config, top)
+    problems += [_problem(_dotted(*location) or "configuration", what) for location, what in found]
+    data, rows = getattr(config, "data", None), getattr(config, "rows", None)
+    problems += _data_problems(data) + _row_problems(rows, methods) + _method_problems(methods, data)
     if problems:
-        raise Failures(problems)
+        raise Failures(list({str(problem): problem for problem in problems}.values()))  # a wrong default once
     return config
 
 
-def _shape_problems(defaults: Any, blocks: Any) -> list[Failure]:
-    problems = []
-    if not isinstance(defaults, dict):
-        problems.append(_problem("defaults", f"expected keys and values, got {defaults!r}"))
-    if not isinstance(blocks, dict):
-        problems.append(_problem("methods", f"expected a block for each method, got {blocks!r}"))
-        return problems
-    for name, block in blocks.items():
-        if not isinstance(block, dict):
-            problems.append(_problem(f"methods.{name}", f"expected keys and values, got {block!r}"))
-    return problems
+def _mapping(key: str, value: Any, problems: list[Failure]) -> dict[str, Any] | None:
+    """The value, or None after adding the problem that it is no mapping."""
+    if isinstance(value, dict):
+        return value
+    problems.append(_problem(key, f"expected keys and values, got {value!r}"))
+    return None
 
 
-def _validate_method(name: str, defaults: dict, block: dict) -> tuple[Method | None, list[Failure]]:
-    where, problems = f"methods.{name}", []
-    _collect(_NameModel, {"name": name}, where, problems, drop_last=True)
+def _validate_method(name: str, defaults: dict | None, block: Any, problems: list[Failure]) -> Method | None:
+    """The validated block, or None after adding its problems. Without `defaults` only its shape can be checked."""
+    where = f"methods.{name}"
+    problems += [_problem(where, what) for _, what in _validated(_NameModel, {"name": name})[1]]
+    if _mapping(where, block, problems) is None or defaults is None:
+        return None
     objective = block.get("objective", defaults.get("objective"))
-    if objective not in objectives():
+    if not isinstance(objective, str) or objective not in objectives():
         known = ", ".join(objectives())
-        near = _nearest(str(objective), objectives())
         what = "missing" if objective is None else f"got {objective!r}"
-        problems.append(_problem(f"{where}.objective", f"expected one of {known}, {what}{near}"))
-        return None, problems
+        nearest = _nearest(str(objective), objectives())
+        problems.append(_problem(f"{where}.objective", f"expected one of {known}, {what}{nearest}"))
+        return None
     model = method_model(objective)
     # A default that another objective takes is no mistake here, so it is left out.
     taken = {key: value for key, value in defaults.items() if key in model.model_fields}
-    return _collect(model, merge(taken, block), where, problems), problems
+    method, found = _validated(model, merge(taken, block))
+    for location, what in found:
+        inherited = location and location[0] in taken and location[0] not in block
+        problems.append(_problem(_dotted("defaults" if inherited else where, *location), what))
+    return method
 
 
 def _unknown_defaults(defaults: dict) -> list[Failure]:
@@ -162,16 +161,24 @@ class _NameModel(BaseModel):
     name: Name
 
 
-def _collect(model: type[BaseModel], values: dict, where: str, problems: list[Failure], *, drop_last=False):
-    """The validated model, or None after adding its problems."""
+def _validated(model: type[BaseModel], values: dict) -> tuple[Any, list[tuple[tuple, str]]]:
+    """The validated model and what is wrong where in it; with anything wrong, the sound part of the model."""
     try:
-        return model.model_validate(values)
+        return model.model_validate(values), []
     except ValidationError as error:
-        for detail in error.errors():
-            location = detail["loc"][:-1] if drop_last else detail["loc"]
-            key = ".".join([where, *map(str, location)]).strip(".")
-            problems.append(_problem(key or "configuration", _describe(model, detail)))
-        return None
+        found = [(detail["loc"], _describe(model, detail)) for detail in error.errors()]
+        return _sound_part(model, values, {location[0] for location, _ in found if location}), found
+
+
+def _sound_part(model: type[BaseModel], values: dict, wrong: set) -> BaseModel:
+    """The keys that are right in themselves, so that what concerns several keys is still checked for them."""
+    sound = {key: value for key, value in values.items() if key in model.model_fields and key not in wrong}
+    fields = {key: (model.model_fields[key].annotation, model.model_fields[key]) for key in sound}
+    return create_model("SoundPart", **fields).model_validate(sound)
+
+
+def _dotted(*parts: Any) -> str:
+    return ".".join(map(str, parts))
 
 
 def _describe(model: type[BaseModel], detail: dict) -> str:
@@ -190,7 +197,7 @@ def _describe(model: type[BaseModel], detail: dict) -> str:
         "too_short": "more items",
         "too_long": "fewer items",
     }.get(kind, detail["msg"])
-    return f"expected {expected}, got {str(detail['input'])[:80]!r}"
+    return f"expected {expected}, got {repr(detail['input'])[:80]}"
 
 
 def _keys_at(model: type[BaseModel], location: tuple) -> Iterable[str]:
@@ -211,8 +218,10 @@ def _problem(key: str, what: str) -> Failure:
     return Failure(key, what, code=CONFIGURATION)
 
 
-def _data_problems(config: Config) -> list[Failure]:
-    problems, data = [], config.data
+def _data_problems(data: Data | None) -> list[Failure]:
+    problems = []
+    if data is None:
+        return []
     total, _, classes = DATASETS[data.dataset]
     if data.train_images is not None and (data.train_images > total or data.train_images % classes):
         expected = f"expected a multiple of {classes} up to {total} for {data.dataset}"
@@ -222,43 +231,40 @@ def _data_problems(config: Config) -> list[Failure]:
     return problems
 
 
-def _row_problems(config: Config) -> list[Failure]:
+def _row_problems(rows: list[str] | None, methods: dict) -> list[Failure]:
     problems = []
-    if not config.rows or len(set(config.rows)) < len(config.rows):
-        problems.append(_problem("rows", f"expected different methods, at least one, got {config.rows}"))
-    for index, row in enumerate(config.rows):
-        if row not in config.methods:
-            problems.append(_unknown_method(f"rows.{index}", row, config))
+    if rows is not None and (not rows or len(set(rows)) < len(rows)):
+        problems.append(_problem("rows", f"expected different methods, at least one, got {rows}"))
+    for index, row in enumerate(rows or []):
+        if methods and row not in methods:
+            problems.append(_unknown_method(f"rows.{index}", row, methods))
     return problems
 
 
-def _unknown_method(key: str, name: str, config: Config) -> Failure:
-    known = ", ".join(config.methods)
-    return _problem(key, f"expected one of {known}, got {name!r}{_nearest(name, config.methods)}")
+def _unknown_method(key: str, name: str, methods: dict) -> Failure:
+    return _problem(key, f"expected one of {', '.join(methods)}, got {name!r}{_nearest(name, methods)}")
 
 
-def _method_problems(config: Config) -> list[Failure]:
-    """What concerns a method and something else; blocks with problems of their own are None here."""
-    problems, images = [], config.data.used_train_images
-    for name, method in config.methods.items():
-        if method is None:
-            continue
-        if method.batch_size > images:
-            what = f"expected at most the {images} training images, got {method.batch_size}"
+def _method_problems(methods: dict, data: Data | None) -> list[Failure]:
+    """What concerns a method and something else; a key that is wrong in itself is absent here."""
+    problems = []
+    for name, method in methods.items():
+        batch_size, teacher = getattr(method, "batch_size", 0), getattr(method, "teacher", None)
+        if data is not None and batch_size > data.used_train_images:
+            what = f"expected at most the {data.used_train_images} training images, got {batch_size}"
             problems.append(_problem(f"methods.{name}.batch_size", what))
-        teacher = getattr(method, "teacher", None)
-        if teacher is not None and teacher not in config.methods:
-            problems.append(_unknown_method(f"methods.{name}.teacher", teacher, config))
-        elif chain := _circle(config, name):
+        if teacher is not None and teacher not in methods:
+            problems.append(_unknown_method(f"methods.{name}.teacher", teacher, methods))
+        elif chain := _circle(methods, name):
             what = f"expected a teacher that is not its own pupil, got {' <- '.join(chain)}"
             problems.append(_problem(f"methods.{name}.teacher", what))
     return problems
 
 
-def _circle(config: Config, name: str) -> list[str]:
+def _circle(methods: dict, name: str) -> list[str]:
     """The chain of teachers from a method back to itself, empty if it ends."""
     chain = [name]
-    while teacher := getattr(config.methods.get(chain[-1]), "teacher", None):
+    while teacher := getattr(methods.get(chain[-1]), "teacher", None):
         chain.append(teacher)
         if teacher in chain[:-1]:
             return chain if teacher == name else []

@@ -152,9 +152,16 @@ def run_options(config: Config) -> dict[str, Any]:
     }
 
 
+class _Dumper(yaml.SafeDumper):
+    """A safe dumper that writes a value out each time, because our reader takes no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def to_yaml(values: dict[str, Any]) -> str:
     """Plain values as YAML, in the order given."""
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def read_settings(path: Path | str, model: type[S]) -> S:

@@ -1,7 +1,7 @@
 """Configuration values that say what they expect: each refusal reads `expected ..., got ...`."""
 
-import math
 import re
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -22,9 +22,9 @@ def number(value: Any) -> int | float | None:
             value = float(value) if re.search(r"[.eE]", value) else int(value)
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value
+    return value if abs(value) <= sys.float_info.max else None  # neither NaN nor infinite, nor a huge integer
 
 
 def _in_range(expected: str, whole: bool, fits: Callable[[float], bool]) -> Callable[[Any], Any]:
@@ -84,7 +84,7 @@ def _free_name(value: Any) -> Any:
 
 Name = Annotated[str, BeforeValidator(_free_name), Field(pattern=f"^{NAME_PATTERN}$")]
 Sha256 = _matching("64 hexadecimal digits in lower case", r"[0-9a-f]{64}")
-Url = _matching("a URL (https://..., http://... or file://...)", r"(?:https?|file)://\S+")
+Url = _matching("a URL (https://... or http://...)", r"https?://\S+")
 DURATION = r"(\d+)h (\d{1,2})m (\d{1,2})s"
 Duration = _matching("a duration such as 1h 56m 17s", DURATION)
 Line = _matching("one line of text", r"[^\n\r\x00-\x1f]{1,2000}")

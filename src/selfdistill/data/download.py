@@ -1,5 +1,6 @@
 """Fetch an archive: into a `.part` file, with a deadline and a largest size, renamed once its SHA-256 is right."""
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from selfdistill.config.schema import Archive
 from selfdistill.data.archives import check_sha256
 from selfdistill.failures import UNAVAILABLE, Failure
-from selfdistill.files import disk_failure, sync_folder
+from selfdistill.files import disk_failure, sha256_of, sync_folder
 
 CHUNK = 1 << 16  # bytes
 CONNECT_SECONDS, STALL_SECONDS, DEADLINE_SECONDS = 20, 30, 3600
@@ -49,9 +50,8 @@ def _obtain(archive: Archive, folder: Path) -> Path:
         check_sha256(path, archive.sha256)
         return path
     path = folder / f"{archive.sha256[:16]}-{archive.url.rsplit('/', 1)[-1].split('?')[0] or 'archive'}"
-    if not path.is_file():
+    if not path.is_file() or sha256_of(path) != archive.sha256:
         download(archive, path)
-    check_sha256(path, archive.sha256)
     return path
 
 
@@ -76,10 +76,12 @@ def download(archive: Archive, path: Path) -> None:
     except requests.RequestException as error:
         raise Failure(archive.url, f"cannot be downloaded ({type(error).__name__})", code=UNAVAILABLE) from error
     except Failure as failure:
-        part.unlink(missing_ok=True)
-        raise Failure(archive.url, f"{failure.what}", code=failure.code) from failure
+        raise Failure(archive.url, failure.what, code=failure.code) from failure
     except OSError as error:
         raise disk_failure(part, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _check_response(archive: Archive, response) -> None:

@@ -73,7 +73,10 @@ def read_metadata(content: bytes) -> dict:
     length = int.from_bytes(content[:8], "little")
     if length > min(len(content), 1 << 20):  # a real header has a few KB
         raise ValueError("its header is damaged")
-    return json.loads(json.loads(content[8 : 8 + length])["__metadata__"][METADATA])
+    facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][METADATA])
+    if not isinstance(facts, dict):
+        raise ValueError("its metadata is damaged")
+    return facts
 
 
 def check_images(path: Path, dataset: str, images: Images) -> None:

@@ -1,7 +1,6 @@
 """A run's resumable state: files whose names carry their own checksum, in a folder that no rule declares."""
 
 import re
-import shutil
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -116,11 +115,6 @@ def _check_environment(path: Path, facts: dict, environment: dict, policy: str, 
         raise Failure(path, f"saved in another environment ({', '.join(changes)})", advice, code=CONFIGURATION)
     say(f"resuming in another environment ({', '.join(changes)}); the result is marked bit_exact: false")
     return facts | {"environment": environment, "bit_exact": False}
-
-
-def remove_state(folder: Path) -> None:
-    """Forget a run's state."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 class Cadence:

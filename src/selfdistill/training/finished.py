@@ -1,9 +1,10 @@
-"""Forget the state of runs that are done. Imports no torch: the workflow calls it when it ends."""
+"""Forget saved states. Imports no torch: the workflow calls it when it ends."""
 
+import re
 import shutil
 from pathlib import Path
 
-from selfdistill.failures import Failure
+from selfdistill.failures import CONFIGURATION, Failure
 from selfdistill.files import read_json, sha256_of
 
 
@@ -31,3 +32,17 @@ def is_whole(folder: Path, facts: dict) -> bool:
     return bool(outputs) and all(
         (folder / name).is_file() and sha256_of(folder / name) == expected for name, expected in outputs.items()
     )
+
+
+def remove_states(results: Path, run: str) -> list[str]:
+    """Remove every saved state of a run, named `<protocol>/<method>-seed<n>`; their names.
+
+    Raises: Failure 78 for a name of another form.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*-seed\d+", run):
+        raise Failure("--run", f"expected <protocol>/<method>-seed<n>, got {run!r}", code=CONFIGURATION)
+    protocol, name = run.split("/")
+    folders = sorted(path for path in (results / protocol / ".state").glob(f"{name}-*") if path.is_dir())
+    for folder in folders:
+        shutil.rmtree(folder)
+    return [folder.name for folder in folders]

@@ -1,0 +1,64 @@
+# Two commands: `make demo` (set-up and the whole chain, offline) and `make test`. `make` lists the rest.
+PYTHON ?= python3
+CORES ?= 2
+CONFIG ?=
+PIP_OPTIONS ?=
+READY := .venv/.ready
+PY := .venv/bin/python -m
+PROTOCOLS := workflow/protocols
+
+.DEFAULT_GOAL := help
+.PHONY: help demo quick replicate published test lint format clean-state
+
+help: ## list these commands
+	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
+	@echo "make test                   set up, run the tests"
+	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (about 15 minutes on two processors)"
+	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, months on a CPU)"
+	@echo "make published              Table I from the paper's own logs (seconds)"
+	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
+	@echo "make clean-state RUN=quick/kd-seed0   forget the saved state of a run"
+	@echo "Settings: PYTHON=python3.12, CORES=2, PIP_OPTIONS='--extra-index-url ...' (for another build of torch)"
+
+$(READY): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "error: PYTHON=$(PYTHON): expected Python 3.11 to 3.13, got `$(PYTHON) --version 2>&1`;" \
+	    "name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "setting up .venv (once; about 6 GB with torch's CUDA libraries)"
+	$(PYTHON) -m venv .venv
+	$(PY) pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/demo.yaml $(CONFIG)
+	@$(PY) selfdistill show --report report/demo
+
+quick: $(READY)
+	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/quick.yaml $(CONFIG)
+	@$(PY) selfdistill show --report report/quick
+
+replicate: $(READY)
+	$(PY) snakemake --cores 1 $(if $(CONFIG),--configfile $(CONFIG))
+	@$(PY) selfdistill show --report report/paper
+
+published: $(READY)
+	$(PY) snakemake --cores 1 published
+	@$(PY) selfdistill show --report report/published
+
+test: $(READY)
+	$(PY) pytest
+
+lint: $(READY)
+	$(PY) ruff format --check .
+	$(PY) ruff check .
+	$(PY) snakefmt --check Snakefile workflow
+	$(PY) scripts.lint_workflow
+
+format: $(READY)
+	$(PY) ruff format .
+	$(PY) ruff check --fix .
+	$(PY) snakefmt Snakefile workflow
+
+clean-state: $(READY)
+	@test -n "$(RUN)" || { echo "error: RUN: expected protocol/method-seed<n>, such as RUN=quick/kd-seed0" >&2; exit 1; }
+	$(PY) selfdistill clean-state --run "$(RUN)"

@@ -1,0 +1,184 @@
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms import functional as F
+
+from selfdistill.data import batches as module
+from selfdistill.data.batches import Normalisation, TrainingSet, batch_bounds, epoch_plan, to_pixels
+
+MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]
+COUNT = 50
+
+
+def some_images(count=COUNT):
+    """Random images and labels that number them."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+    return pixels, np.arange(count).astype(np.uint8)
+
+
+def normalisation():
+    return Normalisation(MEAN, STD, torch.device("cpu"))
+
+
+def training_set(augmentation=("crop", "flip"), count=COUNT):
+    return TrainingSet(*some_images(count), augmentation, normalisation())
+
+
+def epoch(data, batch_size, seed=0, number=0):
+    parts = list(data.batches(seed, number, batch_size))
+    return torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
+
+
+def reference(image, shift, flip, augmentation):
+    """One image as torchvision's transforms make it: pad, crop, flip, to tensor, normalise."""
+    image = torch.from_numpy(image)
+    if "crop" in augmentation:
+        image = F.crop(F.pad(image, [4, 4, 4, 4]), *shift.tolist(), 32, 32)
+    if "flip" in augmentation and flip:
+        image = F.hflip(image)
+    return F.normalize(F.to_tensor(image.permute(1, 2, 0).numpy()), MEAN, STD)
+
+
+@pytest.mark.parametrize("augmentation", [(), ("crop",), ("flip",), ("crop", "flip"), ("flip", "crop")])
+def test_a_batch_is_torchvisions_transforms_exactly(augmentation):
+    images, _ = some_images()
+    plan = epoch_plan(3, 2, COUNT)
+    found, labels = epoch(training_set(augmentation), 16, seed=3, number=2)
+    for image, label in zip(found, labels, strict=True):
+        assert torch.equal(image, reference(images[label], plan.shifts[label], plan.flips[label], augmentation))
+
+
+def test_the_border_is_black_before_normalising():
+    data = TrainingSet(np.full((40, 3, 32, 32), 255, np.uint8), np.zeros(40, np.uint8), ["crop"], normalisation())
+    black, white = (normalisation()(torch.full((1, 1, 1, 3), value, dtype=torch.uint8)) for value in (0, 255))
+    found, _ = epoch(data, 40)
+    assert torch.equal((found == black) | (found == white), torch.ones_like(found, dtype=torch.bool))
+    assert (found == black).any()
+
+
+def test_normalisation_is_torchvisions_exactly():
+    pixels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(1, 16, 16, 3)
+    expected = F.normalize(F.to_tensor(pixels[0].numpy()), MEAN, STD)
+    assert torch.equal(normalisation()(pixels)[0], expected)
+
+
+def test_images_are_float32_channels_last():
+    batch = next(training_set().batches(0, 0, 16))
+    assert batch.images.dtype == torch.float32
+    assert batch.images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_labels_are_int64():
+    assert next(training_set().batches(0, 0, 16)).labels.dtype == torch.int64
+
+
+def test_images_keep_their_labels():
+    images, _ = some_images()
+    found, labels = epoch(training_set(()), 16)
+    assert torch.equal(found, normalisation()(to_pixels(images[labels.numpy()], torch.device("cpu"))))
+
+
+# Where batches begin and end
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 16, 49, 50])
+def test_batches_cover_every_image_once(batch_size):
+    assert sorted(epoch(training_set(), batch_size)[1].tolist()) == list(range(COUNT))
+
+
+def test_cifar10_has_391_batches_of_128_and_the_last_has_80():
+    sizes = [stop - start for start, stop in batch_bounds(50_000, 128)]
+    assert (len(sizes), sizes[-1], set(sizes[:-1])) == (391, 80, {128})
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "sizes"),
+    [
+        (256, 128, [128, 128]),
+        (130, 128, [128, 2]),
+        (129, 128, [129]),
+        (257, 128, [128, 129]),
+        (3, 128, [3]),
+        (1, 128, [1]),
+        (4, 1, [1, 1, 2]),
+    ],
+)
+def test_only_a_rest_of_one_image_joins_the_batch_before(count, batch_size, sizes):
+    assert [stop - start for start, stop in batch_bounds(count, batch_size)] == sizes
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 32, 50])
+def test_order_crops_and_flips_do_not_depend_on_the_batch_size(batch_size):
+    images, labels = epoch(training_set(), 16)
+    found, found_labels = epoch(training_set(), batch_size)
+    assert torch.equal(found_labels, labels)
+    assert torch.equal(found, images)
+
+
+def test_an_epoch_is_the_same_every_time():
+    data = training_set()
+    first, again = epoch(data, 16, number=1), epoch(data, 16, number=1)
+    assert torch.equal(first[0], again[0])
+
+
+@pytest.mark.parametrize("other", [{"number": 1}, {"seed": 1}])
+def test_another_epoch_or_seed_has_another_order(other):
+    data = training_set()
+    assert epoch(data, 16)[1].tolist() != epoch(data, 16, **other)[1].tolist()
+
+
+def test_the_plan_does_not_depend_on_the_augmentation():
+    plain, augmented = epoch(training_set(()), 16)[1], epoch(training_set(), 16)[1]
+    assert torch.equal(plain, augmented)
+
+
+# What is random: 40,500 draws are 500 for each of the 81 crops
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return epoch_plan(0, 0, 40_500)
+
+
+def chi_square(counts):
+    expected = counts.sum() / counts.numel()
+    return ((counts - expected) ** 2 / expected).sum().item()
+
+
+def test_the_order_is_a_permutation(plan):
+    assert torch.equal(plan.order.sort().values, torch.arange(40_500))
+
+
+def test_all_81_crops_occur_equally_often(plan):
+    counts = torch.bincount(plan.shifts[:, 0] * 9 + plan.shifts[:, 1], minlength=81).double()
+    assert len(counts) == 81
+    assert chi_square(counts) < 150  # mean 80, standard deviation 12.6
+
+
+def test_half_of_the_images_are_flipped_whatever_their_crop(plan):
+    counts = torch.bincount(plan.shifts[:, 1] * 2 + plan.flips, minlength=18).double()
+    assert chi_square(counts) < 50  # mean 17, standard deviation 5.8
+
+
+@pytest.mark.parametrize("part", ["shifts", "flips"])
+def test_crops_and_flips_are_drawn_anew_in_each_epoch(plan, part):
+    other = getattr(epoch_plan(0, 1, 40_500), part)
+    same = (getattr(plan, part) == other).double().mean().item()
+    assert same == pytest.approx({"shifts": 1 / 9, "flips": 1 / 2}[part], abs=0.02)
+
+
+# The test set
+
+
+@pytest.mark.parametrize("batch_size", [1, 16, 50, 500])
+def test_test_images_come_unaugmented_in_file_order(batch_size):
+    images, _ = some_images()
+    parts = list(module.TestSet(*some_images(), normalisation()).batches(batch_size))
+    assert torch.cat([part.labels for part in parts]).tolist() == list(range(COUNT))
+    assert torch.equal(
+        torch.cat([part.images for part in parts]), normalisation()(to_pixels(images, torch.device("cpu")))
+    )
+
+
+def test_sets_know_their_size():
+    assert (len(training_set()), len(module.TestSet(*some_images(), normalisation()))) == (COUNT, COUNT)

@@ -1,0 +1,174 @@
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from selfdistill.config.schema import DATASETS
+from selfdistill.data.prepared import (
+    METADATA,
+    Images,
+    first_of_each_class,
+    read_metadata,
+    read_prepared,
+    write_prepared,
+)
+from selfdistill.failures import BAD_DATA
+
+SOURCE = "c" * 64
+
+
+@pytest.fixture(autouse=True)
+def small_cifar10(monkeypatch):
+    monkeypatch.setitem(DATASETS, "cifar10", (50, 20, 10))
+
+
+def some_images(train=50, test=20):
+    rng = np.random.default_rng(0)
+
+    def part(count):
+        return rng.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8), (np.arange(count) % 10).astype(np.uint8)
+
+    return Images(*part(train), *part(test))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "cifar10.safetensors"
+
+
+@pytest.fixture
+def prepared(path):
+    write_prepared(path, "cifar10", some_images(), SOURCE)
+    return path
+
+
+def test_what_was_written_is_read(prepared):
+    images, _ = read_prepared(prepared, "cifar10")
+    for found, expected in zip(images, some_images(), strict=True):
+        assert np.array_equal(found, expected)
+
+
+def test_reading_tells_the_sha256_of_the_content(prepared):
+    assert read_prepared(prepared, "cifar10")[1] == some_images().sha256()
+
+
+def test_the_file_names_dataset_and_source(prepared):
+    facts = read_metadata(prepared.read_bytes())
+    assert (facts["dataset"], facts["source_sha256"]) == ("cifar10", SOURCE)
+
+
+def test_equal_images_give_equal_bytes(prepared, tmp_path):
+    write_prepared(tmp_path / "again", "cifar10", some_images(), SOURCE)
+    assert (tmp_path / "again").read_bytes() == prepared.read_bytes()
+
+
+def test_views_are_written_as_what_they_show(path):
+    images = some_images()
+    mirrored = images._replace(train_images=images.train_images[:, :, :, ::-1])
+    write_prepared(path, "cifar10", mirrored, SOURCE)
+    assert np.array_equal(read_prepared(path, "cifar10")[0].train_images, mirrored.train_images)
+
+
+def test_the_sha256_changes_with_a_label():
+    images = some_images()
+    labels = images.test_labels[::-1]
+    assert images._replace(test_labels=labels).sha256() != images.sha256()
+
+
+@pytest.mark.parametrize("name", Images._fields)
+def test_a_flipped_bit_is_refused(name, prepared, refused):
+    content = bytearray(prepared.read_bytes())
+    start = bytes(content).index(getattr(some_images(), name).tobytes())
+    content[start + 11] ^= 1
+    prepared.write_bytes(content)
+    with refused(BAD_DATA, prepared, "delete it and rerun download_data"):
+        read_prepared(prepared, "cifar10")
+
+
+def test_a_flipped_pixel_is_named_by_its_sha256(prepared, refused):
+    content = bytearray(prepared.read_bytes())
+    content[-1] ^= 1
+    prepared.write_bytes(content)
+    with refused(BAD_DATA, prepared, "SHA-256"):
+        read_prepared(prepared, "cifar10")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 8, 200, -1])
+def test_a_truncated_file_is_refused(keep, prepared, refused):
+    prepared.write_bytes(prepared.read_bytes()[:keep])
+    with refused(BAD_DATA, prepared, "is no prepared dataset"):
+        read_prepared(prepared, "cifar10")
+
+
+def test_another_dataset_is_refused(prepared, refused):
+    with refused(BAD_DATA, prepared, "expected the dataset digits, got 'cifar10'"):
+        read_prepared(prepared, "digits")
+
+
+def test_a_missing_file_is_refused(path, refused):
+    with refused(BAD_DATA, path, "rerun download_data"):
+        read_prepared(path, "cifar10")
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {METADATA: "["}, {METADATA: "[]"}, {METADATA: "{}"}])
+def test_foreign_metadata_is_refused(metadata, prepared, refused):
+    prepared.write_bytes(save(load(prepared.read_bytes()), metadata))
+    with refused(BAD_DATA, prepared):
+        read_prepared(prepared, "cifar10")
+
+
+def test_foreign_tensors_are_refused(path, refused):
+    path.write_bytes(save({"weights": np.zeros(3)}, {METADATA: json.dumps({"dataset": "cifar10"})}))
+    with refused(BAD_DATA, path, "is no prepared dataset"):
+        read_prepared(path, "cifar10")
+
+
+def relabelled(labels):
+    return lambda images: images._replace(train_labels=labels)
+
+
+UNLIKE = {
+    "one label of another class": relabelled(np.r_[1, np.arange(1, 50) % 10].astype(np.uint8)),
+    "an eleventh class": relabelled((np.arange(50) % 11).astype(np.uint8)),
+    "one class only": relabelled(np.zeros(50, np.uint8)),
+    "labels of another type": relabelled((np.arange(50) % 10).astype(np.int64)),
+    "fewer images": lambda images: images._replace(train_images=images.train_images[:-1]),
+    "fewer of both": lambda images: some_images(train=40),
+    "another test set": lambda images: some_images(test=30),
+    "channels last": lambda images: images._replace(train_images=images.train_images.transpose(0, 2, 3, 1)),
+    "floats": lambda images: images._replace(test_images=images.test_images.astype(np.float32)),
+}
+
+
+@pytest.mark.parametrize("unlike", UNLIKE)
+def test_images_unlike_the_datasets_are_refused(unlike, path, refused):
+    write_prepared(path, "cifar10", UNLIKE[unlike](some_images()), SOURCE)
+    with refused(BAD_DATA, path):
+        read_prepared(path, "cifar10")
+
+
+def test_digits_need_no_equal_classes(path, monkeypatch):
+    monkeypatch.setitem(DATASETS, "digits", (50, 20, 10))
+    write_prepared(path, "digits", relabelled(np.zeros(50, np.uint8))(some_images()), "")
+    assert not read_prepared(path, "digits")[0].train_labels.any()
+
+
+# A part of the training set
+
+
+def test_first_of_each_class_takes_the_first_in_file_order():
+    labels = np.array([1, 1, 0, 1, 0, 0])
+    images, kept = first_of_each_class(np.arange(6), labels, 4)
+    assert (images.tolist(), kept.tolist()) == ([0, 1, 2, 4], [1, 1, 0, 0])
+
+
+def test_first_of_each_class_is_balanced():
+    images = some_images()
+    _, kept = first_of_each_class(images.train_images, images.train_labels, 30)
+    assert np.bincount(kept).tolist() == [3] * 10
+
+
+def test_first_of_each_class_takes_all_when_all_are_asked_for():
+    images = np.arange(7)
+    assert first_of_each_class(images, np.array([0, 0, 0, 0, 0, 1, 1]), 7)[0] is images

@@ -1,0 +1,141 @@
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet18, resnet50
+
+from selfdistill.config.settings import NetworkSettings
+from selfdistill.models.resnet import build_backbone
+
+TORCHVISION = {"resnet18": resnet18, "resnet50": resnet50}
+STEM = {"conv1.weight"}
+
+
+def settings(model="resnet18", stem="cifar", width=64, classes=10):
+    return NetworkSettings(model=model, stem=stem, width=width, classes=classes)
+
+
+def shapes_only(described, **options):
+    """A network without values: building it costs nothing."""
+    with torch.device("meta"):
+        return build_backbone(described, **options)
+
+
+def torchvision_with_stem(model, stem):
+    network = TORCHVISION[model](num_classes=10)
+    if stem == "cifar":
+        network.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
+        network.maxpool = nn.Identity()
+    return network
+
+
+def images(count=2):
+    return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("model", "stem", "expected"),
+    [
+        ("resnet18", "cifar", 11_173_962),
+        ("resnet18", "imagenet", 11_181_642),
+        ("resnet50", "cifar", 23_520_842),
+        ("resnet50", "imagenet", 23_528_522),
+    ],
+)
+def test_parameter_counts_are_the_known_ones(model, stem, expected):
+    assert sum(parameter.numel() for parameter in shapes_only(settings(model, stem)).parameters()) == expected
+
+
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+def test_resnet18_has_122_state_entries(stem):
+    assert len(shapes_only(settings(stem=stem)).state_dict()) == 122
+
+
+@pytest.mark.parametrize(
+    ("model", "stem", "training"),
+    [
+        ("resnet18", "cifar", False),
+        ("resnet18", "cifar", True),
+        ("resnet18", "imagenet", False),
+        ("resnet50", "cifar", False),
+        ("resnet50", "imagenet", False),
+        ("resnet50", "imagenet", True),
+    ],
+)
+def test_forward_is_torchvisions_bit_for_bit(model, stem, training):
+    ours, theirs = build_backbone(settings(model, stem), seed=3), torchvision_with_stem(model, stem)
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    with torch.inference_mode():
+        assert torch.equal(ours.train(training)(images()), theirs.train(training)(images()))
+
+
+@pytest.mark.parametrize("width", [1, 8, 16, 96])
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("model", ["resnet18", "resnet50"])
+def test_state_keys_do_not_depend_on_the_width(model, stem, width):
+    narrow, full = shapes_only(settings(model, stem, width)), shapes_only(settings(model, stem))
+    assert list(narrow.state_dict()) == list(full.state_dict())
+
+
+@pytest.mark.parametrize("model", ["resnet18", "resnet50"])
+def test_every_convolution_narrows_with_the_width(model):
+    def channels(width):
+        network = shapes_only(settings(model, width=width))
+        return [module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d)]
+
+    assert channels(16) == [count // 4 for count in channels(64)]
+
+
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("model", ["resnet18", "resnet50"])
+def test_narrow_networks_answer_with_one_logit_a_class(model, stem):
+    assert build_backbone(settings(model, stem, width=8, classes=7))(images()).shape == (2, 7)
+
+
+@pytest.mark.parametrize(("stem", "side"), [("cifar", 32), ("imagenet", 8)])
+@pytest.mark.parametrize("width", [8, 64])
+def test_stem_leaves_the_expected_image_size(stem, side, width):
+    network = build_backbone(settings(stem=stem, width=width))
+    assert network.maxpool(network.conv1(images())).shape == (2, width, side, side)
+
+
+@pytest.mark.parametrize("width", [8, 64])
+def test_one_seed_gives_one_network(width):
+    first, second = (build_backbone(settings(width=width), seed=0).state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_another_seed_gives_another_network():
+    first, second = (build_backbone(settings(width=8), seed=seed) for seed in (0, 1))
+    assert not torch.equal(first.layer4[1].conv2.weight, second.layer4[1].conv2.weight)
+    assert not torch.equal(first.conv1.weight, second.conv1.weight)
+
+
+@pytest.mark.parametrize("width", [8, 64])
+def test_one_seed_gives_the_same_weights_behind_either_stem(width):
+    cifar, imagenet = (build_backbone(settings(stem=stem, width=width)).state_dict() for stem in ("cifar", "imagenet"))
+    assert {name for name in cifar if not torch.equal(cifar[name], imagenet[name])} == STEM
+
+
+def test_building_leaves_the_global_random_state():
+    before = torch.random.get_rng_state()
+    build_backbone(settings(width=8))
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("width", [16, 64])
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+def test_convolutions_are_initialised_as_torchvision_does(stem, width):
+    # Kaiming, fan out, ReLU: variance 2 / (output channels * kernel size)
+    for module in build_backbone(settings(stem=stem, width=width)).modules():
+        if isinstance(module, nn.Conv2d):
+            expected = (2 / (module.out_channels * module.kernel_size[0] ** 2)) ** 0.5
+            error = 5 / module.weight.numel() ** 0.5  # generous: seven standard deviations
+            assert module.weight.std().item() == pytest.approx(expected, rel=error)
+
+
+@pytest.mark.parametrize(("zero", "expected"), [(True, 0.0), (False, 1.0)])
+@pytest.mark.parametrize("width", [8, 64])
+def test_zero_init_residual_silences_each_blocks_last_normalisation(zero, expected, width):
+    network = build_backbone(settings(width=width), zero_init_residual=zero)
+    assert (network.layer3[1].bn2.weight == expected).all()
+    assert (network.layer3[1].bn1.weight == 1).all()

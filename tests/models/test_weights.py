@@ -1,0 +1,196 @@
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save
+from torch import nn
+from torchvision.models import resnet18
+
+from selfdistill.config.settings import NetworkSettings
+from selfdistill.data.prepared import METADATA
+from selfdistill.failures import BAD_DATA
+from selfdistill.files import canonical_json
+from selfdistill.models.network import build_network
+from selfdistill.models.resnet import build_backbone
+from selfdistill.models.weights import decode, encode, encode_weights, read_weights
+
+SETTINGS = NetworkSettings(model="resnet18", stem="cifar", width=8, classes=10)
+
+
+def backbone(settings=SETTINGS, seed=0):
+    return build_backbone(settings, seed=seed)
+
+
+def written(path, content):
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "weights.safetensors"
+
+
+def test_equal_content_gives_equal_bytes():
+    first, second = (encode_weights(backbone(), SETTINGS, {"accuracy": 0.5, "seed": 0}) for _ in range(2))
+    assert first == second
+
+
+def test_the_order_of_facts_does_not_change_the_bytes():
+    tensors = {"a": torch.ones(2)}
+    assert encode(tensors, {"x": 1, "y": 2}) == encode(tensors, {"y": 2, "x": 1})
+
+
+def test_the_memory_layout_does_not_change_the_bytes():
+    plain = torch.arange(48.0).view(2, 2, 3, 4)
+    assert encode({"a": plain}, {}) == encode({"a": plain.to(memory_format=torch.channels_last)}, {})
+
+
+def test_other_values_give_other_bytes():
+    assert encode({"a": torch.ones(2)}, {}) != encode({"a": torch.zeros(2)}, {})
+
+
+def test_decode_returns_what_was_encoded(path):
+    tensors, facts = decode(path, encode({"a": torch.arange(3)}, {"seed": 0, "name": "Ä"}))
+    assert tensors["a"].tolist() == [0, 1, 2]
+    assert facts == {"seed": 0, "name": "Ä"}
+
+
+def test_read_weights_returns_the_network_that_was_written(path):
+    original = backbone(seed=4)
+    found, settings, facts = read_weights(written(path, encode_weights(original, SETTINGS, {"accuracy": 0.5})))
+    expected = original.state_dict()
+    assert settings == SETTINGS
+    assert facts["accuracy"] == 0.5
+    assert all(torch.equal(value, expected[name]) for name, value in found.state_dict().items())
+
+
+def test_read_weights_returns_a_network_in_evaluation_mode(path):
+    found, _, _ = read_weights(written(path, encode_weights(backbone().train(), SETTINGS, {})))
+    assert not any(module.training for module in found.modules())
+
+
+def test_read_weights_takes_the_bytes_that_were_hashed(path):
+    assert read_weights(path, encode_weights(backbone(), SETTINGS, {}))[1] == SETTINGS
+
+
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+def test_weights_load_strictly_into_torchvision_as_their_metadata_says(path, stem):
+    settings = NetworkSettings(model="resnet18", stem=stem, width=64, classes=10)
+    whole = build_network(settings, "fc", zero_init_residual=False, seed=0)
+    written(path, encode_weights(whole.backbone, settings, {}))
+    with safe_open(path, "pt") as file:
+        lines = json.loads(file.metadata()[METADATA])["torchvision_stem"]
+    bare = resnet18(num_classes=10)
+    for line in lines.split("; ") if stem == "cifar" else []:
+        name, expression = line.split(" = ")
+        setattr(bare, name, eval(expression, {"torch": torch}))
+    bare.load_state_dict(load_file(path), strict=True)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(bare.eval()(images), whole.eval()(images).final)
+
+
+def test_the_imagenet_stem_needs_no_replacement(path):
+    settings = NetworkSettings(model="resnet18", stem="imagenet", width=8, classes=10)
+    _, facts = decode(path, encode_weights(backbone(settings), settings, {}))
+    assert facts["torchvision_stem"] == "nothing to replace"
+
+
+def changed(change, facts=None):
+    """A weights file whose tensors went through `change`, under metadata that promises the usual network."""
+    state = dict(backbone().state_dict())
+    return encode(change(state), SETTINGS.model_dump() if facts is None else facts)
+
+
+def without(name):
+    return lambda state: {key: value for key, value in state.items() if key != name}
+
+
+def with_value(name, make):
+    return lambda state: {**state, name: make(state[name])}
+
+
+class Marker:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+WRONG = {
+    "a missing tensor": (without("layer2.0.conv1.weight"), "lacks tensor 'layer2.0.conv1.weight'"),
+    "an extra tensor": (lambda state: {**state, "extra": torch.ones(1)}, "unexpected tensor 'extra'"),
+    "a prefix of DataParallel": (lambda state: {f"module.{key}": value for key, value in state.items()}, "tensor"),
+    "a prefix of compile": (lambda state: {f"_orig_mod.{key}": value for key, value in state.items()}, "tensor"),
+    "another shape": (with_value("conv1.weight", lambda value: torch.zeros(8, 3, 7, 7)), "[8, 3, 3, 3]"),
+    "another type": (with_value("conv1.weight", lambda value: value.half()), "torch.float16"),
+    "100 classes": (with_value("fc.weight", lambda value: torch.zeros(100, 64)), "'fc.weight'"),
+    "NaN": (with_value("bn1.running_var", lambda value: value * float("nan")), "'bn1.running_var'"),
+    "infinity": (with_value("fc.bias", lambda value: value + float("inf")), "'fc.bias'"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_read_weights_refuses(wrong, path, refused):
+    change, named = WRONG[wrong]
+    with refused(BAD_DATA, path, named):
+        read_weights(written(path, changed(change)))
+
+
+def test_read_weights_refuses_the_network_of_100_classes_where_10_are_promised(path, refused):
+    hundred = backbone(SETTINGS.model_copy(update={"classes": 100}))
+    with refused(BAD_DATA, path, "expected [10", "got [100"):
+        read_weights(written(path, encode(hundred.state_dict(), SETTINGS.model_dump())))
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 100, 5000, -1])
+def test_read_weights_refuses_a_truncated_file(keep, path, refused):
+    content = encode_weights(backbone(), SETTINGS, {})
+    with refused(BAD_DATA, path):
+        read_weights(written(path, content[:keep]))
+
+
+@pytest.mark.parametrize("content", [b"weights", b"\xff" * 1000, bytes(8) + b"{}"])
+def test_read_weights_refuses_what_is_no_safetensors_file(content, path, refused):
+    with refused(BAD_DATA, path, "no safetensors file"):
+        read_weights(written(path, content))
+
+
+def test_read_weights_refuses_a_pickle_without_running_it(path, tmp_path, refused):
+    canary = tmp_path / "canary"
+    with refused(BAD_DATA, path, "no safetensors file"):
+        read_weights(written(path, pickle.dumps(Marker(canary))))
+    assert not canary.exists()
+
+
+def test_read_weights_refuses_torch_save(path, refused):
+    torch.save(nn.Linear(2, 2).state_dict(), path)
+    with refused(BAD_DATA, path, "no safetensors file"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {METADATA: "{"}, {METADATA: "[]"}, {METADATA: "{}"}])
+def test_read_weights_refuses_foreign_metadata(metadata, path, refused):
+    with refused(BAD_DATA, path):
+        read_weights(written(path, save(dict(backbone().state_dict()), metadata)))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"model": "resnet34"}, {"stem": "none"}, {"width": 0}, {"width": "eight"}, {"classes": None}, {"width": True}],
+)
+def test_read_weights_refuses_metadata_that_names_no_network(facts, path, refused):
+    described = {METADATA: canonical_json({**SETTINGS.model_dump(), **facts})}
+    with refused(BAD_DATA, path):
+        read_weights(written(path, save(dict(backbone().state_dict()), described)))
+
+
+def test_read_weights_refuses_a_missing_file(path, refused):
+    with refused(BAD_DATA, path, "cannot be read"):
+        read_weights(path)

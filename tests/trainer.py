@@ -1,0 +1,78 @@
+"""Small training jobs, and a way to kill them, for the tests."""
+
+import os
+import signal
+from pathlib import Path
+
+from selfdistill.config.load import merge
+from selfdistill.config.settings import to_yaml
+from selfdistill.training import checkpoint, run
+
+SETTINGS = {
+    "protocol": "test",
+    "method": "control",
+    "data": {"dataset": "digits", "train_images": 90, "mean": [0.3] * 3, "std": [0.4] * 3},
+    "network": {"model": "resnet18", "stem": "cifar", "width": 8, "classes": 10},
+    "zero_init_residual": False,
+    "objective": "cross_entropy",
+    "parameters": {},
+    "epochs": 3,
+    "batch_size": 40,
+    "learning_rate": 0.05,
+    "schedule": "cosine",
+    "momentum": 0.9,
+    "nesterov": False,
+    "weight_decay": 5.0e-4,
+    "augmentation": ["crop", "flip"],
+    "precision": "fp32",
+}
+WEIGHTS = {"temperature": 4.0, "cross_entropy_weight": 0.5, "distillation_weight": 0.5}
+KINDS = {
+    "control": {},
+    "kd": {"objective": "knowledge_distillation", "teacher": SETTINGS["network"], "parameters": WEIGHTS},
+    "self_distillation": {"objective": "self_distillation", "heads": "fc", "parameters": WEIGHTS},
+}
+
+
+def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, changes: dict | None = None, **options):
+    """A job under folder/<kind>/seed<n>; changes are laid over its settings, options over the job."""
+    settings = merge(SETTINGS, KINDS[kind] | {"method": kind})
+    settings = merge(settings, changes or {})
+    path = folder / f"{kind}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(to_yaml(settings))
+    job = run.Job(
+        data=data,
+        settings=path,
+        seed=seed,
+        output=folder / kind / f"seed{seed}",
+        teacher=None,
+        log=folder / f"{kind}.txt",
+        device="cpu",
+        threads=1,
+        deterministic=True,
+        resume_policy="strict",
+        checkpoint_overhead=1.0,
+        evaluate_every=1,
+        bar=False,
+    )
+    return job._replace(**options)
+
+
+def train_until_killed(job, after_saves: int) -> None:
+    """Train in a child process that SIGKILLs itself after a number of saved states."""
+    child = os.fork()
+    if child == 0:
+        saves, save = [], checkpoint.save_state
+
+        def save_and_die(folder, state):
+            save(folder, state)
+            saves.append(state.epoch)
+            if len(saves) == after_saves:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        checkpoint.save_state = save_and_die
+        run.train(job)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "the run ended before it could be killed"

@@ -1,0 +1,22 @@
+from pathlib import Path
+
+import pytest
+from trainer import make_job
+
+from selfdistill.data.prepare import prepare
+from selfdistill.training import run
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "digits.safetensors"
+    prepare("digits", [], path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def teacher(digits, tmp_path_factory) -> Path:
+    """The weights of a trained teacher."""
+    job = make_job(tmp_path_factory.mktemp("teacher"), digits, changes={"epochs": 2})
+    run.train(job)
+    return job.output / "weights.safetensors"

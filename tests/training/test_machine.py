@@ -1,0 +1,49 @@
+import pytest
+import torch
+
+from selfdistill.failures import CONFIGURATION, UNAVAILABLE, Failure
+from selfdistill.training.machine import choose_device, choose_precision, set_up
+
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+
+
+@no_gpu
+@pytest.mark.parametrize("wanted", ["cuda", "cuda:7"])
+def test_a_gpu_that_is_not_there_is_refused(wanted):
+    with pytest.raises(Failure, match=f"device: {wanted} asked for, 0 GPUs found") as refused:
+        choose_device(wanted)
+    assert refused.value.code == UNAVAILABLE
+
+
+@no_gpu
+def test_auto_takes_what_is_there():
+    assert choose_device("auto").type == "cpu"
+
+
+@pytest.mark.parametrize("precision", ["tf32", "fp16"])
+def test_gpu_precisions_are_refused_on_a_cpu(precision):
+    with pytest.raises(Failure, match=f"precision: {precision} needs a GPU") as refused:
+        choose_precision(precision, torch.device("cpu"))
+    assert refused.value.code == CONFIGURATION
+
+
+def test_auto_precision_is_one_that_the_processor_has():
+    assert choose_precision("auto", torch.device("cpu")) in ("bf16", "fp32")
+
+
+def test_threads_are_those_of_the_configuration_not_of_the_environment(monkeypatch):
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    try:
+        assert set_up("cpu", 2, "fp32", deterministic=True).threads == 2
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_autocast_computes_in_bfloat16_only_where_asked():
+    images = torch.ones(2, 2)
+    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        machine = set_up("cpu", 1, precision, deterministic=True)
+        with machine.autocast():
+            assert (images @ images).dtype == dtype

@@ -1,0 +1,216 @@
+import json
+from hashlib import sha256
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from trainer import make_job, train_until_killed
+
+from selfdistill.failures import CONFIGURATION, NON_FINITE, Failure
+from selfdistill.training import checkpoint, run
+from selfdistill.training.finished import remove_finished_states, remove_states
+
+KINDS = ["control", "kd", "self_distillation"]
+
+
+def bits(job) -> dict[str, str]:
+    """The SHA-256 of everything a run promises to repeat."""
+    names = ["weights.safetensors", "history.csv", "test_logits.safetensors", "evaluation.json"]
+    found = {name: (job.output / name).read_bytes() for name in names}
+    if (job.output / "auxiliary.safetensors").exists():
+        found["auxiliary.safetensors"] = (job.output / "auxiliary.safetensors").read_bytes()
+    return {name: sha256(content).hexdigest() for name, content in found.items()}
+
+
+def job_of(folder, digits, teacher, kind, **options):
+    return make_job(folder, digits, kind, teacher=teacher if kind == "kd" else None, **options)
+
+
+@pytest.fixture(scope="module")
+def unbroken(digits, teacher, tmp_path_factory):
+    """An unbroken run of each kind."""
+    jobs = {kind: job_of(tmp_path_factory.mktemp(kind), digits, teacher, kind) for kind in KINDS}
+    for job in jobs.values():
+        run.train(job)
+    return jobs
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("saves", [1, 2, 3])
+def test_a_killed_run_ends_with_the_same_bits(kind, saves, unbroken, digits, teacher, tmp_path):
+    job = job_of(tmp_path, digits, teacher, kind)
+    train_until_killed(job, saves)
+    run.train(job)
+    assert bits(job) == bits(unbroken[kind])
+    facts = json.loads((job.output / "run.json").read_text())
+    assert [attempt["after_epoch"] for attempt in facts["attempts"]] == [0, saves]
+
+
+def test_three_attempts_of_one_epoch_equal_one_of_three(unbroken, digits, tmp_path):
+    job = make_job(tmp_path, digits)
+    for _ in range(2):
+        train_until_killed(job, 1)
+    run.train(job)
+    assert bits(job) == bits(unbroken["control"])
+
+
+@pytest.mark.parametrize("options", [{"checkpoint_overhead": 0.0}, {"checkpoint_overhead": 1.0}])
+def test_how_often_the_state_is_saved_changes_nothing(options, unbroken, digits, tmp_path):
+    job = make_job(tmp_path, digits, **options)
+    run.train(job)
+    assert bits(job) == bits(unbroken["control"])
+
+
+def test_randomness_elsewhere_changes_nothing(unbroken, digits, tmp_path, monkeypatch):
+    one_epoch = run.Run._one_epoch
+
+    def poisoned(self, *arguments):
+        torch.manual_seed(sum(map(len, self.history)) + 12345)
+        torch.rand(7)
+        return one_epoch(self, *arguments)
+
+    monkeypatch.setattr(run.Run, "_one_epoch", poisoned)
+    job = make_job(tmp_path, digits)
+    run.train(job)
+    assert bits(job) == bits(unbroken["control"])
+
+
+@pytest.mark.parametrize("lost", ["momentum.", "network.backbone.bn1.running_mean", "network.backbone.bn1.running_var"])
+def test_every_kind_of_saved_tensor_is_needed(lost, unbroken, digits, tmp_path, monkeypatch):
+    job = make_job(tmp_path, digits)
+    train_until_killed(job, 1)
+    load_state = checkpoint.load_state
+
+    def forgetful(*arguments):
+        state = load_state(*arguments)
+        for name, tensor in state.tensors.items():
+            if name.startswith(lost):
+                tensor.zero_()
+        return state
+
+    monkeypatch.setattr(checkpoint, "load_state", forgetful)
+    run.train(job)
+    assert bits(job)["weights.safetensors"] != bits(unbroken["control"])["weights.safetensors"]
+
+
+def test_a_finished_run_is_written_again_without_training(unbroken, tmp_path, digits, capsys):
+    job = make_job(tmp_path, digits)
+    run.train(job)
+    before = bits(job)
+    (job.output / "history.csv").unlink()
+    capsys.readouterr()
+    run.train(job)
+    assert bits(job) == before
+    assert "resumed after epoch 3 of 3" in capsys.readouterr().err
+
+
+def test_seed_0_is_a_seed(unbroken, digits, tmp_path):
+    job = make_job(tmp_path, digits, seed=1)
+    run.train(job)
+    assert bits(job)["weights.safetensors"] != bits(unbroken["control"])["weights.safetensors"]
+
+
+def test_other_settings_start_afresh_beside_the_old_state(digits, tmp_path):
+    job = make_job(tmp_path, digits)
+    train_until_killed(job, 2)
+    other = make_job(tmp_path, digits, changes={"learning_rate": 0.04})
+    run.train(other)
+    facts = json.loads((other.output / "run.json").read_text())
+    assert [attempt["after_epoch"] for attempt in facts["attempts"]] == [0]
+    assert len([path for path in (tmp_path / ".state").iterdir() if path.is_dir()]) == 2
+
+
+def test_history_has_each_epoch_once_and_the_cosine(unbroken):
+    lines = (unbroken["kd"].output / "history.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2", "3"]
+    rates = [float(line.split(",")[1]) for line in lines[1:]]
+    assert rates == pytest.approx([0.05, 0.0375, 0.0125])
+
+
+def test_evaluations_that_are_skipped_leave_empty_fields_but_never_the_last(digits, tmp_path):
+    job = make_job(tmp_path, digits, evaluate_every=2)
+    run.train(job)
+    lines = (job.output / "history.csv").read_text().splitlines()
+    column = lines[0].split(",").index("test_accuracy")
+    assert [line.split(",")[column] != "" for line in lines[1:]] == [False, True, True]
+
+
+def test_coefficients_stand_in_the_log_before_the_first_epoch(unbroken):
+    lines = unbroken["kd"].log.read_text().splitlines()
+    assert lines.index("loss: CE 0.5, KL 8") < next(i for i, line in enumerate(lines) if line.startswith("epoch 1/"))
+
+
+def test_outputs_are_vouched_for_and_carry_no_path(unbroken, tmp_path_factory):
+    for job in unbroken.values():
+        text = (job.output / "run.json").read_text()
+        facts = json.loads(text)
+        for name, expected in facts["outputs"].items():
+            assert sha256((job.output / name).read_bytes()).hexdigest() == expected
+        assert str(tmp_path_factory.getbasetemp()) not in text
+
+
+def test_self_distillation_keeps_the_bare_network(unbroken):
+    kept = load_file(unbroken["self_distillation"].output / "weights.safetensors")
+    assert kept.keys() == load_file(unbroken["control"].output / "weights.safetensors").keys()
+    assert len(kept) == 122
+    assert len(load_file(unbroken["self_distillation"].output / "auxiliary.safetensors")) == 6
+
+
+def test_logits_give_the_recorded_accuracy(unbroken):
+    for job in unbroken.values():
+        logits = load_file(job.output / "test_logits.safetensors")
+        recorded = json.loads((job.output / "evaluation.json").read_text())
+        assert int((logits["logits"].argmax(1) == logits["labels"]).sum()) == recorded["correct"]
+        assert logits["logits"].shape == (360, 10)
+
+
+def test_training_time_is_the_sum_of_timing_csv(unbroken):
+    job = unbroken["kd"]
+    rows = [line.split(",")[1:] for line in (job.output / "timing.csv").read_text().splitlines()[1:]]
+    total = sum(float(value) for row in rows for value in row)
+    assert json.loads((job.output / "run.json").read_text())["training_seconds"] == pytest.approx(total)
+    assert len(rows) == 3
+
+
+def test_a_loss_that_explodes_ends_the_run_and_writes_nothing(digits, tmp_path):
+    job = make_job(tmp_path, digits, changes={"learning_rate": 1e30})
+    with pytest.raises(Failure) as failure:
+        run.train(job)
+    assert failure.value.code == NON_FINITE
+    assert not job.output.exists()
+
+
+def test_damaged_settings_are_a_configuration_error(digits, tmp_path):
+    job = make_job(tmp_path, digits)
+    job.settings.write_text("protocol: test\nepochs: many\n")
+    with pytest.raises(Failure) as failure:
+        run.train(job)
+    assert failure.value.code == CONFIGURATION
+    assert str(job.settings) in str(failure.value)
+
+
+def test_states_of_finished_runs_are_forgotten_and_others_kept(digits, tmp_path):
+    done, half = make_job(tmp_path, digits), make_job(tmp_path, digits, "self_distillation")
+    run.train(done)
+    train_until_killed(half, 1)
+    (name,) = remove_finished_states(tmp_path)
+    assert name.startswith("control-seed0-")
+    assert [path.name[:17] for path in (tmp_path / ".state").iterdir() if path.is_dir()] == ["self_distillation"]
+
+
+def test_a_state_is_kept_while_an_output_differs_from_run_json(digits, tmp_path):
+    job = make_job(tmp_path, digits)
+    run.train(job)
+    with open(job.output / "history.csv", "a") as file:
+        file.write("4,0\n")
+    assert remove_finished_states(tmp_path) == []
+
+
+def test_a_state_can_be_forgotten_by_name(digits, tmp_path):
+    job = make_job(tmp_path / "demo", digits)
+    train_until_killed(job, 1)
+    with pytest.raises(Failure) as failure:
+        remove_states(tmp_path, "../demo/control-seed0")
+    assert failure.value.code == CONFIGURATION
+    assert len(remove_states(tmp_path, "demo/control-seed0")) == 1
+    assert remove_states(tmp_path, "demo/control-seed0") == []
