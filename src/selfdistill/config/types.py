@@ -39,26 +39,26 @@ def _in_range(expected: str, whole: bool, fits: Callable[[float], bool]) -> Call
 
 def _whole(expected: str, least: int, most: int) -> Any:
     check = _in_range(expected, True, lambda value: least <= value <= most)
-    return Annotated[int, BeforeValidator(check), Field(ge=least, le=most)]
+    return Annotated[int, Field(ge=least, le=most), BeforeValidator(check)]  # in this order the schema has the range
 
 
 Count = _whole("a whole number >= 1", 1, 10**9)
 Seed = _whole("a whole number from 0 to 9223372036854775807", 0, 2**63 - 1)
 Decimals = _whole("a whole number from 0 to 4", 0, 4)
 Number = Annotated[float, BeforeValidator(_in_range("a finite number", False, lambda value: True))]
-Positive = Annotated[float, BeforeValidator(_in_range("a number > 0", False, lambda value: value > 0)), Field(gt=0)]
+Positive = Annotated[float, Field(gt=0), BeforeValidator(_in_range("a number > 0", False, lambda value: value > 0))]
 NonNegative = Annotated[
-    float, BeforeValidator(_in_range("a number >= 0", False, lambda value: value >= 0)), Field(ge=0)
+    float, Field(ge=0), BeforeValidator(_in_range("a number >= 0", False, lambda value: value >= 0))
 ]
 Fraction = Annotated[
     float,
-    BeforeValidator(_in_range("a number in [0, 1]", False, lambda value: 0 <= value <= 1)),
     Field(ge=0, le=1),
+    BeforeValidator(_in_range("a number in [0, 1]", False, lambda value: 0 <= value <= 1)),
 ]
 BelowOne = Annotated[
     float,
-    BeforeValidator(_in_range("a number in [0, 1)", False, lambda value: 0 <= value < 1)),
     Field(ge=0, lt=1),
+    BeforeValidator(_in_range("a number in [0, 1)", False, lambda value: 0 <= value < 1)),
 ]
 
 
@@ -68,7 +68,7 @@ def _matching(expected: str, pattern: str) -> Any:
             raise refuse(expected, value)
         return value
 
-    return Annotated[str, BeforeValidator(check), Field(pattern=f"^(?:{pattern})$")]
+    return Annotated[str, Field(pattern=f"^(?:{pattern})$"), BeforeValidator(check)]
 
 
 RESERVED_NAMES = {"data", "logs", "settings", "summary"}  # folders of the results that are no method's
@@ -82,7 +82,7 @@ def _free_name(value: Any) -> Any:
     return value
 
 
-Name = Annotated[str, BeforeValidator(_free_name), Field(pattern=f"^{NAME_PATTERN}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$"), BeforeValidator(_free_name)]
 Sha256 = _matching("64 hexadecimal digits in lower case", r"[0-9a-f]{64}")
 Url = _matching("a URL (https://... or http://...)", r"https?://\S+")
 DURATION = r"(\d+)h (\d{1,2})m (\d{1,2})s"

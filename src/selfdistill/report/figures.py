@@ -51,7 +51,7 @@ def mean_and_range(runs: list[RunRecord], column: str) -> pd.DataFrame | None:
     if not series or any(one.empty for one in series):
         return None
     together = pd.concat(series, axis=1)
-    return pd.DataFrame({"mean": together.mean(1), "low": together.min(1), "high": together.max(1)})
+    return pd.DataFrame({"mean": together.mean(axis=1), "low": together.min(axis=1), "high": together.max(axis=1)})
 
 
 def draw(axes: Axes, curve: pd.DataFrame, index: int, label: str, scale: float = 1.0) -> None:
@@ -155,7 +155,7 @@ def draw_classifiers(records: list[RowRecords], width: float) -> Figure:
         draw_with_last(axes, mean_and_range(record.runs, "test_accuracy_ensemble"), len(heads), "ensemble")
         _title(axes, record.row.label, width)
         _accuracy_axes(axes)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=2)
     return figure
 
 

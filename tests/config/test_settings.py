@@ -1,0 +1,319 @@
+import copy
+
+import pytest
+
+from selfdistill.config.load import load_config, read_yaml, validate
+from selfdistill.config.schema import Config, Method
+from selfdistill.config.settings import (
+    ReportSettings,
+    RunSettings,
+    read_settings,
+    report_settings,
+    run_options,
+    run_settings,
+    to_yaml,
+)
+from selfdistill.failures import CONFIGURATION
+from selfdistill.files import canonical_json
+
+METHODS = ["teacher", "kd", "self_distillation", "control"]
+
+
+@pytest.fixture
+def values(repository):
+    return copy.deepcopy(read_yaml(repository / "config.yaml"))
+
+
+@pytest.fixture
+def config(repository):
+    return load_config([repository / "config.yaml"])
+
+
+def every_key(value):
+    """All keys of nested mappings."""
+    if not isinstance(value, dict):
+        return set()
+    return set(value) | {key for item in value.values() for key in every_key(item)}
+
+
+# A training job's settings
+
+
+def test_the_settings_of_the_papers_kd(config):
+    assert run_settings(config, "kd") == {
+        "protocol": "paper",
+        "method": "kd",
+        "data": {
+            "dataset": "cifar10",
+            "train_images": 50_000,
+            "mean": [0.4914, 0.4822, 0.4465],
+            "std": [0.2023, 0.1994, 0.2010],
+        },
+        "network": {"model": "resnet18", "stem": "cifar", "width": 64, "classes": 10},
+        "zero_init_residual": False,
+        "teacher": {"model": "resnet50", "stem": "imagenet", "width": 64, "classes": 10},
+        "objective": "knowledge_distillation",
+        "parameters": {"temperature": 4.0, "cross_entropy_weight": 0.5, "distillation_weight": 0.5},
+        "epochs": 200,
+        "batch_size": 128,
+        "learning_rate": 0.1,
+        "schedule": "cosine",
+        "momentum": 0.9,
+        "nesterov": False,
+        "weight_decay": 0.0005,
+        "augmentation": ["crop", "flip"],
+        "precision": "auto",
+    }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_settings_hold_no_label_seed_or_device(method, config):
+    unwanted = {"label", "published", "seed", "seeds", "device", "threads", "archives", "caption", "role"}
+    assert not unwanted & every_key(run_settings(config, method))
+
+
+@pytest.mark.parametrize("method", ["self_distillation", "control", "teacher"])
+def test_a_method_without_teacher_has_none_in_its_settings(method, config):
+    assert "teacher" not in run_settings(config, method)
+
+
+def test_self_distillation_names_its_heads(config):
+    assert run_settings(config, "self_distillation")["heads"] == "fc"
+
+
+def test_cross_entropy_has_no_parameters(config):
+    assert run_settings(config, "control")["parameters"] == {}
+
+
+@pytest.mark.parametrize(("alpha", "pair"), [(0.3, (0.3, 0.7)), (0, (0, 1)), (1, (1, 0))])
+def test_alpha_becomes_the_pair_alpha_and_1_minus_alpha(alpha, pair, values):
+    values["methods"]["kd"]["alpha"] = alpha
+    parameters = run_settings(validate(values), "kd")["parameters"]
+    assert (parameters["cross_entropy_weight"], parameters["distillation_weight"]) == pair
+    assert "alpha" not in parameters
+
+
+def test_the_pair_written_out_is_the_same_run(values):
+    with_alpha = run_settings(validate(values), "self_distillation")
+    block = {"alpha": None, "cross_entropy_weight": 0.3, "distillation_weight": 0.7}
+    values["methods"]["self_distillation"] |= block
+    assert run_settings(validate(values), "self_distillation") == with_alpha
+
+
+def test_swapping_two_values_changes_the_settings_text(values):
+    before = canonical_json(run_settings(validate(values), "kd"))
+    values["methods"]["kd"] |= {"epochs": 4, "temperature": 200.0}
+    assert canonical_json(run_settings(validate(values), "kd")) != before
+
+
+RESULT = {
+    "model": "resnet50",
+    "stem": "imagenet",
+    "width": 32,
+    "zero_init_residual": True,
+    "epochs": 3,
+    "batch_size": 64,
+    "learning_rate": 0.2,
+    "momentum": 0.8,
+    "nesterov": True,
+    "weight_decay": 0,
+    "augmentation": ["crop"],
+    "precision": "fp32",
+    "alpha": 0.4,
+    "temperature": 2,
+}
+NOT_RESULT = {"label": "x", "published": None, "seeds": [4], "role": "teacher", "teacher_seed": 0}
+
+
+@pytest.mark.parametrize("key", RESULT)
+def test_a_key_of_class_result_changes_the_settings(key, values):
+    before = run_settings(validate(values), "kd")
+    values["methods"]["kd"][key] = RESULT[key]
+    assert run_settings(validate(values), "kd") != before
+
+
+@pytest.mark.parametrize("key", NOT_RESULT)
+def test_another_key_of_a_method_leaves_the_settings(key, values):
+    before = run_settings(validate(values), "kd")
+    values["methods"]["kd"][key] = NOT_RESULT[key]
+    assert run_settings(validate(values), "kd") == before
+
+
+def test_every_key_of_a_method_has_a_class():
+    assert {*RESULT, *NOT_RESULT, "objective", "schedule"} >= set(Method.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seeds", [0, 1]),
+        ("rows", ["kd"]),
+        ("device", "cpu"),
+        ("threads", 1),
+        ("deterministic", False),
+        ("resume_policy", "relaxed"),
+        ("checkpoint", {"overhead": 0.5}),
+        ("evaluate_every", 5),
+        ("logs", "elsewhere"),
+        ("allow_missing", True),
+        ("table", {"caption": "x", "label": "y", "decimals": 2, "show_best": True}),
+        ("figures", {"names": [], "width": 7}),
+        ("reduced", "in some way"),
+    ],
+)
+def test_a_top_level_key_of_class_run_or_report_leaves_the_settings(key, value, values):
+    before = run_settings(validate(values), "kd")
+    values[key] = value
+    assert run_settings(validate(values), "kd") == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("dataset", "digits"), ("train_images", 1000), ("mean", [0.5, 0.5, 0.5]), ("std", [0.25, 0.25, 0.25])],
+)
+def test_the_data_change_the_settings(key, value, values):
+    before = run_settings(validate(values), "kd")
+    values["data"][key] = value
+    assert run_settings(validate(values), "kd") != before
+
+
+def test_where_the_archive_lies_leaves_the_settings(values):
+    before = run_settings(validate(values), "kd")
+    values["data"]["archives"] = [{"path": "somewhere", "sha256": "a" * 64}]
+    assert run_settings(validate(values), "kd") == before
+
+
+def test_all_images_written_out_are_all_images(values):
+    before = run_settings(validate(values), "kd")
+    values["data"]["train_images"] = 50_000
+    assert run_settings(validate(values), "kd") == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "same"),
+    [("width", 32, False), ("stem", "cifar", False), ("epochs", 3, True), ("learning_rate", 1, True)],
+)
+def test_a_student_knows_its_teachers_network_alone(key, value, same, values):
+    before = run_settings(validate(values), "kd")
+    values["methods"]["teacher"][key] = value
+    assert (run_settings(validate(values), "kd") == before) == same
+
+
+@pytest.mark.parametrize("other", ["teacher", "self_distillation", "control"])
+def test_a_key_of_kd_leaves_the_settings_of_the_others(other, values):
+    before = run_settings(validate(values), other)
+    values["methods"]["kd"] |= {"alpha": 0.9, "epochs": 3}
+    assert run_settings(validate(values), other) == before
+
+
+# What the report knows
+
+
+def test_the_reports_rows_are_the_configured_ones_in_their_order(values):
+    values["rows"] = ["control", "kd"]
+    rows = report_settings(validate(values), "table")["rows"]
+    assert [row["method"] for row in rows] == ["control", "kd"]
+
+
+def test_a_report_row_has_label_seeds_and_the_papers_numbers(config):
+    row = report_settings(config, "table")["rows"][1]
+    assert row == {
+        "method": "kd",
+        "label": "ResNet18 (Student, KD)",
+        "seeds": [0],
+        "epochs": 200,
+        "published": {"accuracy": 94.2, "time": "2h 13m 06s"},
+    }
+
+
+@pytest.mark.parametrize(("key", "part"), [("table", "figures"), ("figures", "table")])
+def test_the_style_of_one_part_leaves_the_other(key, part, values):
+    config = validate(values)
+    before, own = report_settings(config, part), report_settings(config, key)
+    values[key] |= {"table": {"decimals": 3}, "figures": {"width": 7}}[key]
+    config = validate(values)
+    assert report_settings(config, part) == before
+    assert report_settings(config, key) != own
+
+
+@pytest.mark.parametrize("part", ["table", "figures"])
+def test_training_keys_leave_the_report(part, values):
+    before = report_settings(validate(values), part)
+    values["methods"]["kd"] |= {"alpha": 0.9, "batch_size": 64}
+    assert report_settings(validate(values), part) == before
+
+
+@pytest.mark.parametrize("part", ["table", "figures"])
+def test_a_new_seed_reaches_the_report(part, values):
+    values["seeds"] = [0, 1]
+    assert {tuple(row["seeds"]) for row in report_settings(validate(values), part)["rows"]} == {(0, 1)}
+
+
+# How the machine does it
+
+
+def test_run_options_are_those_of_class_run(values):
+    values |= {"device": "cuda:1", "threads": 2, "deterministic": False, "evaluate_every": 5}
+    assert run_options(validate(values)) == {
+        "device": "cuda:1",
+        "threads": 2,
+        "deterministic": "no",
+        "resume-policy": "strict",
+        "checkpoint-overhead": 0.02,
+        "evaluate-every": 5,
+    }
+
+
+# The file between
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_settings_survive_their_file(method, config, tmp_path):
+    settings = run_settings(config, method)
+    (tmp_path / "settings.yaml").write_text(to_yaml(settings))
+    assert read_settings(tmp_path / "settings.yaml", RunSettings).model_dump(mode="json", exclude_none=True) == settings
+
+
+@pytest.mark.parametrize("part", ["table", "figures"])
+def test_report_settings_survive_their_file(part, config, tmp_path):
+    settings = report_settings(config, part)
+    (tmp_path / "settings.yaml").write_text(to_yaml(settings), encoding="utf-8")
+    found = read_settings(tmp_path / "settings.yaml", ReportSettings)
+    assert found.model_dump(mode="json", exclude_none=True) == settings
+
+
+@pytest.mark.parametrize("value", [1e-7, 1e-300, 0.1, 1 / 3, 5e-4, 1e22, 12345678.9])
+def test_numbers_survive_their_file_bit_for_bit(value, values, tmp_path):
+    values["methods"]["kd"]["temperature"] = value
+    (tmp_path / "settings.yaml").write_text(to_yaml(run_settings(validate(values), "kd")))
+    assert read_settings(tmp_path / "settings.yaml", RunSettings).parameters["temperature"] == value
+
+
+def test_odd_labels_survive_their_file(values, tmp_path):
+    values["methods"]["kd"]["label"] = "R18_KD 100% & #1: 'α' \\ {x}"
+    (tmp_path / "settings.yaml").write_text(to_yaml(report_settings(validate(values), "table")), encoding="utf-8")
+    rows = read_settings(tmp_path / "settings.yaml", ReportSettings).rows
+    assert rows[1].label == values["methods"]["kd"]["label"]
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"epochs": 0}, "epochs"),
+        ({"extra": 1}, "extra"),
+        ({"network": {"model": "resnet18", "stem": "cifar", "width": 64}}, "network.classes"),
+        ({"data": None}, "data"),
+    ],
+)
+def test_wrong_settings_are_refused_with_file_and_key(change, key, config, tmp_path, refused):
+    path = tmp_path / "settings.yaml"
+    path.write_text(to_yaml({**run_settings(config, "kd"), **change}))
+    with refused(CONFIGURATION, f"{path}: {key}: ", "rerun write_settings"):
+        read_settings(path, RunSettings)
+
+
+def test_every_top_level_key_is_tested_here():
+    tested = {"seeds", "rows", "device", "threads", "deterministic", "resume_policy", "checkpoint", "evaluate_every"}
+    assert {*tested, "logs", "allow_missing", "table", "figures", "reduced", "data", "methods", "protocol"} == set(
+        Config.model_fields
+    )

@@ -1,0 +1,291 @@
+import io
+import os
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+
+from selfdistill.data import archives
+from selfdistill.data.archives import decode_binary, decode_python, read_cifar10, read_members
+from selfdistill.failures import BAD_DATA
+from selfdistill.files import sha256_of
+
+RECORDS = 6  # images in each file of the small archives here
+BINARY, PYTHON = "cifar-10-batches-bin", "cifar-10-batches-py"
+NAMES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
+SIZES = (3, 5)
+
+
+@pytest.fixture(autouse=True)
+def small_files(monkeypatch):
+    monkeypatch.setattr(archives, "RECORDS", RECORDS)
+
+
+def images_of(index):
+    """The images and labels of the file of that index."""
+    rng = np.random.default_rng(index)
+    pixels = rng.integers(0, 256, (RECORDS, 3, 32, 32), dtype=np.uint8)
+    return pixels, rng.integers(0, 10, RECORDS, dtype=np.uint8)
+
+
+def binary_file(index):
+    pixels, labels = images_of(index)
+    return np.concatenate([labels[:, None], pixels.reshape(RECORDS, -1)], axis=1).tobytes()
+
+
+def python_file(index, **changes):
+    """A batch as the official python archive has it; its text keys are bytes when read with encoding="bytes"."""
+    pixels, labels = images_of(index)
+    content = {b"batch_label": b"a batch", b"labels": labels.tolist(), b"data": pixels.reshape(RECORDS, -1)}
+    return pickle.dumps({**content, **{key.encode(): value for key, value in changes.items()}}, protocol=2)
+
+
+def binary_members():
+    """The members of a good archive, a text and a folder among them as in the official one."""
+    files = {f"{BINARY}/{name}.bin": binary_file(index) for index, name in enumerate(NAMES)}
+    return {f"{BINARY}/batches.meta.txt": b"airplane\n", **files}
+
+
+def python_members():
+    return {f"{PYTHON}/{name}": python_file(index) for index, name in enumerate(NAMES)}
+
+
+def tar(path, members, mode="w:gz"):
+    """An archive of (name, content) pairs; a content that is no bytes is a TarInfo of its own."""
+    with tarfile.open(path, mode) as archive:
+        for name, content in members.items() if isinstance(members, dict) else members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, bytes):
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+            else:
+                info.type, info.linkname = content
+                archive.addfile(info)
+    return path
+
+
+def read(path):
+    return read_cifar10(path, sha256_of(path))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "archive.tar.gz"
+
+
+# What is read
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_a_binary_archive_is_read_whatever_its_compression(mode, path):
+    found = read(tar(path, binary_members(), mode))
+    train, test = [images_of(index) for index in range(5)], images_of(5)
+    assert np.array_equal(found.train_images, np.concatenate([pixels for pixels, _ in train]))
+    assert np.array_equal(found.train_labels, np.concatenate([labels for _, labels in train]))
+    assert np.array_equal(found.test_images, test[0])
+    assert np.array_equal(found.test_labels, test[1])
+
+
+def test_the_order_of_members_does_not_matter(path, tmp_path):
+    backwards = tar(tmp_path / "backwards", list(binary_members().items())[::-1])
+    assert read(backwards).sha256() == read(tar(path, binary_members())).sha256()
+
+
+def test_a_record_is_a_label_and_red_green_and_blue_planes_row_by_row():
+    record = np.zeros(3073, np.uint8)
+    record[0] = 7
+    record[1 + 33], record[1 + 1024 + 2], record[1 + 2048 + 1023] = 10, 20, 30
+    images, labels = decode_binary(record.tobytes())
+    assert labels.tolist() == [7]
+    assert np.argwhere(images[0]).tolist() == [[0, 1, 1], [1, 0, 2], [2, 31, 31]]
+    assert images[0][images[0] > 0].tolist() == [10, 20, 30]
+
+
+def test_both_layouts_hold_the_same_images(path, tmp_path, monkeypatch):
+    python = tar(tmp_path / "python.tar.gz", python_members())
+    monkeypatch.setattr(archives, "OFFICIAL_PYTHON_SHA256", sha256_of(python))
+    assert read(python).sha256() == read(tar(path, binary_members())).sha256()
+
+
+# What is refused
+
+
+def test_another_sha256_is_refused_before_the_archive_is_opened(path, refused, monkeypatch):
+    monkeypatch.setattr(tarfile, "open", lambda *args, **kwargs: pytest.fail("the archive was opened"))
+    path.write_bytes(b"something else")
+    with refused(BAD_DATA, path, "SHA-256 differs", "0" * 64, "14 bytes"):
+        read_cifar10(path, "0" * 64)
+
+
+def test_a_missing_archive_is_refused(path, refused):
+    with refused(BAD_DATA, path, "cannot be read"):
+        read_cifar10(path, "0" * 64)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_truncated_archive_is_refused(mode, share, path, refused):
+    content = tar(path, binary_members(), mode).read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with refused(BAD_DATA, path):
+        read(path)
+
+
+@pytest.mark.parametrize("place", [0, 0.5, -1])
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_a_flipped_bit_is_refused(mode, place, path, refused):
+    content = bytearray(tar(path, binary_members(), mode).read_bytes())
+    expected = sha256_of(path)
+    content[int(place * len(content)) if place >= 0 else -1] ^= 1
+    path.write_bytes(content)
+    with refused(BAD_DATA, path, "SHA-256 differs", "fetch it again"):
+        read_cifar10(path, expected)
+
+
+def test_what_is_no_archive_is_refused(path, refused):
+    path.write_bytes(b"<html>not found</html>" * 1000)
+    with refused(BAD_DATA, path, "cannot be read as a tar archive"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["data_batch_3.bin", "test_batch.bin"])
+def test_a_missing_member_is_named(name, path, refused):
+    members = binary_members()
+    del members[f"{BINARY}/{name}"]
+    with refused(BAD_DATA, path, f"lacks {BINARY}/{name}"):
+        read(tar(path, members))
+
+
+def test_a_member_given_twice_is_refused(path, refused):
+    with refused(BAD_DATA, path, "'a' is in it twice"):
+        read_members(tar(path, [("a", b"1234"), ("a", b"1234")]), ["a"], SIZES)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
+def test_a_member_that_is_no_regular_file_is_refused(kind, path, refused):
+    with refused(BAD_DATA, path, "'a': expected a regular file"):
+        read_members(tar(path, [("b", b"1234"), ("a", (kind, "b"))]), ["a"], SIZES)
+
+
+@pytest.mark.parametrize("size", [0, 2, 6])
+def test_a_member_of_another_size_is_refused(size, path, refused):
+    with refused(BAD_DATA, path, "'a'", f"got {size}"):
+        read_members(tar(path, [("a", bytes(size))]), ["a"], SIZES)
+
+
+def test_a_member_nobody_asked_for_may_not_be_large_either(path, refused):
+    with refused(BAD_DATA, path, "'bomb': expected at most 5 bytes"):
+        read_members(tar(path, [("bomb", bytes(6)), ("a", b"1234")]), ["a"], SIZES)
+
+
+@pytest.mark.parametrize("change", [-1, 1, -3073, 3073])
+def test_a_file_must_be_exactly_its_records(change, path, refused):
+    members, name = binary_members(), f"{BINARY}/data_batch_2.bin"
+    members[name] = (members[name] + bytes(3073))[: len(members[name]) + change]
+    with refused(BAD_DATA, path, name):
+        read(tar(path, members))
+
+
+@pytest.mark.parametrize("name", ["../escaped", "{folder}/escaped"])
+def test_nothing_is_extracted(name, path, tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    read(tar(path, [(name.format(folder=folder), b"x"), *binary_members().items()]))
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, path])
+
+
+@pytest.mark.parametrize("name", ["../{inside}", "/{inside}", "./{inside}/../{inside}"])
+def test_members_are_found_by_their_exact_name(name, path, refused):
+    with refused(BAD_DATA, path, "lacks a/b"):
+        read_members(tar(path, [(name.format(inside="a/b"), b"1234")]), ["a/b"], SIZES)
+
+
+def test_too_many_members_are_refused(path, refused):
+    with refused(BAD_DATA, path, "expected at most 100 members"):
+        read_members(tar(path, [*((f"b{k}", b"") for k in range(100)), ("a", b"1234")]), ["a"], SIZES)
+
+
+def test_a_hundred_members_are_accepted(path):
+    members = [*((f"b{k}", b"") for k in range(99)), ("a", b"1234")]
+    assert read_members(tar(path, members), ["a"], SIZES) == {"a": b"1234"}
+
+
+# The python layout
+
+
+class Command:
+    """Unpickling it runs a command that makes the canary file."""
+
+    def __init__(self, canary):
+        self.canary = canary
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.canary}'",)
+
+
+def test_the_python_layout_needs_the_official_sha256(path, refused):
+    with refused(BAD_DATA, path):
+        read(tar(path, python_members()))
+
+
+def test_no_pickle_is_read_out_of_an_archive_of_another_sha256(path, tmp_path, refused):
+    members = [("a", pickle.dumps(Command(tmp_path / "canary"))), *python_members().items()]
+    with refused(BAD_DATA, path):
+        read(tar(path, members))
+    assert not (tmp_path / "canary").exists()
+
+
+def test_the_official_sha256_is_the_published_one():
+    assert archives.OFFICIAL_PYTHON_SHA256 == "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+
+
+def test_a_malicious_pickle_is_refused_and_not_run(path, tmp_path, refused, monkeypatch):
+    canary, name = tmp_path / "canary", f"{PYTHON}/data_batch_4"
+    tar(path, {**python_members(), name: python_file(3, trap=Command(canary))})
+    monkeypatch.setattr(archives, "OFFICIAL_PYTHON_SHA256", sha256_of(path))
+    with refused(BAD_DATA, path, name, "refused to load"):
+        read(path)
+    assert not canary.exists()
+
+
+def test_the_trap_of_these_tests_works(tmp_path):
+    pickle.loads(python_file(3, trap=Command(tmp_path / "canary")))
+    assert (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize(
+    "value", [print, eval, os.system, np.load, np.random.default_rng(0), tarfile.TarInfo, np.ma.masked_array([1])]
+)
+def test_the_unpickler_builds_arrays_and_nothing_else(value):
+    with pytest.raises(pickle.UnpicklingError, match="refused to load"):
+        decode_python(pickle.dumps(value))
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_the_unpickler_reads_arrays_of_older_and_newer_numpy(protocol):
+    pixels, labels = images_of(0)
+    content = pickle.dumps({b"data": pixels.reshape(RECORDS, -1), b"labels": labels.tolist()}, protocol=protocol)
+    older = content.replace(b"numpy._core.multiarray\n", b"numpy.core.multiarray\n")
+    for spelling in (content, older):
+        assert np.array_equal(decode_python(spelling)[0], pixels)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": [0] * (RECORDS - 1)},
+        {"labels": [300] * RECORDS},
+        {"labels": None},
+        {"data": np.zeros((RECORDS, 3072), np.int32)},
+        {"data": np.zeros((RECORDS, 3071), np.uint8)},
+        {"data": "text"},
+    ],
+)
+def test_a_python_batch_of_another_form_is_refused(changes, path, refused, monkeypatch):
+    padding = {"padding": bytes(RECORDS * 3072)}  # so that only the form differs, not the file's size
+    tar(path, {**python_members(), f"{PYTHON}/test_batch": python_file(5, **changes, **padding)[: RECORDS * 6144]})
+    monkeypatch.setattr(archives, "OFFICIAL_PYTHON_SHA256", sha256_of(path))
+    with refused(BAD_DATA, path, "test_batch"):
+        read(path)

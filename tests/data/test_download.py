@@ -1,0 +1,267 @@
+import contextlib
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from selfdistill.config.schema import Archive
+from selfdistill.data import download as module
+from selfdistill.data.download import obtain_archive
+from selfdistill.failures import BAD_DATA, LOCKED, UNAVAILABLE
+
+CONTENT = bytes(range(256)) * 500
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+SIZE = len(CONTENT)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """/good sends the content, other paths something that a real server might do wrong."""
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        with contextlib.suppress(ConnectionError):
+            getattr(self, self.path.strip("/").split(".")[0].split("?")[0])()
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, content, status=200, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if "Content_Length" not in headers:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def good(self):
+        self.answer(CONTENT)
+
+    def missing(self):
+        self.answer(b"no", status=404)
+
+    def wrong(self):
+        self.answer(CONTENT[:-1] + b"!")
+
+    def short(self):
+        self.answer(CONTENT[:-1])
+
+    def long(self):
+        self.answer(CONTENT + b"!")
+
+    def empty(self):
+        self.answer(b"")
+
+    def broken(self):
+        """The connection ends before what was promised."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(2 * len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT)
+
+    def endless(self):
+        self.send_response(200)
+        self.end_headers()
+        while True:
+            self.wfile.write(CONTENT)
+
+    def silent(self):
+        self.server.released.wait(10)
+
+    def loop(self):
+        self.answer(b"", status=302, Location="/loop")
+
+    def moved(self):
+        self.answer(b"", status=302, Location="/good")
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server(("127.0.0.1", 0), Handler)
+    server.asked, server.released = [], threading.Event()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.released.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
+
+
+@pytest.fixture
+def source(server):
+    """The archive behind a path of the server."""
+    server.asked.clear()
+
+    def archive(path, size=SIZE, sha256=SHA256):
+        return Archive(url=f"http://127.0.0.1:{server.server_port}/{path}", sha256=sha256, size=size)
+
+    return archive
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "archives"
+
+
+def left_in(folder):
+    return [path.name for path in folder.glob("*")]
+
+
+def local(path, sha256=SHA256):
+    return Archive(path=str(path), sha256=sha256)
+
+
+# What is obtained
+
+
+@pytest.mark.parametrize("size", [SIZE, None])
+def test_a_download_is_kept_under_its_name(size, source, folder):
+    path, _ = obtain_archive([source("good.tar.gz", size)], folder)
+    assert path.read_bytes() == CONTENT
+    assert left_in(folder) == [path.name] == [f"{SHA256[:16]}-good.tar.gz"]
+
+
+def test_a_kept_download_is_not_fetched_again(source, folder, server):
+    paths = [obtain_archive([source("good.tar.gz")], folder)[0] for _ in range(2)]
+    assert server.asked == ["/good.tar.gz"]
+    assert paths[0] == paths[1]
+
+
+@pytest.mark.parametrize("content", [b"", CONTENT[:1000], CONTENT[:-1] + b"!"])
+def test_a_kept_download_that_is_damaged_is_fetched_again(content, source, folder):
+    path, _ = obtain_archive([source("good.tar.gz")], folder)
+    path.write_bytes(content)
+    assert obtain_archive([source("good.tar.gz")], folder)[0].read_bytes() == CONTENT
+
+
+def test_a_part_that_a_kill_left_is_replaced(source, folder):
+    folder.mkdir()
+    (folder / f"{SHA256[:16]}-good.tar.gz.part").write_bytes(b"left over" * 100_000)
+    path, _ = obtain_archive([source("good.tar.gz")], folder)
+    assert path.read_bytes() == CONTENT
+    assert left_in(folder) == [path.name]
+
+
+def test_a_redirection_is_followed(source, folder):
+    assert obtain_archive([source("moved")], folder)[0].read_bytes() == CONTENT
+
+
+def test_a_query_is_no_part_of_the_name(source, folder):
+    assert obtain_archive([source("good.tar.gz?token=1")], folder)[0].name.endswith("-good.tar.gz")
+
+
+def test_a_local_archive_is_used_where_it_lies(tmp_path, folder):
+    (tmp_path / "mine.tar.gz").write_bytes(CONTENT)
+    assert obtain_archive([local(tmp_path / "mine.tar.gz")], folder)[0] == tmp_path / "mine.tar.gz"
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("first", ["missing", "wrong", "short", "broken", "loop"])
+def test_the_next_source_is_tried(first, source, folder):
+    archives = [source(first), source("good")]
+    path, archive = obtain_archive(archives, folder)
+    assert path.read_bytes() == CONTENT
+    assert archive == archives[1]
+
+
+def test_later_sources_are_left_alone(source, folder, server):
+    obtain_archive([source("good"), source("missing")], folder)
+    assert server.asked == ["/good"]
+
+
+def test_a_missing_local_file_is_passed_over(source, tmp_path, folder):
+    assert obtain_archive([local(tmp_path / "none"), source("good")], folder)[0].read_bytes() == CONTENT
+
+
+# What fails
+
+FAILING = {
+    "missing": (UNAVAILABLE, "the server answered 404"),
+    "wrong": (BAD_DATA, "SHA-256 differs"),
+    "short": (UNAVAILABLE, "expected 128000 bytes, got 127999"),
+    "empty": (UNAVAILABLE, "expected 128000 bytes, got 0"),
+    "long": (BAD_DATA, "sends more than the expected 128000 bytes"),
+    "endless": (BAD_DATA, "sends more than the expected 128000 bytes"),
+    "broken": (UNAVAILABLE, "cannot be downloaded"),
+    "loop": (UNAVAILABLE, "cannot be downloaded (TooManyRedirects)"),
+}
+
+
+@pytest.mark.parametrize("path", FAILING)
+def test_a_failed_download_is_named(path, source, folder, refused):
+    code, what = FAILING[path]
+    size = 2 * SIZE if path == "broken" else SIZE
+    with refused(code, "data.archives", source(path).url, what):
+        obtain_archive([source(path, size)], folder)
+
+
+@pytest.mark.parametrize("path", FAILING)
+def test_a_failed_download_leaves_nothing(path, source, folder, refused):
+    size = 2 * SIZE if path == "broken" else SIZE
+    with refused(FAILING[path][0]):
+        obtain_archive([source(path, size)], folder)
+    assert left_in(folder) == []
+
+
+def test_a_failure_tells_how_to_do_it_by_hand(source, folder, refused):
+    url = source("missing").url
+    with refused(UNAVAILABLE, f"fetch {url} with a browser", "data.archives as {path: ..., sha256: ...}"):
+        obtain_archive([source("missing")], folder)
+
+
+def test_every_obstacle_is_named(source, tmp_path, folder, refused):
+    with refused(BAD_DATA, "the server answered 404", "no such file", "SHA-256 differs"):
+        obtain_archive([source("missing"), local(tmp_path / "none"), source("wrong")], folder)
+
+
+def test_a_download_without_a_configured_size_is_bounded_too(source, folder, refused, monkeypatch):
+    monkeypatch.setattr(module, "LARGEST_DOWNLOAD", 1000)
+    with refused(BAD_DATA, "sends more than the expected 1000 bytes"):
+        obtain_archive([source("endless", None)], folder)
+
+
+def test_a_download_has_a_deadline(source, folder, refused, monkeypatch):
+    monkeypatch.setattr(module, "DEADLINE_SECONDS", -1)
+    with refused(UNAVAILABLE, "took more than"):
+        obtain_archive([source("good")], folder)
+    assert left_in(folder) == []
+
+
+def test_a_server_that_stays_silent_is_given_up(source, folder, refused, monkeypatch):
+    monkeypatch.setattr(module, "STALL_SECONDS", 0.1)
+    with refused(UNAVAILABLE, "cannot be downloaded (ReadTimeout)"):
+        obtain_archive([source("silent")], folder)
+
+
+def test_an_address_where_nobody_listens_is_unavailable(folder, refused):
+    with refused(UNAVAILABLE, "cannot be downloaded (ConnectionError)"):
+        obtain_archive([Archive(url="http://127.0.0.1:1/x", sha256=SHA256)], folder)
+
+
+def test_a_local_archive_of_another_sha256_is_refused_and_kept(tmp_path, folder, refused):
+    path = tmp_path / "mine.tar.gz"
+    path.write_bytes(b"something else")
+    with refused(BAD_DATA, path, "SHA-256 differs"):
+        obtain_archive([local(path)], folder)
+    assert path.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(source, tmp_path, refused):
+    (tmp_path / "file").write_text("")
+    with refused(LOCKED, "file/archives"):
+        obtain_archive([source("good")], tmp_path / "file" / "archives")

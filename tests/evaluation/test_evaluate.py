@@ -1,0 +1,150 @@
+import math
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from selfdistill.config.settings import NetworkSettings
+from selfdistill.data import batches
+from selfdistill.evaluation import evaluate as module
+from selfdistill.evaluation.evaluate import Evaluation, count_correct, evaluate
+from selfdistill.models.network import build_network
+from selfdistill.models.outputs import Outputs
+
+COUNT = 129
+
+
+@pytest.fixture(scope="module")
+def test_set():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (COUNT, 3, 32, 32), dtype=np.uint8)
+    normalise = batches.Normalisation([0.5] * 3, [0.25] * 3, torch.device("cpu"))
+    return batches.TestSet(images, rng.integers(0, 10, COUNT, dtype=np.uint8), normalise)
+
+
+@pytest.fixture(scope="module")
+def network():
+    settings = NetworkSettings(model="resnet18", stem="cifar", width=8, classes=10)
+    return build_network(settings, "fc", zero_init_residual=False, seed=0)
+
+
+class Recorder(nn.Module):
+    """Answers zeros of a type, and records how it was asked."""
+
+    def __init__(self, dtype=torch.float32):
+        super().__init__()
+        self.dtype, self.modes, self.sizes = dtype, [], []
+
+    def forward(self, images):
+        self.modes.append((self.training, torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))
+        self.sizes.append(len(images))
+        return Outputs(torch.zeros(len(images), 10, dtype=self.dtype))
+
+
+def example():
+    """Four images, three classes: head 1 has 1 right, the final classifier 3, their ensemble 2."""
+    labels = torch.tensor([0, 1, 2, 0])
+    final = torch.tensor([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0], [0.0, 2.0, 0.0]])
+    shallow = torch.tensor([[0.0, 9.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    return Evaluation(final, (shallow,), labels)
+
+
+def test_correct_counts_rows_that_are_largest_at_their_label():
+    assert count_correct(torch.tensor([[1.0, 2.0], [3.0, 2.0], [0.0, 1.0]]), torch.tensor([1, 0, 0])) == 2
+
+
+def test_accuracy_is_k_of_n():
+    evaluation = example()
+    assert (evaluation.correct, evaluation.images, evaluation.columns()["test_accuracy"]) == (3, 4, 0.75)
+
+
+def test_loss_is_the_mean_cross_entropy():
+    right, wrong = math.log(2 + math.exp(2)) - 2, math.log(2 + math.exp(2))
+    assert example().loss == pytest.approx((3 * right + wrong) / 4)
+
+
+def test_each_classifier_and_the_ensemble_are_counted():
+    assert example().per_classifier() == {"head1": 1, "head2": 3, "ensemble": 2}
+
+
+def test_the_ensemble_is_the_mean_of_the_probabilities_not_of_the_logits():
+    # The mean of the logits is (10, 0), that of the probabilities (.338, .662).
+    two, one = torch.tensor([[-5.0, 0.0]]), torch.tensor([[40.0, 0.0]])
+    evaluation = Evaluation(two, (two, one), torch.tensor([1]))
+    assert evaluation.per_classifier()["ensemble"] == 1
+
+
+def test_without_heads_there_are_no_counts_per_classifier():
+    bare = example()._replace(auxiliary=())
+    assert bare.per_classifier() == {}
+    assert list(bare.columns()) == ["test_loss", "test_accuracy"]
+
+
+def test_columns_are_fractions_for_every_classifier():
+    columns = example().columns()
+    assert [columns[f"test_accuracy_{name}"] for name in ("head1", "head2", "ensemble")] == [0.25, 0.75, 0.5]
+
+
+def test_summary_agrees_with_the_columns():
+    summary, columns = example().summary(), example().columns()
+    assert (summary["correct"], summary["images"]) == (3, 4)
+    assert (summary["accuracy"], summary["loss"]) == (columns["test_accuracy"], columns["test_loss"])
+    assert summary["correct_per_classifier"] == {"head1": 1, "head2": 3, "ensemble": 2}
+
+
+def test_tensors_are_named_from_shallow_to_deep():
+    evaluation = example()
+    assert list(evaluation.tensors()) == ["logits", "labels", "logits_head1"]
+    assert torch.equal(evaluation.tensors()["logits_head1"], evaluation.auxiliary[0])
+
+
+@pytest.mark.parametrize("batch", [1, 100, 128, COUNT])
+def test_the_result_does_not_depend_on_the_batch_size(batch, network, test_set, monkeypatch):
+    expected = evaluate(network, test_set, nullcontext)
+    monkeypatch.setattr(module, "BATCH", batch)
+    found = evaluate(network, test_set, nullcontext)
+    assert found.per_classifier() == expected.per_classifier()
+    assert torch.allclose(found.logits, expected.logits, atol=1e-5)
+
+
+def test_every_test_image_is_seen_once_in_file_order(network, test_set):
+    evaluation = evaluate(network, test_set, nullcontext)
+    assert torch.equal(evaluation.labels, test_set.labels)
+    with torch.inference_mode():
+        outputs = network.eval()(next(test_set.batches(COUNT)).images)
+    assert torch.allclose(evaluation.logits, outputs.final, atol=1e-5)
+    for found, expected in zip(evaluation.auxiliary, outputs.auxiliary, strict=True):
+        assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_an_images_logits_do_not_depend_on_its_batch_mates(network, test_set):
+    alone = batches.TestSet(np.zeros((1, 3, 32, 32), np.uint8), np.zeros(1, np.uint8), test_set.normalise)
+    alone.pixels = test_set.pixels[7:8]
+    together = evaluate(network, test_set, nullcontext).logits[7]
+    assert torch.allclose(evaluate(network, alone, nullcontext).logits[0], together, atol=1e-5)
+
+
+def test_evaluation_changes_no_state(network, test_set):
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    evaluate(network.train(), test_set, nullcontext)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_the_network_is_asked_in_evaluation_mode_without_gradients_in_the_runs_precision(test_set):
+    recorder = Recorder().train()
+    evaluate(recorder, test_set, lambda: torch.autocast("cpu", torch.bfloat16))
+    assert set(recorder.modes) == {(False, False, True)}
+
+
+def test_the_last_smaller_batch_is_evaluated(test_set, monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 128)
+    recorder = Recorder()
+    assert evaluate(recorder, test_set, nullcontext).images == COUNT
+    assert recorder.sizes == [128, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_logits_are_float32_whatever_the_precision(dtype, test_set):
+    assert evaluate(Recorder(dtype), test_set, nullcontext).logits.dtype == torch.float32

@@ -1,0 +1,106 @@
+"""The real workflow in a folder of its own, on a demo so small that a run takes seconds."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TINY = """
+data: {train_images: 100}
+defaults: {width: 8}
+methods:
+  teacher: {model: resnet18, stem: cifar, epochs: 2}
+  kd: {epochs: 2}
+  self_distillation: {epochs: 2}
+  control: {epochs: 2}
+"""
+
+
+class Workflow:
+    """A checkout of the workflow and the package; configuration files are laid over `demo`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @classmethod
+    def make(cls, folder: Path) -> "Workflow":
+        folder.mkdir(parents=True)
+        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        for name in ("src", "workflow", "profiles"):
+            shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+        for name in ("Snakefile", "config.yaml"):
+            shutil.copy(ROOT / name, folder / name)
+        (folder / "tiny.yaml").write_text(TINY)
+        return cls(folder)
+
+    def copy(self, folder: Path) -> "Workflow":
+        """A copy with all results and Snakemake's records."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Workflow(folder)
+
+    def command(self, *arguments: str, files: tuple = (), cores: int = 1) -> list[str]:
+        configuration = ["workflow/protocols/demo.yaml", "tiny.yaml", *files]
+        start = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
+        return [*start, *arguments, "--configfile", *configuration]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1"}
+
+    def run(self, *arguments: str, files: tuple = (), cores: int = 1, check: bool = True) -> str:
+        """What Snakemake says; the exit status must be 0 if `check`."""
+        command = self.command(*arguments, files=files, cores=cores)
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Snakemake in a process group of its own."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def plan(self, *arguments: str, files: tuple = (), cores: int = 1) -> dict[str, str]:
+        """The jobs of a dry run with their reasons, named `rule` or `rule method/seed`; target rules left out."""
+        text = self.run("-n", *arguments, files=files, cores=cores)
+        jobs = {}
+        for block in re.split(r"\n\[[^\]]+\]\n", text)[1:]:
+            rule = re.search(r"rule (\w+):", block)
+            reason = re.search(r"reason: (.*)", block)
+            values = dict(re.findall(r"(\w+)=([^,\n]+)", (re.search(r"wildcards: (.*)", block) or [""])[0]))
+            name = values.get("method", values.get("part", ""))
+            name += f"/{values['seed']}" if "seed" in values else ""
+            if rule and rule[1] not in TARGETS:
+                jobs[f"{rule[1]} {name}".strip()] = reason[1] if reason else ""
+        return jobs
+
+    def write(self, name: str, text: str) -> str:
+        """A configuration file to lay on top."""
+        (self.folder / name).write_text(text)
+        return name
+
+    def log(self, method: str, seed: int = 0) -> str:
+        return (self.folder / f"results/demo/logs/{method}-seed{seed}.txt").read_text()
+
+    def bits(self) -> dict[str, bytes]:
+        """What must be equal after any interruption: weights, histories, and the table without its times."""
+        names = [
+            *self.folder.glob("results/demo/*/seed*/*.safetensors"),
+            *self.folder.glob("results/demo/*/seed*/history.csv"),
+        ]
+        found = {str(path.relative_to(self.folder)): path.read_bytes() for path in names}
+        table = (self.folder / "report/demo/table1.csv").read_text().splitlines()
+        found["table"] = "\n".join(",".join(line.split(",")[:6]) for line in table).encode()
+        return found
+
+
+TARGETS = {"all", "data", "teacher", "kd", "self_distillation", "control", "evaluation", "published", "evidence"}

@@ -1,0 +1,47 @@
+"""The pip route and the conda route install the same versions from one list."""
+
+import importlib.metadata
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DIRECT = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+PINS = dict(
+    re.fullmatch(r"([A-Za-z0-9._-]+)==(\S+)", line).groups()
+    for line in (ROOT / "constraints.txt").read_text().splitlines()
+    if not line.startswith("#")
+)
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+NORMAL = {normal(name): version for name, version in PINS.items()}
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_every_direct_dependency_is_pinned_and_carries_no_version_of_its_own(name):
+    assert normal(name) in NORMAL
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_what_is_installed_is_what_is_pinned(name):
+    assert importlib.metadata.version(name).split("+")[0] == NORMAL[normal(name)]
+
+
+def test_conda_installs_from_the_same_list():
+    (pip,) = [item["pip"] for item in CONDA["dependencies"] if isinstance(item, dict)]
+    assert pip == ["-c constraints.txt", "-e .[dev]"]
+    others = [item for item in CONDA["dependencies"] if not isinstance(item, dict)]
+    assert others == [f"python {PROJECT['requires-python']}", "pip"]
+
+
+def test_the_make_route_installs_from_the_same_list():
+    assert "-c constraints.txt -e '.[dev]'" in (ROOT / "Makefile").read_text()

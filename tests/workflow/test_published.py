@@ -1,0 +1,60 @@
+"""The paper's own logs through our table: it must be the paper's Table I."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from snakemake_runs import ROOT, Workflow
+
+pytestmark = pytest.mark.xdist_group("workflow")
+LOGS = ROOT / "workflow" / "published"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    workflow = Workflow.make(tmp_path_factory.mktemp("published") / "checkout")
+    text = workflow.run("published")
+    assert "train_" not in text
+    assert "download_data" not in text
+    return workflow.folder / "report/published"
+
+
+def test_the_table_is_the_papers(published):
+    rows = {row["method"]: row for row in csv.DictReader((published / "table1.csv").read_text().splitlines())}
+    last = {name: (row["top1_accuracy"], row["training_time"]) for name, row in rows.items()}
+    assert last == {
+        "teacher": ("90.03", "1h 56m 17s"),
+        "kd": ("94.19", "2h 13m 06s"),
+        "self_distillation": ("94.41", "2h 13m 52s"),
+        "control": ("96.29", "1h 18m 17s"),
+    }
+    assert rows["teacher"]["best_epoch_accuracy"] == "90.17"
+    assert {row["paper_accuracy"] for row in rows.values()} == {"90.10", "94.20", "94.40", ""}
+    assert all(row["training_time"] == row["paper_time"] for row in rows.values() if row["in_paper"] == "true")
+
+
+def test_the_latex_table_prints_it(published):
+    text = (published / "table1.tex").read_text()
+    for line in (
+        r"ResNet50 (Teacher) & $90.0$ & 1h 56m 17s & 90.1 & $-0.1$ \\",
+        r"ResNet18 (Student, KD) & $94.2$ & 2h 13m 06s & 94.2 & $0.0$ \\",
+        r"ResNet18 (Self-Distillation) & $94.4$ & 2h 13m 52s & 94.4 & $0.0$ \\",
+        r"ResNet18 (Control) & $96.3$ & 1h 18m 17s & -- & -- \\",
+    ):
+        assert line in text.splitlines()
+    assert "Best epoch on the test set: ResNet50 (Teacher) 90.2" in text
+    assert text.index("Not in the paper") < text.index("96.3")
+
+
+def test_the_curves_are_drawn(published):
+    assert sorted(path.name for path in published.glob("*.pdf")) == ["curves_accuracy.pdf", "curves_loss.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("method", "epochs"), [("teacher", 300), ("kd", 200), ("self_distillation", 200), ("control", 200)]
+)
+def test_the_logs_are_whole_and_name_their_source(method, epochs):
+    folder = LOGS / method / "seed0"
+    assert len((folder / "history.csv").read_text().splitlines()) == epochs + 1
+    assert "veljko2404/pytorch" in json.loads((folder / "run.json").read_text())["source"]

@@ -1,0 +1,118 @@
+"""What reruns after a change, read from the reasons of `snakemake -n`."""
+
+import os
+import time
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("workflow")
+REPORT = {"table", "figures"}
+KD = {"write_settings kd", "train_kd_student kd/0", *REPORT}
+
+
+def test_nothing_changed(finished):
+    assert finished.plan() == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        ("figures: {width: 7}", {"write_report_settings figures", "figures"}),
+        ("table: {decimals: 2}", {"write_report_settings table", "table"}),
+        ("methods: {kd: {label: Student}}", {"write_report_settings figures", "write_report_settings table", *REPORT}),
+        ("methods: {kd: {alpha: .4}}", KD),
+        ("methods: {kd: {temperature: 2, epochs: 2}}", KD),
+        (
+            "methods: {teacher: {learning_rate: .01}}",
+            {"write_settings teacher", "train_teacher teacher/0", *KD - {"write_settings kd"}},
+        ),
+        ("methods: {control: {weight_decay: 0}}", {"write_settings control", "train_control control/0", *REPORT}),
+        ("device: cpu", set()),
+        ("threads: 2", set()),
+        ("evaluate_every: 2", set()),
+        ("checkpoint: {overhead: .5}", set()),
+        ("resume_policy: relaxed", set()),
+    ],
+)
+def test_a_changed_key_reaches_what_depends_on_it_and_nothing_else(finished, change, jobs):
+    name = finished.write(f"change-{abs(hash(change))}.yaml", change)
+    assert set(finished.plan(files=(name,))) == jobs
+
+
+def test_the_reasons_name_the_change(finished):
+    name = finished.write("alpha.yaml", "methods: {kd: {alpha: .4}}")
+    plan = finished.plan(files=(name,))
+    assert plan["write_settings kd"].startswith("Params have changed since last execution")
+    assert "results/demo/kd/settings.yaml" in plan["train_kd_student kd/0"]
+
+
+def test_swapped_values_are_seen(finished):
+    """Snakemake compares several params as a set without names; ours is one text."""
+    name = finished.write("swap.yaml", "methods: {kd: {epochs: 4, temperature: 2}}")
+    told = {"write_report_settings table", "write_report_settings figures"}  # they check the number of epochs
+    assert set(finished.plan(files=(name,))) == KD | told
+
+
+def test_a_new_seed_trains_that_seed(finished):
+    name = finished.write("seeds.yaml", "seeds: [0, 1]")
+    trained = {"train_teacher teacher/1", "train_kd_student kd/1", "train_self_distillation self_distillation/1"}
+    trained |= {"train_control control/1", "write_report_settings table", "write_report_settings figures"}
+    assert set(finished.plan(files=(name,))) == trained | REPORT
+
+
+@pytest.mark.parametrize("spelling", ["seeds=[0,1]", "seeds=0,1", "seeds=[0, 1]"])
+def test_seeds_from_the_command_line_are_those_of_a_file(finished, spelling):
+    jobs = set(finished.plan("--config", spelling))
+    assert "train_control control/1" in jobs
+    assert not any("/0" in job for job in jobs)
+
+
+def test_a_teacher_whose_file_changed_trains_its_student_again(done):
+    weights = done.folder / "results/demo/teacher/seed0/weights.safetensors"
+    weights.write_bytes(weights.read_bytes() + b" ")
+    assert set(done.plan()) == {"train_kd_student kd/0", *REPORT}
+
+
+def test_a_touched_file_a_comment_and_a_moved_folder_train_nothing(done, tmp_path):
+    later = time.time() + 100
+    for path in done.folder.glob("results/**/*.*"):
+        os.utime(path, (later, later))
+    module = done.folder / "src/selfdistill/training/loop.py"
+    module.write_text(module.read_text() + "\n# a comment\n")
+    done.folder.rename(tmp_path / "moved")
+    done.folder = tmp_path / "moved"
+    assert done.plan(cores=2) == {}
+
+
+def test_reordered_keys_and_other_spellings_of_a_number_train_nothing(finished):
+    name = finished.write("spelling.yaml", "methods: {kd: {epochs: '2', alpha: 5e-1, temperature: '4'}}")
+    assert finished.plan(files=(name,)) == {}
+
+
+def test_a_stage_can_be_asked_for_alone(done):
+    for path in done.folder.glob("results/demo/*/seed0/weights.safetensors"):
+        path.unlink()
+    assert set(done.plan("control")) == {"train_control control/0"}
+    assert set(done.plan("kd")) == {"train_teacher teacher/0", "train_kd_student kd/0"}
+    assert set(done.plan("self_distillation")) == {"train_self_distillation self_distillation/0"}
+    assert set(done.plan("teacher")) == {"train_teacher teacher/0"}
+    assert set(done.plan("data")) == set()
+
+
+def test_more_teachers_and_students_need_no_rule(finished):
+    name = finished.write(
+        "more.yaml",
+        """
+rows: [teacher, kd, kd_wide, born_again, control]
+methods:
+  second_teacher: {label: T2, role: teacher, model: resnet18, stem: cifar, objective: cross_entropy, epochs: 2,
+                   batch_size: 64}
+  kd_wide: {label: K2, model: resnet18, stem: cifar, objective: knowledge_distillation, teacher: second_teacher,
+            teacher_seed: 5, temperature: 4, alpha: .5, epochs: 2, batch_size: 64}
+  born_again: {label: B, model: resnet18, stem: cifar, objective: knowledge_distillation, teacher: control,
+               temperature: 4, alpha: .5, epochs: 2, batch_size: 64}
+""",
+    )
+    jobs = set(finished.plan(files=(name,)))
+    assert {"train_teacher second_teacher/5", "train_kd_student kd_wide/0", "train_kd_student born_again/0"} <= jobs
+    assert not any("control/" in job or " kd/" in job for job in jobs)

@@ -1,0 +1,174 @@
+"""The whole chain: outputs, forced stages, and what a kill leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from snakemake_runs import Workflow
+
+pytestmark = [pytest.mark.xdist_group("workflow"), pytest.mark.slow]
+
+
+def test_every_declared_output_is_there(finished):
+    for path in ("table1.tex", "table1_float.tex", "table1.csv", "table1.md", "numbers.tex"):
+        assert (finished.folder / "report/demo" / path).stat().st_size > 0
+    for name in ("loss", "accuracy", "classifiers"):
+        for suffix in ("pdf", "png"):
+            assert (finished.folder / f"report/demo/curves_{name}.{suffix}").stat().st_size > 1000
+    for method in ("teacher", "kd", "self_distillation", "control"):
+        assert "done: " in finished.log(method)
+
+
+def test_the_student_was_taught_by_the_teacher_of_its_seed(finished):
+    student = json.loads((finished.folder / "results/demo/kd/seed0/run.json").read_text())
+    teacher = json.loads((finished.folder / "results/demo/teacher/seed0/run.json").read_text())
+    assert student["teacher_sha256"] == teacher["outputs"]["weights.safetensors"]
+
+
+def test_no_state_is_left_behind(finished):
+    assert [path for path in (finished.folder / "results/demo/.state").iterdir() if path.is_dir()] == []
+
+
+def test_a_forced_stage_trains_again_and_the_next_run_rebuilds_what_changed(done):
+    log = done.folder / "results/demo/logs/control-seed0.txt"
+    before = log.stat().st_mtime_ns
+    bits = done.bits()
+    text = done.run("kd", "-R", "train_kd_student")
+    assert "rule train_kd_student" in text
+    assert "rule train_teacher" not in text
+    assert "resumed" not in done.log("kd")
+    assert log.stat().st_mtime_ns == before
+    assert set(done.plan()) == {"table", "figures"}
+    done.run()
+    assert done.plan() == {}
+    assert done.bits() == bits
+
+
+def test_the_kept_networks_reach_their_accuracy_from_their_files(done):
+    done.run("evaluation")
+    for method in ("teacher", "kd", "self_distillation", "control"):
+        folder = done.folder / f"results/demo/{method}/seed0"
+        kept, recorded = (json.loads((folder / name).read_text()) for name in ("kept_network.json", "evaluation.json"))
+        assert kept["correct"] == recorded["correct"]
+
+
+def test_the_evidence_rebuilds_the_same_table(done):
+    done.run("evidence")
+    files = {name: (done.folder / "report/demo" / name).read_bytes() for name in ("table1.tex", "curves_loss.pdf")}
+    for name in files:
+        (done.folder / "report/demo" / name).unlink()
+    (done.folder / "results").rename(done.folder / "elsewhere")
+    text = done.run("--config", "logs=report/demo")
+    assert "train_" not in text
+    assert {name: (done.folder / "report/demo" / name).read_bytes() for name in files} == files
+
+
+@pytest.fixture
+def interrupted(done):
+    """A workflow whose control run is longer and about to be trained."""
+    (done.folder / "tiny.yaml").write_text(
+        (done.folder / "tiny.yaml").read_text().replace("control: {epochs: 2}", "control: {epochs: 12}")
+    )
+    return done
+
+
+@pytest.fixture(scope="module")
+def unbroken(finished, tmp_path_factory) -> Workflow:
+    workflow = finished.copy(tmp_path_factory.mktemp("unbroken") / "copy")
+    text = (workflow.folder / "tiny.yaml").read_text()
+    (workflow.folder / "tiny.yaml").write_text(text.replace("control: {epochs: 2}", "control: {epochs: 12}"))
+    workflow.run()
+    return workflow
+
+
+def wait_for_state(workflow: Workflow, epoch: int) -> None:
+    """Wait until the control run has saved an epoch."""
+    deadline = time.monotonic() + 90
+    while not list(workflow.folder.glob(f"results/demo/.state/control-*/ckpt-{epoch:04d}-*")):
+        assert time.monotonic() < deadline, "the run saved no state"
+        time.sleep(0.01)
+
+
+def trainers(workflow: Workflow) -> list[int]:
+    """The processes that train in this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"train" in words and b"selfdistill" in words and os.readlink(process / "cwd") == str(workflow.folder):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_killed_trainer_goes_on_with_the_next_plain_run(interrupted, unbroken):
+    process = interrupted.start()
+    wait_for_state(interrupted, 2)
+    for pid in trainers(interrupted):
+        os.kill(pid, signal.SIGKILL)
+    assert process.wait(60) != 0
+    interrupted.run()
+    assert "resumed after epoch" in interrupted.log("control")
+    assert interrupted.bits() == unbroken.bits()
+
+
+def test_a_killed_group_goes_on_after_one_unlock(interrupted, unbroken):
+    process = interrupted.start()
+    wait_for_state(interrupted, 2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert "--unlock" in interrupted.run(check=False)
+    interrupted.run("--unlock")
+    interrupted.run()
+    assert "resumed after epoch" in interrupted.log("control")
+    assert interrupted.bits() == unbroken.bits()
+
+
+def test_an_orphaned_trainer_keeps_a_second_one_out(interrupted, unbroken):
+    process = interrupted.start()
+    wait_for_state(interrupted, 1)
+    process.kill()  # Snakemake alone: its trainer lives on
+    process.wait()
+    (orphan,) = [pid for pid in trainers(interrupted) if os.getpgid(pid) == process.pid][:1]
+    os.kill(orphan, signal.SIGSTOP)
+    interrupted.run("--unlock")
+    text = interrupted.run(check=False)
+    assert f"this run is in use by process {orphan}" in text
+    os.kill(orphan, signal.SIGKILL)
+    interrupted.run()
+    assert interrupted.bits() == unbroken.bits()
+
+
+def test_a_bad_configuration_is_named_at_once_and_makes_nothing(tmp_path):
+    workflow = Workflow.make(tmp_path / "bad")
+    workflow.write("bad.yaml", "epoch: 3\nmethods: {kd: {alpha: 1.5, temperatur: 3}}\nseeds: [0, 0]\n")
+    command = workflow.command(files=("bad.yaml",))
+    done = subprocess.run(command, cwd=workflow.folder, env=workflow.environment, capture_output=True, text=True)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 78
+    assert [line.split(":")[1].strip() for line in errors] == [
+        "methods.kd.alpha",
+        "methods.kd.temperatur",
+        "seeds",
+        "epoch",
+    ]
+    assert "Traceback" not in done.stderr
+    assert not (workflow.folder / "results").exists()
+
+
+def test_a_folder_with_blanks_and_a_foreign_python_first_in_path(tmp_path):
+    workflow = Workflow.make(tmp_path / "with two blanks")
+    foreign = tmp_path / "bin"
+    foreign.mkdir()
+    (foreign / "python").write_text("#!/bin/sh\necho the wrong python >&2\nexit 9\n")
+    (foreign / "python").chmod(0o755)
+    environment = workflow.environment | {"PATH": f"{foreign}:{os.environ['PATH']}"}
+    command = workflow.command("data")
+    done = subprocess.run(command, cwd=workflow.folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (workflow.folder / "results/data/digits.safetensors").exists()
