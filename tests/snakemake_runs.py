@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 TINY = """
 data: {train_images: 100}
+checkpoint: {overhead: 1}
 defaults: {width: 8}
 methods:
   teacher: {model: resnet18, stem: cifar, epochs: 2}

@@ -1,7 +1,8 @@
 """The configuration as pydantic models: every key with its type, and with its class.
 
 A key is of class *result* (it enters a run's settings.yaml and hash), *run* (how the machine does it:
-recorded, never a reason to train again) or *report* (how the outcome is shown).
+recorded in run.json, never a reason to train again), *plan* (which runs there are) or *report* (how the
+outcome is shown).
 """
 
 from functools import cache
@@ -47,7 +48,7 @@ class Archive(Block):
 
 
 class Data(Block):
-    """The dataset and its normalisation; class result, but for `archives`, which matter by their SHA-256."""
+    """The dataset and its normalisation; class result, but of `archives` only the first one's SHA-256 is."""
 
     dataset: t.one_of(*DATASETS)
     train_images: t.Count | None = Field(description="first images of each class in file order; null: all of them")
@@ -95,8 +96,8 @@ class Method(Block):
 
     label: t.Line = Field(description="class report")
     published: Published | None = Field(None, description="class report")
-    seeds: t.Seeds | None = Field(None, description="own seeds instead of the shared ones")
-    role: t.one_of("teacher", "student") = "student"
+    seeds: t.Seeds | None = Field(None, description="own seeds instead of the shared ones; class plan")
+    role: t.one_of("teacher", "student") = Field("student", description="which rule trains it; class plan")
     model: t.one_of(*MODELS)
     stem: t.one_of(*STEMS)
     width: t.Count = Field(description="channels of the first stage; 64 is the paper's")
@@ -183,6 +184,11 @@ class Config(Block):
         if isinstance(rule, str):
             return block.teacher, seed if rule == "same" else seed % int(rule.split()[1])
         return block.teacher, rule
+
+    def figure_names(self) -> list[str]:
+        """The figures to draw: the classifiers' only if a row has auxiliary classifiers."""
+        heads = any(getattr(self.methods[row], "heads", None) for row in self.rows)
+        return [name for name in self.figures.names if heads or name != "classifiers"]
 
     def stage_of(self, method: str) -> str:
         """The target that builds a method: kd with a teacher, self_distillation with heads, teacher or control."""

@@ -129,13 +129,16 @@ def report_settings(config: Config, part: str) -> dict[str, Any]:
         )
         for name in config.rows
     ]
+    style = getattr(config, part).model_dump(mode="json")
+    if part == "figures":
+        style["names"] = config.figure_names()
     settings = ReportSettings(
         protocol=config.protocol,
         dataset=config.data.dataset,
         reduced=config.reduced,
         allow_missing=config.allow_missing,
         rows=rows,
-        style=getattr(config, part).model_dump(mode="json"),
+        style=style,
     )
     return settings.model_dump(mode="json", exclude_none=True)
 

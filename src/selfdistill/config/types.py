@@ -71,7 +71,14 @@ def _matching(expected: str, pattern: str) -> Any:
     return Annotated[str, Field(pattern=f"^(?:{pattern})$"), BeforeValidator(check)]
 
 
-RESERVED_NAMES = {"data", "logs", "settings", "summary"}  # folders of the results that are no method's
+RESERVED_NAMES = {
+    "data",
+    "figures",
+    "logs",
+    "settings",
+    "summary",
+    "table",
+}  # folders of the results that are no method's
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,40}"
 
 

@@ -40,7 +40,7 @@ class EpochPlan(NamedTuple):
 
 
 def epoch_plan(seed: int, epoch: int, count: int) -> EpochPlan:
-    """The plan of an epoch (from 0), a function of the seed alone: methods with one seed see the same batches."""
+    """The plan of an epoch (from 0), a function of the seed: methods with one seed see the same images in turn."""
     return EpochPlan(
         torch.randperm(count, generator=generator(seed, "order", epoch)),
         torch.randint(SHIFTS, (count, 2), generator=generator(seed, "crop", epoch)),

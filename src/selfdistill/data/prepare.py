@@ -16,10 +16,10 @@ def prepare(dataset: str, archives: Sequence[Archive], output: Path) -> None:
     Raises: Failure 65 for wrong content, 69 when no source can be reached.
     """
     if dataset == "digits":
-        images, source = read_digits(), ""
+        images = read_digits()
         check_images(output, dataset, images)
     else:
         path, archive = obtain_archive(archives, output.parent / "archives")
-        images, source = read_cifar10(path, archive.sha256), archive.sha256
+        images = read_cifar10(path, archive.sha256)
         check_images(path, dataset, images)
-    write_prepared(output, dataset, images, source)
+    write_prepared(output, dataset, images)

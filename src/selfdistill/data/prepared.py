@@ -34,9 +34,9 @@ class Images(NamedTuple):
         return digest.hexdigest()
 
 
-def write_prepared(path: Path, dataset: str, images: Images, source_sha256: str) -> None:
-    """Write the prepared dataset; source_sha256 is that of the archive it came from."""
-    facts = {"dataset": dataset, "source_sha256": source_sha256, "content_sha256": images.sha256()}
+def write_prepared(path: Path, dataset: str, images: Images) -> None:
+    """Write the prepared dataset; the same images from another archive give the same bytes."""
+    facts = {"dataset": dataset, "content_sha256": images.sha256()}
     tensors = {name: np.ascontiguousarray(array) for name, array in images._asdict().items()}
     write_atomically(path, save(tensors, {METADATA: canonical_json(facts)}))
 

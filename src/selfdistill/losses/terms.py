@@ -1,5 +1,6 @@
 """A loss as a sum of weighted terms, so that what is minimised and what is logged cannot differ."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from torch import Tensor
@@ -27,28 +28,28 @@ class LossTerms(NamedTuple):
     def logged(self) -> dict[str, Tensor]:
         """The unweighted terms under their columns in history.csv.
 
-        train_cross_entropy is the final classifier's, the one that all methods have; the distillation
-        and feature columns are sums over classifiers.
+        train_cross_entropy is the final classifier's, the one that all methods have; train_distillation
+        and train_feature are sums over classifiers.
         """
         columns = {"train_cross_entropy": self.cross_entropy[-1].value}
         for kind in ("distillation", "feature"):
             if terms := getattr(self, kind):
                 columns[f"train_{kind}"] = sum(term.value for term in terms)
-        if len(self.cross_entropy) > 1:
-            columns |= {f"train_ce_head{k}": term.value for k, term in enumerate(self.cross_entropy, 1)}
-            columns |= {f"train_kl_head{k}": term.value for k, term in enumerate(self.distillation, 1)}
-        return columns
+        return columns | {column: term.value for column, term in self._each()}
 
     def coefficients(self) -> dict[str, float]:
         """The weight of each logged column: the training loss is the sum of weight times column over these."""
-        if len(self.cross_entropy) > 1:
-            weights = {f"train_ce_head{k}": term.weight for k, term in enumerate(self.cross_entropy, 1)}
-            return weights | {f"train_kl_head{k}": term.weight for k, term in enumerate(self.distillation, 1)}
-        named = zip(("cross_entropy", "distillation", "feature"), self, strict=True)
-        return {f"train_{kind}": terms[0].weight for kind, terms in named if terms}
+        return {column: term.weight for column, term in self._each()}
+
+    def _each(self) -> Iterator[tuple[str, Term]]:
+        """Every term with a column of its own; several of a kind are numbered from shallow to deep."""
+        for (kind, short), terms in zip(SHORT.items(), self, strict=True):
+            for k, term in enumerate(terms, 1):
+                yield f"train_{short}_head{k}" if len(terms) > 1 else f"train_{kind}", term
 
 
-SHORT = {"cross_entropy": "CE", "distillation": "KL", "feature": "feature", "ce": "CE", "kl": "KL"}
+SHORT = {"cross_entropy": "ce", "distillation": "kl", "feature": "feature"}  # kinds in the order of LossTerms
+WORDS = {"cross_entropy": "CE", "distillation": "KL", "feature": "feature", "ce": "CE", "kl": "KL"}
 
 
 def describe_coefficients(coefficients: dict[str, float]) -> str:
@@ -56,5 +57,5 @@ def describe_coefficients(coefficients: dict[str, float]) -> str:
     parts = []
     for column, weight in coefficients.items():
         kind, _, head = column.removeprefix("train_").partition("_head")
-        parts.append(f"{SHORT[kind]}{f' head{head}' if head else ''} {weight:.6g}")
+        parts.append(f"{WORDS[kind]}{f' head{head}' if head else ''} {weight:.6g}")
     return ", ".join(parts)

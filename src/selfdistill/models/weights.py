@@ -16,7 +16,7 @@ from selfdistill.files import canonical_json
 from selfdistill.models.resnet import build_backbone
 
 STEM_LINES = {
-    "cifar": "conv1 = torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False); maxpool = torch.nn.Identity()",
+    "cifar": "conv1 = torch.nn.Conv2d(3, {width}, 3, 1, 1, bias=False); maxpool = torch.nn.Identity()",
     "imagenet": "nothing to replace",
 }
 
@@ -42,7 +42,11 @@ def encode_weights(backbone, settings: NetworkSettings, facts: dict[str, Any]) -
     """The network kept for inference. It loads strictly into torchvision's class once the stem is replaced
     as the metadata says; other widths than 64 through `build_backbone`.
     """
-    described = {**settings.model_dump(), "torchvision_stem": STEM_LINES[settings.stem], **facts}
+    described = {
+        **settings.model_dump(),
+        "torchvision_stem": STEM_LINES[settings.stem].format(width=settings.width),
+        **facts,
+    }
     return encode(backbone.state_dict(), described)
 
 

@@ -97,6 +97,20 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
     return None
 
 
+def note_epoch(folder: Path) -> None:
+    """Note that an epoch has ended, saved or not, so that a later attempt knows what it does again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "last_epoch").touch()
+
+
+def unsaved_seconds(folder: Path) -> float:
+    """Seconds of whole epochs after the newest state, which a run that is resumed does again."""
+    files, last = checkpoints(folder), folder / "last_epoch"
+    if not files or not last.exists():
+        return 0.0
+    return max(0.0, round(last.stat().st_mtime - files[0].stat().st_mtime, 3))
+
+
 def _check_identity(path: Path, facts: dict, identity: dict) -> None:
     different = sorted(
         key for key in identity.keys() | facts["identity"].keys() if identity.get(key) != facts["identity"].get(key)

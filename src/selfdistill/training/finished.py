@@ -6,6 +6,7 @@ from pathlib import Path
 
 from selfdistill.failures import CONFIGURATION, Failure
 from selfdistill.files import read_json, sha256_of
+from selfdistill.training.lock import run_lock
 
 
 def remove_finished_states(results: Path) -> list[str]:
@@ -37,12 +38,14 @@ def is_whole(folder: Path, facts: dict) -> bool:
 def remove_states(results: Path, run: str) -> list[str]:
     """Remove every saved state of a run, named `<protocol>/<method>-seed<n>`; their names.
 
-    Raises: Failure 78 for a name of another form.
+    Raises: Failure 78 for a name of another form, 73 while the run is being trained.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*-seed\d+", run):
         raise Failure("--run", f"expected <protocol>/<method>-seed<n>, got {run!r}", code=CONFIGURATION)
     protocol, name = run.split("/")
     folders = sorted(path for path in (results / protocol / ".state").glob(f"{name}-*") if path.is_dir())
-    for folder in folders:
-        shutil.rmtree(folder)
+    if folders:
+        with run_lock(results / protocol / ".state" / f"{name}.lock"):
+            for folder in folders:
+                shutil.rmtree(folder)
     return [folder.name for folder in folders]

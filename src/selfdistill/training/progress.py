@@ -7,6 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from selfdistill.training.machine import Machine
+
 WARM_UP, MEASURED = 2, 6  # steps: the first ones are slower than the rest
 LONG = 3 * 3600  # seconds of a run on a CPU that deserve a warning
 
@@ -38,9 +40,9 @@ def duration(seconds: float) -> str:
 class EpochProgress:
     """The bar of a run (on a terminal only), and its first estimate of the whole."""
 
-    def __init__(self, log: RunLog, name: str, images: int, epochs: int, *, first: int, bar: bool, on_cpu: bool):
+    def __init__(self, log: RunLog, name: str, images: int, epochs: int, *, first: int, bar: bool, machine: Machine):
         self.log, self.images, self.remaining = log, images, epochs - first
-        self.on_cpu, self.steps, self.started, self.seen = on_cpu, 0, 0.0, 0
+        self.machine, self.steps, self.started, self.seen = machine, 0, 0.0, 0
         self.estimated = False
         columns = (TextColumn(name), BarColumn(), TextColumn("epoch {task.fields[epoch]}"), TimeRemainingColumn())
         show = bar and sys.stderr.isatty()
@@ -59,17 +61,19 @@ class EpochProgress:
         self.steps += 1
         self.bar.update(self.task, advance=images)
         if self.steps == WARM_UP:
+            self.machine.wait()
             self.started = time.perf_counter()
         elif self.steps > WARM_UP and not self.estimated:
             self.seen += images
             if self.steps == WARM_UP + MEASURED:
                 self.estimated = True
+                self.machine.wait()
                 self._estimate((time.perf_counter() - self.started) / self.seen)
 
     def _estimate(self, seconds_per_image: float) -> None:
         total = seconds_per_image * self.images * self.remaining
         self.log.say(f"about {duration(total)} to train {self.remaining} epochs of {self.images} images")
-        if self.on_cpu and total > LONG:
+        if self.machine.device.type == "cpu" and total > LONG:
             self.log.say("this is a CPU: `make quick` runs the reduced protocol in about 15 minutes; going on")
 
     def after_epoch(self, epoch: int) -> None:

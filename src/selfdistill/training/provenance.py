@@ -15,7 +15,8 @@ PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 
 def code_fingerprint() -> str:
     """A SHA-256 of the training code's meaning: comments, docstrings and layout do not count."""
-    sources = [path for stage in STAGES for path in sorted((PACKAGE / stage).glob("*.py"))]
+    sources = [PACKAGE / "metrics.py"]
+    sources += [path for stage in STAGES for path in sorted((PACKAGE / stage).glob("*.py"))]
     return sha256_bytes("\n".join(_meaning(path.read_text(encoding="utf-8")) for path in sources).encode())
 
 

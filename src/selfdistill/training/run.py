@@ -13,7 +13,7 @@ from selfdistill.data.batches import Normalisation, TestSet, TrainingSet
 from selfdistill.data.prepared import first_of_each_class, read_prepared
 from selfdistill.evaluation.evaluate import Evaluation, evaluate
 from selfdistill.failures import CONFIGURATION, Failure
-from selfdistill.files import sha256_bytes, sha256_of, write_atomically, write_json
+from selfdistill.files import sha256_of, write_atomically, write_json
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.losses.terms import describe_coefficients
 from selfdistill.metrics import TIMING, WORK, history_columns, to_csv
@@ -27,7 +27,7 @@ from selfdistill.training.loop import check_finite, train_epoch
 from selfdistill.training.machine import Machine, device_name, set_up
 from selfdistill.training.progress import EpochProgress, RunLog, epoch_line
 from selfdistill.training.schedule import SCHEDULES
-from selfdistill.training.teacher import load_teacher, with_teacher
+from selfdistill.training.teacher import load_teacher, vouch, with_teacher
 
 
 class Job(NamedTuple):
@@ -48,6 +48,9 @@ class Job(NamedTuple):
     bar: bool
 
 
+OPTIONS = ("device", "threads", "deterministic", "resume_policy", "checkpoint_overhead", "evaluate_every")
+
+
 def train(job: Job) -> None:
     """Train a run to its end and write its outputs; a run that was stopped goes on after its last saved epoch.
 
@@ -57,11 +60,10 @@ def train(job: Job) -> None:
     if (settings.teacher is None) != (job.teacher is None):
         need = "needs --teacher" if settings.teacher else "takes no --teacher"
         raise Failure("--teacher", f"{settings.method} {need}", code=CONFIGURATION)
-    log = RunLog(job.log)
     lock = job.output.parent.parent / ".state" / f"{checkpoint.run_name(job.output)}.lock"
     with run_lock(lock):
         machine = set_up(job.device, job.threads, settings.precision, deterministic=job.deterministic)
-        Run(job, settings, machine, log).complete()
+        Run(job, settings, machine, RunLog(job.log)).complete()
 
 
 class Run:
@@ -106,7 +108,9 @@ class Run:
         """Start or resume, train what is left, write the outputs."""
         self._announce()
         self._resume()
-        self.attempts.append({"after_epoch": self.epoch, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        redone = checkpoint.unsaved_seconds(self.folder)
+        self.attempts.append({"after_epoch": self.epoch, "started": started, "redone_seconds": redone})
         evaluation = self._train_epochs()
         if evaluation is None:  # nothing was left to train
             evaluation = self._evaluate()
@@ -172,13 +176,13 @@ class Run:
         s, evaluation = self.settings, None
         cadence = checkpoint.Cadence(self.job.checkpoint_overhead)
         name = f"{s.method} seed {self.job.seed}"
-        on_cpu = self.machine.device.type == "cpu"
-        options = {"first": self.epoch, "bar": self.job.bar, "on_cpu": on_cpu}
+        options = {"first": self.epoch, "bar": self.job.bar, "machine": self.machine}
         with EpochProgress(self.log, name, len(self.training_set), s.epochs, **options) as progress:
             while self.epoch < s.epochs:
                 ledger = Ledger()
                 evaluation = self._one_epoch(ledger, progress)
                 self.timing.append({"epoch": self.epoch, **ledger.seconds})
+                checkpoint.note_epoch(self.folder)
                 if self.epoch == s.epochs or cadence.due():
                     self._save(cadence)
                 self.log.say(epoch_line(self.history[-1], s.epochs, sum(self.timing[-1][kind] for kind in WORK)))
@@ -236,7 +240,6 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
 def write_outputs(run: Run, evaluation: Evaluation) -> None:
     """Write the run's declared outputs, run.json last: it vouches for the others by their SHA-256."""
     s, machine, folder = run.settings, run.machine, run.job.output
-    where = {"precision": machine.precision, "device": device_name(machine.device)}
     facts = {
         "method": s.method,
         "seed": run.job.seed,
@@ -256,7 +259,7 @@ def write_outputs(run: Run, evaluation: Evaluation) -> None:
         contents["auxiliary.safetensors"] = encode(run.network.heads.state_dict(), facts | {"heads": s.heads})
     for name, content in contents.items():
         write_atomically(folder / name, content)
-    write_json(folder / "evaluation.json", evaluation.summary() | where | {"weights_sha256": sha256_bytes(weights)})
+    write_json(folder / "evaluation.json", evaluation.summary() | vouch(machine, weights))
     names = [*contents, "evaluation.json"]
     write_json(folder / "run.json", describe_run(run, {name: sha256_of(folder / name) for name in names}))
 
@@ -269,6 +272,7 @@ def describe_run(run: Run, outputs: dict[str, str]) -> dict[str, Any]:
         "state": run.folder.name,
         "coefficients": run.coefficients(),
         "environment": run.machine.fingerprint(),
+        "options": {name: getattr(run.job, name) for name in OPTIONS},
         "versions": provenance.versions(),
         "commit": provenance.commit(),
         "training_seconds": seconds,

@@ -12,11 +12,11 @@ from selfdistill.data.batches import Batch, Normalisation, TestSet
 from selfdistill.data.prepared import read_prepared
 from selfdistill.evaluation.evaluate import evaluate
 from selfdistill.failures import Failure
-from selfdistill.files import read_json, sha256_of, write_json
+from selfdistill.files import read_json, sha256_bytes, sha256_of, write_json
 from selfdistill.models.network import Network
 from selfdistill.models.weights import read_weights
 from selfdistill.training.ledger import Ledger
-from selfdistill.training.machine import Machine, device_name, set_up
+from selfdistill.training.machine import Machine, set_up
 
 TOLERANCE = 10  # images of 10,000 that may differ on another device or in another precision
 
@@ -43,12 +43,11 @@ def load_teacher(path: Path, expected: NetworkSettings, test_set: TestSet, machi
 def check_accuracy(
     path: Path, network: nn.Module, recorded: dict[str, Any], test_set: TestSet, machine: Machine
 ) -> None:
-    """Refuse (Failure 65) weights that do not reach their recorded accuracy: exactly on the same device and
-    precision, within 10 of 10,000 images elsewhere.
+    """Refuse (Failure 65) weights that do not reach their recorded accuracy: exactly in the same environment
+    (device, precision, threads, versions), within 10 of 10,000 images elsewhere.
     """
     correct = evaluate(network, test_set, machine.autocast).correct
-    same = (recorded.get("device"), recorded.get("precision")) == (device_name(machine.device), machine.precision)
-    allowed = 0 if same else max(1, TOLERANCE * len(test_set) // 10_000)
+    allowed = 0 if recorded.get("environment") == machine.fingerprint() else max(1, TOLERANCE * len(test_set) // 10_000)
     if recorded.get("images") != len(test_set) or abs(correct - recorded.get("correct", -1)) > allowed:
         expected = f"{recorded.get('correct')} of {recorded.get('images')} test images right"
         raise Failure(
@@ -68,6 +67,11 @@ def with_teacher(batches: Iterable[Batch], teacher: nn.Module, machine: Machine,
         yield batch._replace(teacher_logits=logits)
 
 
+def vouch(machine: Machine, weights: bytes) -> dict[str, Any]:
+    """What evaluation.json says beside the accuracy: where it was measured, and of which file."""
+    return {"environment": machine.fingerprint(), "weights_sha256": sha256_bytes(weights)}
+
+
 def evaluate_weights(
     weights: Path, data: Path, output: Path, expect: Path | None, device: str, threads: int | str, precision: str
 ) -> dict[str, Any]:
@@ -77,8 +81,13 @@ def evaluate_weights(
     Raises: Failure 65 for damaged weights or another accuracy than expected.
     """
     backbone, _, facts = read_weights(weights)
+    absent = [key for key in ("dataset", "mean", "std") if key not in facts]
+    if absent:
+        raise Failure(weights, f"its metadata lacks {', '.join(absent)}")
     recorded = read_json(expect) if expect else None
-    machine = set_up(device, threads, recorded["precision"] if recorded else precision, deterministic=True)
+    if recorded:
+        precision = recorded.get("environment", {}).get("precision", precision)
+    machine = set_up(device, threads, precision, deterministic=True)
     images, _ = read_prepared(data, facts["dataset"])
     test_set = TestSet(
         images.test_images, images.test_labels, Normalisation(facts["mean"], facts["std"], machine.device)
@@ -86,7 +95,6 @@ def evaluate_weights(
     network = Network(backbone).to(machine.device, memory_format=torch.channels_last)
     if recorded:
         check_accuracy(weights, network, recorded, test_set, machine)
-    where = {"precision": machine.precision, "device": device_name(machine.device)}
-    result = evaluate(network, test_set, machine.autocast).summary() | where | {"weights_sha256": sha256_of(weights)}
+    result = evaluate(network, test_set, machine.autocast).summary() | vouch(machine, weights.read_bytes())
     write_json(output, result)
     return result
