@@ -19,6 +19,7 @@ DataFile = Annotated[Path, Option(help="The prepared dataset.")]
 Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:<n>.")]
 Threads = Annotated[str, Option(help="Torch threads, or auto.")]
 Settings = Annotated[Path, Option(help="The settings.yaml that `settings` wrote.")]
+LogFile = Annotated[Path | None, Option(help="Also write what is said to this file.")]
 Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
 
 
@@ -57,8 +58,9 @@ def download(
 ) -> None:
     """Fetch and verify an archive without preparing it (for machines without a network)."""
     from selfdistill.data.download import obtain_archive
+    from selfdistill.log import Log
 
-    path, archive = obtain_archive(_archives(archives), folder)
+    path, archive = obtain_archive(_archives(archives), folder, Log(None))
     print(f"{path}: SHA-256 {archive.sha256} as expected")
 
 
@@ -67,11 +69,13 @@ def prepare(
     dataset: Annotated[str, Option(help="cifar10 or digits.")],
     archives: Archives,
     output: Annotated[Path, Option(help="The safetensors file to write.")],
+    log: LogFile = None,
 ) -> None:
     """Fetch (if need be), verify and convert a dataset."""
     from selfdistill.data.prepare import prepare as prepare_dataset
+    from selfdistill.log import Log
 
-    prepare_dataset(dataset, _archives(archives), output)
+    prepare_dataset(dataset, _archives(archives), output, Log(log))
 
 
 @app.command()
@@ -81,7 +85,7 @@ def train(
     seed: Annotated[int, Option(min=0)],
     output: Annotated[Path, Option(help="The run's folder, .../<method>/seed<n>.")],
     teacher: Annotated[Path | None, Option(help="The teacher's weights.safetensors.")] = None,
-    log: Annotated[Path | None, Option(help="A text log of this attempt.")] = None,
+    log: LogFile = None,
     device: Device = "auto",
     threads: Threads = "auto",
     deterministic: Annotated[str, Option(help="yes or no.")] = "yes",

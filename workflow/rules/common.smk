@@ -106,7 +106,9 @@ def table_files(config):
 def figure_files(config):
     """What the figures rule makes."""
     return [
-        f"report/{config.protocol}/curves_{name}.{suffix}" for name in config.figure_names() for suffix in ("pdf", "png")
+        f"report/{config.protocol}/curves_{name}.{suffix}"
+        for name in config.figure_names()
+        for suffix in ("pdf", "png")
     ]
 
 

@@ -2,32 +2,35 @@
 
 import contextlib
 import os
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from selfdistill.config.schema import Archive
 from selfdistill.data.archives import check_sha256
 from selfdistill.failures import UNAVAILABLE, Failure
 from selfdistill.files import disk_failure, sha256_of, sync_folder
+from selfdistill.log import Log
 
 CHUNK = 1 << 16  # bytes
 CONNECT_SECONDS, STALL_SECONDS, DEADLINE_SECONDS = 20, 30, 3600
 LARGEST_DOWNLOAD = 1 << 30  # bytes, where the configuration gives no size
 
 
-def obtain_archive(archives: Iterable[Archive], folder: Path) -> tuple[Path, Archive]:
+def obtain_archive(archives: Sequence[Archive], folder: Path, log: Log | None = None) -> tuple[Path, Archive]:
     """A verified archive: the first of the list that is there or can be downloaded into `folder`.
 
     Raises: Failure 65 when the last obstacle was wrong content, 69 when nothing could be reached; the
     message tells how to do it by hand.
     """
-    obstacles = []
+    log, obstacles = log or Log(None), []
     for archive in archives:
         try:
-            return _obtain(archive, folder), archive
+            return _obtain(archive, folder, log), archive
         except Failure as failure:
             obstacles.append(failure)
     last = obstacles[-1]
@@ -35,14 +38,14 @@ def obtain_archive(archives: Iterable[Archive], folder: Path) -> tuple[Path, Arc
     raise Failure("data.archives", f"no archive could be had ({reasons})", manual_route(archives), code=last.code)
 
 
-def manual_route(archives: Iterable[Archive]) -> str:
+def manual_route(archives: Sequence[Archive]) -> str:
     """How to provide the archive by hand."""
     first = next((archive for archive in archives if archive.url), None)
     fetch = f"fetch {first.url} with a browser and " if first else ""
     return f"{fetch}name the file under data.archives as {{path: ..., sha256: ...}} in a file of yours (--configfile)"
 
 
-def _obtain(archive: Archive, folder: Path) -> Path:
+def _obtain(archive: Archive, folder: Path, log: Log) -> Path:
     if archive.path is not None:
         path = Path(archive.path).expanduser()
         if not path.is_file():
@@ -51,11 +54,11 @@ def _obtain(archive: Archive, folder: Path) -> Path:
         return path
     path = folder / f"{archive.sha256[:16]}-{archive.url.rsplit('/', 1)[-1].split('?')[0] or 'archive'}"
     if not path.is_file() or sha256_of(path) != archive.sha256:
-        download(archive, path)
+        download(archive, path, log)
     return path
 
 
-def download(archive: Archive, path: Path) -> None:
+def download(archive: Archive, path: Path, log: Log) -> None:
     """Download to `path` by way of `<path>.part`.
 
     Raises: Failure 69 when the source cannot be reached or is too slow, 65 when it sends something else.
@@ -69,7 +72,7 @@ def download(archive: Archive, path: Path) -> None:
             session.max_redirects, session.trust_env = 3, True
             with session.get(archive.url, stream=True, timeout=(CONNECT_SECONDS, STALL_SECONDS)) as response:
                 _check_response(archive, response)
-                _save(archive, response, part)
+                _save(archive, response, part, log)
         check_sha256(part, archive.sha256)
         os.replace(part, path)
         sync_folder(path.parent)
@@ -91,11 +94,12 @@ def _check_response(archive: Archive, response) -> None:
         raise Failure(archive.url, "the server redirects to an unencrypted address", code=UNAVAILABLE)
 
 
-def _save(archive: Archive, response, part: Path) -> None:
+def _save(archive: Archive, response, part: Path, log: Log) -> None:
     most = archive.size or LARGEST_DOWNLOAD
     started, received = time.monotonic(), 0
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with open(part, "wb") as file, Progress(*columns, TimeRemainingColumn()) as progress:
+    show = {"console": Console(stderr=True), "disable": not sys.stderr.isatty(), "transient": True}
+    with open(part, "wb") as file, Progress(*columns, TimeRemainingColumn(), **show) as progress:
         task = progress.add_task(archive.url.rsplit("/", 1)[-1], total=archive.size)
         for chunk in response.iter_content(CHUNK):
             received += len(chunk)
@@ -109,3 +113,5 @@ def _save(archive: Archive, response, part: Path) -> None:
         os.fsync(file.fileno())
     if archive.size is not None and received != archive.size:
         raise Failure(archive.url, f"expected {archive.size} bytes, got {received}", code=UNAVAILABLE)
+    seconds = time.monotonic() - started
+    log.say(f"{archive.url}: {received} bytes in {seconds:.1f} s ({received / max(seconds, 1e-9) / 1e6:.1f} MB/s)")

@@ -2,31 +2,15 @@
 
 import sys
 import time
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from selfdistill.log import Log
 from selfdistill.training.machine import Machine
 
 WARM_UP, MEASURED = 2, 6  # steps: the first ones are slower than the rest
 LONG = 3 * 3600  # seconds of a run on a CPU that deserve a warning
-
-
-class RunLog:
-    """Lines to the terminal and to the run's log file."""
-
-    def __init__(self, path: Path | None):
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(path, "w", encoding="utf-8") if path else None  # noqa: SIM115
-
-    def say(self, line: str) -> None:
-        """Print and log a line at once."""
-        print(line, file=sys.stderr, flush=True)
-        if self._file:
-            self._file.write(line + "\n")
-            self._file.flush()
 
 
 def duration(seconds: float) -> str:
@@ -40,7 +24,7 @@ def duration(seconds: float) -> str:
 class EpochProgress:
     """The bar of a run (on a terminal only), and its first estimate of the whole."""
 
-    def __init__(self, log: RunLog, name: str, images: int, epochs: int, *, first: int, bar: bool, machine: Machine):
+    def __init__(self, log: Log, name: str, images: int, epochs: int, *, first: int, bar: bool, machine: Machine):
         self.log, self.images, self.remaining = log, images, epochs - first
         self.machine, self.steps, self.started, self.seen = machine, 0, 0.0, 0
         self.estimated = False

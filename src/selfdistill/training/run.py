@@ -14,6 +14,7 @@ from selfdistill.data.prepared import first_of_each_class, read_prepared
 from selfdistill.evaluation.evaluate import Evaluation, evaluate
 from selfdistill.failures import CONFIGURATION, Failure
 from selfdistill.files import sha256_of, write_atomically, write_json
+from selfdistill.log import Log
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.losses.terms import describe_coefficients
 from selfdistill.metrics import TIMING, WORK, history_columns, to_csv
@@ -25,7 +26,7 @@ from selfdistill.training.ledger import Ledger
 from selfdistill.training.lock import run_lock
 from selfdistill.training.loop import check_finite, train_epoch
 from selfdistill.training.machine import Machine, device_name, set_up
-from selfdistill.training.progress import EpochProgress, RunLog, epoch_line
+from selfdistill.training.progress import EpochProgress, epoch_line
 from selfdistill.training.schedule import SCHEDULES
 from selfdistill.training.teacher import load_teacher, vouch, with_teacher
 
@@ -63,13 +64,13 @@ def train(job: Job) -> None:
     lock = job.output.parent.parent / ".state" / f"{checkpoint.run_name(job.output)}.lock"
     with run_lock(lock):
         machine = set_up(job.device, job.threads, settings.precision, deterministic=job.deterministic)
-        Run(job, settings, machine, RunLog(job.log)).complete()
+        Run(job, settings, machine, Log(job.log)).complete()
 
 
 class Run:
     """A run in progress: its network, optimiser and rows."""
 
-    def __init__(self, job: Job, settings: RunSettings, machine: Machine, log: RunLog):
+    def __init__(self, job: Job, settings: RunSettings, machine: Machine, log: Log):
         self.job, self.settings, self.machine, self.log = job, settings, machine, log
         images, self.data_sha256 = read_prepared(job.data, settings.data.dataset)
         normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)

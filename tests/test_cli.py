@@ -1,0 +1,98 @@
+"""The command line: one line on failure, the right exit status, no traceback unless asked for."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROTOCOLS = sorted((ROOT / "workflow" / "protocols").glob("*.yaml"))
+
+
+def selfdistill(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "selfdistill", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda path: path.stem)
+def test_every_protocol_is_valid(protocol):
+    done = selfdistill("check", ROOT / "config.yaml", protocol)
+    assert done.returncode == 0
+    assert done.stdout.startswith("valid: protocol")
+
+
+def test_all_mistakes_at_once_a_line_each(tmp_path):
+    (tmp_path / "bad.yaml").write_text("epoch: 3\nseeds: [0, 0]\nmethods: {kd: {alpha: 1.5, temperature: .nan}}\n")
+    done = selfdistill("check", ROOT / "config.yaml", "bad.yaml", cwd=tmp_path)
+    assert done.returncode == 78
+    assert [line.split(":")[1] for line in done.stderr.splitlines()] == [
+        " methods.kd.temperature",
+        " methods.kd.alpha",
+        " seeds",
+        " epoch",
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
+
+
+def test_a_traceback_only_with_debug(tmp_path):
+    for debug, shown in (((), False), (("--debug",), True)):
+        done = selfdistill("check", tmp_path / "absent.yaml", *debug)
+        assert done.returncode == 78
+        assert ("Traceback" in done.stderr) is shown
+        assert f"error: {tmp_path}/absent.yaml: cannot be read" in done.stderr
+
+
+def test_settings_are_written_as_given(tmp_path):
+    block = {"b": [1, 2], "a": {"x": 0.1}}
+    done = selfdistill("settings", "--block", json.dumps(block), "--output", tmp_path / "deep" / "settings.yaml")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "deep" / "settings.yaml").read_text() == "b:\n- 1\n- 2\na:\n  x: 0.1\n"
+
+
+@pytest.mark.parametrize("block", ["{", "[1]"])
+def test_settings_that_are_no_json_object_are_refused(tmp_path, block):
+    done = selfdistill("settings", "--block", block, "--output", tmp_path / "s.yaml")
+    assert done.returncode == 78
+    assert done.stderr.startswith("error: --block: ")
+    assert not (tmp_path / "s.yaml").exists()
+
+
+def test_damaged_weights_are_named(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(b"\x80\x04pickle")
+    done = selfdistill("evaluate", "--weights", "w.safetensors", "--data", "d", "--output", "o.json", cwd=tmp_path)
+    assert done.returncode == 65
+    assert done.stderr.startswith("error: w.safetensors: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_archive_of_another_checksum_is_named(tmp_path):
+    (tmp_path / "a.tar.gz").write_bytes(b"something else")
+    archives = json.dumps([{"path": "a.tar.gz", "sha256": "0" * 64}])
+    done = selfdistill(
+        "prepare", "--dataset", "cifar10", "--archives", archives, "--output", "o.safetensors", cwd=tmp_path
+    )
+    assert done.returncode == 65
+    assert "a.tar.gz: SHA-256 differs (expected 000" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "o.safetensors").exists()
+
+
+def test_a_missing_archive_tells_how_to_provide_one(tmp_path):
+    archives = json.dumps([{"path": "absent.tar.gz", "sha256": "0" * 64}])
+    done = selfdistill("download", "--archives", archives, cwd=tmp_path)
+    assert done.returncode == 69
+    assert "absent.tar.gz: no such file" in done.stderr
+    assert "data.archives as {path: ..., sha256: ...}" in done.stderr
+
+
+def test_show_prints_the_table_and_what_to_open(tmp_path):
+    (tmp_path / "table1.md").write_text("| Method |\n")
+    (tmp_path / "curves_loss.pdf").write_text("")
+    done = selfdistill("show", "--report", ".", cwd=tmp_path)
+    assert done.stdout.splitlines() == ["| Method |", "", "to open:", "  curves_loss.pdf", "  table1.md"]
+
+
+def test_show_without_a_table_is_an_error(tmp_path):
+    assert selfdistill("show", "--report", tmp_path).returncode == 65
