@@ -15,8 +15,6 @@ from selfdistill.data.prepared import (
 )
 from selfdistill.failures import BAD_DATA
 
-SOURCE = "c" * 64
-
 
 @pytest.fixture(autouse=True)
 def small_cifar10(monkeypatch):
@@ -39,7 +37,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def prepared(path):
-    write_prepared(path, "cifar10", some_images(), SOURCE)
+    write_prepared(path, "cifar10", some_images())
     return path
 
 
@@ -53,20 +51,20 @@ def test_reading_tells_the_sha256_of_the_content(prepared):
     assert read_prepared(prepared, "cifar10")[1] == some_images().sha256()
 
 
-def test_the_file_names_dataset_and_source(prepared):
+def test_the_file_names_its_dataset_and_content(prepared):
     facts = read_metadata(prepared.read_bytes())
-    assert (facts["dataset"], facts["source_sha256"]) == ("cifar10", SOURCE)
+    assert facts == {"dataset": "cifar10", "content_sha256": some_images().sha256()}
 
 
 def test_equal_images_give_equal_bytes(prepared, tmp_path):
-    write_prepared(tmp_path / "again", "cifar10", some_images(), SOURCE)
+    write_prepared(tmp_path / "again", "cifar10", some_images())
     assert (tmp_path / "again").read_bytes() == prepared.read_bytes()
 
 
 def test_views_are_written_as_what_they_show(path):
     images = some_images()
     mirrored = images._replace(train_images=images.train_images[:, :, :, ::-1])
-    write_prepared(path, "cifar10", mirrored, SOURCE)
+    write_prepared(path, "cifar10", mirrored)
     assert np.array_equal(read_prepared(path, "cifar10")[0].train_images, mirrored.train_images)
 
 
@@ -145,14 +143,14 @@ UNLIKE = {
 
 @pytest.mark.parametrize("unlike", UNLIKE)
 def test_images_unlike_the_datasets_are_refused(unlike, path, refused):
-    write_prepared(path, "cifar10", UNLIKE[unlike](some_images()), SOURCE)
+    write_prepared(path, "cifar10", UNLIKE[unlike](some_images()))
     with refused(BAD_DATA, path):
         read_prepared(path, "cifar10")
 
 
 def test_digits_need_no_equal_classes(path, monkeypatch):
     monkeypatch.setitem(DATASETS, "digits", (50, 20, 10))
-    write_prepared(path, "digits", relabelled(np.zeros(50, np.uint8))(some_images()), "")
+    write_prepared(path, "digits", relabelled(np.zeros(50, np.uint8))(some_images()))
     assert not read_prepared(path, "digits")[0].train_labels.any()
 
 
