@@ -165,7 +165,7 @@ def test_a_member_given_twice_is_refused(path, refused):
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
 def test_a_member_that_is_no_regular_file_is_refused(kind, path, refused):
     with refused(BAD_DATA, path, "'a': expected a regular file"):
-        read_members(tar(path, [("b", b"1234"), ("a", (kind, "b"))]), ["a"], SIZES)
+        read_members(tar(path, [("b", b"1234"), ("a", (kind, "b"))]), ["a"], (0, 5))
 
 
 @pytest.mark.parametrize("size", [0, 2, 6])

@@ -14,6 +14,8 @@ SELF_DISTILLATION = LossTerms(
     (term(0.3, 2.0), term(0.3, 1.5), term(0.3, 1.25), term(1.0, 1.0)),
     (term(11.2, 0.5), term(11.2, 0.25), term(11.2, 0.125)),
 )
+ONE_HEAD = LossTerms((term(0.3, 2.0), term(1.0, 1.0)), (term(11.2, 0.5),))
+TWO_FEATURES = LossTerms((term(0.5, 2.0),), feature=(term(0.1, 3.0), term(0.2, 5.0)))
 
 
 def test_total_is_the_sum_of_weight_times_value():
@@ -46,7 +48,9 @@ def test_terms_that_a_method_lacks_are_not_logged():
     assert list(LossTerms((term(1.0, 2.5),)).logged()) == ["train_cross_entropy"]
 
 
-@pytest.mark.parametrize("terms", [KD, WITH_FEATURES, SELF_DISTILLATION, LossTerms((term(1.0, 2.5),))])
+@pytest.mark.parametrize(
+    "terms", [KD, WITH_FEATURES, SELF_DISTILLATION, ONE_HEAD, TWO_FEATURES, LossTerms((term(1.0, 2.5),))]
+)
 def test_total_is_the_sum_of_coefficient_times_logged_column(terms):
     logged = terms.logged()
     total = sum(weight * logged[column] for column, weight in terms.coefficients().items())

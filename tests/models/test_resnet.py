@@ -116,13 +116,18 @@ def test_one_seed_gives_the_same_weights_behind_either_stem(width):
     assert {name for name in cifar if not torch.equal(cifar[name], imagenet[name])} == STEM
 
 
+def test_the_cifar_stem_is_the_same_for_every_model_of_a_seed():
+    stems = [build_backbone(settings(model, width=8), seed=3).conv1.weight for model in TORCHVISION]
+    assert torch.equal(*stems)
+
+
 def test_building_leaves_the_global_random_state():
     before = torch.random.get_rng_state()
     build_backbone(settings(width=8))
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-@pytest.mark.parametrize("width", [16, 64])
+@pytest.mark.parametrize("width", [48, 64])
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
 def test_convolutions_are_initialised_as_torchvision_does(stem, width):
     # Kaiming, fan out, ReLU: variance 2 / (output channels * kernel size)

@@ -99,6 +99,11 @@ def test_the_imagenet_stem_needs_no_replacement(path):
     assert facts["torchvision_stem"] == "nothing to replace"
 
 
+def test_the_stem_lines_name_the_width(path):
+    _, facts = decode(path, encode_weights(backbone(), SETTINGS, {}))
+    assert facts["torchvision_stem"].startswith("conv1 = torch.nn.Conv2d(3, 8, 3, 1, 1, bias=False)")
+
+
 def changed(change, facts=None):
     """A weights file whose tensors went through `change`, under metadata that promises the usual network."""
     state = dict(backbone().state_dict())
