@@ -1,6 +1,7 @@
 """What reruns after a change, read from the reasons of `snakemake -n`."""
 
 import os
+import re
 import time
 
 import pytest
@@ -116,3 +117,9 @@ methods:
     jobs = set(finished.plan(files=(name,)))
     assert {"train_teacher second_teacher/5", "train_kd_student kd_wide/0", "train_kd_student born_again/0"} <= jobs
     assert not any("control/" in job or " kd/" in job for job in jobs)
+
+
+def test_teachers_are_started_before_students_that_need_none(finished):
+    text = finished.run("-n", "--forceall")
+    found = dict(re.findall(r"rule (\w+):\n(?:    .*\n)*?    priority: (\d+)", text))
+    assert found["write_settings"] > found["train_teacher"] > found["train_control"] == found["train_self_distillation"]

@@ -72,6 +72,11 @@ def machine_options(wildcards, output):
     return " ".join(f"--{name} {value}" for name, value in options.items())
 
 
+def training_priority(wildcards):
+    """Teachers before the students that need none, because others wait for them."""
+    return 10 if CONFIG.stage_of(wildcards.method) == "teacher" else 1
+
+
 def run_block(wildcards):
     """A method's settings as one JSON text: Snakemake compares several values without their names."""
     return canonical_json(run_settings(CONFIG, wildcards.method))

@@ -4,6 +4,7 @@ rule write_settings:
         "results/{protocol}/{method}/settings.yaml",
     log:
         "results/{protocol}/logs/{method}-settings.txt",
+    priority: 20  # first, so that a teacher is not kept waiting by a student that was ready before it
     params:
         block=run_block,
     shell:
@@ -26,7 +27,7 @@ rule train_teacher:
         "results/{protocol}/logs/{method}-seed{seed}.txt",
     wildcard_constraints:
         method=methods_of("teacher"),
-    priority: 10  # students wait for it
+    priority: training_priority
     threads: job_threads(CONFIG.threads, CONFIG.device)
     resources:
         gpu=int(uses_gpu(CONFIG.device)),
@@ -48,7 +49,6 @@ use rule train_teacher as train_kd_student with:
         teacher_evaluation=lambda wildcards: f"{teacher_folder(wildcards)}/evaluation.json",
     wildcard_constraints:
         method=methods_of("kd"),
-    priority: 0
 
 
 use rule train_teacher as train_self_distillation with:
@@ -63,14 +63,12 @@ use rule train_teacher as train_self_distillation with:
         auxiliary=f"{RUN}/auxiliary.safetensors",
     wildcard_constraints:
         method=methods_of("self_distillation"),
-    priority: 0
 
 
 use rule train_teacher as train_control with:
     """Not in the paper: the student without distillation."""
     wildcard_constraints:
         method=methods_of("control"),
-    priority: 0
 
 
 rule teacher:
