@@ -103,7 +103,7 @@ def test_tensors_are_named_from_shallow_to_deep():
 @pytest.mark.parametrize("batch", [1, 100, 128, COUNT])
 def test_the_result_does_not_depend_on_the_batch_size(batch, network, test_set, monkeypatch):
     expected = evaluate(network, test_set, nullcontext)
-    monkeypatch.setattr(module, "BATCH", batch)
+    monkeypatch.setattr(module, "BATCH", {"cpu": batch})
     found = evaluate(network, test_set, nullcontext)
     assert found.per_classifier() == expected.per_classifier()
     assert torch.allclose(found.logits, expected.logits, atol=1e-5)
@@ -139,7 +139,7 @@ def test_the_network_is_asked_in_evaluation_mode_without_gradients_in_the_runs_p
 
 
 def test_the_last_smaller_batch_is_evaluated(test_set, monkeypatch):
-    monkeypatch.setattr(module, "BATCH", 128)
+    monkeypatch.setattr(module, "BATCH", {"cpu": 128})
     recorder = Recorder()
     assert evaluate(recorder, test_set, nullcontext).images == COUNT
     assert recorder.sizes == [128, 1]

@@ -186,7 +186,7 @@ def _describe(model: type[BaseModel], detail: dict) -> str:
     if kind == "missing":
         return "missing"
     if kind == "extra_forbidden":
-        return "unknown key" + _nearest(str(location[-1]), _keys_at(model, location[:-1]))
+        return "unknown key" + _nearest_key(str(location[-1]), list(_keys_at(model, location[:-1])))
     if kind == "refused":
         return detail["msg"]
     expected = {
@@ -212,6 +212,16 @@ def _keys_at(model: type[BaseModel], location: tuple) -> Iterable[str]:
 def _nearest(key: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(key, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _nearest_key(key: str, known: list[str]) -> str:
+    """The nearest key here, else the nearest of a method's block, else what is allowed here."""
+    elsewhere = {field for objective in objectives() for field in method_model(objective).model_fields}
+    if near := _nearest(key, known):
+        return near
+    if close := difflib.get_close_matches(key, sorted(elsewhere - set(known)), n=1):
+        return f" (did you mean methods.<name>.{close[0]}?)" if "methods" in known else ""
+    return f" (expected one of {', '.join(known)})"
 
 
 def _problem(key: str, what: str) -> Failure:
