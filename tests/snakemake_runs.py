@@ -42,8 +42,8 @@ class Workflow:
         shutil.copytree(self.folder, folder, symlinks=True)
         return Workflow(folder)
 
-    def command(self, *arguments: str, files: tuple = (), cores: int = 1) -> list[str]:
-        configuration = ["workflow/protocols/demo.yaml", "tiny.yaml", *files]
+    def command(self, *arguments: str, files: tuple = (), cores: int = 1, protocol: str = "demo") -> list[str]:
+        configuration = [f"workflow/protocols/{protocol}.yaml", "tiny.yaml", *files]
         start = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
         return [*start, *arguments, "--configfile", *configuration]
 
@@ -51,9 +51,9 @@ class Workflow:
     def environment(self) -> dict[str, str]:
         return os.environ | {"PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1"}
 
-    def run(self, *arguments: str, files: tuple = (), cores: int = 1, check: bool = True) -> str:
-        """What Snakemake says; the exit status must be 0 if `check`."""
-        command = self.command(*arguments, files=files, cores=cores)
+    def run(self, *arguments: str, check: bool = True, **options) -> str:
+        """What Snakemake says; the exit status must be 0 if `check`. Options are those of `command`."""
+        command = self.command(*arguments, **options)
         done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
         if check:
             assert done.returncode == 0, done.stdout + done.stderr

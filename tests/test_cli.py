@@ -28,8 +28,8 @@ def test_all_mistakes_at_once_a_line_each(tmp_path):
     done = selfdistill("check", ROOT / "config.yaml", "bad.yaml", cwd=tmp_path)
     assert done.returncode == 78
     assert [line.split(":")[1] for line in done.stderr.splitlines()] == [
-        " methods.kd.temperature",
         " methods.kd.alpha",
+        " methods.kd.temperature",
         " seeds",
         " epoch",
     ]
@@ -84,7 +84,7 @@ def test_a_missing_archive_tells_how_to_provide_one(tmp_path):
     done = selfdistill("download", "--archives", archives, cwd=tmp_path)
     assert done.returncode == 69
     assert "absent.tar.gz: no such file" in done.stderr
-    assert "data.archives as {path: ..., sha256: ...}" in done.stderr
+    assert f"data.archives as {{path: ..., sha256: {'0' * 64}}}" in done.stderr
 
 
 def test_show_prints_the_table_and_what_to_open(tmp_path):
@@ -96,3 +96,11 @@ def test_show_prints_the_table_and_what_to_open(tmp_path):
 
 def test_show_without_a_table_is_an_error(tmp_path):
     assert selfdistill("show", "--report", tmp_path).returncode == 65
+
+
+def test_a_failure_stands_in_the_log_too(tmp_path):
+    archives = json.dumps([{"path": "absent.tar.gz", "sha256": "0" * 64}])
+    options = ("--archives", archives, "--output", "o.safetensors", "--log", "logs/data.txt")
+    done = selfdistill("prepare", "--dataset", "cifar10", *options, cwd=tmp_path)
+    assert done.returncode == 69
+    assert (tmp_path / "logs" / "data.txt").read_text() == done.stderr

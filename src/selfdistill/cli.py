@@ -10,6 +10,7 @@ import typer
 from typer import Option
 
 from selfdistill.failures import CONFIGURATION, OUT_OF_MEMORY, STOPPED, Failure, Failures
+from selfdistill.log import Log, say_last
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -58,7 +59,6 @@ def download(
 ) -> None:
     """Fetch and verify an archive without preparing it (for machines without a network)."""
     from selfdistill.data.download import obtain_archive
-    from selfdistill.log import Log
 
     path, archive = obtain_archive(_archives(archives), folder, Log(None))
     print(f"{path}: SHA-256 {archive.sha256} as expected")
@@ -73,7 +73,6 @@ def prepare(
 ) -> None:
     """Fetch (if need be), verify and convert a dataset."""
     from selfdistill.data.prepare import prepare as prepare_dataset
-    from selfdistill.log import Log
 
     prepare_dataset(dataset, _archives(archives), output, Log(log))
 
@@ -228,5 +227,5 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _end(line: str, code: int, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    print(line, file=sys.stderr)
+    say_last(line)
     raise SystemExit(code)

@@ -220,7 +220,7 @@ def test_a_failed_download_leaves_nothing(path, source, folder, refused):
 
 def test_a_failure_tells_how_to_do_it_by_hand(source, folder, refused):
     url = source("missing").url
-    with refused(UNAVAILABLE, f"fetch {url} with a browser", "data.archives as {path: ..., sha256: ...}"):
+    with refused(UNAVAILABLE, f"fetch {url} with a browser", "data.archives as {path: ..., sha256: "):
         obtain_archive([source("missing")], folder)
 
 

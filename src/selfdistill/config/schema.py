@@ -100,7 +100,7 @@ class Method(Block):
     role: t.one_of("teacher", "student") = Field("student", description="which rule trains it; class plan")
     model: t.one_of(*MODELS)
     stem: t.one_of(*STEMS)
-    width: t.Count = Field(description="channels of the first stage; 64 is the paper's")
+    width: t.Width = Field(description="channels of the first stage; 64 is the paper's")
     zero_init_residual: t.Switch
     objective: t.Line
     epochs: t.Count

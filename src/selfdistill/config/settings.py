@@ -20,7 +20,7 @@ class NetworkSettings(Block):
 
     model: t.one_of(*MODELS)
     stem: t.one_of(*STEMS)
-    width: t.Count
+    width: t.Width
     classes: t.Count
 
 

@@ -42,6 +42,7 @@ def _whole(expected: str, least: int, most: int) -> Any:
     return Annotated[int, Field(ge=least, le=most), BeforeValidator(check)]  # in this order the schema has the range
 
 
+Width = _whole("a whole number from 1 to 1024", 1, 1024)
 Count = _whole("a whole number >= 1", 1, 10**9)
 Seed = _whole("a whole number from 0 to 9223372036854775807", 0, 2**63 - 1)
 Decimals = _whole("a whole number from 0 to 4", 0, 4)

@@ -18,6 +18,7 @@ RECORDS = 10_000  # images in each file of the archive
 PIXELS = 3 * 32 * 32  # bytes: red, green, blue planes, each row by row
 TRAIN_FILES, TEST_FILE = [f"data_batch_{k}" for k in range(1, 6)], "test_batch"
 MOST_MEMBERS = 100  # the official archives have 8 to 9
+PYTHON_FOLDER = "cifar-10-batches-py"
 OFFICIAL_PYTHON_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 
 
@@ -29,7 +30,7 @@ def read_cifar10(path: Path, sha256: str) -> Images:
     """
     check_sha256(path, sha256)
     python_layout = sha256 == OFFICIAL_PYTHON_SHA256
-    folder, suffix = ("cifar-10-batches-py", "") if python_layout else ("cifar-10-batches-bin", ".bin")
+    folder, suffix = (PYTHON_FOLDER, "") if python_layout else ("cifar-10-batches-bin", ".bin")
     # A pickled batch holds its pixels, labels and file names; a binary one is exactly its records.
     sizes = (RECORDS * PIXELS, RECORDS * PIXELS * 2) if python_layout else (RECORDS * (1 + PIXELS),) * 2
     members = read_members(path, [f"{folder}/{name}{suffix}" for name in (*TRAIN_FILES, TEST_FILE)], sizes)
@@ -57,6 +58,9 @@ def read_members(path: Path, names: list[str], sizes: tuple[int, int]) -> dict[s
     try:
         with tarfile.open(path, "r|*") as archive:
             for count, member in enumerate(archive):
+                if member.name.startswith(PYTHON_FOLDER) and not names[0].startswith(PYTHON_FOLDER):
+                    expected = f"only the official one, with SHA-256 {OFFICIAL_PYTHON_SHA256}, is read"
+                    raise Failure(path, f"is an archive of the python layout; {expected}")
                 if count >= MOST_MEMBERS:
                     raise Failure(path, f"expected at most {MOST_MEMBERS} members")
                 if member.size > sizes[1] and member.isreg():

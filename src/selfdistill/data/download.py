@@ -40,9 +40,10 @@ def obtain_archive(archives: Sequence[Archive], folder: Path, log: Log | None = 
 
 def manual_route(archives: Sequence[Archive]) -> str:
     """How to provide the archive by hand."""
-    first = next((archive for archive in archives if archive.url), None)
-    fetch = f"fetch {first.url} with a browser and " if first else ""
-    return f"{fetch}name the file under data.archives as {{path: ..., sha256: ...}} in a file of yours (--configfile)"
+    first = next((archive for archive in archives if archive.url), archives[0])
+    fetch = f"fetch {first.url} with a browser and " if first.url else ""
+    entry = f"{{path: ..., sha256: {first.sha256}}}"
+    return f"{fetch}name the file under data.archives as {entry} in a file of yours (--configfile)"
 
 
 def _obtain(archive: Archive, folder: Path, log: Log) -> Path:
