@@ -14,7 +14,7 @@ help: ## list these commands
 	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
 	@echo "make test                   set up, run the tests"
 	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (about 15 minutes on two processors)"
-	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, months on a CPU)"
+	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, about a week on a CPU)"
 	@echo "make published              Table I from the paper's own logs (seconds)"
 	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
 	@echo "make clean-state RUN=quick/kd-seed0   forget the saved state of a run"

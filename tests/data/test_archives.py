@@ -226,7 +226,7 @@ class Command:
 
 
 def test_the_python_layout_needs_the_official_sha256(path, refused):
-    with refused(BAD_DATA, path):
+    with refused(BAD_DATA, path, "python layout", "6d958be0"):
         read(tar(path, python_members()))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from snakemake_runs import ROOT, Workflow
 
-pytestmark = pytest.mark.xdist_group("workflow")
+pytestmark = pytest.mark.slow
 LOGS = ROOT / "workflow" / "published"
 
 

@@ -6,7 +6,7 @@ import pytest
 from snakemake_runs import ROOT, Workflow
 
 EVIDENCE = ROOT / "report" / "quick"
-pytestmark = pytest.mark.xdist_group("workflow")
+pytestmark = pytest.mark.slow
 METHODS = ("teacher", "kd", "self_distillation", "control")
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("workflow")
+pytestmark = pytest.mark.slow
 REPORT = {"table", "figures"}
 KD = {"write_settings kd", "train_kd_student kd/0", *REPORT}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from snakemake_runs import Workflow
 
-pytestmark = [pytest.mark.xdist_group("workflow"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def test_every_declared_output_is_there(finished):
