@@ -419,3 +419,8 @@ def test_later_files_win(tmp_path, repository):
         (tmp_path / f"{name}.yaml").write_text(f"methods: {{kd: {{epochs: {epochs}}}}}\n")
     config = load_config([repository / "config.yaml", tmp_path / "a.yaml", tmp_path / "b.yaml"])
     assert (config.methods["kd"].epochs, config.methods["control"].epochs) == (7, 200)
+
+
+def test_nesterov_needs_momentum(paper):
+    paper["defaults"] |= {"nesterov": True, "momentum": 0}
+    assert "methods.kd.nesterov: expected false with momentum 0, got True" in problems(paper)

@@ -263,6 +263,8 @@ def _method_problems(methods: dict, data: Data | None) -> list[Failure]:
         if data is not None and batch_size > data.used_train_images:
             what = f"expected at most the {data.used_train_images} training images, got {batch_size}"
             problems.append(_problem(f"methods.{name}.batch_size", what))
+        if getattr(method, "nesterov", False) and getattr(method, "momentum", 1) == 0:
+            problems.append(_problem(f"methods.{name}.nesterov", "expected false with momentum 0, got True"))
         if teacher is not None and teacher not in methods:
             problems.append(_unknown_method(f"methods.{name}.teacher", teacher, methods))
         elif chain := _circle(methods, name):
