@@ -1,6 +1,7 @@
 """The command line: one line on failure, the right exit status, no traceback unless asked for."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,51 @@ def test_a_failure_stands_in_the_log_too(tmp_path):
     done = selfdistill("prepare", "--dataset", "cifar10", *options, cwd=tmp_path)
     assert done.returncode == 69
     assert (tmp_path / "logs" / "data.txt").read_text() == done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_ends_with_75_and_one_line(tmp_path, number):
+    archives = json.dumps([{"path": "fifo", "sha256": "0" * 64}])
+    command = [sys.executable, "-c", WAITING, "prepare", "--dataset", "digits", "--archives", archives, "--output", "o"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 75
+    assert said == "stopped; run the same command again to go on after the last saved epoch\n"
+
+
+WAITING = """
+import time
+from selfdistill.data import prepare
+def wait(*_):
+    print("waiting", flush=True)
+    time.sleep(60)
+prepare.prepare = wait
+from selfdistill.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--deterministic", "true", "expected one of yes, no, got 'true'"),
+        ("--resume-policy", "foo", "expected one of strict, relaxed, got 'foo'"),
+        ("--device", "banana", "expected auto, cpu, cuda or cuda:<n>, got 'banana'"),
+        ("--threads", "0", "expected auto or a whole number >= 1, got '0'"),
+        ("--progress", "dots", "expected one of bar, lines, got 'dots'"),
+    ],
+)
+def test_a_word_that_an_option_does_not_know_is_refused(tmp_path, option, value, expected):
+    needed = ("--data", "d", "--settings", "s", "--seed", "0", "--output", "o")
+    done = selfdistill("train", *needed, option, value, cwd=tmp_path)
+    assert done.returncode == 78
+    assert done.stderr == f"error: {option}: {expected}\n"
+
+
+@pytest.mark.parametrize(("dataset", "option"), [("cifar10", "--archives"), ("nope", "--dataset")])
+def test_a_dataset_without_a_source_or_a_name_is_refused(tmp_path, dataset, option):
+    done = selfdistill("prepare", "--dataset", dataset, "--archives", "[]", "--output", "o", cwd=tmp_path)
+    assert done.returncode == 78
+    assert done.stderr.startswith(f"error: {option}: expected ")

@@ -1,10 +1,11 @@
 """The command line: `python -m selfdistill VERB`. Each rule of the workflow is one line of it."""
 
 import json
+import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Option
@@ -21,6 +22,7 @@ Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:<n>.")]
 Threads = Annotated[str, Option(help="Torch threads, or auto.")]
 Settings = Annotated[Path, Option(help="The settings.yaml that `settings` wrote.")]
 LogFile = Annotated[Path | None, Option(help="Also write what is said to this file.")]
+Folder = Annotated[Path, Option(help="The folder to write to.")]
 Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
 
 
@@ -45,12 +47,15 @@ def check(
 def settings(
     block: Annotated[str, Option(help="The settings as JSON.")],
     output: Annotated[Path, Option(help="The settings.yaml to write.")],
+    log: LogFile = None,
 ) -> None:
     """Write the settings of a job, the only part of the configuration that it reads."""
     from selfdistill.config.settings import to_yaml
     from selfdistill.files import write_atomically
 
+    said = Log(log)
     write_atomically(output, to_yaml(_json("--block", block, dict)))
+    said.say(f"wrote {output}")
 
 
 @app.command()
@@ -72,9 +77,15 @@ def prepare(
     log: LogFile = None,
 ) -> None:
     """Fetch (if need be), verify and convert a dataset."""
+    from selfdistill.config.schema import DATASETS
     from selfdistill.data.prepare import prepare as prepare_dataset
 
-    prepare_dataset(dataset, _archives(archives), output, Log(log))
+    said, sources = Log(log), _archives(archives)
+    if dataset not in DATASETS:
+        raise Failure("--dataset", f"expected one of {', '.join(DATASETS)}, got {dataset!r}", code=CONFIGURATION)
+    if dataset != "digits" and not sources:
+        raise Failure("--archives", f"expected at least one archive for {dataset}, got none", code=CONFIGURATION)
+    prepare_dataset(dataset, sources, output, said)
 
 
 @app.command()
@@ -94,6 +105,7 @@ def train(
     progress: Annotated[str, Option(help="bar (on a terminal) or lines.")] = "bar",
 ) -> None:
     """Train one run, or go on with it after its last saved epoch."""
+    from selfdistill.config import types as t
     from selfdistill.training.run import Job
     from selfdistill.training.run import train as train_run
 
@@ -105,13 +117,13 @@ def train(
             output=output,
             teacher=teacher,
             log=log,
-            device=device,
-            threads=_threads(threads),
-            deterministic=deterministic == "yes",
-            resume_policy=resume_policy,
-            checkpoint_overhead=checkpoint_overhead,
+            device=_checked("--device", t.Device, device),
+            threads=_checked("--threads", t.Threads, threads),
+            deterministic=_checked("--deterministic", t.one_of("yes", "no"), deterministic) == "yes",
+            resume_policy=_checked("--resume-policy", t.one_of("strict", "relaxed"), resume_policy),
+            checkpoint_overhead=_checked("--checkpoint-overhead", t.Fraction, checkpoint_overhead),
             evaluate_every=evaluate_every,
-            bar=progress == "bar",
+            bar=_checked("--progress", t.one_of("bar", "lines"), progress) == "bar",
         )
     )
 
@@ -125,30 +137,41 @@ def evaluate(
     device: Device = "auto",
     threads: Threads = "auto",
     precision: Annotated[str, Option(help="fp32, tf32, bf16, fp16 or auto.")] = "auto",
+    log: LogFile = None,
 ) -> None:
     """Test the kept network as it stands in its file."""
+    from selfdistill.config import types as t
+    from selfdistill.config.schema import PRECISIONS
+
+    device, threads = _checked("--device", t.Device, device), _checked("--threads", t.Threads, threads)
+    precision = _checked("--precision", t.one_of(*PRECISIONS), precision)
     from selfdistill.training.teacher import evaluate_weights
 
-    evaluation = evaluate_weights(weights, data, output, expect, device, _threads(threads), precision)
-    print(f"{evaluation['correct']} of {evaluation['images']} test images right ({weights})")
+    said = Log(log)
+    evaluation = evaluate_weights(weights, data, output, expect, device, threads, precision)
+    said.say(f"{evaluation['correct']} of {evaluation['images']} test images right ({weights})")
 
 
 @app.command()
-def table(settings: Settings, logs: Logs, output: Annotated[Path, Option(help="The folder to write to.")]) -> None:
+def table(settings: Settings, logs: Logs, output: Folder, log: LogFile = None) -> None:
     """Make Table I from the CSV logs."""
     from selfdistill.config.settings import ReportSettings, read_settings
     from selfdistill.report.table import write_table
 
+    said = Log(log)
     write_table(read_settings(settings, ReportSettings), logs, output)
+    said.say(f"wrote Table I to {output}")
 
 
 @app.command()
-def figures(settings: Settings, logs: Logs, output: Annotated[Path, Option(help="The folder to write to.")]) -> None:
+def figures(settings: Settings, logs: Logs, output: Folder, log: LogFile = None) -> None:
     """Draw the curves from the CSV logs."""
     from selfdistill.config.settings import ReportSettings, read_settings
     from selfdistill.report.figures import write_figures
 
+    said = Log(log)
     write_figures(read_settings(settings, ReportSettings), logs, output)
+    said.say(f"drew the curves in {output}")
 
 
 @app.command()
@@ -196,27 +219,44 @@ def _archives(text: str) -> list:
         ) from error
 
 
-def _threads(text: str) -> int | str:
-    if text != "auto" and not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1024):
-        raise Failure("--threads", f"expected auto or a whole number >= 1, got {text!r}", code=CONFIGURATION)
-    return text if text == "auto" else int(text)
+def _checked(option: str, kind: Any, value: Any) -> Any:
+    """An option's value as a type of the configuration takes it (Failure 78 otherwise)."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise Failure(option, error.errors()[0]["msg"], code=CONFIGURATION) from error
 
 
 def main() -> None:
     """Run a verb; an expected failure is one line and an exit code, `--debug` adds the traceback."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         app()
     except (Failure, Failures) as failure:
         _end(str(failure), failure.code, debug)
-    except KeyboardInterrupt:
+    except Stopped:
         _end("stopped; run the same command again to go on after the last saved epoch", STOPPED, debug)
     except Exception as error:
         if _is_out_of_memory(error):
             advice = "choose a smaller batch_size for this method (the batch is never changed silently)"
             _end(f"error: batch_size: out of memory; {advice}", OUT_OF_MEMORY, debug)
         _end(f"error: {type(error).__name__}: {error}; run again with --debug for the traceback", 1, debug)
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM came; no handler of ordinary errors may swallow it."""
+
+
+def _stop(number: int, frame: object) -> None:
+    """End the command in order at the first signal; a second one ends it at once."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_DFL)
+    raise Stopped
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -424,3 +424,41 @@ def test_later_files_win(tmp_path, repository):
 def test_nesterov_needs_momentum(paper):
     paper["defaults"] |= {"nesterov": True, "momentum": 0}
     assert "methods.kd.nesterov: expected false with momentum 0, got True" in problems(paper)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("figures.names", ["loss", "loss"], "expected different items, at least one, got ['loss', 'loss']"),
+        ("figures.names", [], "expected different items, at least one, got []"),
+        ("figures.width", 0.001, "expected a number from 1 to 20 (inches), got 0.001"),
+        ("methods.kd.temperature", 1e200, "expected a number from 0.001 to 1000, got 1e+200"),
+        ("methods.kd.learning_rate", 1e38, "expected a number from 0 to 1000, got 1e+38"),
+        ("methods.kd.published.accuracy", 901, "expected a number from 0 to 100 (percent), got 901"),
+        ("methods.kd.published.time", "1h 99m 99s", "expected a duration such as 1h 56m 17s, got '1h 99m 99s'"),
+        ("methods.kd.augmentation", ["crop", "crop"], "expected different items, got ['crop', 'crop']"),
+        ("table.label", "a}b%", "expected a LaTeX label of letters, digits and : . _ -, got 'a}b%'"),
+    ],
+)
+def test_values_that_would_fail_later_are_refused_now(key, value, line, paper):
+    put(paper, key, value)
+    assert any(problem.startswith(f"{key}: {line}"[:60]) for problem in problems(paper))
+
+
+def test_gpu_precision_on_a_configured_cpu_is_refused(paper):
+    paper |= {"device": "cpu"}
+    paper["defaults"]["precision"] = "fp16"
+    expected = "methods.kd.precision: expected auto, fp32 or bf16 with device cpu, got 'fp16'"
+    assert expected in problems(paper)
+
+
+def test_rows_whose_macros_would_be_the_same_are_refused(paper):
+    paper["methods"]["k-d"] = dict(paper["methods"]["kd"])
+    paper["rows"] = ["kd", "k-d"]
+    assert problems(paper) == ["rows.1: expected names that differ in more than - and _, got 'k-d' beside 'kd'"]
+
+
+def test_the_runs_are_those_of_the_rows_and_their_teachers(paper):
+    paper |= {"rows": ["kd"], "seeds": [0, 1]}
+    paper["methods"]["kd"]["teacher_seed"] = 7
+    assert validate(paper).runs() == [("kd", 0), ("kd", 1), ("teacher", 7)]

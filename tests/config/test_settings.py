@@ -157,7 +157,7 @@ def test_every_key_of_a_method_has_a_class():
         ("logs", "elsewhere"),
         ("allow_missing", True),
         ("table", {"caption": "x", "label": "y", "decimals": 2, "show_best": True}),
-        ("figures", {"names": [], "width": 7}),
+        ("figures", {"names": ["loss"], "width": 7}),
         ("reduced", "in some way"),
     ],
 )
@@ -284,9 +284,9 @@ def test_report_settings_survive_their_file(part, config, tmp_path):
 
 @pytest.mark.parametrize("value", [1e-7, 1e-300, 0.1, 1 / 3, 5e-4, 1e22, 12345678.9])
 def test_numbers_survive_their_file_bit_for_bit(value, values, tmp_path):
-    values["methods"]["kd"]["temperature"] = value
+    values["methods"]["kd"]["weight_decay"] = value
     (tmp_path / "settings.yaml").write_text(to_yaml(run_settings(validate(values), "kd")))
-    assert read_settings(tmp_path / "settings.yaml", RunSettings).parameters["temperature"] == value
+    assert read_settings(tmp_path / "settings.yaml", RunSettings).weight_decay == value
 
 
 def test_odd_labels_survive_their_file(values, tmp_path):

@@ -9,6 +9,9 @@ from selfdistill.report.logs import read_rows
 ROWS = [{"method": name, "label": f"ResNet18 ({name})"} for name in ("kd", "self_distillation", "control")]
 
 
+LONG = "a label of a method that says far more about it than fits into one line of a column"
+
+
 @pytest.fixture
 def logs(tmp_path):
     for seed in (0, 1):
@@ -50,9 +53,11 @@ def test_the_band_runs_from_the_lowest_to_the_highest_seed(logs):
     assert curve.loc[3].tolist() == pytest.approx([0.875, 0.85, 0.9])
 
 
-def test_no_text_overlaps_or_leaves_the_figure(logs):
+@pytest.mark.parametrize("labels", [None, LONG])
+def test_no_text_overlaps_or_leaves_the_figure(logs, labels):
     """Titles, labels and legends of every figure, pair by pair."""
-    records = read_rows(settings(), logs)
+    rows = ROWS if labels is None else [row | {"label": f"{row['method']}: {labels}"} for row in ROWS]
+    records = read_rows(report_settings(rows=rows, seeds=(0, 1), epochs=3, style=FIGURES), logs)
     for name, draw in figures.FIGURES.items():
         with plt.rc_context(figures.STYLE):
             figure = draw(records, 3.5)
@@ -78,3 +83,18 @@ def test_classifiers_without_heads_are_refused(logs, tmp_path):
     only = report_settings(rows=ROWS[:1], epochs=3, style=FIGURES | {"names": ["classifiers"]})
     with pytest.raises(Failure, match=r"figures\.names: classifiers asked for"):
         figures.write_figures(only, logs, tmp_path / "a")
+
+
+def test_a_label_is_text_and_never_mathematics(logs, tmp_path):
+    rows = [ROWS[0] | {"label": r"KD $\bad$ for $5"}]
+    style = FIGURES | {"names": ["loss", "accuracy"]}
+    figures.write_figures(report_settings(rows=rows, epochs=3, style=style), logs, tmp_path / "a")
+
+
+def test_a_single_evaluated_epoch_is_visible(logs):
+    with plt.rc_context(figures.STYLE):
+        figure = figures.draw_accuracy(read_rows(settings(), logs), 3.5)
+        curve = figures.mean_and_range(read_rows(settings(), logs)[0].runs, "test_accuracy").iloc[-1:]
+        figures.draw(figure.axes[0], curve, 0, "one epoch")
+        assert figure.axes[0].lines[-1].get_marker() == "."
+        plt.close(figure)

@@ -7,7 +7,7 @@ import pytest
 from reporting import ROWS, TABLE, report_settings, write_run
 
 from selfdistill.report.latex import escape, macro_name
-from selfdistill.report.table import clock, percent, rounded, signed, write_table
+from selfdistill.report.table import clock, markdown_escape, percent, rounded, signed, write_table
 
 GOLDEN_TEX = r"""% Table I, protocol golden, made by selfdistill from the runs' CSV logs
 % packages of the runs: torch 2
@@ -133,6 +133,10 @@ def test_latex_specials_are_escaped():
     )
 
 
+def test_markdown_specials_are_escaped():
+    assert markdown_escape("a|b *c* <d> R18_KD _e_ `f`") == r"a\|b \*c\* \<d\> R18_KD \_e\_ \`f\`"
+
+
 def test_macro_names_are_letters():
     assert macro_name("kd_t4-b", "Accuracy") == "KdTFourBAccuracy"
 
@@ -147,7 +151,7 @@ DOCUMENTS = {
 @pytest.mark.parametrize("reduced", [None, "10,000 training images, 15 epochs, narrow networks"])
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_table_compiles_and_fits_the_column(tmp_path, logs, document, reduced):
-    rows = [ROWS[0], ROWS[1] | {"label": "ResNet18 (Self-Distillation)"}, ROWS[2]]
+    rows = [ROWS[0], ROWS[1] | {"label": "ResNet18 (Self-Distillation)"}, ROWS[2] | {"label": 'R18 "plain" <1>'}]
     made(tmp_path, logs, rows=rows, reduced=reduced, style=TABLE | {"show_best": True})
     source = rf"""{DOCUMENTS[document]}
 \usepackage{{booktabs}}

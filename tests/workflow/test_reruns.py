@@ -123,3 +123,19 @@ def test_teachers_are_started_before_students_that_need_none(finished):
     text = finished.run("-n", "--forceall")
     found = dict(re.findall(r"rule (\w+):\n(?:    .*\n)*?    priority: (\d+)", text))
     assert found["write_settings"] > found["train_teacher"] > found["train_control"] == found["train_self_distillation"]
+
+
+def test_runs_that_are_missing_may_be_left_out(done):
+    (done.folder / "results/demo/self_distillation").rename(done.folder / "elsewhere")
+    name = done.write("allow.yaml", "allow_missing: true")
+    assert not any(job.startswith("train_") for job in done.plan(files=(name,)))
+    done.run(files=(name,))
+    assert "self_distillation seed 0" in (done.folder / "report/demo/table1.md").read_text()
+    assert (done.folder / "report/demo/curves_accuracy.pdf").exists()
+
+
+def test_the_teacher_target_is_the_teacher_that_the_students_need(finished):
+    name = finished.write("mod.yaml", "rows: [kd]\nseeds: [0, 1]\nmethods: {kd: {teacher_seed: 7}}")
+    plan = finished.plan("teacher", files=(name,))
+    assert "train_teacher teacher/7" in plan
+    assert "train_teacher teacher/1" not in plan

@@ -40,19 +40,11 @@ def methods_of(stage):
 
 def runs_of(stage):
     """The weights of a stage's runs, and so what its target asks for."""
-    rows = set(CONFIG.rows) | {teacher for row in CONFIG.rows for teacher in teachers_of(row)}
     return [
-        f"results/{CONFIG.protocol}/{name}/seed{seed}/weights.safetensors"
-        for name in CONFIG.methods
-        if name in rows and CONFIG.stage_of(name) == stage
-        for seed in CONFIG.seeds_of(name)
+        f"results/{CONFIG.protocol}/{method}/seed{seed}/weights.safetensors"
+        for method, seed in CONFIG.runs()
+        if CONFIG.stage_of(method) == stage
     ]
-
-
-def teachers_of(row):
-    """The teachers that a row needs, and theirs."""
-    teacher = getattr(CONFIG.methods[row], "teacher", None)
-    return [teacher, *teachers_of(teacher)] if teacher else []
 
 
 def teacher_folder(wildcards):
@@ -84,7 +76,8 @@ def run_block(wildcards):
 
 def report_block(wildcards):
     """The settings of the table or the figures as one JSON text."""
-    return canonical_json(report_settings(PROTOCOLS[wildcards.protocol], wildcards.part))
+    config = PROTOCOLS[wildcards.protocol]
+    return canonical_json(report_settings(config, wildcards.part, figure_names(config)))
 
 
 def log_folder(config):
@@ -102,6 +95,16 @@ def run_logs(config):
     return [path for path in found if Path(path).is_file()]
 
 
+def figure_names(config):
+    """The figures that can be drawn: the classifiers' only if a run has them, where runs are taken as they are."""
+    names = config.figure_names()
+    if config.logs == "results" and not config.allow_missing:
+        return names
+    histories = [Path(path) for path in run_logs(config) if path.endswith("history.csv")]
+    heads = any("test_accuracy_head1" in path.open().readline() for path in histories)
+    return [name for name in names if heads or name != "classifiers"]
+
+
 def table_files(config):
     """What the table rule makes."""
     names = ["table1.tex", "table1_float.tex", "table1.csv", "table1.md", "numbers.tex"]
@@ -111,9 +114,7 @@ def table_files(config):
 def figure_files(config):
     """What the figures rule makes."""
     return [
-        f"report/{config.protocol}/curves_{name}.{suffix}"
-        for name in config.figure_names()
-        for suffix in ("pdf", "png")
+        f"report/{config.protocol}/curves_{name}.{suffix}" for name in figure_names(config) for suffix in ("pdf", "png")
     ]
 
 

@@ -15,7 +15,7 @@ rule evaluate:
         machine=lambda wildcards, output: f"--device {CONFIG.device} --threads {CONFIG.threads}",
     shell:
         "python -m selfdistill evaluate --weights {input.weights:q} --data {input.data:q} --expect {input.recorded:q}"
-        " --output {output:q} {params.machine} 2>&1 | tee {log:q}"
+        " --output {output:q} {params.machine} --log {log:q}"
 
 
 rule evaluation:

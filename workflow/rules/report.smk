@@ -9,7 +9,7 @@ rule write_report_settings:
     params:
         block=report_block,
     shell:
-        "python -m selfdistill settings --block {params.block:q} --output {output:q} 2>&1 | tee {log:q}"
+        "python -m selfdistill settings --block {params.block:q} --output {output:q} --log {log:q}"
 
 
 rule table:
@@ -27,7 +27,7 @@ rule table:
         folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
         "python -m selfdistill table --settings {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
-        " 2>&1 | tee {log:q}"
+        " --log {log:q}"
 
 
 rule figures:
@@ -44,7 +44,7 @@ rule figures:
         folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
         "python -m selfdistill figures --settings {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
-        " 2>&1 | tee {log:q}"
+        " --log {log:q}"
 
 
 if CONFIG.protocol != PUBLISHED.protocol:
@@ -92,7 +92,7 @@ if CONFIG.logs == "results":
         wildcard_constraints:
             file=r"history\.csv|timing\.csv|evaluation\.json|run\.json",
         shell:
-            "cp {input:q} {output:q} 2>&1 | tee {log:q}"
+            "cp {input:q} {output:q} 2> {log:q}"
 
     rule evidence:
         """Target: the logs of every row, to be committed under report/."""

@@ -8,7 +8,7 @@ rule write_settings:
     params:
         block=run_block,
     shell:
-        "python -m selfdistill settings --block {params.block:q} --output {output:q} 2>&1 | tee {log:q}"
+        "python -m selfdistill settings --block {params.block:q} --output {output:q} --log {log:q}"
 
 
 rule train_teacher:

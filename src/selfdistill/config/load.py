@@ -1,6 +1,7 @@
 """Read the configuration files, merge them as Snakemake does, and name everything that is wrong at once."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,7 @@ def validate(values: dict[str, Any]) -> Config:
     problems += [_problem(_dotted(*location) or "configuration", what) for location, what in found]
     data, rows = getattr(config, "data", None), getattr(config, "rows", None)
     problems += _data_problems(data) + _row_problems(rows, methods) + _method_problems(methods, data)
+    problems += _device_problems(methods, getattr(config, "device", None))
     if problems:
         raise Failures(list({str(problem): problem for problem in problems}.values()))  # a wrong default once
     return config
@@ -248,11 +250,27 @@ def _row_problems(rows: list[str] | None, methods: dict) -> list[Failure]:
     for index, row in enumerate(rows or []):
         if methods and row not in methods:
             problems.append(_unknown_method(f"rows.{index}", row, methods))
+        twins = [other for other in (rows or [])[:index] if other != row and _bare(other) == _bare(row)]
+        if twins:
+            what = f"expected names that differ in more than - and _, got {row!r} beside {twins[0]!r}"
+            problems.append(_problem(f"rows.{index}", what))  # their LaTeX macros would be the same
     return problems
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[-_]", "", name)
 
 
 def _unknown_method(key: str, name: str, methods: dict) -> Failure:
     return _problem(key, f"expected one of {', '.join(methods)}, got {name!r}{_nearest(name, methods)}")
+
+
+def _device_problems(methods: dict, device: str | None) -> list[Failure]:
+    return [
+        _problem(f"methods.{name}.precision", f"expected auto, fp32 or bf16 with device cpu, got {method.precision!r}")
+        for name, method in methods.items()
+        if device == "cpu" and getattr(method, "precision", None) in ("fp16", "tf32")
+    ]
 
 
 def _method_problems(methods: dict, data: Data | None) -> list[Failure]:

@@ -72,7 +72,7 @@ class Table(Block):
     """How Table I is shown; class report."""
 
     caption: t.Line
-    label: t.Line
+    label: t.Label
     decimals: t.Decimals
     show_best: t.Switch
 
@@ -80,14 +80,14 @@ class Table(Block):
 class Figures(Block):
     """How the curves are shown; class report."""
 
-    names: list[t.one_of(*FIGURES)]
-    width: t.Positive = Field(description="inches; 3.5 is a column of a two-column paper")
+    names: t.distinct(t.one_of(*FIGURES), least=1)
+    width: t.Inches = Field(description="3.5 is a column of a two-column paper")
 
 
 class Published(Block):
     """The paper's own numbers for a row; class report."""
 
-    accuracy: t.Number
+    accuracy: t.Percent
     time: t.Duration
 
 
@@ -105,17 +105,17 @@ class Method(Block):
     objective: t.Line
     epochs: t.Count
     batch_size: t.Count
-    learning_rate: t.Positive
+    learning_rate: t.LearningRate
     schedule: t.one_of("cosine")
     momentum: t.BelowOne
     nesterov: t.Switch
     weight_decay: t.NonNegative
-    augmentation: list[t.one_of(*AUGMENTATIONS)]
+    augmentation: t.distinct(t.one_of(*AUGMENTATIONS), least=0)
     precision: t.one_of(*PRECISIONS)
 
 
 PAIR = ("cross_entropy_weight", "distillation_weight")
-PARAMETER_TYPES = {"temperature": t.Positive, **dict.fromkeys(PAIR, t.NonNegative)}
+PARAMETER_TYPES = {"temperature": t.Temperature, **dict.fromkeys(PAIR, t.NonNegative)}
 
 
 class AlphaPair(Method):
@@ -184,6 +184,15 @@ class Config(Block):
         if isinstance(rule, str):
             return block.teacher, seed if rule == "same" else seed % int(rule.split()[1])
         return block.teacher, rule
+
+    def runs(self) -> list[tuple[str, int]]:
+        """Every run, as method and seed, that the rows need: their own and their teachers'."""
+        runs = [(row, seed) for row in self.rows for seed in self.seeds_of(row)]
+        for run in runs:  # grows while it is walked
+            teacher = self.teacher_of(*run)
+            if teacher is not None and teacher not in runs:
+                runs.append(teacher)
+        return runs
 
     def figure_names(self) -> list[str]:
         """The figures to draw: the classifiers' only if a row has auxiliary classifiers."""

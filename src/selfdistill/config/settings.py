@@ -117,8 +117,8 @@ def _parameters(block) -> dict[str, float]:
     return values
 
 
-def report_settings(config: Config, part: str) -> dict[str, Any]:
-    """The settings of the `table` or the `figures`, as plain values."""
+def report_settings(config: Config, part: str, figures: list[str] | None = None) -> dict[str, Any]:
+    """The settings of the `table` or the `figures` (all, or those named), as plain values."""
     rows = [
         ReportRow(
             method=name,
@@ -131,7 +131,7 @@ def report_settings(config: Config, part: str) -> dict[str, Any]:
     ]
     style = getattr(config, part).model_dump(mode="json")
     if part == "figures":
-        style["names"] = config.figure_names()
+        style["names"] = config.figure_names() if figures is None else figures
     settings = ReportSettings(
         protocol=config.protocol,
         dataset=config.data.dataset,

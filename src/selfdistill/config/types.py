@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 
@@ -63,6 +63,23 @@ BelowOne = Annotated[
 ]
 
 
+def _from_to(least: float, most: float, unit: str = "") -> AfterValidator:
+    """Bounds far outside of what is sensible, so that a slip ends here and not in an overflow after hours."""
+
+    def check(value: float) -> float:
+        if not least <= value <= most:
+            raise refuse(f"a number from {least:g} to {most:g}{unit}", value)
+        return value
+
+    return AfterValidator(check)
+
+
+Temperature = Annotated[Positive, _from_to(1e-3, 1000)]
+LearningRate = Annotated[Positive, _from_to(0, 1000)]
+Percent = Annotated[Number, _from_to(0, 100, " (percent)")]
+Inches = Annotated[Positive, _from_to(1, 20, " (inches)")]
+
+
 def _matching(expected: str, pattern: str) -> Any:
     def check(value: Any) -> Any:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
@@ -93,9 +110,10 @@ def _free_name(value: Any) -> Any:
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$"), BeforeValidator(_free_name)]
 Sha256 = _matching("64 hexadecimal digits in lower case", r"[0-9a-f]{64}")
 Url = _matching("a URL (https://... or http://...)", r"https?://\S+")
-DURATION = r"(\d+)h (\d{1,2})m (\d{1,2})s"
+DURATION = r"(\d+)h ([0-5]?\d)m ([0-5]?\d)s"
 Duration = _matching("a duration such as 1h 56m 17s", DURATION)
 Line = _matching("one line of text", r"[^\n\r\x00-\x1f]{1,2000}")
+Label = _matching("a LaTeX label of letters, digits and : . _ -", r"[A-Za-z0-9:._-]{1,80}")
 Device = _matching("auto, cpu, cuda or cuda:<n>", r"auto|cpu|cuda(?::\d{1,2})?")
 TeacherSeed = Annotated[int | str, BeforeValidator(lambda value: _teacher_seed(value))]
 
@@ -164,3 +182,14 @@ def seconds_of(duration: str) -> int:
     """The seconds of a duration such as `1h 56m 17s`."""
     hours, minutes, seconds = map(int, re.fullmatch(DURATION, duration).groups())
     return 3600 * hours + 60 * minutes + seconds
+
+
+def distinct(item: Any, least: int) -> Any:
+    """A list of different items, at least so many."""
+
+    def check(values: list) -> list:
+        if len(values) < least or len(set(values)) < len(values):
+            raise refuse("different items" + (", at least one" if least else ""), values)
+        return values
+
+    return Annotated[list[item], AfterValidator(check), Field(json_schema_extra={"uniqueItems": True})]

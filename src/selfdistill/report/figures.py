@@ -41,6 +41,7 @@ STYLE = {
     "grid.linewidth": 0.4,
     "grid.color": "#DDDDDD",
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # a label with a $ is text
     "savefig.dpi": 300,
 }
 
@@ -57,7 +58,8 @@ def mean_and_range(runs: list[RunRecord], column: str) -> pd.DataFrame | None:
 def draw(axes: Axes, curve: pd.DataFrame, index: int, label: str, scale: float = 1.0) -> None:
     """A curve, with a band from the lowest to the highest seed if there are several."""
     style = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
-    axes.plot(curve.index, curve["mean"] * scale, label=label, **style)
+    marker = "." if len(curve) == 1 else None  # a single epoch is no line
+    axes.plot(curve.index, curve["mean"] * scale, label=label, marker=marker, **style)
     if (curve["high"] > curve["low"]).any():
         axes.fill_between(
             curve.index, curve["low"] * scale, curve["high"] * scale, color=style["color"], alpha=0.2, lw=0
@@ -98,7 +100,7 @@ def draw_loss(records: list[RowRecords], width: float) -> Figure:
         for label, curve in loss_parts(record.runs).items():
             draw(axes, curve, labels.index(label), label)
         _title(axes, record.row.label, width / columns)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * max(line.get_ydata().max() for line in axes.lines))
         _epoch_axis(axes)
         handles |= {line.get_label(): line for line in axes.lines}
     for axes in grid.flat[len(records) :]:
@@ -130,6 +132,7 @@ def draw_accuracy(records: list[RowRecords], width: float) -> Figure:
     _accuracy_axes(axes)
     handles, labels = axes.get_legend_handles_labels()
     columns = 2 if max(map(len, labels)) <= width * 10 else 1
+    labels = ["\n".join(textwrap.wrap(label, int(width * 17))) for label in labels]
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     return figure
 
@@ -144,7 +147,7 @@ def draw_classifiers(records: list[RowRecords], width: float) -> Figure:
         raise Failure(
             "figures.names", "classifiers asked for, but no row's log has test_accuracy_head1", "leave it out"
         )
-    shape = {"nrows": len(chosen), "figsize": (width, 2.5 * len(chosen)), "squeeze": False, "layout": "constrained"}
+    shape = {"nrows": len(chosen), "figsize": (width, 2.6 * len(chosen)), "squeeze": False, "layout": "constrained"}
     figure, grid = plt.subplots(**shape)
     for axes, record in zip(grid.flat, chosen, strict=True):
         heads = [name for name in record.runs[0].history if name.startswith("test_accuracy_head")]

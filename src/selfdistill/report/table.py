@@ -1,5 +1,6 @@
 """Table I from the CSV logs, as LaTeX, Markdown and CSV, and its numbers as LaTeX macros."""
 
+import re
 import statistics
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -69,6 +70,11 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h {minutes:02d}m {rest:02d}s"
+
+
+def markdown_escape(text: str) -> str:
+    """Text that Markdown prints as it stands."""
+    return re.sub(r"([\\`*<>|\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", text)
 
 
 class Table:
@@ -189,14 +195,14 @@ class Table:
         rows = [headings, ["---"] + ["---:"] * (len(headings) - 1)]
         for line in self.lines:
             outside = " (not in the paper)" if line.published is None else ""
-            cells = [line.label.replace("|", r"\|") + outside, self.accuracy(line), clock(line.seconds), str(line.n)]
+            cells = [markdown_escape(line.label) + outside, self.accuracy(line), clock(line.seconds), str(line.n)]
             if self.compared:
                 ours = line.published
                 difference = "" if ours is None else signed(line.difference, self.decimals)
                 cells += ["", "", ""] if ours is None else [str(ours.accuracy), ours.time, difference]
             rows.append(cells)
         table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-        return f"{table}\n\n" + "\n".join(self.notes()) + "\n"
+        return f"{table}\n\n" + "\n".join(map(markdown_escape, self.notes())) + "\n"
 
     def csv(self) -> str:
         """The table for programs: two decimals, times also in seconds; empty where there is no value."""
