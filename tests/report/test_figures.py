@@ -54,9 +54,13 @@ def test_the_band_runs_from_the_lowest_to_the_highest_seed(logs):
 
 
 @pytest.mark.parametrize("labels", [None, LONG])
-def test_no_text_overlaps_or_leaves_the_figure(logs, labels):
+@pytest.mark.parametrize("more", [[], [{"method": "self_wide", "label": "ResNet18 (wide)"}]])
+def test_no_text_overlaps_or_leaves_the_figure(logs, labels, more):
     """Titles, labels and legends of every figure, pair by pair."""
-    rows = ROWS if labels is None else [row | {"label": f"{row['method']}: {labels}"} for row in ROWS]
+    for seed in (0, 1):
+        write_run(logs, "self_wide", seed, [0.4, 0.7, 0.95])
+    rows = [*ROWS, *more]
+    rows = rows if labels is None else [row | {"label": f"{row['method']}: {labels}"} for row in rows]
     records = read_rows(report_settings(rows=rows, seeds=(0, 1), epochs=3, style=FIGURES), logs)
     for name, draw in figures.FIGURES.items():
         with plt.rc_context(figures.STYLE):

@@ -158,7 +158,10 @@ def draw_classifiers(records: list[RowRecords], width: float) -> Figure:
         draw_with_last(axes, mean_and_range(record.runs, "test_accuracy_ensemble"), len(heads), "ensemble")
         _title(axes, record.row.label, width)
         _accuracy_axes(axes)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=2)
+        if len(chosen) > 1:  # each panel has its own last values
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=2)
+    if len(chosen) == 1:
+        figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
