@@ -72,6 +72,7 @@ def train_until_killed(job, after_saves: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         checkpoint.save_state = save_and_die
+        checkpoint.Cadence.due = lambda self: True  # however slow the disk is
         run.train(job)
         os._exit(0)
     _, status = os.waitpid(child, 0)

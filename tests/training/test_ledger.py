@@ -22,10 +22,10 @@ def test_getting_items_is_counted_and_using_them_is_not():
 
     seen = []
     for item in ledger.timed(slow(), "data"):
-        time.sleep(0.05)
+        time.sleep(0.15)
         seen.append(item)
     assert seen == [1, 2]
-    assert 0.02 <= ledger.seconds["data"] < 0.05
+    assert 0.02 <= ledger.seconds["data"] < 0.3
 
 
 def test_all_columns_of_timing_csv_are_there_from_the_start():

@@ -86,9 +86,10 @@ def unbroken(finished, tmp_path_factory) -> Workflow:
 
 
 def wait_for_state(workflow: Workflow, epoch: int) -> None:
-    """Wait until the control run has saved an epoch."""
+    """Wait until the control run has saved this epoch or a later one (a slow disk may skip some)."""
     deadline = time.monotonic() + 90
-    while not list(workflow.folder.glob(f"results/demo/.state/control-*/ckpt-{epoch:04d}-*")):
+    pattern = "results/demo/.state/control-*/ckpt-*.safetensors"
+    while not any(int(path.name.split("-")[1]) >= epoch for path in workflow.folder.glob(pattern)):
         assert time.monotonic() < deadline, "the run saved no state"
         time.sleep(0.01)
 
