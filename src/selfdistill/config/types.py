@@ -118,13 +118,14 @@ Device = _matching("auto, cpu, cuda or cuda:<n>", r"auto|cpu|cuda(?::\d{1,2})?")
 TeacherSeed = Annotated[int | str, BeforeValidator(lambda value: _teacher_seed(value))]
 
 
+def _is_seed(value: float) -> bool:
+    return 0 <= value < 2**63
+
+
 def _teacher_seed(value: Any) -> Any:
     if isinstance(value, str) and (value == "same" or re.fullmatch(r"mod [1-9]\d{0,8}", value)):
         return value
-    found = number(value)
-    if found is None or found != int(found) or not 0 <= found < 2**63:
-        raise refuse("same, a seed, or mod <n>", value)
-    return int(found)
+    return _in_range("same, a seed, or mod <n>", True, _is_seed)(value)
 
 
 def _seeds(value: Any) -> Any:
@@ -135,13 +136,13 @@ def _seeds(value: Any) -> Any:
     if not isinstance(items, list) or not items:
         raise refuse(expected, value)
     seeds = [number(item) for item in items]
-    whole = all(seed is not None and seed == int(seed) and 0 <= seed < 2**63 for seed in seeds)
+    whole = all(seed is not None and seed == int(seed) and _is_seed(seed) for seed in seeds)
     if not whole or len(set(seeds)) < len(seeds):
         raise refuse(expected, value)
     return [int(seed) for seed in seeds]
 
 
-Seeds = Annotated[list[int], BeforeValidator(_seeds)]
+Seeds = Annotated[list[Seed], BeforeValidator(_seeds)]
 
 
 def _switch(value: Any) -> Any:
@@ -166,13 +167,11 @@ def one_of(*choices: str) -> Any:
     return Annotated[str, BeforeValidator(check), Field(json_schema_extra={"enum": list(choices)})]
 
 
+THREADS = "auto or a whole number >= 1"
+
+
 def _threads(value: Any) -> Any:
-    found = number(value)
-    if value == "auto":
-        return value
-    if found is None or found != int(found) or not 1 <= found <= 1024:
-        raise refuse("auto or a whole number >= 1", value)
-    return int(found)
+    return value if value == "auto" else _in_range(THREADS, True, lambda count: 1 <= count <= 1024)(value)
 
 
 Threads = Annotated[int | str, BeforeValidator(_threads)]
