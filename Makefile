@@ -8,7 +8,7 @@ PY := .venv/bin/python -m
 PROTOCOLS := workflow/protocols
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick replicate published test lint format clean-state
+.PHONY: help demo quick replicate published test test-faults lint format clean-state
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
@@ -16,6 +16,7 @@ help: ## list these commands
 	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (about 15 minutes on two processors)"
 	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, about a week on a CPU)"
 	@echo "make published              Table I from the paper's own logs (seconds)"
+	@echo "make test-faults            kills, full disks, damage and hostile input (about 8 minutes; strace for some of it)"
 	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
 	@echo "make clean-state RUN=quick/kd-seed0   forget the saved state of a run"
 	@echo "Settings: PYTHON=python3.12, CORES=2, PIP_OPTIONS='--extra-index-url ...' (for another build of torch)"
@@ -47,6 +48,9 @@ published: $(READY)
 
 test: $(READY)
 	$(PY) pytest
+
+test-faults: $(READY)
+	$(PY) pytest -m faults tests/faults
 
 lint: $(READY)
 	$(PY) ruff format --check .

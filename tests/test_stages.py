@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "selfdistill"
 ORDER = ["config", "data", "models", "losses", "evaluation", "training", "report"]
-FOR_ALL = {"failures", "files", "log", "metrics", "config", "__version__"}
+FOR_ALL = {"failures", "files", "lock", "log", "metrics", "config", "__version__"}
 MODULES = sorted(path for stage in ORDER for path in (SOURCE / stage).glob("*.py"))
 
 

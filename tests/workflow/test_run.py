@@ -139,7 +139,7 @@ def test_an_orphaned_trainer_keeps_a_second_one_out(interrupted, unbroken):
     os.kill(orphan, signal.SIGSTOP)
     interrupted.run("--unlock")
     text = interrupted.run(check=False)
-    assert f"this run is in use by process {orphan}" in text
+    assert f"in use by process {orphan}" in text
     os.kill(orphan, signal.SIGKILL)
     interrupted.run()
     assert interrupted.bits() == unbroken.bits()

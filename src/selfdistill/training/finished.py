@@ -6,7 +6,7 @@ from pathlib import Path
 
 from selfdistill.failures import CONFIGURATION, Failure
 from selfdistill.files import read_json, sha256_of
-from selfdistill.training.lock import run_lock
+from selfdistill.lock import run_lock
 
 
 def remove_finished_states(results: Path) -> list[str]:

@@ -23,7 +23,7 @@ from selfdistill.models.outputs import Outputs
 from selfdistill.models.weights import encode, encode_weights
 from selfdistill.training import checkpoint, provenance
 from selfdistill.training.ledger import Ledger
-from selfdistill.training.lock import run_lock
+from selfdistill.lock import run_lock
 from selfdistill.training.loop import check_finite, train_epoch
 from selfdistill.training.machine import Machine, device_name, set_up
 from selfdistill.training.progress import EpochProgress, epoch_line

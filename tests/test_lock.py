@@ -5,7 +5,7 @@ import time
 import pytest
 
 from selfdistill.failures import LOCKED, Failure
-from selfdistill.training.lock import run_lock
+from selfdistill.lock import owner_of, run_lock
 
 
 def test_a_second_trainer_is_refused_with_the_owner(tmp_path):
@@ -44,3 +44,11 @@ def test_a_symbolic_link_is_not_followed(tmp_path):
         pass
     assert refused.value.code == LOCKED
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_owner_of_a_lock_can_be_asked_for(tmp_path):
+    path = tmp_path / "lock"
+    assert owner_of(path) is None
+    with run_lock(path):
+        assert owner_of(path).startswith(f"process {os.getpid()} on ")
+    assert owner_of(path) is None

@@ -1,0 +1,31 @@
+"""The fault suite (`make test-faults`): every test prints the figure that it measured."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what lies here: the ordinary suite leaves it out."""
+    for item in items:
+        if HERE in Path(item.path).parents:
+            item.add_marker(pytest.mark.faults)
+
+
+@pytest.fixture
+def figure(record_property):
+    """`figure("kill points", "312/312 bit-identical")` puts a line into the summary of the suite."""
+    return lambda name, text: record_property("figure", f"{name}: {text}")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the figures."""
+    reports = terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", [])
+    lines = [value for report in reports for key, value in report.user_properties if key == "figure"]
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.line(line)
+
