@@ -59,10 +59,10 @@ class Workflow:
             assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def start(self, *arguments: str) -> subprocess.Popen:
+    def start(self, *arguments: str, files: tuple = ()) -> subprocess.Popen:
         """Snakemake in a process group of its own."""
         return subprocess.Popen(
-            self.command(*arguments),
+            self.command(*arguments, files=files),
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.DEVNULL,

@@ -107,7 +107,7 @@ def test_a_failure_stands_in_the_log_too(tmp_path):
     assert (tmp_path / "logs" / "data.txt").read_text() == done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
 def test_a_stopped_command_ends_with_75_and_one_line(tmp_path, number):
     archives = json.dumps([{"path": "fifo", "sha256": "0" * 64}])
     command = [sys.executable, "-c", WAITING, "prepare", "--dataset", "digits", "--archives", archives, "--output", "o"]
@@ -116,7 +116,9 @@ def test_a_stopped_command_ends_with_75_and_one_line(tmp_path, number):
     process.send_signal(number)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 75
-    assert said == "stopped; run the same command again to go on after the last saved epoch\n"
+    name = signal.Signals(number).name
+    assert said.startswith(f"stopped by {name}; to go on, give the same snakemake command again, or: python -m ")
+    assert said.count("\n") == 1
 
 
 WAITING = """

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from selfdistill.config.load import merge
 from selfdistill.config.settings import to_yaml
-from selfdistill.training import checkpoint, run
+from selfdistill.training import checkpoint
+from selfdistill.training.job import Job, train
 
 SETTINGS = {
     "protocol": "test",
@@ -41,7 +42,7 @@ def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, cha
     path = folder / f"{kind}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(to_yaml(settings))
-    job = run.Job(
+    job = Job(
         data=data,
         settings=path,
         seed=seed,
@@ -53,6 +54,7 @@ def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, cha
         deterministic=True,
         resume_policy="strict",
         checkpoint_overhead=1.0,
+        checkpoint_grace=25.0,
         evaluate_every=1,
         bar=False,
     )
@@ -73,7 +75,7 @@ def train_until_killed(job, after_saves: int) -> None:
 
         checkpoint.save_state = save_and_die
         checkpoint.Cadence.due = lambda self: True  # however slow the disk is
-        run.train(job)
+        train(job)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), "the run ended before it could be killed"

@@ -1,7 +1,9 @@
 """The command line: `python -m selfdistill VERB`. Each rule of the workflow is one line of it."""
 
+import errno
 import json
-import signal
+import os
+import shlex
 import sys
 import traceback
 from pathlib import Path
@@ -10,8 +12,10 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from selfdistill.failures import CONFIGURATION, OUT_OF_MEMORY, STOPPED, Failure, Failures
+from selfdistill.failures import CONFIGURATION, OUT_OF_MEMORY, STOPPED, Failure, Failures, is_out_of_memory
+from selfdistill.files import DISK_ERRORS, disk_failure
 from selfdistill.log import Log, say_last
+from selfdistill.stop import REQUEST, Stopped
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -101,13 +105,14 @@ def train(
     deterministic: Annotated[str, Option(help="yes or no.")] = "yes",
     resume_policy: Annotated[str, Option(help="strict or relaxed.")] = "strict",
     checkpoint_overhead: Annotated[float, Option(help="Share of the time that saving may take.")] = 0.02,
+    checkpoint_grace: Annotated[float, Option(min=0, help="Seconds from a signal to the saved state.")] = 25.0,
     evaluate_every: Annotated[int, Option(min=1, help="Epochs between evaluations.")] = 1,
     progress: Annotated[str, Option(help="bar (on a terminal) or lines.")] = "bar",
 ) -> None:
     """Train one run, or go on with it after its last saved epoch."""
     from selfdistill.config import types as t
-    from selfdistill.training.run import Job
-    from selfdistill.training.run import train as train_run
+    from selfdistill.training.job import Job
+    from selfdistill.training.job import train as train_run
 
     train_run(
         Job(
@@ -122,6 +127,7 @@ def train(
             deterministic=_checked("--deterministic", t.one_of("yes", "no"), deterministic) == "yes",
             resume_policy=_checked("--resume-policy", t.one_of("strict", "relaxed"), resume_policy),
             checkpoint_overhead=_checked("--checkpoint-overhead", t.Fraction, checkpoint_overhead),
+            checkpoint_grace=checkpoint_grace,
             evaluate_every=evaluate_every,
             bar=_checked("--progress", t.one_of("bar", "lines"), progress) == "bar",
         )
@@ -233,35 +239,34 @@ def main() -> None:
     """Run a verb; an expected failure is one line and an exit code, `--debug` adds the traceback."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    _open_what_is_closed()
+    REQUEST.listen()
     try:
         app()
     except (Failure, Failures) as failure:
         _end(str(failure), failure.code, debug)
-    except Stopped:
-        _end("stopped; run the same command again to go on after the last saved epoch", STOPPED, debug)
+    except Stopped as stopped:
+        again = shlex.join(["python", "-m", "selfdistill", *sys.argv[1:]])
+        _end(f"{stopped}; to go on, give the same snakemake command again, or: {again}", STOPPED, debug)
+    except BrokenPipeError:  # nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise SystemExit(1) from None
     except Exception as error:
-        if _is_out_of_memory(error):
-            advice = "choose a smaller batch_size for this method (the batch is never changed silently)"
-            _end(f"error: batch_size: out of memory; {advice}", OUT_OF_MEMORY, debug)
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS | {errno.EACCES, errno.EPERM, errno.EROFS}:
+            failure = disk_failure(error.filename or "disk", error)
+            _end(str(failure), failure.code, debug)
+        if is_out_of_memory(error):
+            _end("error: memory: out of memory; close other programs", OUT_OF_MEMORY, debug)
         _end(f"error: {type(error).__name__}: {error}; run again with --debug for the traceback", 1, debug)
 
 
-class Stopped(BaseException):
-    """SIGINT or SIGTERM came; no handler of ordinary errors may swallow it."""
-
-
-def _stop(number: int, frame: object) -> None:
-    """End the command in order at the first signal; a second one ends it at once."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_DFL)
-    raise Stopped
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    name, text = type(error).__name__, str(error)
-    return isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in text
+def _open_what_is_closed() -> None:
+    """Give a process that was started without stdin, stdout or stderr the null device in their place."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
 
 
 def _end(line: str, code: int, debug: bool) -> None:

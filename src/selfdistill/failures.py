@@ -35,3 +35,9 @@ class Failures(Exception):
 
     def __str__(self) -> str:
         return "\n".join(str(failure) for failure in self.failures)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, whoever raised it, says that memory ran out."""
+    name, text = type(error).__name__, str(error)
+    return isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in text

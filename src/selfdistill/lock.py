@@ -13,7 +13,6 @@ from pathlib import Path
 from selfdistill.failures import LOCKED, Failure
 from selfdistill.files import PRIVATE, disk_failure, make_folder
 
-
 GLANCE = 0.1  # seconds
 
 

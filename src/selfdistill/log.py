@@ -1,29 +1,49 @@
 """What a command says: to the terminal, and to the log file that its rule names."""
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import ClassVar, Optional
 
+from selfdistill.failures import Failure
+from selfdistill.files import disk_failure
+
 
 class Log:
-    """Lines to the terminal and to a log file."""
+    """Lines to the terminal and to a log file.
+
+    Raises: Failure 74 or 73 when the file cannot be written. A terminal that is gone is no failure.
+    """
 
     latest: ClassVar[Optional["Log"]] = None
 
     def __init__(self, path: Path | None):
+        self.path, self._descriptor = path, None
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(path, "w", encoding="utf-8") if path else None  # noqa: SIM115
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            except OSError as error:
+                raise disk_failure(path, error) from error
         Log.latest = self
 
     def say(self, line: str) -> None:
         """Print and log a line at once."""
-        print(line, file=sys.stderr, flush=True)
-        if self._file:
-            self._file.write(line + "\n")
-            self._file.flush()
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
+        if self._descriptor is None:
+            return
+        try:
+            data = memoryview(f"{line}\n".encode(errors="backslashreplace"))
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError as error:
+            self._descriptor = None  # the line that reports this must not fail over it again
+            raise disk_failure(self.path, error) from error
 
 
 def say_last(line: str) -> None:
-    """Print the line that ends a command, and log it if the command has opened a log."""
-    (Log.latest or Log(None)).say(line)
+    """Print the line that ends a command, and log it if the command has opened a log that still works."""
+    with contextlib.suppress(Failure):
+        (Log.latest or Log(None)).say(line)

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+import warm
+from commands import server, train
 
 HERE = Path(__file__).parent
 
@@ -29,3 +31,25 @@ def pytest_terminal_summary(terminalreporter):
         for line in lines:
             terminalreporter.line(line)
 
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory) -> Path:
+    """The prepared digits."""
+    path = tmp_path_factory.mktemp("data") / "digits.safetensors"
+    assert warm.run(["prepare", "--dataset", "digits", "--archives", "[]", "--output", path], path.parent / "out") == 0
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_teacher(tiny_data, tmp_path_factory) -> Path:
+    """The weights of a small teacher."""
+    folder = tmp_path_factory.mktemp("teacher") / "run"
+    assert warm.run(train("control", tiny_data, network={"width": 8})(folder), folder) == 0
+    return folder / "control" / "seed0" / "weights.safetensors"
+
+
+@pytest.fixture(scope="session")
+def archive_url():
+    """Where `commands.ARCHIVE` can be fetched."""
+    with server() as url:
+        yield url

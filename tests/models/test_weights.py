@@ -1,5 +1,6 @@
 import json
 import pickle
+from hashlib import sha256
 
 import pytest
 import torch
@@ -60,7 +61,7 @@ def test_decode_returns_what_was_encoded(path):
 
 def test_read_weights_returns_the_network_that_was_written(path):
     original = backbone(seed=4)
-    found, settings, facts = read_weights(written(path, encode_weights(original, SETTINGS, {"accuracy": 0.5})))
+    found, settings, facts, _ = read_weights(written(path, encode_weights(original, SETTINGS, {"accuracy": 0.5})))
     expected = original.state_dict()
     assert settings == SETTINGS
     assert facts["accuracy"] == 0.5
@@ -68,12 +69,23 @@ def test_read_weights_returns_the_network_that_was_written(path):
 
 
 def test_read_weights_returns_a_network_in_evaluation_mode(path):
-    found, _, _ = read_weights(written(path, encode_weights(backbone().train(), SETTINGS, {})))
+    found, *_ = read_weights(written(path, encode_weights(backbone().train(), SETTINGS, {})))
     assert not any(module.training for module in found.modules())
 
 
-def test_read_weights_takes_the_bytes_that_were_hashed(path):
-    assert read_weights(path, encode_weights(backbone(), SETTINGS, {}))[1] == SETTINGS
+def test_read_weights_tells_the_sha256_of_what_it_read(path):
+    content = encode_weights(backbone(), SETTINGS, {})
+    assert read_weights(written(path, content))[3] == sha256(content).hexdigest()
+
+
+def test_a_file_vouches_for_each_of_its_bytes(path, refused):
+    content = encode({"w": torch.arange(3.0)}, {"accuracy": 0.5})
+    assert decode(path, content)[1] == {"accuracy": 0.5}
+    for position in range(len(content)):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << position % 8
+        with refused(BAD_DATA, path):
+            decode(path, bytes(flipped))
 
 
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])

@@ -4,7 +4,7 @@ import pytest
 from trainer import make_job
 
 from selfdistill.data.prepare import prepare
-from selfdistill.training import run
+from selfdistill.training.job import train
 
 
 @pytest.fixture(scope="session")
@@ -18,5 +18,5 @@ def digits(tmp_path_factory) -> Path:
 def teacher(digits, tmp_path_factory) -> Path:
     """The weights of a trained teacher."""
     job = make_job(tmp_path_factory.mktemp("teacher"), digits, changes={"epochs": 2})
-    run.train(job)
+    train(job)
     return job.output / "weights.safetensors"

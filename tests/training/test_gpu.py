@@ -9,7 +9,8 @@ from trainer import make_job
 
 from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.data.prepared import read_prepared
-from selfdistill.training import checkpoint, run
+from selfdistill.training import checkpoint
+from selfdistill.training.job import train
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
@@ -29,7 +30,7 @@ def test_batches_are_those_of_the_cpu(digits):
 @pytest.mark.parametrize("kind", ["control", "self_distillation"])
 def test_every_precision_trains(digits, tmp_path, precision, kind):
     job = make_job(tmp_path, digits, kind, changes={"precision": precision}, device="cuda")
-    run.train(job)
+    train(job)
     facts = json.loads((job.output / "run.json").read_text())
     assert facts["environment"]["precision"] == precision
     assert facts["environment"]["device"] == torch.cuda.get_device_name()
@@ -39,7 +40,7 @@ def test_every_precision_trains(digits, tmp_path, precision, kind):
 def test_a_stopped_run_ends_with_the_same_bits(digits, tmp_path, precision, monkeypatch):
     changes = {"precision": precision}
     unbroken = make_job(tmp_path / "a", digits, changes=changes, device="cuda")
-    run.train(unbroken)
+    train(unbroken)
     stopped = make_job(tmp_path / "b", digits, changes=changes, device="cuda")
     save = checkpoint.save_state
 
@@ -49,12 +50,12 @@ def test_a_stopped_run_ends_with_the_same_bits(digits, tmp_path, precision, monk
 
     monkeypatch.setattr(checkpoint, "save_state", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
-        run.train(stopped)
+        train(stopped)
     monkeypatch.undo()
-    run.train(stopped)
+    train(stopped)
     first, second = (load_file(job.output / "weights.safetensors") for job in (unbroken, stopped))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_student_on_the_gpu_accepts_a_teacher_from_the_cpu(digits, teacher, tmp_path):
-    run.train(make_job(tmp_path, digits, "kd", teacher=teacher, device="cuda"))
+    train(make_job(tmp_path, digits, "kd", teacher=teacher, device="cuda"))

@@ -9,6 +9,7 @@ from trainer import make_job, train_until_killed
 from selfdistill.failures import CONFIGURATION, NON_FINITE, Failure
 from selfdistill.training import checkpoint, run
 from selfdistill.training.finished import remove_finished_states, remove_states
+from selfdistill.training.job import train
 
 KINDS = ["control", "kd", "self_distillation"]
 
@@ -31,7 +32,7 @@ def unbroken(digits, teacher, tmp_path_factory):
     """An unbroken run of each kind."""
     jobs = {kind: job_of(tmp_path_factory.mktemp(kind), digits, teacher, kind) for kind in KINDS}
     for job in jobs.values():
-        run.train(job)
+        train(job)
     return jobs
 
 
@@ -40,7 +41,7 @@ def unbroken(digits, teacher, tmp_path_factory):
 def test_a_killed_run_ends_with_the_same_bits(kind, saves, unbroken, digits, teacher, tmp_path):
     job = job_of(tmp_path, digits, teacher, kind)
     train_until_killed(job, saves)
-    run.train(job)
+    train(job)
     assert bits(job) == bits(unbroken[kind])
     facts = json.loads((job.output / "run.json").read_text())
     assert [attempt["after_epoch"] for attempt in facts["attempts"]] == [0, saves]
@@ -50,14 +51,14 @@ def test_three_attempts_of_one_epoch_equal_one_of_three(unbroken, digits, tmp_pa
     job = make_job(tmp_path, digits)
     for _ in range(2):
         train_until_killed(job, 1)
-    run.train(job)
+    train(job)
     assert bits(job) == bits(unbroken["control"])
 
 
 @pytest.mark.parametrize("options", [{"checkpoint_overhead": 0.0}, {"checkpoint_overhead": 1.0}])
 def test_how_often_the_state_is_saved_changes_nothing(options, unbroken, digits, tmp_path):
     job = make_job(tmp_path, digits, **options)
-    run.train(job)
+    train(job)
     assert bits(job) == bits(unbroken["control"])
 
 
@@ -71,7 +72,7 @@ def test_randomness_elsewhere_changes_nothing(unbroken, digits, tmp_path, monkey
 
     monkeypatch.setattr(run.Run, "_one_epoch", poisoned)
     job = make_job(tmp_path, digits)
-    run.train(job)
+    train(job)
     assert bits(job) == bits(unbroken["control"])
 
 
@@ -89,24 +90,24 @@ def test_every_kind_of_saved_tensor_is_needed(lost, unbroken, digits, tmp_path, 
         return state
 
     monkeypatch.setattr(checkpoint, "load_state", forgetful)
-    run.train(job)
+    train(job)
     assert bits(job)["weights.safetensors"] != bits(unbroken["control"])["weights.safetensors"]
 
 
 def test_a_finished_run_is_written_again_without_training(unbroken, tmp_path, digits, capsys):
     job = make_job(tmp_path, digits)
-    run.train(job)
+    train(job)
     before = bits(job)
     (job.output / "history.csv").unlink()
     capsys.readouterr()
-    run.train(job)
+    train(job)
     assert bits(job) == before
     assert "resumed after epoch 3 of 3" in capsys.readouterr().err
 
 
 def test_seed_0_is_a_seed(unbroken, digits, tmp_path):
     job = make_job(tmp_path, digits, seed=1)
-    run.train(job)
+    train(job)
     assert bits(job)["weights.safetensors"] != bits(unbroken["control"])["weights.safetensors"]
 
 
@@ -114,7 +115,7 @@ def test_other_settings_start_afresh_beside_the_old_state(digits, tmp_path):
     job = make_job(tmp_path, digits)
     train_until_killed(job, 2)
     other = make_job(tmp_path, digits, changes={"learning_rate": 0.04})
-    run.train(other)
+    train(other)
     facts = json.loads((other.output / "run.json").read_text())
     assert [attempt["after_epoch"] for attempt in facts["attempts"]] == [0]
     assert len([path for path in (tmp_path / ".state").iterdir() if path.is_dir()]) == 2
@@ -129,7 +130,7 @@ def test_history_has_each_epoch_once_and_the_cosine(unbroken):
 
 def test_evaluations_that_are_skipped_leave_empty_fields_but_never_the_last(digits, tmp_path):
     job = make_job(tmp_path, digits, evaluate_every=2)
-    run.train(job)
+    train(job)
     lines = (job.output / "history.csv").read_text().splitlines()
     column = lines[0].split(",").index("test_accuracy")
     assert [line.split(",")[column] != "" for line in lines[1:]] == [False, True, True]
@@ -175,7 +176,7 @@ def test_training_time_is_the_sum_of_timing_csv(unbroken):
 def test_a_loss_that_explodes_ends_the_run_and_writes_nothing(digits, tmp_path):
     job = make_job(tmp_path, digits, changes={"learning_rate": 1e30})
     with pytest.raises(Failure) as failure:
-        run.train(job)
+        train(job)
     assert failure.value.code == NON_FINITE
     assert not job.output.exists()
 
@@ -184,14 +185,14 @@ def test_damaged_settings_are_a_configuration_error(digits, tmp_path):
     job = make_job(tmp_path, digits)
     job.settings.write_text("protocol: test\nepochs: many\n")
     with pytest.raises(Failure) as failure:
-        run.train(job)
+        train(job)
     assert failure.value.code == CONFIGURATION
     assert str(job.settings) in str(failure.value)
 
 
 def test_states_of_finished_runs_are_forgotten_and_others_kept(digits, tmp_path):
     done, half = make_job(tmp_path, digits), make_job(tmp_path, digits, "self_distillation")
-    run.train(done)
+    train(done)
     train_until_killed(half, 1)
     (name,) = remove_finished_states(tmp_path)
     assert name.startswith("control-seed0-")
@@ -200,7 +201,7 @@ def test_states_of_finished_runs_are_forgotten_and_others_kept(digits, tmp_path)
 
 def test_a_state_is_kept_while_an_output_differs_from_run_json(digits, tmp_path):
     job = make_job(tmp_path, digits)
-    run.train(job)
+    train(job)
     with open(job.output / "history.csv", "a") as file:
         file.write("4,0\n")
     assert remove_finished_states(tmp_path) == []

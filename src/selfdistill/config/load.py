@@ -1,6 +1,7 @@
 """Read the configuration files, merge them as Snakemake does, and name everything that is wrong at once."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from selfdistill.config.objectives import objectives
-from selfdistill.config.schema import DATASETS, Config, Data, Method, method_model
+from selfdistill.config.schema import DATASETS, Block, Config, Data, Method, method_model
 from selfdistill.config.types import Name
 from selfdistill.failures import CONFIGURATION, Failure, Failures
 
@@ -47,11 +49,13 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+            size = max(len(content), os.fstat(file.fileno()).st_size)  # a device has no size
     except OSError as error:
         raise Failure(path, f"cannot be read ({error.strerror})", code=CONFIGURATION) from error
-    if len(content) > LARGEST_FILE:
-        raise Failure(path, f"expected at most {LARGEST_FILE} bytes, got {len(content)}", code=CONFIGURATION)
+    if size > LARGEST_FILE:
+        raise Failure(path, f"expected at most {LARGEST_FILE} bytes, got {size}", code=CONFIGURATION)
     try:
         value = yaml.load(content.decode("utf-8"), _Loader)  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
@@ -105,7 +109,7 @@ def validate(values: dict[str, Any]) -> Config:
     defaults = _mapping("defaults", values.get("defaults", {}), problems)
     blocks = _mapping("methods", values.get("methods", {}), problems) or {}
     methods = {name: _validate_method(name, defaults, block, problems) for name, block in blocks.items()}
-    problems += _unknown_defaults(defaults or {})
+    problems += _default_problems(defaults or {})
     top = {key: value for key, value in values.items() if key != "defaults"}
     if "methods" in values:
         top["methods"] = methods
@@ -136,11 +140,9 @@ def _validate_method(name: str, defaults: dict | None, block: Any, problems: lis
     if _mapping(where, block, problems) is None or defaults is None:
         return None
     objective = block.get("objective", defaults.get("objective"))
-    if not isinstance(objective, str) or objective not in objectives():
-        known = ", ".join(objectives())
-        what = "missing" if objective is None else f"got {objective!r}"
-        nearest = _nearest(str(objective), objectives())
-        problems.append(_problem(f"{where}.objective", f"expected one of {known}, {what}{nearest}"))
+    if not _is_objective(objective):
+        inherited = "objective" in defaults and "objective" not in block
+        problems.append(_objective_problem("defaults" if inherited else where, objective))
         return None
     model = method_model(objective)
     # A default that another objective takes is no mistake here, so it is left out.
@@ -152,11 +154,29 @@ def _validate_method(name: str, defaults: dict | None, block: Any, problems: lis
     return method
 
 
-def _unknown_defaults(defaults: dict) -> list[Failure]:
-    known = {field for objective in objectives() for field in method_model(objective).model_fields}
-    return [
-        _problem(f"defaults.{key}", f"unknown key{_nearest(str(key), known)}") for key in defaults if key not in known
-    ]
+def _is_objective(value: Any) -> bool:
+    return isinstance(value, str) and value in objectives()
+
+
+def _objective_problem(where: str, value: Any) -> Failure:
+    known, what = ", ".join(objectives()), "missing" if value is None else f"got {repr(value)[:80]}"
+    return _problem(f"{where}.objective", f"expected one of {known}, {what}{_nearest(str(value), objectives())}")
+
+
+def _default_problems(defaults: dict) -> list[Failure]:
+    """What is wrong in the defaults themselves, also where every block has its own value."""
+    found = _validated(_defaults_model(), defaults)[1]  # part of a nested value may stand in the blocks
+    problems = [_problem(_dotted("defaults", *location), what) for location, what in found if what != "missing"]
+    if "objective" in defaults and not _is_objective(defaults["objective"]):
+        problems.append(_objective_problem("defaults", defaults["objective"]))
+    return problems
+
+
+def _defaults_model() -> type[BaseModel]:
+    """Every key that a method can have; `objective` is looked at apart."""
+    fields = {key: field for name in objectives() for key, field in method_model(name).model_fields.items()}
+    fields["objective"] = FieldInfo(annotation=Any)
+    return create_model("Defaults", __base__=Block, **{key: (field.annotation, field) for key, field in fields.items()})
 
 
 class _NameModel(BaseModel):
@@ -188,7 +208,8 @@ def _describe(model: type[BaseModel], detail: dict) -> str:
     if kind == "missing":
         return "missing"
     if kind == "extra_forbidden":
-        return "unknown key" + _nearest_key(str(location[-1]), list(_keys_at(model, location[:-1])))
+        known = list(_keys_at(model, location[:-1]))
+        return "unknown key" + _nearest_key(str(location[-1]), known + ["defaults"] * ("methods" in known))
     if kind == "refused":
         return detail["msg"]
     expected = {

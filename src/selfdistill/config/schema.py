@@ -66,6 +66,7 @@ class Checkpoint(Block):
     """When a run saves its state; class run."""
 
     overhead: t.Fraction = Field(description="share of the training time that saving may take")
+    grace: t.NonNegative = Field(description="seconds from a signal to stop to the saved state")
 
 
 class Table(Block):

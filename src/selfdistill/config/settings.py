@@ -57,23 +57,31 @@ class RunSettings(Block):
 
 
 class ReportRow(Block):
-    """A method as the table and the figures show it; `published` is None for what the paper does not have."""
+    """A method as the table and the figures show it; `published` is None for what the paper does not have.
+
+    settings: what its runs must have been trained with; None compares the runs with each other alone.
+    """
 
     method: t.Name
     label: str
     seeds: list[int]
     epochs: int
     published: Published | None = None
+    settings: dict[str, Any] | None = None
 
 
 class ReportSettings(Block):
-    """The settings.yaml of the table or the figures; `style` is that block of the configuration."""
+    """The settings.yaml of the table or the figures; `style` is that block of the configuration.
+
+    known: the seeds of every method whose runs may lie among the logs, shown or not.
+    """
 
     protocol: t.Name
     dataset: str
     reduced: str | None = None
     allow_missing: bool
     rows: list[ReportRow]
+    known: dict[t.Name, list[int]]
     style: dict[str, Any]
 
 
@@ -126,6 +134,7 @@ def report_settings(config: Config, part: str, figures: list[str] | None = None)
             seeds=config.seeds_of(name),
             epochs=config.methods[name].epochs,
             published=config.methods[name].published,
+            settings=run_settings(config, name),
         )
         for name in config.rows
     ]
@@ -138,9 +147,28 @@ def report_settings(config: Config, part: str, figures: list[str] | None = None)
         reduced=config.reduced,
         allow_missing=config.allow_missing,
         rows=rows,
+        known=known_runs(config),
         style=style,
     )
     return settings.model_dump(mode="json", exclude_none=True)
+
+
+def known_runs(config: Config) -> dict[str, list[int]]:
+    """The seeds of every method of the library, whether a row or not: its own and those that it teaches."""
+    library = config.model_copy(update={"rows": list(config.methods)})
+    return {name: sorted(seed for method, seed in library.runs() if method == name) for name in config.methods}
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """The dotted keys in which two nested mappings differ; an absent value is a None."""
+    found = []
+    for key in sorted(ours.keys() | theirs.keys()):
+        mine, other = ours.get(key), theirs.get(key)
+        if isinstance(mine, dict) and isinstance(other, dict):
+            found += [f"{key}.{inner}" for inner in differences(mine, other)]
+        elif mine != other:
+            found.append(key)
+    return found
 
 
 def run_options(config: Config) -> dict[str, Any]:
@@ -151,6 +179,7 @@ def run_options(config: Config) -> dict[str, Any]:
         "deterministic": "yes" if config.deterministic else "no",
         "resume-policy": config.resume_policy,
         "checkpoint-overhead": config.checkpoint.overhead,
+        "checkpoint-grace": config.checkpoint.grace,
         "evaluate-every": config.evaluate_every,
     }
 

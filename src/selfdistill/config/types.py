@@ -109,7 +109,23 @@ def _free_name(value: Any) -> Any:
 
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$"), BeforeValidator(_free_name)]
 Sha256 = _matching("64 hexadecimal digits in lower case", r"[0-9a-f]{64}")
-Url = _matching("a URL (https://... or http://...)", r"https?://\S+")
+
+
+def _url(value: Any) -> Any:
+    """A plain web address: what a reader takes for the host is the host, and there is no password in it."""
+    expected = "a URL (https://... or http://...)"
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[!#-;=?-\[\]_a-z~]+", value):
+        raise refuse(expected, re.sub(r"//.*@", "//...@", value) if isinstance(value, str) else value)
+    host = re.match(r"https?://([^/?#]*)", value)[1]
+    if "@" in host:
+        raise refuse(f"{expected} without user name and password", re.sub(r"//.*@", "//...@", value))
+    name = re.fullmatch(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", host)
+    if not name or not 0 < int(name[1] or 1) < 2**16:
+        raise refuse(f"{expected} with a host", value)
+    return value
+
+
+Url = Annotated[str, Field(pattern=r"^(?:https?://\S+)$"), BeforeValidator(_url)]
 DURATION = r"(\d+)h ([0-5]?\d)m ([0-5]?\d)s"
 Duration = _matching("a duration such as 1h 56m 17s", DURATION)
 Line = _matching("one line of text", r"[^\n\r\x00-\x1f]{1,2000}")

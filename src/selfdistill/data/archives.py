@@ -1,12 +1,15 @@
 """Read CIFAR-10 out of its archives: checked before they are opened, members by name, nothing extracted."""
 
+import gzip
 import io
+import itertools
+import lzma
 import pickle
 import tarfile
 import zlib
-from collections.abc import Callable
-from lzma import LZMAError
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -17,7 +20,9 @@ from selfdistill.files import sha256_of
 RECORDS = 10_000  # images in each file of the archive
 PIXELS = 3 * 32 * 32  # bytes: red, green, blue planes, each row by row
 TRAIN_FILES, TEST_FILE = [f"data_batch_{k}" for k in range(1, 6)], "test_batch"
+CLASSES = 10
 MOST_MEMBERS = 100  # the official archives have 8 to 9
+REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
 PYTHON_FOLDER = "cifar-10-batches-py"
 OFFICIAL_PYTHON_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 
@@ -51,29 +56,25 @@ def check_sha256(path: Path, expected: str) -> None:
 def read_members(path: Path, names: list[str], sizes: tuple[int, int]) -> dict[str, bytes]:
     """The content of regular files in a tar archive (.tar, .tar.gz, .tar.xz), in the order of `names`.
 
-    sizes: the least and the most bytes each may have.
+    sizes: the least and the most bytes each may have. Everything else in the archive together may have as
+    many as one of them, so that a bomb ends after little more than what is wanted.
     Raises: Failure 65: missing, given twice, no regular file, wrong size, damaged, too many members.
     """
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r|*") as archive:
-            for count, member in enumerate(archive):
-                if member.name.startswith(PYTHON_FOLDER) and not names[0].startswith(PYTHON_FOLDER):
-                    expected = f"only the official one, with SHA-256 {OFFICIAL_PYTHON_SHA256}, is read"
-                    raise Failure(path, f"is an archive of the python layout; {expected}")
-                if count >= MOST_MEMBERS:
-                    raise Failure(path, f"expected at most {MOST_MEMBERS} members")
-                if member.size > sizes[1] and member.isreg():
-                    raise Failure(path, f"{member.name!r}: expected at most {sizes[1]} bytes, got {member.size}")
-                if member.name not in names:
-                    continue
-                if member.name in found:
-                    raise Failure(path, f"{member.name!r} is in it twice")
-                if not member.isreg() or not sizes[0] <= member.size <= sizes[1]:
-                    expected = f"a regular file of {sizes[0]} to {sizes[1]} bytes"
-                    raise Failure(path, f"{member.name!r}: expected {expected}, got {member.size} bytes")
-                found[member.name] = archive.extractfile(member).read()
-    except (tarfile.TarError, LZMAError, zlib.error, EOFError, OSError) as error:
+        for member, content in _members(path, sizes[1], (1 + len(names)) * sizes[1]):
+            if member.name.startswith(PYTHON_FOLDER) and not names[0].startswith(PYTHON_FOLDER):
+                expected = f"only the official one, with SHA-256 {OFFICIAL_PYTHON_SHA256}, is read"
+                raise Failure(path, f"is an archive of the python layout; {expected}")
+            if member.name not in names:
+                continue
+            if member.name in found:
+                raise Failure(path, f"{member.name!r} is in it twice")
+            if member.type not in REGULAR or not sizes[0] <= member.size <= sizes[1]:
+                expected = f"a regular file of {sizes[0]} to {sizes[1]} bytes"
+                raise Failure(path, f"{member.name!r}: expected {expected}, got {member.size} bytes")
+            found[member.name] = content
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError, MemoryError) as error:
         raise Failure(path, f"cannot be read as a tar archive ({error})", "fetch it again") from error
     missing = [name for name in names if name not in found]
     if missing:
@@ -81,11 +82,48 @@ def read_members(path: Path, names: list[str], sizes: tuple[int, int]) -> dict[s
     return {name: found[name] for name in names}
 
 
+def _members(path: Path, largest: int, most: int) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """Each header of an archive and the content behind it.
+
+    largest, most: bytes that one of them, and all together, may have. A header is 512 bytes and its content
+    is padded to as many. tarfile decodes the header; its own loop would also apply the extended headers (long names,
+    pax records, sparse maps), which nest and have sizes of their own, and which none of our names needs.
+    """
+    with _decompressed(path) as file:
+        for count in itertools.count():
+            try:
+                member = tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+            except tarfile.EOFHeaderError:
+                return
+            if count >= MOST_MEMBERS:
+                raise Failure(path, f"expected at most {MOST_MEMBERS} members")
+            if not 0 <= member.size <= largest:
+                raise Failure(path, f"{member.name!r}: expected at most {largest} bytes, got {member.size}")
+            most -= member.size
+            if most < 0:
+                raise Failure(path, f"{member.name!r}: is more than an archive of this kind holds")
+            content = file.read(member.size + -member.size % tarfile.BLOCKSIZE)
+            if len(content) < member.size:
+                raise EOFError(f"{member.name!r} ends early")
+            yield member, content[: member.size]
+
+
+def _decompressed(path: Path) -> BinaryIO:
+    with open(path, "rb") as file:
+        start = file.read(6)
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.open(path)
+    return lzma.open(path) if start == b"\xfd7zXZ\x00" else open(path, "rb")
+
+
 def _decoded(decode: Callable, path: Path, name: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     try:
-        return decode(content)
+        images, labels = decode(content)
     except Exception as error:  # whatever a damaged file provokes in a decoder
         raise Failure(path, f"{name!r} cannot be decoded ({error})") from error
+    if labels.max(initial=0) >= CLASSES:
+        raise Failure(path, f"{name!r}: expected labels from 0 to {CLASSES - 1}, got {labels.max()}")
+    return images, labels
 
 
 def decode_binary(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -97,21 +135,61 @@ def decode_binary(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 def decode_python(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Images [n, 3, 32, 32] and labels [n] from a pickled batch of the python archive."""
     batch = RestrictedUnpickler(io.BytesIO(content), encoding="bytes").load()
-    pixels, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"], dtype=np.uint8)
-    if pixels.dtype != np.uint8 or pixels.shape != (len(labels), PIXELS):
-        raise ValueError(f"expected uint8 pixels [{len(labels)}, {PIXELS}], got {pixels.dtype} {pixels.shape}")
-    return pixels.reshape(-1, 3, 32, 32), labels
+    labels = np.asarray(batch[b"labels"], dtype=np.uint8)
+    return batch[b"data"].pixels(len(labels)).reshape(-1, 3, 32, 32), labels
+
+
+class _Array:
+    """Stands for a pickled array: NumPy itself would believe the type and the shape that a pickle claims."""
+
+    def __setstate__(self, state: tuple) -> None:
+        _, self.shape, self.dtype, self.columns_first, self.content = state
+
+    def pixels(self, count: int) -> np.ndarray:
+        """The uint8 pixels [count, 3072].
+
+        Raises: ValueError or AttributeError for an array of anything else.
+        """
+        if self.shape != (count, PIXELS) or self.dtype.name != "u1" or len(self.content) != count * PIXELS:
+            raise ValueError(f"expected uint8 pixels [{count}, {PIXELS}], got {self.dtype.name} {self.shape}")
+        order = "F" if self.columns_first else "C"
+        return np.frombuffer(self.content, np.uint8).reshape(self.shape, order=order)
+
+
+class _Type:
+    """Stands for the type of a pickled array, of which only the name counts."""
+
+    def __init__(self, name: str | bytes, *_: object):
+        self.name = name.decode("ascii") if isinstance(name, bytes) else str(name)
+
+    def __setstate__(self, state: tuple) -> None:
+        pass
+
+
+def _reconstruct(*_: object) -> _Array:
+    return _Array()
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Bytes as an old pickle spells them."""
+    if encoding not in ("latin1", b"latin1"):
+        raise pickle.UnpicklingError(f"refused to encode as {encoding!r}")
+    return text.encode("latin1")
 
 
 class RestrictedUnpickler(pickle.Unpickler):
-    """An unpickler that can build NumPy arrays and nothing else; used for the official archive alone."""
+    """An unpickler that knows numbers, texts, lists and stand-ins for arrays; used for the official archive alone."""
 
-    ALLOWED = frozenset({("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")})
+    STAND_INS = {  # noqa: RUF012
+        ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+        ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+        ("numpy", "ndarray"): _Array,
+        ("numpy", "dtype"): _Type,
+        ("_codecs", "encode"): _encode,
+    }
 
     def find_class(self, module: str, name: str):
-        """The few names that an array needs; anything else raises UnpicklingError."""
-        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            return np._core.multiarray._reconstruct
-        if (module, name) in self.ALLOWED:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"refused to load {module}.{name}")
+        """Our stand-in for one of the few names that an array needs; anything else raises UnpicklingError."""
+        if (module, name) not in self.STAND_INS:
+            raise pickle.UnpicklingError(f"refused to load {module}.{name}")
+        return self.STAND_INS[module, name]

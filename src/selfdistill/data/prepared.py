@@ -73,10 +73,27 @@ def read_metadata(content: bytes) -> dict:
     length = int.from_bytes(content[:8], "little")
     if length > min(len(content), 1 << 20):  # a real header has a few KB
         raise ValueError("its header is damaged")
-    facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][METADATA])
+    try:
+        facts = _strict_json(_strict_json(content[8 : 8 + length])["__metadata__"][METADATA])
+    except RecursionError as error:
+        raise ValueError("its metadata is nested too deeply") from error
     if not isinstance(facts, dict):
         raise ValueError("its metadata is damaged")
     return facts
+
+
+def _strict_json(text: str | bytes):
+    """What JSON says without the liberties of Python's reader: no key twice, no NaN, no infinity."""
+
+    def refuse(constant: str):
+        raise ValueError(f"its header has the number {constant}")
+
+    def once(pairs: list[tuple]) -> dict:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("its header has a key twice")
+        return dict(pairs)
+
+    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
 
 
 def check_images(path: Path, dataset: str, images: Images) -> None:

@@ -7,38 +7,58 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import METADATA, read_metadata
 from selfdistill.failures import Failure
-from selfdistill.files import canonical_json
+from selfdistill.files import SEAL, canonical_json, sha256_bytes
 from selfdistill.models.resnet import build_backbone
 
+UNSEALED = "0" * 64
 STEM_LINES = {
     "cifar": "conv1 = torch.nn.Conv2d(3, {width}, 3, 1, 1, bias=False); maxpool = torch.nn.Identity()",
     "imagenet": "nothing to replace",
 }
 
 
-def encode(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
+def pack(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
     """A safetensors file as bytes; equal content gives equal bytes."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     return save(plain, {METADATA: canonical_json(facts)})
 
 
-def decode(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the metadata of a file of ours.
+def unpack(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the metadata in such a file.
 
     Raises: Failure 65 when it is damaged or foreign.
     """
     try:
         return load(content), read_metadata(content)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise Failure(path, f"is no safetensors file of this project ({str(error)[:120]})") from error
 
 
-def encode_weights(backbone, settings: NetworkSettings, facts: dict[str, Any]) -> bytes:
+def encode(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
+    """A file that vouches for itself: its metadata has the SHA-256 of the file with zeros in that place."""
+    content = pack(tensors, facts | {SEAL: UNSEALED})
+    return content.replace(UNSEALED.encode(), sha256_bytes(content).encode(), 1)
+
+
+def decode(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the metadata of a file that `encode` made.
+
+    Raises: Failure 65 when it is damaged, edited or foreign.
+    """
+    tensors, facts = unpack(path, content)
+    found = str(facts.pop(SEAL, None))
+    expected = sha256_bytes(content.replace(found.encode(), UNSEALED.encode(), 1))
+    if found != expected:
+        raise Failure(path, f"differs from its own {SEAL} (expected {expected}, got {found})", "rerun what made it")
+    return tensors, facts
+
+
+def encode_weights(backbone: nn.Module, settings: NetworkSettings, facts: dict[str, Any]) -> bytes:
     """The network kept for inference. It loads strictly into torchvision's class once the stem is replaced
     as the metadata says; other widths than 64 through `build_backbone`.
     """
@@ -50,25 +70,26 @@ def encode_weights(backbone, settings: NetworkSettings, facts: dict[str, Any]) -
     return encode(backbone.state_dict(), described)
 
 
-def read_weights(path: Path, content: bytes | None = None):
-    """The backbone in evaluation mode, its NetworkSettings, and the file's metadata.
+def read_weights(path: Path) -> tuple[nn.Module, NetworkSettings, dict[str, Any], str]:
+    """The backbone in evaluation mode, its NetworkSettings, the file's metadata and its SHA-256.
 
     Raises: Failure 65 naming the file: unreadable, damaged, of another architecture, or not finite.
     """
-    if content is None:
-        try:
-            content = Path(path).read_bytes()
-        except OSError as error:
-            raise Failure(path, f"cannot be read ({error.strerror})") from error
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise Failure(path, f"cannot be read ({error.strerror})") from error
     tensors, facts = decode(path, content)
     try:
         settings = NetworkSettings(**{key: facts.get(key) for key in NetworkSettings.model_fields})
     except ValidationError as error:
         raise Failure(path, f"its metadata names no network ({error.errors()[0]['msg']})") from error
+    with torch.device("meta"):  # shapes without memory: what the metadata claims is not yet believed
+        expected = build_backbone(settings).state_dict()
+    _check_tensors(path, tensors, expected)
     backbone = build_backbone(settings)
-    _check_tensors(path, tensors, backbone.state_dict())
     backbone.load_state_dict(tensors)
-    return backbone.eval(), settings, facts
+    return backbone.eval(), settings, facts, sha256_bytes(content)
 
 
 def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from selfdistill.failures import CONFIGURATION, NON_FINITE, Failure
-from selfdistill.files import canonical_json, disk_failure, sha256_bytes, write_atomically
+from selfdistill.failures import CONFIGURATION, LOCKED, NON_FINITE, Failure
+from selfdistill.files import PRIVATE, canonical_json, disk_failure, make_folder, sha256_bytes, write_atomically
 from selfdistill.metrics import history_columns, to_csv
-from selfdistill.models.weights import decode, encode
+from selfdistill.models.weights import pack, unpack
 
 KEPT = 2
 NAME = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
@@ -48,24 +48,37 @@ def save_state(folder: Path, state: State) -> None:
     for name, tensor in state.tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise Failure("training", f"{name} is not finite after epoch {state.epoch}", code=NON_FINITE)
-    content = encode(state.tensors, {"epoch": state.epoch, **state.facts})
+    content = pack(state.tensors, {"epoch": state.epoch, **state.facts})
     name = f"ckpt-{state.epoch:04d}-{sha256_bytes(content)[:16]}.safetensors"
-    write_atomically(folder / name, content)
+    write_atomically(folder / name, content, mode=PRIVATE)
     for old in checkpoints(folder)[KEPT:]:
-        old.unlink()
+        _remove(old)
     write_live_history(folder, state)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise disk_failure(path, error) from error
 
 
 def write_live_history(folder: Path, state: State) -> None:
     """The history so far, to be looked at while the run goes on; the checkpoint is the truth."""
     rows = state.facts["history"]
-    write_atomically(folder / "history.csv", to_csv(history_columns(rows), rows))
+    write_atomically(folder / "history.csv", to_csv(history_columns(rows), rows), mode=PRIVATE)
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoint files of a folder, newest first."""
     files = [path for path in folder.glob("ckpt-*.safetensors") if NAME.fullmatch(path.name)]
     return sorted(files, key=lambda path: int(NAME.fullmatch(path.name)[1]), reverse=True)
+
+
+def newest_epoch(folder: Path) -> int:
+    """The epoch of the newest state by its name, 0 if there is none."""
+    files = checkpoints(folder)
+    return int(NAME.fullmatch(files[0].name)[1]) if files else 0
 
 
 def load_state(folder: Path, identity: dict, environment: dict, policy: str, say) -> State | None:
@@ -75,18 +88,17 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
     Raises: Failure 65 when there are states and all are damaged, 78 when the newest belongs to another
     run or to another environment.
     """
+    if folder.is_symlink():
+        raise Failure(folder, "is a symbolic link, and states are not looked for elsewhere", "remove it", code=LOCKED)
     for leftover in folder.glob(".*.tmp"):
-        leftover.unlink()
+        _remove(leftover)
     files = checkpoints(folder)
     for path in files:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise disk_failure(path, error) from error
-        if sha256_bytes(content)[:16] != NAME.fullmatch(path.name)[2]:
+        content = _read(path)
+        if content is None or sha256_bytes(content)[:16] != NAME.fullmatch(path.name)[2]:
             say(f"warning: {path}: damaged, going back to the state before it")
             continue
-        tensors, facts = decode(path, content)
+        tensors, facts = unpack(path, content)
         _check_identity(path, facts, identity)
         facts = _check_environment(path, facts, environment, policy, say)
         state = State(facts.pop("epoch"), tensors, facts)
@@ -94,13 +106,34 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
         return state
     if files:
         raise Failure(folder, f"all {len(files)} saved states are damaged", "remove it to train from the start")
+    if (folder / "history.csv").exists():  # it is written after a state, and never before the first
+        raise Failure(folder, "its saved states are gone", "put them back, or remove it to train from the start")
     return None
+
+
+def _read(path: Path) -> bytes | None:
+    """The content of a regular file, None if it cannot be had."""
+    if path.is_symlink() or not path.is_file():
+        return None
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def note_epoch(folder: Path) -> None:
     """Note that an epoch has ended, saved or not, so that a later attempt knows what it does again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "last_epoch").touch()
+    try:
+        make_folder(folder, mode=0o700)
+        (folder / "last_epoch").touch(mode=PRIVATE)
+    except OSError as error:
+        raise disk_failure(folder, error) from error
+
+
+def needed_space(folder: Path, tensors: dict[str, Tensor]) -> int:
+    """Bytes that a run with these tensors may still come to need: one state more than are kept, and its outputs."""
+    state = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    return max(0, (KEPT + 2) * state - sum(path.stat().st_size for path in checkpoints(folder)))
 
 
 def unsaved_seconds(folder: Path) -> float:

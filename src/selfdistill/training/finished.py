@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from selfdistill.failures import CONFIGURATION, Failure
-from selfdistill.files import read_json, sha256_of
+from selfdistill.files import read_sealed, sha256_of
 from selfdistill.lock import run_lock
 
 
@@ -17,14 +17,20 @@ def remove_finished_states(results: Path) -> list[str]:
     removed = []
     for run in sorted(results.glob("*/seed*/run.json")):
         try:
-            facts = read_json(run)
+            facts = read_sealed(run)
             folder = results / ".state" / str(facts.get("state"))
             if folder.is_dir() and folder.parent.name == ".state" and is_whole(run.parent, facts):
-                shutil.rmtree(folder)
+                _forget(folder)
                 removed.append(folder.name)
         except Failure:
             continue  # a damaged run.json proves nothing, so its state stays
     return removed
+
+
+def _forget(folder: Path) -> None:
+    """Remove a state; its history first, which would otherwise witness that states were lost."""
+    (folder / "history.csv").unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 def is_whole(folder: Path, facts: dict) -> bool:
@@ -47,5 +53,5 @@ def remove_states(results: Path, run: str) -> list[str]:
     if folders:
         with run_lock(results / protocol / ".state" / f"{name}.lock"):
             for folder in folders:
-                shutil.rmtree(folder)
+                _forget(folder)
     return [folder.name for folder in folders]

@@ -29,9 +29,10 @@ class Machine(NamedTuple):
 
     def fingerprint(self) -> dict[str, str | int | bool]:
         """What must be equal for a resumed run to end with the same bits."""
-        return {
+        cudnn = {"cudnn": torch.backends.cudnn.version()} if self.device.type == "cuda" else {}
+        return cudnn | {
             "python": platform.python_version(),
-            "torch": torch.__version__,
+            "torch": torch.__version__,  # names its CUDA too
             "device": device_name(self.device),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "threads": self.threads,

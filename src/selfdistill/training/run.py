@@ -2,18 +2,16 @@
 
 import time
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from selfdistill.config.settings import RunSettings, read_settings
+from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, TrainingSet
 from selfdistill.data.prepared import first_of_each_class, read_prepared
 from selfdistill.evaluation.evaluate import Evaluation, evaluate
-from selfdistill.failures import CONFIGURATION, Failure
-from selfdistill.files import sha256_of, write_atomically, write_json
+from selfdistill.files import check_free_space, sha256_bytes, sha256_of, write_atomically, write_sealed
 from selfdistill.log import Log
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.losses.terms import describe_coefficients
@@ -21,57 +19,34 @@ from selfdistill.metrics import TIMING, WORK, history_columns, to_csv
 from selfdistill.models.network import build_network
 from selfdistill.models.outputs import Outputs
 from selfdistill.models.weights import encode, encode_weights
+from selfdistill.stop import REQUEST, Grace, Stopped
 from selfdistill.training import checkpoint, provenance
+from selfdistill.training.job import Job
 from selfdistill.training.ledger import Ledger
-from selfdistill.lock import run_lock
 from selfdistill.training.loop import check_finite, train_epoch
-from selfdistill.training.machine import Machine, device_name, set_up
+from selfdistill.training.machine import device_name, set_up
 from selfdistill.training.progress import EpochProgress, epoch_line
 from selfdistill.training.schedule import SCHEDULES
+
+try:
+    from selfdistill.training.status import describe_other_states
+except ImportError:
+    describe_other_states = lambda *_: []
 from selfdistill.training.teacher import load_teacher, vouch, with_teacher
 
-
-class Job(NamedTuple):
-    """A training job as the command line gives it; output is .../<method>/seed<n>."""
-
-    data: Path
-    settings: Path
-    seed: int
-    output: Path
-    teacher: Path | None
-    log: Path | None
-    device: str
-    threads: int | str
-    deterministic: bool
-    resume_policy: str
-    checkpoint_overhead: float
-    evaluate_every: int
-    bar: bool
-
-
-OPTIONS = ("device", "threads", "deterministic", "resume_policy", "checkpoint_overhead", "evaluate_every")
-
-
-def train(job: Job) -> None:
-    """Train a run to its end and write its outputs; a run that was stopped goes on after its last saved epoch.
-
-    Raises: Failure 65 bad data or teacher, 70 non-finite loss, 73 run in use, 74 disk, 78 configuration.
-    """
-    settings = read_settings(job.settings, RunSettings)
-    if (settings.teacher is None) != (job.teacher is None):
-        need = "needs --teacher" if settings.teacher else "takes no --teacher"
-        raise Failure("--teacher", f"{settings.method} {need}", code=CONFIGURATION)
-    lock = job.output.parent.parent / ".state" / f"{checkpoint.run_name(job.output)}.lock"
-    with run_lock(lock):
-        machine = set_up(job.device, job.threads, settings.precision, deterministic=job.deterministic)
-        Run(job, settings, machine, Log(job.log)).complete()
+OPTIONS = (
+    *("device", "threads", "deterministic", "resume_policy"),
+    *("checkpoint_overhead", "checkpoint_grace", "evaluate_every"),
+)
 
 
 class Run:
     """A run in progress: its network, optimiser and rows."""
 
-    def __init__(self, job: Job, settings: RunSettings, machine: Machine, log: Log):
-        self.job, self.settings, self.machine, self.log = job, settings, machine, log
+    def __init__(self, job: Job, settings: RunSettings):
+        self.job, self.settings, self.log = job, settings, Log(job.log)
+        machine = set_up(job.device, job.threads, settings.precision, deterministic=job.deterministic)
+        self.machine = machine
         images, self.data_sha256 = read_prepared(job.data, settings.data.dataset)
         normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
         chosen = first_of_each_class(images.train_images, images.train_labels, settings.data.train_images)
@@ -106,12 +81,24 @@ class Run:
         self.bit_exact = True
 
     def complete(self) -> None:
-        """Start or resume, train what is left, write the outputs."""
+        """Start or resume, train what is left, write the outputs.
+
+        Raises: Stopped, naming what is saved, when a signal came.
+        """
+        try:
+            self._complete()
+        except Stopped as stopped:
+            saved = checkpoint.newest_epoch(self.folder)
+            kept = f"epoch {saved} of {self.settings.epochs} is saved" if saved else "no epoch is saved yet"
+            raise Stopped(f"{self.settings.method} seed {self.job.seed}: {stopped}; {kept}") from None
+
+    def _complete(self) -> None:
         self._announce()
         self._resume()
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         redone = checkpoint.unsaved_seconds(self.folder)
         self.attempts.append({"after_epoch": self.epoch, "started": started, "redone_seconds": redone})
+        check_free_space(self.folder, checkpoint.needed_space(self.folder, self._state().tensors), "states and outputs")
         evaluation = self._train_epochs()
         if evaluation is None:  # nothing was left to train
             evaluation = self._evaluate()
@@ -140,6 +127,8 @@ class Run:
         environment = self.machine.fingerprint()
         state = checkpoint.load_state(self.folder, self.identity, environment, self.job.resume_policy, self.log.say)
         if state is None:
+            for line in describe_other_states(self.folder, self.identity):
+                self.log.say(f"starting afresh: {line}")
             return
         self._restore(state)
         for row, seconds in zip(self.history, self.timing, strict=True):
@@ -176,21 +165,24 @@ class Run:
     def _train_epochs(self) -> Evaluation | None:
         s, evaluation = self.settings, None
         cadence = checkpoint.Cadence(self.job.checkpoint_overhead)
+        grace = Grace(REQUEST, self.job.checkpoint_grace, len(self.training_set), len(self.test_set))
         name = f"{s.method} seed {self.job.seed}"
         options = {"first": self.epoch, "bar": self.job.bar, "machine": self.machine}
-        with EpochProgress(self.log, name, len(self.training_set), s.epochs, **options) as progress:
+        with EpochProgress(self.log, name, len(self.training_set), s.epochs, **options) as progress, REQUEST.patience():
             while self.epoch < s.epochs:
+                REQUEST.stop_if_asked()
                 ledger = Ledger()
-                evaluation = self._one_epoch(ledger, progress)
+                grace.begin(self.timing[-1]["evaluation"] + cadence.cost if self.timing else None)
+                evaluation = self._one_epoch(ledger, progress, grace)
                 self.timing.append({"epoch": self.epoch, **ledger.seconds})
                 checkpoint.note_epoch(self.folder)
-                if self.epoch == s.epochs or cadence.due():
+                if self.epoch == s.epochs or cadence.due() or REQUEST.at is not None:
                     self._save(cadence)
                 self.log.say(epoch_line(self.history[-1], s.epochs, sum(self.timing[-1][kind] for kind in WORK)))
                 progress.after_epoch(self.epoch)
         return evaluation
 
-    def _one_epoch(self, ledger: Ledger, progress: EpochProgress) -> Evaluation | None:
+    def _one_epoch(self, ledger: Ledger, progress: EpochProgress, grace: Grace) -> Evaluation | None:
         """Train an epoch and add its row; the evaluation if there was one."""
         s = self.settings
         rate = SCHEDULES[s.schedule](s.learning_rate, self.epoch, s.epochs)
@@ -199,15 +191,13 @@ class Run:
         batches = ledger.timed(self.training_set.batches(self.job.seed, self.epoch, s.batch_size), "data")
         if self.teacher is not None:
             batches = with_teacher(batches, self.teacher, self.machine, ledger)
+
+        def after_step(images: int) -> None:
+            progress.after_step(images)
+            grace.after_step(images)
+
         means = train_epoch(
-            self.network,
-            self.objective,
-            batches,
-            self.optimiser,
-            self.scaler,
-            self.machine,
-            ledger,
-            progress.after_step,
+            self.network, self.objective, batches, self.optimiser, self.scaler, self.machine, ledger, after_step
         )
         self.epoch += 1
         row, evaluation = {"epoch": self.epoch, "learning_rate": rate, **means}, None
@@ -260,9 +250,9 @@ def write_outputs(run: Run, evaluation: Evaluation) -> None:
         contents["auxiliary.safetensors"] = encode(run.network.heads.state_dict(), facts | {"heads": s.heads})
     for name, content in contents.items():
         write_atomically(folder / name, content)
-    write_json(folder / "evaluation.json", evaluation.summary() | vouch(machine, weights))
+    write_sealed(folder / "evaluation.json", evaluation.summary() | vouch(machine, sha256_bytes(weights)))
     names = [*contents, "evaluation.json"]
-    write_json(folder / "run.json", describe_run(run, {name: sha256_of(folder / name) for name in names}))
+    write_sealed(folder / "run.json", describe_run(run, {name: sha256_of(folder / name) for name in names}))
 
 
 def describe_run(run: Run, outputs: dict[str, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from selfdistill.data.batches import Batch, Normalisation, TestSet
 from selfdistill.data.prepared import read_prepared
 from selfdistill.evaluation.evaluate import evaluate
 from selfdistill.failures import Failure
-from selfdistill.files import read_json, sha256_bytes, sha256_of, write_json
+from selfdistill.files import read_sealed, write_sealed
 from selfdistill.models.network import Network
 from selfdistill.models.weights import read_weights
 from selfdistill.training.ledger import Ledger
@@ -27,17 +27,21 @@ def load_teacher(path: Path, expected: NetworkSettings, test_set: TestSet, machi
     Raises: Failure 65 when it is not the network that was configured, when its SHA-256 is not the recorded
     one, or when it does not reach its recorded accuracy here.
     """
-    recorded = read_json(path.parent / "evaluation.json")
-    found = sha256_of(path)
-    if found != recorded.get("weights_sha256"):
-        what = f"SHA-256 differs from its evaluation.json (expected {recorded.get('weights_sha256')}, got {found})"
-        raise Failure(path, what, "retrain the teacher, or run `evaluate` on weights of your own")
-    backbone, settings, _ = read_weights(path)
+    recorded = read_sealed(path.parent / "evaluation.json")
+    backbone, settings, _, found = read_weights(path)
+    check_sha256(path, found, recorded)
     if settings != expected:
         raise Failure(path, f"expected a teacher {_describe(expected)}, got {_describe(settings)}")
     teacher = Network(backbone).to(machine.device, memory_format=torch.channels_last).requires_grad_(False).eval()
     check_accuracy(path, teacher, recorded, test_set, machine)
     return teacher, recorded
+
+
+def check_sha256(path: Path, found: str, recorded: dict[str, Any]) -> None:
+    """Refuse (Failure 65) weights that are not the file of which an evaluation.json speaks."""
+    if found != recorded.get("weights_sha256"):
+        what = f"SHA-256 differs from its evaluation.json (expected {recorded.get('weights_sha256')}, got {found})"
+        raise Failure(path, what, "train it again, or run `evaluate` on weights of your own")
 
 
 def check_accuracy(
@@ -67,9 +71,9 @@ def with_teacher(batches: Iterable[Batch], teacher: nn.Module, machine: Machine,
         yield batch._replace(teacher_logits=logits)
 
 
-def vouch(machine: Machine, weights: bytes) -> dict[str, Any]:
+def vouch(machine: Machine, weights_sha256: str) -> dict[str, Any]:
     """What evaluation.json says beside the accuracy: where it was measured, and of which file."""
-    return {"environment": machine.fingerprint(), "weights_sha256": sha256_bytes(weights)}
+    return {"environment": machine.fingerprint(), "weights_sha256": weights_sha256}
 
 
 def evaluate_weights(
@@ -80,12 +84,13 @@ def evaluate_weights(
     expect: an evaluation.json whose accuracy must be reached, and whose precision is then used.
     Raises: Failure 65 for damaged weights or another accuracy than expected.
     """
-    backbone, _, facts = read_weights(weights)
+    backbone, _, facts, found = read_weights(weights)
     absent = [key for key in ("dataset", "mean", "std") if key not in facts]
     if absent:
         raise Failure(weights, f"its metadata lacks {', '.join(absent)}")
-    recorded = read_json(expect) if expect else None
+    recorded = read_sealed(expect) if expect else None
     if recorded:
+        check_sha256(weights, found, recorded)
         precision = recorded.get("environment", {}).get("precision", precision)
     machine = set_up(device, threads, precision, deterministic=True)
     images, _ = read_prepared(data, facts["dataset"])
@@ -95,6 +100,9 @@ def evaluate_weights(
     network = Network(backbone).to(machine.device, memory_format=torch.channels_last)
     if recorded:
         check_accuracy(weights, network, recorded, test_set, machine)
-    result = evaluate(network, test_set, machine.autocast).summary() | vouch(machine, weights.read_bytes())
-    write_json(output, result)
+    result = evaluate(network, test_set, machine.autocast).summary() | {
+        "environment": machine.fingerprint(),
+        "weights_sha256": found,
+    }
+    write_sealed(output, result)
     return result

@@ -1,0 +1,85 @@
+"""Stopping when asked: what a signal does to a command. Imports no torch."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+
+# Slurm sends SIGTERM or, if asked to, SIGUSR1 before a time limit; a terminal SIGINT, and SIGHUP when it closes.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """A signal asked for the end; no handler of ordinary errors may swallow it. Its text says what is saved."""
+
+
+class Request:
+    """The first signal that came, if any, and when (seconds of the monotonic clock)."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self.at: float | None = None
+        self._patient = False
+
+    def listen(self) -> None:
+        """Take the signals, but those that whoever started this process has it ignore (`nohup`, `&`)."""
+        for number in SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: object) -> None:
+        """Note the first signal, or stop at it; a second one ends the process at once."""
+        for each in SIGNALS:
+            if signal.getsignal(each) == self._receive:
+                signal.signal(each, signal.SIG_DFL)
+        self.name, self.at = signal.Signals(number).name, time.monotonic()
+        if not self._patient:
+            self.stop_if_asked()
+
+    def stop_if_asked(self) -> None:
+        """Stop (raise Stopped) if a signal has come."""
+        if self.at is not None:
+            raise Stopped(f"stopped by {self.name}")
+
+    @contextlib.contextmanager
+    def patience(self) -> Iterator[None]:
+        """Only note a signal while the block runs, which looks at `at` itself."""
+        self._patient = True
+        try:
+            yield
+        finally:
+            self._patient = False
+
+
+REQUEST = Request()
+
+
+class Grace:
+    """Whether an epoch that is under way when a signal comes may still be finished.
+
+    seconds: the time from the signal to the saved state; images: of an epoch; after: the images that are
+    looked at once more after it (the test set).
+    """
+
+    def __init__(self, request: Request, seconds: float, images: int, after: int):
+        self.request, self.seconds, self.images, self.after = request, seconds, images, after
+        self.started, self.seen = time.monotonic(), 0
+        self.rest: float | None = None
+
+    def begin(self, rest: float | None) -> None:
+        """Start an epoch; rest: seconds from its last step to the saved state, where an epoch before it tells."""
+        self.started, self.seen, self.rest = time.monotonic(), 0, rest
+
+    def after_step(self, images: int) -> None:
+        """Count a step.
+
+        Raises: Stopped when a signal has come and the epoch will not be done in time.
+        """
+        self.seen += images
+        if self.request.at is None:
+            return
+        now = time.monotonic()
+        pace = (now - self.started) / self.seen
+        rest = pace * self.after if self.rest is None else self.rest
+        if now + pace * (self.images - self.seen) + rest > self.request.at + self.seconds:
+            self.request.stop_if_asked()

@@ -1,0 +1,167 @@
+"""The commands whose write paths are broken, each in a folder of its own, and what they must leave."""
+
+import contextlib
+import hashlib
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors.torch import load_file
+from trainer import make_job
+
+from selfdistill.config.load import load_config
+from selfdistill.config.settings import report_settings, to_yaml
+from selfdistill.training.checkpoint import NAME, checkpoints
+
+ROOT = Path(__file__).parents[2]
+TINY = {"epochs": 3, "batch_size": 10, "network": {"width": 1}, "data": {"train_images": 20}}
+ARCHIVE = bytes(range(256)) * 1500
+VOLATILE = ("attempts", "training_seconds", "content_sha256")  # of run.json: times, and what follows from them
+
+
+class Subject(NamedTuple):
+    """A command: its arguments for a folder, and a digest of what it must leave there, by file and tensor."""
+
+    name: str
+    arguments: Callable[[Path], list]
+    result: Callable[[Path], dict[str, str]]
+    # What is wrong with the files that a kill left, before the rerun.
+    torn: Callable[[Path, dict[str, str]], list[str]] = lambda folder, whole: []
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def files(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file that is neither hidden nor a log."""
+    found = {path: path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != ".txt"}
+    return {str(name): sha256(path.read_bytes()) for path, name in found.items() if not name.name.startswith(".")}
+
+
+def torn_files(folder: Path, whole: dict[str, str]) -> list[str]:
+    """Files under their final names that are not what they must be."""
+    found = {} if not folder.exists() else files(folder)
+    return [name for name, digest in found.items() if name in whole and digest != whole[name]]
+
+
+def litter(folder: Path) -> list[str]:
+    """Temporary files that a command has left."""
+    return [str(path) for path in folder.rglob("*") if path.name.endswith((".tmp", ".part"))]
+
+
+def trained(folder: Path) -> dict[str, str]:
+    """A training run's outputs without times, the tensors of its newest state, and its live history."""
+    found = {name: digest for name, digest in files(folder).items() if not name.endswith(("timing.csv", "run.json"))}
+    found = {name: digest for name, digest in found.items() if not name.startswith(".state/")}
+    for run in folder.glob("*/seed*/run.json"):
+        facts = json.loads(run.read_text())
+        outputs = facts["outputs"] | {"timing.csv": ""}
+        found["run.json"] = json.dumps({k: v for k, v in facts.items() if k not in VOLATILE} | {"outputs": outputs})
+        for name, digest in facts["outputs"].items():
+            if sha256((run.parent / name).read_bytes()) != digest:
+                found[f"{name} differs from run.json"] = digest
+    for weights in folder.glob("*/seed*/*.safetensors"):
+        found |= {f"{weights.stem}:{k}": sha256(t.numpy().tobytes()) for k, t in load_file(weights).items()}
+    for state in (folder / ".state").glob("*-*/"):
+        found["live history"] = sha256((state / "history.csv").read_bytes())
+        tensors = load_file(checkpoints(state)[0])
+        found |= {f"state:{k}": sha256(t.numpy().tobytes()) for k, t in tensors.items()}
+    return found
+
+
+def torn_run(folder: Path, whole: dict[str, str]) -> list[str]:
+    """What is torn in a run: outputs, states that do not bear their own checksum, a history ahead of its state."""
+    wrong = [name for name in torn_files(folder, whole) if not name.startswith(".state/")]
+    for state in (folder / ".state").glob("*-*/"):
+        epochs = [0]
+        for path in checkpoints(state):
+            if sha256(path.read_bytes())[:16] != NAME.fullmatch(path.name)[2]:
+                wrong.append(path.name)
+            else:
+                epochs.append(int(NAME.fullmatch(path.name)[1]))
+        with contextlib.suppress(FileNotFoundError):
+            wrong += torn_history((state / "history.csv").read_text(), max(epochs))
+    return wrong
+
+
+def torn_history(text: str, epochs: int) -> list[str]:
+    """What is wrong with a live history.csv beside a state of so many epochs."""
+    lines = text.split("\n")
+    rows = [line.split(",") for line in lines[:-1]]
+    whole = lines[-1] == "" and rows and all(len(row) == len(rows[0]) for row in rows)
+    if not whole or [row[0] for row in rows[1:]] != [str(k) for k in range(1, len(rows))]:
+        return [f"torn history {text[-60:]!r}"]
+    return [f"history of {len(rows) - 1} epochs ahead of the state's {epochs}"] if len(rows) - 1 > epochs else []
+
+
+def train(kind: str, data: Path, teacher: Path | None = None, /, **changes: Any) -> Callable[[Path], list]:
+    """The arguments of a training run of a kind of tests/trainer.py, for a folder."""
+
+    def arguments(folder: Path) -> list:
+        job = make_job(folder, data, kind, changes=TINY | changes, teacher=teacher)
+        words = ["train", "--data", data, "--settings", job.settings, "--seed", 0, "--output", job.output]
+        words += ["--teacher", teacher] if teacher else []
+        options = ("--device", "cpu", "--threads", 1, "--progress", "lines", "--checkpoint-overhead", 1)
+        return [*words, *options, "--log", job.log]
+
+    return arguments
+
+
+def report(part: str, **style: Any) -> Callable[[Path], list]:
+    """The arguments of the table or the figures of the paper's own logs."""
+    config = load_config([ROOT / "config.yaml", ROOT / "workflow/protocols/published.yaml"])
+    settings = report_settings(config, part)
+    settings["style"] |= style
+
+    def arguments(folder: Path) -> list:
+        path = folder.with_name(folder.name + ".yaml")
+        path.write_text(to_yaml(settings))
+        return [part, "--settings", path, "--logs", ROOT / "workflow/published", "--output", folder / "report"]
+
+    return arguments
+
+
+@contextlib.contextmanager
+def server(content: bytes = ARCHIVE) -> Iterator[str]:
+    """The URL of an archive on this machine."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(content)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as service:
+        service.handle_error = lambda *_: None
+        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{service.server_port}/archive.tar.gz"
+        service.shutdown()
+        thread.join()
+
+
+def subjects(data: Path, teacher: Path, url: str) -> dict[str, Subject]:
+    """Every write path by name."""
+    archives = json.dumps([{"url": url, "sha256": sha256(ARCHIVE), "size": len(ARCHIVE)}])
+    prepare = ["prepare", "--dataset", "digits", "--archives", "[]", "--output"]
+    whole = {"result": files, "torn": torn_files}
+    run = {"result": trained, "torn": torn_run}
+    found = [
+        Subject("download", lambda folder: ["download", "--archives", archives, "--folder", folder / "a"], **whole),
+        Subject("prepare", lambda folder: [*prepare, folder / "data" / "digits.safetensors"], **whole),
+        Subject("control", train("control", data), **run),
+        Subject("kd", train("kd", data, teacher), **run),
+        Subject("self_distillation", train("self_distillation", data, epochs=2), **run),
+        Subject("table", report("table"), **whole),
+        Subject("figures", report("figures", names=["accuracy"]), **whole),
+    ]
+    return {subject.name: subject for subject in found}

@@ -1,0 +1,215 @@
+"""What a power cut leaves: recorded operations are replayed, and what was not synced is dropped.
+
+The model is weaker than any real file system: data that was not synced is lost, cut in half or kept whatever
+happened to its name; names that were not synced are lost from some point on, in each folder apart.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from commands import torn_history
+from syscalls import Call
+
+
+class Inode:
+    """A file's content as the page cache has it, and as the disk has it."""
+
+    def __init__(self) -> None:
+        self.cached, self.synced = b"", b""
+
+    def versions(self) -> list[bytes]:
+        """What the disk may have after a power cut."""
+        if self.cached == self.synced:
+            return [self.synced]
+        return [self.synced, self.cached, self.cached[: len(self.cached) // 2]]
+
+
+class Change(NamedTuple):
+    """A change of a name in a folder: its new inode, None for a folder; gone if it is removed."""
+
+    name: str
+    inode: Inode | None
+    gone: bool = False
+
+
+class Disk:
+    """The folder of a command, from its recorded calls."""
+
+    def __init__(self, root: Path):
+        self.root = str(root)
+        self.names: dict[str, dict[str, Inode | None]] = {}  # folder -> name -> inode, as on the disk
+        self.pending: dict[str, list[Change]] = {}  # folder -> changes that are not synced
+        self.open: dict[int, tuple[str, Inode | None]] = {}
+
+    def do(self, call: Call) -> None:
+        """Take a call into account; those outside of the folder are passed over."""
+        if call.result >= 0 and (call.touches(Path(self.root)) or (call.fd and call.fd[0] in self.open)):
+            getattr(self, f"_{call.name}", lambda call: None)(call)
+
+    def _current(self, folder: str) -> dict[str, Inode | None]:
+        names = dict(self.names.get(folder, {}))
+        for change in self.pending.get(folder, []):
+            if change.gone:
+                names.pop(change.name, None)
+            else:
+                names[change.name] = change.inode
+        return names
+
+    def _change(self, path: str, inode: Inode | None, gone: bool = False) -> None:
+        folder, name = os.path.split(path)
+        self.pending.setdefault(folder, []).append(Change(name, inode, gone))
+
+    def _openat(self, call: Call) -> None:
+        path = call.texts[0].decode()
+        folder, name = os.path.split(path)
+        inode = self._current(folder).get(name)
+        if "O_CREAT" in call.arguments and inode is None:
+            inode = Inode()
+            self._change(path, inode)
+        if "O_TRUNC" in call.arguments and inode is not None:
+            inode.cached = b""
+        self.open[call.result] = (path, inode)
+
+    def _write(self, call: Call) -> None:
+        _, inode = self.open.get(call.fd[0], ("", None))
+        if inode is not None:
+            inode.cached += call.texts[-1]
+
+    def _pwrite64(self, call: Call) -> None:
+        _, inode = self.open.get(call.fd[0], ("", None))
+        if inode is not None:
+            inode.cached = call.texts[-1]  # only the lock is written so
+
+    def _fsync(self, call: Call) -> None:
+        path, inode = self.open[call.fd[0]]
+        if inode is not None:
+            inode.synced = inode.cached
+            return
+        self.names[path] = self._current(path)
+        self.pending[path] = []
+
+    def _close(self, call: Call) -> None:
+        self.open.pop(call.fd[0] if call.fd else -1, None)
+
+    def _rename(self, call: Call) -> None:
+        old, new = (text.decode() for text in call.texts)
+        folder, name = os.path.split(old)
+        inode = self._current(folder)[name]
+        self._change(new, inode)
+        self._change(old, None, gone=True)
+
+    def _unlink(self, call: Call) -> None:
+        self._change(call.texts[0].decode(), None, gone=True)
+
+    def _mkdir(self, call: Call) -> None:
+        self._change(call.texts[0].decode(), None)
+
+    def after_a_cut(self) -> Iterator[dict[str, bytes]]:
+        """Every state that the disk may be in, as content by path."""
+        folders = [folder for folder, changes in self.pending.items() if changes]
+        cuts = itertools.product(*(range(len(self.pending[folder]) + 1) for folder in folders))
+        for cut in cuts:
+            names = {folder: dict(found) for folder, found in self.names.items()}
+            for folder, count in zip(folders, cut, strict=True):
+                found = names.setdefault(folder, {})
+                for change in self.pending[folder][:count]:
+                    if change.gone:
+                        found.pop(change.name, None)
+                    else:
+                        found[change.name] = change.inode
+            reached = {}
+            _walk(names, self.root, reached)
+            unsure = [path for path, inode in reached.items() if len(inode.versions()) > 1]
+            for chosen in itertools.product(*(reached[path].versions() for path in unsure)):
+                contents = {path: inode.synced for path, inode in reached.items()}
+                yield contents | dict(zip(unsure, chosen, strict=True))
+
+
+def _walk(names: dict, folder: str, reached: dict[str, Inode]) -> None:
+    """The files that can be reached from a folder."""
+    for name, inode in names.get(folder, {}).items():
+        path = f"{folder}/{name}"
+        if inode is None:
+            _walk(names, path, reached)
+        else:
+            reached[path] = inode
+
+
+def cached(disk: Disk, path: str) -> bytes | None:
+    """What a process would read at a path now."""
+    folder, name = os.path.split(path)
+    inode = disk._current(folder).get(name)
+    return None if inode is None else inode.cached
+
+
+def promises(calls: list[Call]) -> dict[int, str]:
+    """When a write is promised to last: index of a call -> path. It is the end of the sync after a rename."""
+    found, waiting = {}, []
+    for index, call in enumerate(calls):
+        if call.name == "rename":
+            waiting.append(call.texts[1].decode())
+        if call.name == "close" and call.fd:
+            for path in [path for path in waiting if os.path.dirname(path) == call.fd[1]]:
+                found[index] = path
+                waiting.remove(path)
+    assert not waiting, f"no folder was closed after the rename to {waiting}"
+    return found
+
+
+def violations(calls: list[Call], root: Path, without: int | None = None) -> tuple[int, list[str]]:
+    """How many states were looked at, and what is wrong with them.
+
+    without: the index of a call that is taken out, to see whether it is missed.
+    Every file under its final name must be whole, and what was promised must be there, in this version or a
+    later one; promised files that the command removes itself must have a successor.
+    """
+    from selfdistill.training.checkpoint import NAME
+
+    ends, disk = promises(calls), Disk(root)
+    whole: dict[str, list[bytes]] = {}  # path -> its contents in turn
+    promised: dict[str, int] = {}  # path -> index of the content that must be there at least
+    states, wrong = 0, []
+    for index, call in enumerate(calls):
+        if call.name == "rename":
+            target = call.texts[1].decode()
+            whole.setdefault(target, []).append(cached(disk, call.texts[0].decode()))
+        if index != without:
+            disk.do(call)
+        if index in ends:
+            promised[ends[index]] = len(whole[ends[index]]) - 1
+        for contents in disk.after_a_cut():
+            states += 1
+            wrong += _problems(contents, whole, promised, NAME)
+        if len(wrong) > 20:
+            break
+    return states, wrong
+
+
+def _problems(contents: dict[str, bytes], whole: dict, promised: dict[str, int], name_of_state) -> list[str]:
+    wrong = []
+    for path, content in contents.items():
+        if path in whole and content not in whole[path]:
+            wrong.append(f"torn: {path} ({len(content)} bytes)")
+    states = {path for path in promised if name_of_state.fullmatch(os.path.basename(path))}
+    newest = max((_epoch(path) for path in contents if path in whole and _is_state(path, name_of_state)), default=0)
+    for path, version in promised.items():
+        if path in states:
+            if newest < _epoch(path):
+                wrong.append(f"lost: {path}")
+        elif contents.get(path) not in whole[path][version:]:
+            wrong.append(f"lost: {path}")
+    for path, content in contents.items():
+        if path.endswith("history.csv") and "/.state/" in path:
+            wrong += torn_history(content.decode(), newest)
+    return wrong
+
+
+def _is_state(path: str, name_of_state) -> bool:
+    return name_of_state.fullmatch(os.path.basename(path)) is not None
+
+
+def _epoch(path: str) -> int:
+    return int(os.path.basename(path).split("-")[1])

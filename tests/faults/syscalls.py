@@ -1,0 +1,84 @@
+"""System calls of a command, recorded and broken by strace."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import warm
+
+# What changes files, and what opens, locks or closes them.
+NAMES = (
+    *("openat", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "close", "flock"),
+    *("rename", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "utimensat", "fchmod"),
+)
+LINE = re.compile(r"^(\w+)\((.*)\) = (-?\d+)(?:<(.*?)>)?")
+HEX = re.compile(r"\\x([0-9a-f]{2})")
+
+
+class Call(NamedTuple):
+    """A system call; nth: how many-th of its name in the process; texts: the quoted ones; fd: the first argument's."""
+
+    name: str
+    nth: int
+    arguments: str
+    texts: tuple[bytes, ...]
+    fd: tuple[int, str] | None
+    result: int
+    opened: str | None
+
+    def touches(self, folder: Path) -> bool:
+        """Whether it concerns a file in the folder."""
+        return re.search(re.escape(str(folder)) + r"[/\">]", f'{self.arguments} "{self.opened}"') is not None
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.nth}: {self.arguments[:150]}"
+
+
+def record(arguments: list, folder: Path, trace: Path, **options) -> list[Call]:
+    """The calls of NAMES that a command makes; it must end well."""
+    command = warm.Command(arguments, folder, halted=True, **options)
+    code = warm.traced(command, ["-o", trace, "-y", "-xx", "-s", "9999999", "-e", f"trace={','.join(NAMES)}"])
+    assert code == 0, command.output()
+    return parse(trace.read_text())
+
+
+def parse(trace: str) -> list[Call]:
+    """The calls in strace's output (`-y -xx`)."""
+    calls, counts = [], dict.fromkeys(NAMES, 0)
+    for line in trace.splitlines():
+        match = LINE.match(line)
+        if match is None:
+            continue
+        name, arguments, result, opened = match.groups()
+        counts[name] += 1
+        quoted = tuple(bytes.fromhex("".join(HEX.findall(text))) for text in re.findall(r'"([^"]*)"', arguments))
+        first = re.match(r"(\d+)<(.*?)>", arguments)
+        fd = (int(first[1]), _plain(first[2])) if first else None
+        plain = arguments if name == "write" else _plain(arguments)
+        if name in ("write", "pwrite64"):
+            plain = _plain(arguments.split(",", 1)[0])
+        calls.append(Call(name, counts[name], plain, quoted, fd, int(result), opened and _plain(opened)))
+    return calls
+
+
+def _plain(text: str) -> str:
+    """Readable arguments, without the working folder that `AT_FDCWD` is shown with."""
+    return re.sub(r"^AT_FDCWD<.*?>, ", "", HEX.sub(lambda match: chr(int(match[1], 16)), text))
+
+
+def killed_at(call: Call, arguments: list, folder: Path, **options) -> int:
+    """The exit status of a command that is killed when it makes that call, before the call has an effect."""
+    return _injected(call, "signal=KILL", arguments, folder, **options)[0]
+
+
+def failing_at(call: Call, error: str, arguments: list, folder: Path, trace: Path, **options) -> tuple[int, str]:
+    """The exit status and the output of a command in which that call returns an error; the trace is kept."""
+    return _injected(call, f"error={error}", arguments, folder, trace, **options)
+
+
+def _injected(call: Call, fault: str, arguments, folder, trace: Path | None = None, **options) -> tuple[int, str]:
+    command = warm.Command(arguments, folder, halted=True, **options)
+    shown = call.name if trace is None else ",".join(NAMES)
+    output = ["-o", trace or "/dev/null", "-y", "-e", f"trace={shown}"]
+    code = warm.traced(command, [*output, "-e", f"inject={call.name}:{fault}:when={call.nth}"])
+    return code, command.output()

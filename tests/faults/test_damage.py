@@ -1,0 +1,271 @@
+"""Damage: flips, cuts and swaps of every kind of file are noticed before anything is made from it."""
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import warm
+from breakages import no_checksums
+from commands import sha256, train, trained
+
+from selfdistill.config.schema import Archive
+from selfdistill.config.settings import RunSettings, read_settings
+from selfdistill.data.download import obtain_archive
+from selfdistill.data.prepared import read_prepared
+from selfdistill.failures import BAD_DATA, CONFIGURATION, Failure
+from selfdistill.files import read_sealed, sha256_of
+from selfdistill.models.weights import decode, read_weights
+from selfdistill.report.logs import read_table
+from selfdistill.training.checkpoint import checkpoints, load_state
+
+
+def flip(content: bytes, chance: random.Random) -> bytes:
+    at = chance.randrange(len(content))
+    return content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :]
+
+
+def cut(content: bytes, chance: random.Random) -> bytes:
+    return content[: chance.choice([0, len(content) - 1, chance.randrange(len(content))])]
+
+
+def swap(content: bytes, chance: random.Random) -> bytes:
+    """Two pieces change places."""
+    size = chance.choice([1, 4, 16])
+    first, second = sorted(chance.randrange(len(content) - size) for _ in range(2))
+    if second - first < size:
+        return content
+    a, b = content[first : first + size], content[second : second + size]
+    return content[:first] + b + content[first + size : second] + a + content[second + size :]
+
+
+def blank(content: bytes, chance: random.Random) -> bytes:
+    """A page of zeros, as a lost write leaves it."""
+    at = chance.randrange(len(content))
+    return content[:at] + bytes(min(64, len(content) - at)) + content[at + 64 :]
+
+
+def append(content: bytes, chance: random.Random) -> bytes:
+    return content + content[-chance.randrange(1, 20) :]
+
+
+def damaged(content: bytes, count: int) -> list[bytes]:
+    """So many different files that are not the file."""
+    chance, found = random.Random(sha256(content)), {content}
+    while len(found) <= count:
+        found.add(chance.choice([flip, flip, flip, cut, swap, blank, append])(content, chance))
+    return sorted(found - {content})
+
+
+@pytest.fixture(scope="module")
+def run_folder(tiny_data, tmp_path_factory) -> Path:
+    """A finished run with its states."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert warm.run(train("self_distillation", tiny_data)(folder), folder) == 0
+    return folder
+
+
+def refusal(read: Callable[[Path], object], code: int = BAD_DATA) -> Callable[[Path], bool]:
+    """Whether reading a file ends with that code and names the file."""
+
+    def noticed(path: Path) -> bool:
+        try:
+            read(path)
+        except Failure as failure:
+            return failure.code == code and str(path) in str(failure)
+        return False
+
+    return noticed
+
+
+def csv_of(run: Path) -> Callable[[Path], bool]:
+    """A CSV is noticed by the SHA-256 that run.json has of it, whatever the numbers look like."""
+    outputs = read_sealed(run / "run.json")["outputs"]
+
+    def read(path: Path) -> None:
+        read_table(path, ())
+        if sha256_of(path) != outputs[path.name]:
+            raise Failure(path, "differs from run.json")
+
+    return refusal(read)
+
+
+def falls_back(state: Path, identity: dict, environment: dict) -> Callable[[Path], bool]:
+    """Whether a damaged newest state is named, and the one before it taken."""
+
+    def noticed(path: Path) -> bool:
+        said = []
+        found = load_state(state, identity, environment, "strict", said.append)
+        return found.epoch == 2 and len(said) == 1 and str(path) in said[0]
+
+    return noticed
+
+
+def archive_of(path: Path) -> Callable[[Path], object]:
+    archive = Archive(path=str(path), sha256=sha256_of(path))
+    return lambda path: obtain_archive([archive], path.parent)
+
+
+def changed_settings(path: Path) -> Callable[[Path], bool]:
+    """An edit that is still valid is noticed as other settings, which have another state and a fresh start."""
+    whole = read_settings(path, RunSettings)
+
+    def noticed(path: Path) -> bool:
+        try:
+            return read_settings(path, RunSettings) != whole
+        except Failure as failure:
+            return failure.code == CONFIGURATION
+
+    return noticed
+
+
+@pytest.fixture
+def kinds(run_folder, tiny_data, tmp_path) -> dict[str, tuple[Path, int, Callable[[Path], bool]]]:
+    """Each kind of file: a copy that may be damaged, how often, and who notices."""
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    run = folder / "self_distillation" / "seed0"
+    data = tmp_path / "digits.safetensors"
+    shutil.copy(tiny_data, data)
+    archive = tmp_path / "archive.tar.gz"
+    archive.write_bytes(random.Random(0).randbytes(50_000))
+    facts = read_sealed(run / "run.json")
+    keys = ("settings", "seed", "data_sha256", "teacher_sha256", "code_fingerprint")
+    state = folder / ".state" / facts["state"]
+    states = falls_back(state, {key: facts[key] for key in keys}, facts["environment"])
+    sealed = refusal(read_sealed)
+    tensors = refusal(lambda path: decode(path, path.read_bytes()))
+    return {
+        "archive": (archive, 120, refusal(archive_of(archive))),
+        "prepared data": (data, 120, refusal(lambda path: read_prepared(path, "digits"))),
+        "checkpoint": (checkpoints(state)[0], 200, states),
+        "weights": (run / "weights.safetensors", 150, refusal(read_weights)),
+        "auxiliary": (run / "auxiliary.safetensors", 60, tensors),
+        "test logits": (run / "test_logits.safetensors", 120, tensors),
+        "history.csv": (run / "history.csv", 120, csv_of(run)),
+        "timing.csv": (run / "timing.csv", 80, csv_of(run)),
+        "run.json": (run / "run.json", 120, sealed),
+        "evaluation.json": (run / "evaluation.json", 80, sealed),
+        "settings.yaml": (folder / "self_distillation.yaml", 60, changed_settings(folder / "self_distillation.yaml")),
+    }
+
+
+def unnoticed(path: Path, count: int, noticed: Callable[[Path], bool]) -> list[bytes]:
+    """The damaged files that were taken for whole ones; the file is whole again afterwards."""
+    whole, missed = path.read_bytes(), []
+    for content in damaged(whole, count):
+        path.write_bytes(content)
+        if not noticed(path):
+            missed.append(content)
+    path.write_bytes(whole)
+    return missed
+
+
+def test_every_damage_is_noticed(kinds, figure):
+    total, missed = 0, {}
+    for kind, (path, count, noticed) in kinds.items():
+        found = unnoticed(path, count, noticed)
+        total += count
+        missed |= {kind: found} if found else {}
+    wrong = sum(map(len, missed.values()))
+    figure("damaged files", f"{total - wrong}/{total} noticed ({', '.join(kinds)})")
+    assert total >= 1000
+    assert {kind: (len(found), found[0][:200]) for kind, found in missed.items()} == {}
+
+
+def test_a_loader_without_checksums_is_caught(kinds, monkeypatch):
+    from selfdistill.training import checkpoint
+
+    monkeypatch.setattr(checkpoint, "sha256_bytes", checkpoint.sha256_bytes)
+    no_checksums()
+    path, _, noticed = kinds["checkpoint"]
+
+    def tolerant(path: Path) -> bool:
+        try:
+            return noticed(path)
+        except Failure:
+            return True
+
+    assert unnoticed(path, 60, tolerant)
+
+
+@pytest.mark.parametrize("kind", ["weights.safetensors", "history.csv", "timing.csv", "run.json"])
+def test_files_of_another_run_are_noticed(kind, run_folder, tiny_data, tmp_path):
+    other = tmp_path / "other"
+    assert warm.run(train("self_distillation", tiny_data, learning_rate=0.04)(other), other) == 0
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    ours, theirs = (path / "self_distillation/seed0" / kind for path in (folder, other))
+    shutil.copy(theirs, ours)
+    facts = read_sealed(ours.parent / "run.json")
+    assert {name for name, digest in facts["outputs"].items() if sha256_of(ours.parent / name) != digest}
+
+
+@pytest.fixture
+def half(tiny_data, tmp_path) -> tuple[list, Path]:
+    """A run that was killed with two states saved, and its command."""
+    folder = tmp_path / "run"
+    arguments = train("control", tiny_data)(folder)
+    assert warm.run(arguments, folder, breakage=die_after_two_epochs) == -9
+    return arguments, next((folder / ".state").glob("control-seed0-*/"))
+
+
+def die_after_two_epochs() -> None:
+    import os
+
+    from selfdistill.training import checkpoint
+
+    write = checkpoint.write_live_history
+
+    def write_and_die(folder, state):
+        write(folder, state)
+        if state.epoch == 2:
+            os.kill(os.getpid(), 9)
+
+    checkpoint.write_live_history = write_and_die
+
+
+def test_a_run_goes_back_to_the_good_state_and_ends_the_same(half, tiny_data, tmp_path):
+    arguments, state = half
+    newest = checkpoints(state)[0]
+    newest.write_bytes(newest.read_bytes()[:-1])
+    assert warm.run(arguments, tmp_path / "run") == 0
+    said = (tmp_path / "run.said.txt").read_text()
+    assert f"warning: {newest}: damaged, going back to the state before it" in said
+    assert "resumed after epoch 1 of 3" in said
+    unbroken = tmp_path / "unbroken"
+    assert warm.run(train("control", tiny_data)(unbroken), unbroken) == 0
+    assert trained(tmp_path / "run") == trained(unbroken)
+
+
+@pytest.mark.parametrize("loss", ["damaged", "emptied", "removed", "renamed"])
+def test_no_good_state_left_is_an_error_and_never_a_start_from_scratch(loss, half, tmp_path):
+    arguments, state = half
+    for path in checkpoints(state):
+        if loss == "damaged":
+            path.write_bytes(flip(path.read_bytes(), random.Random(1)))
+        elif loss == "emptied":
+            path.write_bytes(b"")
+        elif loss == "removed":
+            path.unlink()
+        else:
+            path.rename(path.with_suffix(".bak"))
+    assert warm.run(arguments, tmp_path / "run") == 65
+    said = (tmp_path / "run.said.txt").read_text()
+    assert str(state.relative_to(tmp_path / "run")) in said
+    assert "epoch 1/3" not in said
+
+
+def test_a_state_belongs_to_its_owner_alone(half):
+    _, state = half
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in state.iterdir()} == {0o600}
+
+
+def test_a_state_that_is_a_symbolic_link_is_refused(half, tmp_path):
+    arguments, state = half
+    state.rename(tmp_path / "elsewhere")
+    state.symlink_to(tmp_path / "elsewhere")
+    assert warm.run(arguments, tmp_path / "run") == 73
+    assert "symbolic link" in (tmp_path / "run.said.txt").read_text()

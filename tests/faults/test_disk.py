@@ -1,0 +1,124 @@
+"""Disk and I/O: every write call fails once, with every error that a disk has."""
+
+import os
+import resource
+import shutil
+import signal
+
+import pytest
+import warm
+from commands import Subject, litter, subjects, train
+from syscalls import Call, failing_at, record
+from tools import needs
+
+NAMES = ["download", "prepare", "control", "table", "figures"]
+DISK = ("ENOSPC", "EDQUOT", "EIO", "EFBIG")
+ERRORS = {  # what each call of a write path may return
+    **dict.fromkeys(("write", "pwrite64"), DISK),
+    "fsync": ("EIO", "ENOSPC", "EDQUOT"),
+    **dict.fromkeys(("openat", "mkdir", "rename"), ("ENOSPC", "EIO")),
+    **dict.fromkeys(("ftruncate", "unlink", "close"), ("EIO",)),
+}
+
+
+@pytest.fixture(scope="module")
+def write_paths(tiny_data, tiny_teacher, archive_url):
+    found = subjects(tiny_data, tiny_teacher, archive_url)
+    return found | {"control": found["control"]._replace(arguments=train("control", tiny_data, epochs=2))}
+
+
+def breakable(calls: list[Call], folder) -> list[Call]:
+    """The calls that write, name or sync something in the folder; not the opening and closing of what is read."""
+    found, read = [], set()
+    for call in calls:
+        if call.name == "openat" and call.result >= 0:
+            synced = os.path.isdir(call.opened) and "O_DIRECTORY" not in call.arguments  # with it, it is listed
+            (read.discard if "O_CREAT" in call.arguments or synced else read.add)(call.result)
+        only_reads = bool(call.fd) and call.fd[0] in read
+        only_reads |= call.name == "openat" and "O_CREAT" not in call.arguments
+        if call.name in ERRORS and call.touches(folder) and call.result >= 0 and not only_reads:
+            found.append(call)
+    return found
+
+
+def faults(calls: list[Call], folder) -> list[tuple[Call, str]]:
+    return [(call, error) for call in breakable(calls, folder) for error in ERRORS[call.name]]
+
+
+def problems_of(subject: Subject, call: Call, error: str, whole: dict, tmp_path) -> list[str]:
+    folder, trace = tmp_path / "failing", tmp_path / "trace"
+    shutil.rmtree(folder, ignore_errors=True)
+    arguments = subject.arguments(folder)
+    code, said = failing_at(call, error, arguments, folder, trace)
+    lines = [line for line in said.splitlines() if line.startswith("error:")]
+    found = [] if code == 74 else [f"exit status {code}: {said[-200:]}"]
+    found += [] if len(lines) == 1 else [f"{len(lines)} lines of error"]
+    found += ["a traceback"] if "Traceback" in said else []
+    found += [f"litter {path}" for path in litter(folder)] + subject.torn(folder, whole)
+    if call.name == "fsync":
+        found += synced_again(trace.read_text())
+    had_a_state = any(path.name.startswith("ckpt-") for path in folder.rglob("ckpt-*"))
+    folder.with_suffix(".txt").unlink(missing_ok=True)
+    code = warm.run(arguments, folder)
+    said = (tmp_path / "failing.said.txt").read_text()
+    found += [] if code == 0 else [f"exit status {code} of the rerun: {said[-200:]}"]
+    found += ["started from scratch"] if had_a_state and "resumed after epoch" not in said else []
+    if not found and subject.result(folder) != whole:
+        found = ["differs after the rerun"]
+    return found
+
+
+def synced_again(trace: str) -> list[str]:
+    """A file whose sync failed and that is synced once more: the kernel would call that a success."""
+    lines = trace.splitlines()
+    failed = next(index for index, line in enumerate(lines) if "(INJECTED)" in line)
+    path = lines[failed].split("<")[1].split(">")[0]
+    again = [line for line in lines[failed + 1 :] if line.startswith("fsync(") and f"<{path}>" in line]
+    return [f"synced again: {again[0]}"] if again and not path.endswith(("seed0", ".state")) else []
+
+
+@needs("strace")
+@pytest.mark.parametrize("name", NAMES)
+def test_every_failing_call_ends_in_order(name, write_paths, tmp_path, figure):
+    subject = write_paths[name]
+    folder = tmp_path / "failing"
+    calls = record(subject.arguments(folder), folder, tmp_path / "trace")
+    whole = subject.result(folder)
+    wrong, cases = [], faults(calls, folder)
+    for call, error in cases:
+        found = problems_of(subject, call, error, whole, tmp_path)
+        wrong += [f"{error} at {call}: {found}"] if found else []
+    good = len(cases) - len(wrong)
+    figure(f"disk errors of {name}", f"{good}/{len(cases)} exit 74, no litter, same bits after a rerun")
+    assert cases
+    assert "\n".join(wrong) == ""
+
+
+def limit_files_to_20_kb() -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+
+def test_a_real_limit_on_the_size_of_files(tiny_data, tmp_path):
+    arguments = train("control", tiny_data)(tmp_path / "run")
+    assert warm.run(arguments, tmp_path / "run", breakage=limit_files_to_20_kb) == 74
+    assert "File too large" in (tmp_path / "run.said.txt").read_text()
+    assert litter(tmp_path) == []
+    assert warm.run(arguments, tmp_path / "run") == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_real_full_disk(tiny_data, tmp_path, figure):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.system(f"mount -t tmpfs -o size=1m tmpfs {disk} 2>/dev/null") != 0:
+        pytest.skip("this container may not mount")
+    try:
+        arguments = train("control", tiny_data, network={"width": 8}, epochs=2)(disk / "run")
+        assert warm.run(arguments, disk / "run") == 74
+        said = (disk / "run.said.txt").read_text()
+        assert "of free space for states and outputs" in said
+        assert "epoch 1/" not in said
+    finally:
+        os.system(f"umount {disk}")
+    figure("full disk", "refused before epoch 1")

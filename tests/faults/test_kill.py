@@ -1,0 +1,111 @@
+"""Kill anywhere: every system call of the write paths, and random moments, end bit-identical after a rerun."""
+
+import random
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import warm
+from breakages import append_history, no_projection
+from commands import Subject, litter, subjects, torn_run, train, trained
+from syscalls import Call, killed_at, record
+from tools import needs
+
+NAMES = ["download", "prepare", "control", "self_distillation", "table", "figures"]
+
+
+@pytest.fixture(scope="module")
+def write_paths(tiny_data, tiny_teacher, archive_url):
+    return subjects(tiny_data, tiny_teacher, archive_url)
+
+
+def unbroken(subject: Subject, folder: Path, **options) -> dict[str, str]:
+    """What the command leaves when nothing breaks it."""
+    assert warm.run(subject.arguments(folder), folder, **options) == 0
+    found = subject.result(folder)
+    assert found
+    return found
+
+
+def kill_points(subject: Subject, folder: Path, **options) -> list[Call]:
+    """Every call of the command that concerns its folder."""
+    calls = record(subject.arguments(folder), folder, folder.with_name("trace"), **options)
+    return [call for call in calls if call.touches(folder)]
+
+
+def sweep(subject: Subject, points: list[Call], whole: dict[str, str], tmp_path: Path, **options) -> list[str]:
+    """What went wrong at the kill points; a folder is kept for each."""
+    wrong = []
+    for index, call in enumerate(points):
+        folder = tmp_path / "killed"  # one name, because a path is part of some contents
+        arguments = subject.arguments(folder)
+        code = killed_at(call, arguments, folder, **options)
+        problems = [] if code == -9 else [f"exit status {code} instead of a kill"]
+        problems += subject.torn(folder, whole)
+        code = warm.run(arguments, folder, **options)
+        problems += [] if code == 0 else [f"exit status {code} of the rerun"]
+        problems += litter(folder)
+        if not problems and subject.result(folder) != whole:
+            problems = ["differs after the rerun"]
+        if problems:
+            wrong.append(f"{subject.name}, {call}: {problems}")
+            shutil.move(folder, tmp_path / f"wrong{index}")
+        else:
+            shutil.rmtree(folder)
+    return wrong
+
+
+@needs("strace")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_kill_at_any_system_call_changes_nothing(name, write_paths, tmp_path, figure):
+    subject = write_paths[name]
+    whole = unbroken(subject, tmp_path / "unbroken")
+    points = kill_points(subject, tmp_path / "killed")
+    shutil.rmtree(tmp_path / "killed")
+    wrong = sweep(subject, points, whole, tmp_path)
+    figure(f"kill points of {name}", f"{len(points) - len(wrong)}/{len(points)} bit-identical after a rerun")
+    assert points
+    assert wrong == []
+
+
+@needs("strace")
+@pytest.mark.parametrize("breakage", [append_history, no_projection])
+def test_a_broken_writer_is_caught(breakage, write_paths, tmp_path):
+    subject = write_paths["control"]
+    whole = unbroken(subject, tmp_path / "unbroken")
+    points = kill_points(subject, tmp_path / "killed", breakage=breakage)
+    shutil.rmtree(tmp_path / "killed")
+    history = [call for call in points if "history.csv" in str(call) and ".state" in str(call)]
+    assert sweep(subject, history, whole, tmp_path, breakage=breakage)
+
+
+KINDS = {"teacher": ("control", {"network": {"width": 1, "model": "resnet50"}}), "kd": ("kd", {})}
+KINDS["self_distillation"] = ("self_distillation", {})
+KILLS = 100  # at least, for each of the three
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_kills_change_nothing(kind, tiny_data, tiny_teacher, tmp_path, figure):
+    base, changes = KINDS[kind]
+    arguments = train(base, tiny_data, tiny_teacher if kind == "kd" else None, **changes)
+    subject = Subject(kind, arguments, trained, torn_run)
+    start = time.monotonic()
+    whole = unbroken(subject, tmp_path / "killed")
+    seconds = time.monotonic() - start
+    chance, kills, trial, wrong = random.Random(kind), 0, 0, []
+    while kills < KILLS:
+        trial += 1
+        folder = tmp_path / "killed"
+        shutil.rmtree(folder)
+        for _ in range(2):
+            command = warm.Command(arguments(folder), folder)
+            time.sleep(chance.uniform(0.05, seconds))
+            command.kill()
+            kills += command.wait() == -9
+            wrong += [f"trial {trial}: {problem}" for problem in torn_run(folder, whole)]
+        code = warm.run(arguments(folder), folder)
+        if code or trained(folder) != whole or litter(folder):
+            wrong.append(f"trial {trial}: exit status {code}, or other bits")
+    figure(f"random kills of {kind}", f"{trial - len(wrong)}/{trial} trials bit-identical, {kills} kills")
+    assert wrong == []

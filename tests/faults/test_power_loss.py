@@ -1,0 +1,60 @@
+"""Power loss: whatever was not synced is dropped, at every moment of every write path."""
+
+import os
+
+import pytest
+from breakages import append_history, no_fsync
+from commands import subjects
+from power import promises, violations
+from syscalls import record
+from tools import needs
+
+NAMES = ["download", "prepare", "control", "self_distillation", "table", "figures"]
+
+
+@pytest.fixture(scope="module")
+def write_paths(tiny_data, tiny_teacher, archive_url):
+    return subjects(tiny_data, tiny_teacher, archive_url)
+
+
+@pytest.fixture(scope="module")
+def traces(write_paths, tmp_path_factory):
+    """The recorded calls of every write path, and its folder."""
+    base = tmp_path_factory.mktemp("traces")
+    folders = {name: base / name for name in NAMES}
+    return {
+        name: (record(write_paths[name].arguments(folder), folder, base / f"{name}.txt"), folder)
+        for name, folder in folders.items()
+    }
+
+
+@needs("strace")
+def test_a_power_cut_tears_nothing_and_takes_nothing_that_was_promised(traces, figure):
+    total = 0
+    for name, (calls, folder) in traces.items():
+        states, wrong = violations(calls, folder)
+        assert promises(calls), name
+        assert wrong == [], name
+        total += states
+    figure("power loss", f"0 of {total} states torn, none without what was promised")
+
+
+@needs("strace")
+def test_each_single_fsync_is_missed(traces, figure):
+    removed = 0
+    for name, (calls, folder) in traces.items():
+        for index, call in enumerate(calls):
+            if call.name == "fsync" and call.touches(folder):
+                _, wrong = violations(calls, folder, without=index)
+                assert wrong, f"{name}: nothing is lost without {call}"
+                removed += 1
+    figure("fsyncs taken out", f"{removed}/{removed} noticed")
+
+
+@needs("strace")
+@pytest.mark.parametrize("breakage", [no_fsync, append_history])
+def test_a_broken_writer_is_caught(breakage, write_paths, tmp_path):
+    folder = tmp_path / "broken"
+    calls = record(write_paths["control"].arguments(folder), folder, tmp_path / "trace", breakage=breakage)
+    _, wrong = violations(calls, folder)
+    assert wrong, os.fspath(folder)

@@ -1,0 +1,121 @@
+"""Stops: a signal ends a run in order, and the command that it names goes on."""
+
+import os
+import random
+import shlex
+import shutil
+import signal
+import time
+
+import pytest
+import warm
+from commands import litter, train, trained
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP]
+LONGER = {"data": {"train_images": 200}, "batch_size": 20, "epochs": 6}
+
+
+@pytest.fixture(scope="module")
+def arguments(tiny_data):
+    return train("self_distillation", tiny_data, **LONGER)
+
+
+@pytest.fixture(scope="module")
+def unbroken(arguments, tmp_path_factory):
+    """What an unbroken run leaves, and its seconds."""
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    words, start = arguments(folder), time.monotonic()
+    assert warm.run(words, folder) == 0
+    return trained(folder), time.monotonic() - start
+
+
+def after_its_start(command: warm.Command, words: str, seconds: float = 20) -> None:
+    """Wait until a command has said something."""
+    end = time.monotonic() + seconds
+    while words not in command.output():
+        assert time.monotonic() < end, command.output()
+        time.sleep(0.005)
+
+
+def test_stops_at_any_moment(arguments, unbroken, tmp_path, figure):
+    whole, seconds = unbroken
+    chance, stopped, slowest = random.Random(7), 0, 0.0
+    for trial in range(20):
+        folder = tmp_path / "run"
+        shutil.rmtree(folder, ignore_errors=True)
+        command = warm.Command(arguments(folder), folder)
+        after_its_start(command, "loss: CE")
+        time.sleep(chance.uniform(0, 0.4 * seconds))
+        command.kill(SIGNALS[trial % len(SIGNALS)])
+        start = time.monotonic()
+        code = command.wait()
+        slowest = max(slowest, time.monotonic() - start)
+        assert code == 75, command.output()
+        stopped += 1
+        assert litter(folder) == []
+        last = command.output().splitlines()[-1]
+        assert SIGNALS[trial % len(SIGNALS)].name in last
+        again = shlex.split(last.split(", or: ")[1])
+        assert again[:3] == ["python", "-m", "selfdistill"]
+        assert warm.run(again[3:], folder) == 0  # the command that it names
+        assert trained(folder) == whole
+    figure("stops", f"{stopped}/20 exit 75, the slowest after {slowest:.2f} s, same bits when continued")
+
+
+def test_an_epoch_that_fits_is_finished_and_saved(arguments, tmp_path):
+    command = warm.Command(arguments(tmp_path / "run"), tmp_path / "run")
+    after_its_start(command, "about ")
+    command.kill(signal.SIGTERM)
+    assert command.wait() == 75
+    said = command.output()
+    assert "epoch 1/6" in said
+    assert "epoch 2/6" not in said
+    assert "stopped by SIGTERM; epoch 1 of 6 is saved" in said
+
+
+def test_an_epoch_that_does_not_fit_is_left(arguments, tmp_path):
+    command = warm.Command([*arguments(tmp_path / "run"), "--checkpoint-grace", 0], tmp_path / "run")
+    after_its_start(command, "about ")
+    command.kill(signal.SIGTERM)
+    assert command.wait() == 75
+    said = command.output()
+    assert "epoch 1/6" not in said
+    assert "stopped by SIGTERM; no epoch is saved yet" in said
+
+
+def test_a_second_signal_stops_at_once(tiny_data, tmp_path):
+    arguments = train("control", tiny_data, data={"train_images": 1400}, epochs=50)
+    command = warm.Command(arguments(tmp_path / "run"), tmp_path / "run")
+    after_its_start(command, "about ")
+    command.kill(signal.SIGTERM)
+    time.sleep(0.05)
+    start = time.monotonic()
+    command.kill(signal.SIGTERM)
+    assert command.wait() == -signal.SIGTERM
+    assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_ignored_signal_stays_ignored(number, arguments, tmp_path):
+    ignore = {signal.SIGINT: ignore_interrupts, signal.SIGHUP: ignore_hangups}[number]  # as `&` and `nohup` do
+    command = warm.Command(arguments(tmp_path / "run"), tmp_path / "run", breakage=ignore)
+    after_its_start(command, "loss: CE")
+    command.kill(number)
+    assert command.wait() == 0
+
+
+def ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def ignore_hangups() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def close_everything() -> None:
+    os.closerange(0, 3)
+
+
+def test_a_run_without_stdin_stdout_and_stderr(arguments, unbroken, tmp_path):
+    assert warm.run(arguments(tmp_path / "run"), tmp_path / "run", breakage=close_everything) == 0
+    assert trained(tmp_path / "run") == unbroken[0]

@@ -1,0 +1,135 @@
+"""Kills and stops of the real workflow: what the README says to do after a crash is what these tests do."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from snakemake_runs import Workflow
+
+LONGER = """
+methods:
+  teacher: {epochs: 6}
+  kd: {epochs: 6}
+  self_distillation: {epochs: 6}
+  control: {epochs: 20}
+"""
+KILLS, CHAINS = 20, 2  # at least so many kills, in so many workflows
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> Workflow:
+    workflow = Workflow.make(tmp_path_factory.mktemp("unbroken") / "w")
+    workflow.write("longer.yaml", LONGER)
+    workflow.run(files=("longer.yaml",), cores=2)
+    return workflow
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Workflow:
+    workflow = Workflow.make(tmp_path / "w")
+    workflow.write("longer.yaml", LONGER)
+    return workflow
+
+
+def start(workflow: Workflow) -> subprocess.Popen:
+    return workflow.start(files=("longer.yaml",))
+
+
+def trainers(workflow: Workflow) -> list[int]:
+    """The processes that train in this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"train" in words and b"selfdistill" in words and os.readlink(process / "cwd") == str(workflow.folder):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for_epoch(workflow: Workflow, method: str, epoch: int) -> None:
+    """Wait until a run has saved this epoch or a later one."""
+    end = time.monotonic() + 120
+    pattern = f"results/demo/.state/{method}-*/ckpt-*.safetensors"
+    while not any(int(path.name.split("-")[1]) >= epoch for path in workflow.folder.glob(pattern)):
+        assert time.monotonic() < end, "the run saved no state"
+        time.sleep(0.01)
+
+
+def finish(workflow: Workflow) -> None:
+    """What the README says after a crash: the same command again, after one `--unlock` if it asks for that."""
+    text = workflow.run(files=("longer.yaml",), check=False)
+    if "--unlock" in text:
+        workflow.run("--unlock", files=("longer.yaml",))
+        workflow.run(files=("longer.yaml",))
+    else:
+        assert "Error" not in text, text
+
+
+@pytest.mark.parametrize("chain", range(CHAINS))
+def test_kills_at_random_moments(chain, fresh, unbroken, figure):
+    """Everything is killed, again and again, until it has happened often enough; then the workflow ends the same."""
+    chance, kills = random.Random(chain), 0
+    while kills < KILLS // CHAINS:
+        process = start(fresh)
+        time.sleep(chance.uniform(1.5, 5.5))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+        fresh.run("--unlock", files=("longer.yaml",))
+    finish(fresh)
+    assert fresh.bits() == unbroken.bits()
+    figure(f"kills of the whole workflow, chain {chain + 1}", f"{kills} kills, same bits")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_to_the_process_group_stops_in_order(number, fresh, unbroken, figure):
+    process = start(fresh)
+    wait_for_epoch(fresh, "control", 2)
+    os.killpg(process.pid, number)
+    assert process.wait(60) != 0
+    end = time.monotonic() + 30
+    while trainers(fresh):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    last = fresh.log("control").splitlines()[-1]
+    assert f"stopped by {number.name}; epoch " in last
+    assert "20 is saved; to go on, give the same snakemake command again" in last
+    finish(fresh)
+    assert "resumed after epoch" in fresh.log("control")
+    assert fresh.bits() == unbroken.bits()
+    figure(f"{number.name} to Snakemake's process group", "the trainer saved and stopped; same bits when continued")
+
+
+def test_a_signal_to_snakemake_alone_is_not_forwarded(fresh, unbroken):
+    process = start(fresh)
+    wait_for_epoch(fresh, "control", 2)
+    process.send_signal(signal.SIGTERM)
+    process.wait(120)
+    assert "done: " in fresh.log("control")  # Snakemake waited for the job, which was never told
+    finish(fresh)
+    assert fresh.bits() == unbroken.bits()
+
+
+def test_an_orphaned_trainer_keeps_a_second_one_out(fresh, unbroken):
+    process = start(fresh)
+    wait_for_epoch(fresh, "control", 1)
+    process.kill()  # Snakemake alone: its trainer lives on
+    process.wait()
+    (orphan,) = trainers(fresh)
+    os.kill(orphan, signal.SIGSTOP)
+    fresh.run("--unlock", files=("longer.yaml",))
+    text = fresh.run(files=("longer.yaml",), check=False)
+    assert f"in use by process {orphan} on " in text
+    assert trainers(fresh) == [orphan]
+    os.kill(orphan, signal.SIGCONT)
+    while trainers(fresh):  # it finishes its run by itself
+        time.sleep(0.05)
+    finish(fresh)
+    assert fresh.bits() == unbroken.bits()

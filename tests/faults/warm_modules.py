@@ -1,0 +1,28 @@
+"""What the fork server loads once, so that a trial costs a fork and no imports. A step warms torch up."""
+
+import matplotlib.pyplot  # noqa: F401
+import requests  # noqa: F401
+import sklearn.datasets
+import torch
+
+from selfdistill import cli
+from selfdistill.data import archives, download, prepare  # noqa: F401
+from selfdistill.models.network import build_network
+from selfdistill.report import figures, table  # noqa: F401
+from selfdistill.training import job, run  # noqa: F401
+
+torch.set_num_threads(1)
+sklearn.datasets.load_digits()
+
+
+def warm_up() -> None:
+    """One training step of a tiny network."""
+    from selfdistill.config.settings import NetworkSettings
+
+    settings = NetworkSettings(model="resnet18", stem="cifar", width=1, classes=10)
+    network = build_network(settings, None, zero_init_residual=False, seed=0)
+    network(torch.zeros(2, 3, 32, 32)).final.sum().backward()
+
+
+warm_up()
+assert cli
