@@ -1,10 +1,10 @@
 """Tiny logs of known content, and the settings to report on them."""
 
-import json
 from hashlib import sha256
 from pathlib import Path
 
 from selfdistill.config.settings import ReportSettings
+from selfdistill.files import write_sealed
 from selfdistill.metrics import TIMING, history_columns, to_csv
 
 ROWS = [
@@ -43,12 +43,16 @@ def write_run(logs: Path, method: str, seed: int, accuracies: list[float], secon
     }
     known |= {"coefficients": {"train_cross_entropy": 0.5, "train_distillation": 8.0}}
     known |= {"outputs": {name: sha256(content.encode()).hexdigest() for name, content in contents.items()}}
-    (folder / "run.json").write_text(json.dumps(known | facts))
+    known |= {"seed": seed, "settings": {"method": method}}
+    write_sealed(folder / "run.json", known | facts)
     return folder
 
 
 def report_settings(rows=ROWS, seeds=(0,), epochs=2, style=TABLE, **options) -> ReportSettings:
     """Settings of a report on these rows."""
-    rows = [{"seeds": list(seeds), "epochs": epochs} | row for row in rows]
+    shared = {"seeds": list(seeds), "epochs": epochs}
+    rows = [shared | {"settings": {"method": row["method"]}} | row for row in rows]
     known = {"protocol": "golden", "dataset": "cifar10", "allow_missing": False}
+    library = {name: [0, 1, 2] for name in ("teacher", "kd", "control", "self_distillation", "self_wide")}
+    known |= {"known": {row["method"]: row["seeds"] for row in rows} | library}
     return ReportSettings.model_validate(known | options | {"rows": rows, "style": style})

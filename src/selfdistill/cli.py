@@ -192,6 +192,20 @@ def show(report: Annotated[Path, Option(help="report/<protocol>.")]) -> None:
         print(f"  {path}")
 
 
+@app.command()
+def status(
+    files: Annotated[list[Path] | None, typer.Argument(help="config.yaml (the default), then files over it.")] = None,
+    results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
+) -> None:
+    """List what has become of every run; ends with 0 when all are done, else with 1."""
+    from selfdistill.config.load import load_config
+    from selfdistill.training.status import status as status_of
+
+    answer = status_of(load_config(files or [Path("config.yaml")]), results)
+    print("\n".join(answer.lines()))
+    raise SystemExit(0 if answer.done else 1)
+
+
 @app.command("clean-state")
 def clean_state(run: Annotated[str, Option(help="<protocol>/<method>-seed<n>.")]) -> None:
     """Forget the saved state of a run, so that it trains from the start."""

@@ -152,7 +152,7 @@ def test_every_key_of_a_method_has_a_class():
         ("threads", 1),
         ("deterministic", False),
         ("resume_policy", "relaxed"),
-        ("checkpoint", {"overhead": 0.5}),
+        ("checkpoint", {"overhead": 0.5, "grace": 3}),
         ("evaluate_every", 5),
         ("logs", "elsewhere"),
         ("allow_missing", True),
@@ -217,6 +217,7 @@ def test_the_reports_rows_are_the_configured_ones_in_their_order(values):
 
 def test_a_report_row_has_label_seeds_and_the_papers_numbers(config):
     row = report_settings(config, "table")["rows"][1]
+    assert row.pop("settings") == run_settings(config, "kd")
     assert row == {
         "method": "kd",
         "label": "ResNet18 (Student, KD)",
@@ -237,10 +238,17 @@ def test_the_style_of_one_part_leaves_the_other(key, part, values):
 
 
 @pytest.mark.parametrize("part", ["table", "figures"])
-def test_training_keys_leave_the_report(part, values):
-    before = report_settings(validate(values), part)
+def test_training_keys_reach_the_report_which_refuses_runs_of_others(part, values):
     values["methods"]["kd"] |= {"alpha": 0.9, "batch_size": 64}
-    assert report_settings(validate(values), part) == before
+    config = validate(values)
+    assert report_settings(config, part)["rows"][1]["settings"] == run_settings(config, "kd")
+
+
+def test_the_report_knows_every_run_that_may_lie_there(values):
+    values["seeds"], values["rows"] = [0, 1], ["control"]
+    values["methods"]["kd"] |= {"teacher_seed": 7}
+    known = report_settings(validate(values), "table")["known"]
+    assert known == {"teacher": [0, 1, 7], "kd": [0, 1], "self_distillation": [0, 1], "control": [0, 1]}
 
 
 @pytest.mark.parametrize("part", ["table", "figures"])
@@ -260,6 +268,7 @@ def test_run_options_are_those_of_class_run(values):
         "deterministic": "no",
         "resume-policy": "strict",
         "checkpoint-overhead": 0.02,
+        "checkpoint-grace": 25.0,
         "evaluate-every": 5,
     }
 

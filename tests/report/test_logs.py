@@ -1,10 +1,10 @@
-import json
 import re
 
 import pytest
 from reporting import ROWS, report_settings, write_run
 
 from selfdistill.failures import BAD_DATA, Failure
+from selfdistill.files import read_sealed, sha256_of, write_sealed
 from selfdistill.report.logs import read_rows
 
 
@@ -21,9 +21,9 @@ def edit(path, old: str, new: str) -> None:
     assert old in text
     path.write_text(text.replace(old, new, 1))
     run = path.parent / "run.json"
-    facts = json.loads(run.read_text())
-    del facts["outputs"]
-    run.write_text(json.dumps(facts))
+    facts = read_sealed(run)
+    facts["outputs"][path.name] = sha256_of(path)
+    write_sealed(run, facts)
 
 
 def test_the_last_epoch_counts(logs):
@@ -34,7 +34,7 @@ def test_the_last_epoch_counts(logs):
 
 
 def test_a_missing_run_is_named(logs):
-    assert f"{logs}/teacher/seed1: no such run (seed 1 of teacher)" in refused(logs, seeds=(0, 1))
+    assert f"{logs}/teacher/seed1: seed 1 of teacher: no such run" in refused(logs, seeds=(0, 1))
 
 
 def test_missing_runs_may_be_allowed(logs):
@@ -61,7 +61,7 @@ def test_an_edited_log_is_noticed_by_its_checksum(logs):
         ("0.9419", "", "line 3, test_accuracy: expected the last epoch's accuracy, got nothing"),
         ("\n2,", "\n1,", "expected epochs 1 to 2 once each"),
         ("test_accuracy", "accuracy", "lacks the column test_accuracy"),
-        ("\n2,", "\n2,7,7,7,7,7,7,", "cannot be read as CSV"),
+        ("\n2,", "\n2,7,7,7,7,7,7,", "line 3: expected 9 fields, got 15"),
     ],
 )
 def test_a_damaged_history_is_named_with_line_and_column(logs, old, new, expected):
@@ -84,7 +84,8 @@ def test_no_log_at_all_is_refused_even_if_missing_runs_are_allowed(tmp_path):
 def test_seconds_come_from_run_json_where_there_is_no_timing(tmp_path):
     folder = write_run(tmp_path, "teacher", 0, [0.1, 0.2])
     (folder / "timing.csv").unlink()
-    facts = json.loads((folder / "run.json").read_text()) | {"training_seconds": 6977.53, "outputs": {}}
-    (folder / "run.json").write_text(json.dumps(facts))
+    facts = read_sealed(folder / "run.json")
+    del facts["outputs"]["timing.csv"]
+    write_sealed(folder / "run.json", facts | {"training_seconds": 6977.53})
     (record,) = read_rows(report_settings(rows=ROWS[:1]), tmp_path)
     assert record.runs[0].training_seconds == 6977.53

@@ -36,7 +36,8 @@ rule train_teacher:
         teacher=teacher_option,
         machine=machine_options,
     shell:
-        "python -m selfdistill train --data {input.data:q} --settings {input.settings:q} {params.teacher}"
+        # exec: a signal to the job's process reaches the training, with no shell in between.
+        "exec python -m selfdistill train --data {input.data:q} --settings {input.settings:q} {params.teacher}"
         " --seed {wildcards.seed} --output {params.folder:q} --log {log:q} {params.machine}"
 
 

@@ -59,7 +59,7 @@ class RunSettings(Block):
 class ReportRow(Block):
     """A method as the table and the figures show it; `published` is None for what the paper does not have.
 
-    settings: what its runs must have been trained with; None compares the runs with each other alone.
+    settings: what its runs must have been trained with.
     """
 
     method: t.Name
@@ -67,7 +67,7 @@ class ReportRow(Block):
     seeds: list[int]
     epochs: int
     published: Published | None = None
-    settings: dict[str, Any] | None = None
+    settings: dict[str, Any]
 
 
 class ReportSettings(Block):

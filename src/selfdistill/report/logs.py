@@ -1,13 +1,14 @@
 """Read the logs of the runs that a table or figure needs, and refuse anything that is not whole."""
 
+import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from selfdistill.config.settings import ReportRow, ReportSettings
+from selfdistill.config.settings import ReportRow, ReportSettings, differences
 from selfdistill.failures import Failure
-from selfdistill.files import read_json, sha256_of
+from selfdistill.files import read_sealed, sha256_of
 from selfdistill.metrics import HISTORY_END, HISTORY_START, TIMING, WORK
 
 RETRAIN = "rerun its training rule"
@@ -43,37 +44,83 @@ class RowRecords(NamedTuple):
 def read_rows(settings: ReportSettings, logs: Path) -> list[RowRecords]:
     """The runs of every row under `logs`/<method>/seed<n>/.
 
-    Raises: Failure 65 naming the file: a run is missing (unless allow_missing), unfinished or damaged.
+    Raises: Failure 65 naming the run: missing or unfinished (unless allow_missing), damaged, trained with other
+    settings, or (unless allow_missing) there without being named by the configuration.
     """
+    if not settings.allow_missing:
+        for folder in leftovers(settings, logs):
+            what = "a run that the configuration does not name"
+            raise Failure(folder, what, "add its seed, remove the folder, or set allow_missing: true")
     records = []
     for row in settings.rows:
         folders = {seed: logs / row.method / f"seed{seed}" for seed in row.seeds}
-        missing = [seed for seed, folder in folders.items() if not (folder / "history.csv").is_file()]
-        if missing and not settings.allow_missing:
-            what = f"no such run (seed {missing[0]} of {row.method})"
-            raise Failure(folders[missing[0]], what, "train it, or set allow_missing: true")
+        missing = {seed: lack for seed, folder in folders.items() if (lack := _lack(folder))}
+        for seed, lack in missing.items():
+            if not settings.allow_missing:
+                raise Failure(
+                    folders[seed], f"seed {seed} of {row.method}: {lack}", "train it, or set allow_missing: true"
+                )
         runs = [read_run(folder, seed, row) for seed, folder in folders.items() if seed not in missing]
-        records.append(RowRecords(row, runs, missing))
+        records.append(RowRecords(row, runs, list(missing)))
     if not any(record.runs for record in records):
         raise Failure(logs, "holds none of the runs that the configuration names")
     return records
 
 
+def leftovers(settings: ReportSettings, logs: Path) -> list[Path]:
+    """The folders of runs that the configuration does not name."""
+    found = {path.parent for name in ("history.csv", "run.json") for path in logs.glob(f"*/seed*/{name}")}
+    known = {logs / method / f"seed{seed}" for method, seeds in settings.known.items() for seed in seeds}
+    return sorted(found - known)
+
+
+def _lack(folder: Path) -> str | None:
+    """What a run lacks to be a whole one, None if it is there: no log, or one without the rest."""
+    names = ("history.csv", "run.json")
+    absent = [name for name in names if not (folder / name).is_file()]
+    if len(absent) == len(names):
+        return "no such run"
+    if not absent:
+        outputs = read_sealed(folder / "run.json").get("outputs")
+        logs = [name for name in ("history.csv", "timing.csv") if isinstance(outputs, dict) and name in outputs]
+        absent = [name for name in logs if not (folder / name).is_file()]
+    return f"is not finished (it lacks {', '.join(absent)})" if absent else None
+
+
 def read_run(folder: Path, seed: int, row: ReportRow) -> RunRecord:
     """One run's record; timing.csv may be absent where run.json gives the total (the paper's own logs)."""
-    facts = read_json(folder / "run.json")
-    for name in ("history.csv", "timing.csv"):
-        expected = facts.get("outputs", {}).get(name)
-        if expected is not None and sha256_of(folder / name) != expected:
-            raise Failure(folder / name, "differs from what its run.json recorded (SHA-256)", RETRAIN)
+    facts = read_sealed(folder / "run.json")
+    _check_facts(folder, facts, seed, row)
     history = read_table(folder / "history.csv", (*HISTORY_START, *HISTORY_END))
     _check_history(folder / "history.csv", history, row.epochs)
     if (folder / "timing.csv").is_file():
         timing = read_table(folder / "timing.csv", TIMING)
+        if len(timing) != len(history):
+            what = f"expected {len(history)} rows as in history.csv, got {len(timing)}"
+            raise Failure(folder / "timing.csv", what, RETRAIN)
         seconds = float(timing[list(WORK)].sum().sum())
     else:
         seconds = _number(folder / "run.json", facts, "training_seconds")
     return RunRecord(seed, history, seconds, facts)
+
+
+def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow) -> None:
+    """Refuse a run.json that does not vouch for its logs, is another run's, or is of other settings."""
+    path, outputs = folder / "run.json", facts.get("outputs")
+    if not isinstance(outputs, dict) or "history.csv" not in outputs:
+        raise Failure(path, "does not vouch for history.csv (outputs lacks its SHA-256)", RETRAIN)
+    for name in ("history.csv", "timing.csv"):
+        if (folder / name).is_file() and sha256_of(folder / name) != outputs.get(name):
+            raise Failure(folder / name, "differs from what its run.json recorded (SHA-256)", RETRAIN)
+    if "source" in facts:  # somebody else's run: no settings of ours, no seed
+        return
+    settings = facts.get("settings")
+    if facts.get("seed") != seed or not isinstance(settings, dict) or settings.get("method") != row.method:
+        method = settings.get("method") if isinstance(settings, dict) else None
+        what = f"expected the run {row.method} seed {seed}, got {method} seed {facts.get('seed')}"
+        raise Failure(path, what, RETRAIN)
+    if others := differences(settings, row.settings):
+        raise Failure(path, f"was trained with other settings ({', '.join(others)})", RETRAIN)
 
 
 def _number(path: Path, facts: dict, key: str) -> float:
@@ -89,9 +136,14 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     Raises: Failure 65 naming file, line and column.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        text = path.read_text(encoding="utf-8")
+        fields = [line.count(",") + 1 for line in text.splitlines()] or [0]
+        odd = next((number for number, count in enumerate(fields, 1) if count != fields[0]), None)
+        if odd:  # pandas would take the first column of a longer line for its name
+            raise Failure(path, f"line {odd}: expected {fields[0]} fields, got {fields[odd - 1]}", RETRAIN)
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise Failure(path, f"cannot be read as CSV ({str(error)[:120]})", RETRAIN) from error
+        raise Failure(path, f"cannot be read as CSV ({' '.join(str(error).split())[:120]})", RETRAIN) from error
     absent = [column for column in columns if column not in table.columns]
     if absent:
         raise Failure(path, f"lacks the column {absent[0]}", RETRAIN)

@@ -10,7 +10,7 @@ from selfdistill.config.settings import Published, ReportSettings
 from selfdistill.config.types import seconds_of
 from selfdistill.files import write_atomically
 from selfdistill.report.latex import comment, escape, macro_name, quoted
-from selfdistill.report.logs import RowRecords, RunRecord, read_rows
+from selfdistill.report.logs import RowRecords, RunRecord, leftovers, read_rows
 
 PAPER_DEVICE = "NVIDIA L4"  # paper II
 
@@ -80,8 +80,8 @@ def markdown_escape(text: str) -> str:
 class Table:
     """Table I of a protocol."""
 
-    def __init__(self, settings: ReportSettings, records: list[RowRecords]):
-        self.settings, self.records = settings, records
+    def __init__(self, settings: ReportSettings, records: list[RowRecords], left_out: list[str] | None = None):
+        self.settings, self.records, self.left_out = settings, records, left_out or []
         self.decimals = settings.style["decimals"]
         lines = [summarise(record) for record in records if record.runs]
         self.paper = [line for line in lines if line.published is not None]
@@ -124,6 +124,8 @@ class Table:
         missing = [f"{r.row.method} seed {seed}" for r in self.records for seed in r.missing]
         if missing:
             notes.append(f"Runs that are missing: {', '.join(missing)}.")
+        if self.left_out:
+            notes.append(f"Runs that the configuration does not name, left out: {', '.join(self.left_out)}.")
         if any(run.facts.get("bit_exact") is False for run in self.runs):
             notes.append("Some runs were resumed in another environment (bit_exact: false in run.json).")
         return notes
@@ -243,7 +245,8 @@ class Table:
 
 def write_table(settings: ReportSettings, logs: Path, output: Path) -> Table:
     """Write table1.{tex,csv,md}, table1_float.tex and numbers.tex into `output`."""
-    table = Table(settings, read_rows(settings, logs))
+    left_out = [f"{folder.parent.name} {folder.name}" for folder in leftovers(settings, logs)]
+    table = Table(settings, read_rows(settings, logs), left_out)
     contents = {
         "table1.tex": table.tex(),
         "table1_float.tex": table.tex_float(),

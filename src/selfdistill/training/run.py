@@ -27,11 +27,7 @@ from selfdistill.training.loop import check_finite, train_epoch
 from selfdistill.training.machine import device_name, set_up
 from selfdistill.training.progress import EpochProgress, epoch_line
 from selfdistill.training.schedule import SCHEDULES
-
-try:
-    from selfdistill.training.status import describe_other_states
-except ImportError:
-    describe_other_states = lambda *_: []
+from selfdistill.training.status import describe_other_states
 from selfdistill.training.teacher import load_teacher, vouch, with_teacher
 
 OPTIONS = (

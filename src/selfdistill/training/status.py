@@ -8,8 +8,9 @@ from selfdistill.config.schema import Config
 from selfdistill.config.settings import differences, known_runs, run_settings
 from selfdistill.data.prepared import read_metadata
 from selfdistill.failures import Failure
-from selfdistill.files import canonical_json, read_sealed, sha256_bytes, sha256_of
+from selfdistill.files import read_sealed, sha256_of
 from selfdistill.lock import owner_of
+from selfdistill.training.job import failure_record
 from selfdistill.training.provenance import code_fingerprint
 
 CHECKPOINT = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
@@ -23,7 +24,7 @@ PARTS = {
     "teacher_sha256": "teacher",
     "code_fingerprint": "code",
 }
-REMOVE = "make clean-state forgets it"
+DONE = "done"
 
 
 class Status(NamedTuple):
@@ -57,7 +58,7 @@ def status(config: Config, results: Path) -> Answer:
     folder = results / config.protocol
     asked = Asked(config, results)
     runs = [_run(folder, method, seed, asked.identity(method, seed)) for method, seed in config.runs()]
-    return Answer(runs, [*_other_states(folder, config, asked), *_leftover_runs(folder, config)])
+    return Answer(runs, [*_other_states(folder, asked), *_leftover_runs(folder, config)])
 
 
 class Asked:
@@ -86,24 +87,130 @@ class Asked:
 
 def _run(folder: Path, method: str, seed: int, identity: dict[str, Any]) -> Status:
     """A run's status; what is going on counts before what has been."""
-    name, states = f"{method} seed {seed}", folder / ".state"
-    owner = owner_of(states / f"{method}-seed{seed}.lock")
-    saved = _saved(states, f"{method}-seed{seed}", identity)
-    text, whole = _outputs(folder / method / f"seed{seed}", identity)
-    after = f", {saved}" if saved else ""
-    if owner is not None:
-        return Status(name, f"running ({owner}){after}")
-    failure = _failure(states / f"{method}-seed{seed}.failure.json")
-    if failure is not None:
-        return Status(name, f"{failure}{after}")
-    if saved and not (whole and text == "done" and saved == _resumable(_epochs(identity), identity)):
-        return Status(name, saved)
-    return Status(name, text, done=text == "done")
+    key, states = f"{method}-seed{seed}", folder / ".state"
+    name, saved = f"{method} seed {seed}", _saved(states, key, identity)
+    if owner := owner_of(states / f"{key}.lock"):
+        return Status(name, _joined(f"running ({owner})", saved))
+    if failure := _failure(failure_record(states, key)):
+        return Status(name, _joined(failure, saved))
+    text = _outputs(folder / method / f"seed{seed}", identity)
+    if text == DONE:
+        return Status(name, DONE, done=True)
+    return Status(name, saved or text or "not started")
 
 
-def _epochs(identity: dict[str, Any]) -> int:
-    return identity["settings"]["epochs"]
+def _joined(*texts: str | None) -> str:
+    return ", ".join(text for text in texts if text)
 
 
-def _resumable(epoch: int, identity: dict[str, Any]) -> str:
-    return f"resumable at epoch {epoch} of {_epochs(identity)}"
+def _outputs(run: Path, identity: dict[str, Any]) -> str | None:
+    """What a run's outputs are: done, damaged or stale; None if there is no run.json."""
+    if not (run / "run.json").exists():
+        return None
+    try:
+        facts = read_sealed(run / "run.json")
+    except Failure:
+        return "damaged: run.json"
+    outputs = facts.get("outputs", {})
+    wrong = [name for name, digest in sorted(outputs.items()) if _sha256(run / name) != digest]
+    if wrong or not outputs:
+        return f"damaged: {', '.join(wrong) or 'run.json names no outputs'}"
+    others = other_parts({key: facts.get(key) for key in identity}, identity)
+    return f"stale: other {', '.join(others)}" if others else DONE
+
+
+def _sha256(path: Path) -> str | None:
+    return sha256_of(path) if path.is_file() else None
+
+
+def _failure(record: Path) -> str | None:
+    if not record.exists():
+        return None
+    try:
+        facts = read_sealed(record)
+    except Failure:
+        return "failed (its record is damaged)"
+    return f"failed ({facts.get('code')}) at {facts.get('at')}: {str(facts.get('message')).removeprefix('error: ')}"
+
+
+def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
+    """Where a run can go on, from the states that have its identity."""
+    for folder in sorted(states.glob(f"{key}-*/")):
+        epoch, found, damaged = newest_state(folder)
+        if found is not None and not other_parts({part: found.get(part) for part in identity}, identity):
+            note = f" (newer states are damaged: {', '.join(damaged)})" if damaged else ""
+            return f"resumable at epoch {epoch} of {identity['settings']['epochs']}{note}"
+    return None
+
+
+def newest_state(folder: Path) -> tuple[int, dict[str, Any] | None, list[str]]:
+    """The epoch and the identity of the newest whole state in a folder, and the damaged ones before it."""
+    damaged = []
+    named = [(CHECKPOINT.fullmatch(path.name), path) for path in folder.glob("ckpt-*.safetensors")]
+    for match, path in sorted(((m, p) for m, p in named if m), key=lambda item: int(item[0][1]), reverse=True):
+        if path.is_symlink() or not (_sha256(path) or "").startswith(match[2]):
+            damaged.append(path.name)
+            continue
+        return int(match[1]), _header(path).get("identity", {}), damaged
+    return 0, None, damaged
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """Our metadata in a safetensors file, read without its tensors; empty if there is none."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            return read_metadata(start + file.read(length)) if length <= LARGEST_HEADER else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def other_parts(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """In what two identities differ: settings by their dotted keys, then data, teacher and code."""
+    parts = []
+    for key, word in PARTS.items():
+        ours, theirs = wanted.get(key), found.get(key)
+        if key == "settings" and isinstance(ours, dict) and isinstance(theirs, dict):
+            parts += [f"settings.{name}" for name in differences(theirs, ours)]
+        elif key in wanted and ours != theirs:
+            parts.append(word)
+    return parts
+
+
+def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
+    """A line for each other state of the same run: which it is, its epoch, and what it was of."""
+    lines = []
+    key = STATE.fullmatch(state.name)
+    for folder in sorted(state.parent.glob(f"{key[1]}-seed{key[2]}-*/")) if key else []:
+        epoch, found, _ = newest_state(folder)
+        if folder.name != state.name and found is not None:
+            lines.append(f"{folder.name} (epoch {epoch}) was of other {', '.join(other_parts(found, identity))}")
+    return lines
+
+
+def _other_states(folder: Path, asked: Asked) -> list[Status]:
+    """States that no run of the configuration can go on from."""
+    runs, found = asked.config.runs(), []
+    for state in sorted((folder / ".state").glob("*/")):
+        match = STATE.fullmatch(state.name)
+        epoch, identity, _ = newest_state(state)
+        if match is None or identity is None:
+            continue
+        run = (match[1], int(match[2]))
+        if run not in runs:
+            found.append(Status(state.name, f"stale state of epoch {epoch}: the configuration does not name its run"))
+        elif others := other_parts(identity, asked.identity(*run)):
+            found.append(Status(state.name, f"stale state of epoch {epoch}: other {', '.join(others)}"))
+    return found
+
+
+def _leftover_runs(folder: Path, config: Config) -> list[Status]:
+    """Finished runs that the configuration does not name."""
+    known = known_runs(config)
+    found = []
+    for run in sorted(folder.glob("*/seed*/run.json")):
+        method, seed = run.parent.parent.name, run.parent.name.removeprefix("seed")
+        if not seed.isdigit() or int(seed) not in known.get(method, []):
+            found.append(Status(f"{method} seed {seed}", "leftover: the configuration does not name it"))
+    return found

@@ -1,0 +1,196 @@
+"""What has become of each run, as `python -m selfdistill status` tells it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from trainer import make_job, train_until_killed
+
+from selfdistill.config.load import load_config
+from selfdistill.config.settings import run_settings, to_yaml
+from selfdistill.failures import NON_FINITE, Failure
+from selfdistill.files import write_sealed
+from selfdistill.lock import run_lock
+from selfdistill.training import checkpoint, job, provenance
+from selfdistill.training.finished import remove_finished_states
+from selfdistill.training.status import describe_other_states, status
+
+TINY = """
+protocol: demo
+rows: [control]
+data: {train_images: 100}
+defaults: {width: 8, precision: fp32}
+methods: {control: {epochs: 3, batch_size: 50}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path, digits, repository):
+    """A results folder, and its configuration: one run of three epochs."""
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "results/data").mkdir(parents=True)
+    os.link(digits, tmp_path / "results/data/digits.safetensors")
+    return Project(tmp_path, repository)
+
+
+class Project:
+    def __init__(self, folder, repository):
+        self.folder, self.results = folder, folder / "results"
+        self.files = [repository / "config.yaml", repository / "workflow/protocols/demo.yaml", folder / "tiny.yaml"]
+
+    @property
+    def config(self):
+        return load_config(self.files)
+
+    def change(self, old, new):
+        path = self.files[-1]
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    def job(self, **options):
+        made = make_job(self.results / "demo", self.results / "data/digits.safetensors", **options)
+        made.settings.write_text(to_yaml(run_settings(self.config, "control")))
+        return made
+
+    def lines(self):
+        return status(self.config, self.results).lines()
+
+    def answer(self):
+        """The first line and the total."""
+        lines = self.lines()
+        return lines[0], lines[-1]
+
+
+def test_nothing_yet(project):
+    assert project.answer() == ("control seed 0  not started", "0 of 1 done")
+
+
+def test_done(project):
+    job.train(project.job())
+    assert project.answer() == ("control seed 0  done", "1 of 1 done")
+    remove_finished_states(project.results / "demo")
+    assert project.lines() == ["control seed 0  done", "1 of 1 done"]
+
+
+def test_resumable(project):
+    train_until_killed(project.job(), 2)
+    assert project.answer() == ("control seed 0  resumable at epoch 2 of 3", "0 of 1 done")
+
+
+def test_resumable_from_the_state_before_a_damaged_one(project):
+    train_until_killed(project.job(), 2)
+    (state,) = (project.results / "demo/.state").glob("control-*/")
+    newest = checkpoint.checkpoints(state)[0]
+    newest.write_bytes(b"")
+    line = f"control seed 0  resumable at epoch 1 of 3 (newer states are damaged: {newest.name})"
+    assert project.answer()[0] == line
+
+
+def test_running(project):
+    train_until_killed(project.job(), 1)
+    with run_lock(project.results / "demo/.state/control-seed0.lock"):
+        line = project.answer()[0]
+    assert line.startswith(f"control seed 0  running (process {os.getpid()} on ")
+    assert line.endswith(" s), resumable at epoch 1 of 3")
+
+
+def test_failed(project, monkeypatch):
+    train_until_killed(project.job(), 1)
+
+    def fail(*arguments):
+        raise Failure("training", "train_loss is nan in epoch 2", code=NON_FINITE)
+
+    from selfdistill.training import run
+
+    monkeypatch.setattr(run, "train_epoch", fail)
+    with pytest.raises(Failure):
+        job.train(project.job())
+    line = project.answer()[0]
+    assert line.startswith("control seed 0  failed (70) at 20")
+    assert line.endswith("training: train_loss is nan in epoch 2, resumable at epoch 1 of 3")
+
+
+def test_a_failure_is_forgotten_when_the_run_starts_again(project):
+    made = project.job()
+    write_sealed(job.failure_record(made.states, made.name), {"code": 1, "message": "x", "at": "then"})
+    job.train(made)
+    assert project.answer()[0] == "control seed 0  done"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("batch_size: 50", "batch_size: 25", "settings.batch_size"),
+        ("width: 8", "width: 4", "settings.network.width"),
+        ("train_images: 100", "train_images: 90", "settings.data.train_images"),
+    ],
+)
+def test_stale_settings(project, old, new, named):
+    job.train(project.job())
+    project.change(old, new)
+    lines = project.lines()
+    assert lines[0].split("  ")[1].strip() == f"stale: other {named}"
+    assert f"stale state of epoch 3: other {named}" in lines[1]
+    assert lines[-1] == "0 of 1 done"
+
+
+def test_stale_code(project, monkeypatch):
+    job.train(project.job())
+    monkeypatch.setattr("selfdistill.training.status.code_fingerprint", lambda: "0" * 64)
+    assert "stale: other code" in project.answer()[0]
+    assert provenance.code_fingerprint() != "0" * 64
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "test_logits.safetensors", "history.csv", "timing.csv"])
+def test_damaged_outputs(project, name):
+    made = project.job()
+    job.train(made)
+    with open(made.output / name, "ab") as file:
+        file.write(b"\n")
+    assert project.answer()[0].endswith(f"damaged: {name}") or "resumable at epoch 3 of 3" in project.answer()[0]
+    remove_finished_states(project.results / "demo")
+    assert project.answer()[1] == "0 of 1 done"
+
+
+def test_leftovers(project):
+    job.train(project.job(seed=4))
+    lines = project.lines()
+    assert "leftover: the configuration does not name it" in next(
+        line for line in lines if line.startswith("control seed 4")
+    )
+    assert any("stale state of epoch 3: the configuration does not name its run" in line for line in lines)
+
+
+def test_other_states_are_described(project):
+    train_until_killed(project.job(), 2)
+    (state,) = (project.results / "demo/.state").glob("control-*/")
+    identity = json.loads(json.dumps(status_identity(project)))
+    identity["settings"]["batch_size"] = 25
+    (line,) = describe_other_states(state.with_name("control-seed0-" + "0" * 12), identity)
+    assert line == f"{state.name} (epoch 2) was of other settings.batch_size"
+
+
+def status_identity(project):
+    from selfdistill.training.status import Asked
+
+    return Asked(project.config, project.results).identity("control", 0)
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_the_command_ends_with_0_when_all_is_done_and_else_with_1(project, done):
+    if done:
+        job.train(project.job())
+    command = [sys.executable, "-m", "selfdistill", "status", *map(str, project.files)]
+    answer = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+    assert answer.returncode == (0 if done else 1)
+    assert answer.stdout.splitlines()[-1] == f"{int(done)} of 1 done"
+
+
+def test_a_bad_configuration_is_refused(project):
+    project.change("epochs: 3", "epochs: many")
+    command = [sys.executable, "-m", "selfdistill", "status", *map(str, project.files)]
+    answer = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+    assert answer.returncode == 78
+    assert answer.stderr.startswith("error: methods.control.epochs: ")
