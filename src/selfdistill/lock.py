@@ -23,7 +23,7 @@ def run_lock(path: Path) -> Iterator[None]:
     Raises: Failure 73 naming the owner when another process holds it, or when the file system has no locks.
     """
     try:
-        make_folder(path.parent, mode=0o700)
+        make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
     except OSError as error:
         raise disk_failure(path, error) from error

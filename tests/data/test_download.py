@@ -1,5 +1,7 @@
 import contextlib
 import hashlib
+import os
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -8,7 +10,8 @@ import pytest
 from selfdistill.config.schema import Archive
 from selfdistill.data import download as module
 from selfdistill.data.download import obtain_archive
-from selfdistill.failures import BAD_DATA, LOCKED, UNAVAILABLE
+from selfdistill.failures import BAD_DATA, CONFIGURATION, DISK, LOCKED, UNAVAILABLE
+from selfdistill.lock import run_lock
 
 CONTENT = bytes(range(256)) * 500
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -20,6 +23,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append(self.path)
+        if "Authorization" in self.headers:
+            self.server.authorised.append(self.path)
         with contextlib.suppress(ConnectionError):
             getattr(self, self.path.strip("/").split(".")[0].split("?")[0])()
 
@@ -86,7 +91,7 @@ class Server(ThreadingHTTPServer):
 @pytest.fixture(scope="module")
 def server():
     server = Server(("127.0.0.1", 0), Handler)
-    server.asked, server.released = [], threading.Event()
+    server.asked, server.authorised, server.released = [], [], threading.Event()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
@@ -94,6 +99,11 @@ def server():
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +129,7 @@ def folder(tmp_path):
 
 
 def left_in(folder):
-    return [path.name for path in folder.glob("*")]
+    return [path.name for path in folder.glob("*") if path.name != ".download.lock"]
 
 
 def local(path, sha256=SHA256):
@@ -193,12 +203,12 @@ def test_a_missing_local_file_is_passed_over(source, tmp_path, folder):
 FAILING = {
     "missing": (UNAVAILABLE, "the server answered 404"),
     "wrong": (BAD_DATA, "SHA-256 differs"),
-    "short": (UNAVAILABLE, "expected 128000 bytes, got 127999"),
-    "empty": (UNAVAILABLE, "expected 128000 bytes, got 0"),
-    "long": (BAD_DATA, "sends more than the expected 128000 bytes"),
+    "short": (BAD_DATA, "expected 128000 bytes, and 127999 are announced"),
+    "empty": (BAD_DATA, "expected 128000 bytes, and 0 are announced"),
+    "long": (BAD_DATA, "expected 128000 bytes, and 128001 are announced"),
     "endless": (BAD_DATA, "sends more than the expected 128000 bytes"),
-    "broken": (UNAVAILABLE, "cannot be downloaded"),
-    "loop": (UNAVAILABLE, "cannot be downloaded (TooManyRedirects)"),
+    "broken": (UNAVAILABLE, "broke off (ProtocolError), 3 times"),
+    "loop": (UNAVAILABLE, "the server redirects more than 3 times"),
 }
 
 
@@ -220,7 +230,7 @@ def test_a_failed_download_leaves_nothing(path, source, folder, refused):
 
 def test_a_failure_tells_how_to_do_it_by_hand(source, folder, refused):
     url = source("missing").url
-    with refused(UNAVAILABLE, f"fetch {url} with a browser", "data.archives as {path: ..., sha256: "):
+    with refused(UNAVAILABLE, f"fetch {url} with a browser", "data.archives as {path: WHERE-YOU-PUT-IT, sha256: "):
         obtain_archive([source("missing")], folder)
 
 
@@ -236,7 +246,7 @@ def test_a_download_without_a_configured_size_is_bounded_too(source, folder, ref
 
 
 def test_a_download_has_a_deadline(source, folder, refused, monkeypatch):
-    monkeypatch.setattr(module, "DEADLINE_SECONDS", -1)
+    monkeypatch.setattr(module, "DEADLINE_SECONDS", 1e-6)
     with refused(UNAVAILABLE, "took more than"):
         obtain_archive([source("good")], folder)
     assert left_in(folder) == []
@@ -244,12 +254,12 @@ def test_a_download_has_a_deadline(source, folder, refused, monkeypatch):
 
 def test_a_server_that_stays_silent_is_given_up(source, folder, refused, monkeypatch):
     monkeypatch.setattr(module, "STALL_SECONDS", 0.1)
-    with refused(UNAVAILABLE, "cannot be downloaded (ReadTimeout)"):
+    with refused(UNAVAILABLE, "cannot be reached (ReadTimeout), 3 times"):
         obtain_archive([source("silent")], folder)
 
 
 def test_an_address_where_nobody_listens_is_unavailable(folder, refused):
-    with refused(UNAVAILABLE, "cannot be downloaded (ConnectionError)"):
+    with refused(UNAVAILABLE, "cannot be reached (ConnectionError)"):
         obtain_archive([Archive(url="http://127.0.0.1:1/x", sha256=SHA256)], folder)
 
 
@@ -265,3 +275,42 @@ def test_a_folder_that_cannot_be_made_is_named(source, tmp_path, refused):
     (tmp_path / "file").write_text("")
     with refused(LOCKED, "file/archives"):
         obtain_archive([source("good")], tmp_path / "file" / "archives")
+
+
+def test_no_archive_at_all_is_a_configuration_error(folder, refused):
+    with refused(CONFIGURATION, "data.archives", "expected at least one archive"):
+        obtain_archive([], folder)
+
+
+def test_a_local_archive_that_is_no_regular_file_is_passed_over(tmp_path, folder, refused):
+    os.mkfifo(tmp_path / "fifo")
+    with refused(UNAVAILABLE, "is no regular file"):
+        obtain_archive([local(tmp_path / "fifo")], folder)
+
+
+def test_a_part_that_is_a_symbolic_link_is_not_followed(source, folder, tmp_path, refused):
+    folder.mkdir()
+    (folder / f"{SHA256[:16]}-good.part").symlink_to(tmp_path / "elsewhere")
+    with refused(LOCKED, "good.part"):
+        obtain_archive([source("good")], folder)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_second_process_does_not_fetch_into_the_same_folder(source, folder, refused):
+    with run_lock(folder / ".download.lock"), refused(LOCKED, "in use by process"):
+        obtain_archive([source("good")], folder)
+
+
+def test_a_full_disk_is_said_before_the_download(source, folder, refused, server, monkeypatch):
+    usage = shutil.disk_usage(folder.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=SIZE - 1))
+    with refused(DISK, "of free space for the archive"):
+        obtain_archive([source("good")], folder)
+    assert server.asked == []
+
+
+def test_the_password_file_is_not_read(source, folder, server, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    obtain_archive([source("good")], folder)
+    assert server.authorised == []

@@ -62,10 +62,7 @@ def read_members(path: Path, names: list[str], sizes: tuple[int, int]) -> dict[s
     """
     found: dict[str, bytes] = {}
     try:
-        for member, content in _members(path, sizes[1], (1 + len(names)) * sizes[1]):
-            if member.name.startswith(PYTHON_FOLDER) and not names[0].startswith(PYTHON_FOLDER):
-                expected = f"only the official one, with SHA-256 {OFFICIAL_PYTHON_SHA256}, is read"
-                raise Failure(path, f"is an archive of the python layout; {expected}")
+        for member, content in _members(path, names, sizes[1]):
             if member.name not in names:
                 continue
             if member.name in found:
@@ -82,19 +79,23 @@ def read_members(path: Path, names: list[str], sizes: tuple[int, int]) -> dict[s
     return {name: found[name] for name in names}
 
 
-def _members(path: Path, largest: int, most: int) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+def _members(path: Path, names: list[str], largest: int) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     """Each header of an archive and the content behind it.
 
-    largest, most: bytes that one of them, and all together, may have. A header is 512 bytes and its content
-    is padded to as many. tarfile decodes the header; its own loop would also apply the extended headers (long names,
+    largest: bytes that one may have; all together may have one more than the names need. A header is 512 bytes
+    and its content is padded to as many. tarfile decodes the header; its own loop would also apply the extended headers (long names,
     pax records, sparse maps), which nest and have sizes of their own, and which none of our names needs.
     """
+    most = (1 + len(names)) * largest
     with _decompressed(path) as file:
         for count in itertools.count():
             try:
                 member = tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
             except tarfile.EOFHeaderError:
                 return
+            if member.name.startswith(PYTHON_FOLDER) and not names[0].startswith(PYTHON_FOLDER):
+                expected = f"only the official one, with SHA-256 {OFFICIAL_PYTHON_SHA256}, is read"
+                raise Failure(path, f"is an archive of the python layout; {expected}")
             if count >= MOST_MEMBERS:
                 raise Failure(path, f"expected at most {MOST_MEMBERS} members")
             if not 0 <= member.size <= largest:

@@ -1,37 +1,48 @@
-"""Fetch an archive: into a `.part` file, with a deadline and a largest size, renamed once its SHA-256 is right."""
+"""Fetch an archive: into a `.part` file, within a deadline, a rate and a size, renamed once its SHA-256 is right."""
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urljoin
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from selfdistill.config.schema import Archive
 from selfdistill.data.archives import check_sha256
-from selfdistill.failures import UNAVAILABLE, Failure
-from selfdistill.files import disk_failure, sha256_of, sync_folder
+from selfdistill.failures import BAD_DATA, CONFIGURATION, UNAVAILABLE, Failure
+from selfdistill.files import check_free_space, disk_failure, make_folder, sha256_of, sync_folder
+from selfdistill.lock import run_lock
 from selfdistill.log import Log
 
 CHUNK = 1 << 16  # bytes
 CONNECT_SECONDS, STALL_SECONDS, DEADLINE_SECONDS = 20, 30, 3600
+SLOWEST, WINDOW_SECONDS = 10_000, 60  # bytes a second, on the mean of so many seconds
+ATTEMPTS, PAUSE_SECONDS = 3, 2
+MOST_REDIRECTS = 3
 LARGEST_DOWNLOAD = 1 << 30  # bytes, where the configuration gives no size
 
 
 def obtain_archive(archives: Sequence[Archive], folder: Path, log: Log | None = None) -> tuple[Path, Archive]:
     """A verified archive: the first of the list that is there or can be downloaded into `folder`.
 
-    Raises: Failure 65 when the last obstacle was wrong content, 69 when nothing could be reached; the
-    message tells how to do it by hand.
+    Raises: Failure 65 when the last obstacle was wrong content, 69 when nothing could be reached (the message
+    tells how to do it by hand); 73 when another process fetches into the folder, 74 when the disk is full.
     """
+    if not archives:
+        raise Failure("data.archives", "expected at least one archive, got none", code=CONFIGURATION)
     log, obstacles = log or Log(None), []
     for archive in archives:
         try:
             return _obtain(archive, folder, log), archive
         except Failure as failure:
+            if failure.code not in (BAD_DATA, UNAVAILABLE):
+                raise
             obstacles.append(failure)
     last = obstacles[-1]
     reasons = " | ".join(f"{failure.where}: {failure.what}" for failure in obstacles)
@@ -42,45 +53,52 @@ def manual_route(archives: Sequence[Archive]) -> str:
     """How to provide the archive by hand."""
     first = next((archive for archive in archives if archive.url), archives[0])
     fetch = f"fetch {first.url} with a browser and " if first.url else ""
-    entry = f"{{path: ..., sha256: {first.sha256}}}"
-    return f"{fetch}name the file under data.archives as {entry} in a file of yours (--configfile)"
+    entry = f"{{path: WHERE-YOU-PUT-IT, sha256: {first.sha256}}}"
+    return f"{fetch}name the file under data.archives as {entry} in a file of yours (--configfile my.yaml)"
 
 
 def _obtain(archive: Archive, folder: Path, log: Log) -> Path:
     if archive.path is not None:
         path = Path(archive.path).expanduser()
         if not path.is_file():
-            raise Failure(path, "no such file", code=UNAVAILABLE)
+            what = "is no regular file" if path.exists() else "no such file"
+            raise Failure(path, what, code=UNAVAILABLE)
         check_sha256(path, archive.sha256)
         return path
     path = folder / f"{archive.sha256[:16]}-{archive.url.rsplit('/', 1)[-1].split('?')[0] or 'archive'}"
-    if not path.is_file() or sha256_of(path) != archive.sha256:
-        download(archive, path, log)
+    with run_lock(folder / ".download.lock"):
+        if not path.is_file() or sha256_of(path) != archive.sha256:
+            download(archive, path, log)
     return path
 
 
+class _Passing(Exception):
+    """An obstacle that may be gone at the next attempt."""
+
+
+class _TooLate(BaseException):
+    """The deadline is over; no handler of network errors may take it for one."""
+
+
 def download(archive: Archive, path: Path, log: Log) -> None:
-    """Download to `path` by way of `<path>.part`.
+    """Download to `path` by way of `<path>.part`: a few attempts, all of them within the deadline.
 
-    Raises: Failure 69 when the source cannot be reached or is too slow, 65 when it sends something else.
+    Raises: Failure 69 when the source cannot be reached or is too slow, 65 when it sends something else, 74
+    when the disk has no room for it.
     """
-    import requests
-
     part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with requests.Session() as session:
-            session.max_redirects, session.trust_env = 3, True
-            with session.get(archive.url, stream=True, timeout=(CONNECT_SECONDS, STALL_SECONDS)) as response:
-                _check_response(archive, response)
-                _save(archive, response, part, log)
+        make_folder(path.parent)
+        check_free_space(path.parent, archive.size or 0, "the archive")
+        with _deadline(DEADLINE_SECONDS):
+            _attempts(archive, part, log)
         check_sha256(part, archive.sha256)
         os.replace(part, path)
         sync_folder(path.parent)
-    except requests.RequestException as error:
-        raise Failure(archive.url, f"cannot be downloaded ({type(error).__name__})", code=UNAVAILABLE) from error
+    except _TooLate:
+        raise Failure(archive.url, f"took more than {DEADLINE_SECONDS} s", code=UNAVAILABLE) from None
     except Failure as failure:
-        raise Failure(archive.url, failure.what, code=failure.code) from failure
+        raise Failure(archive.url, failure.what, failure.next_step, code=failure.code) from failure
     except OSError as error:
         raise disk_failure(part, error) from error
     finally:
@@ -88,31 +106,151 @@ def download(archive: Archive, path: Path, log: Log) -> None:
             part.unlink(missing_ok=True)
 
 
-def _check_response(archive: Archive, response) -> None:
-    if response.status_code != 200:
-        raise Failure(archive.url, f"the server answered {response.status_code}", code=UNAVAILABLE)
-    if archive.url.startswith("https:") and not response.url.startswith("https:"):
-        raise Failure(archive.url, "the server redirects to an unencrypted address", code=UNAVAILABLE)
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Break the block off after so many seconds, whatever it waits for (also a byte now and then).
+
+    Only the main thread can be interrupted so; elsewhere the checks between two pieces must do.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise _TooLate
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
-def _save(archive: Archive, response, part: Path, log: Log) -> None:
-    most = archive.size or LARGEST_DOWNLOAD
-    started, received = time.monotonic(), 0
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    show = {"console": Console(stderr=True), "disable": not sys.stderr.isatty(), "transient": True}
-    with open(part, "wb") as file, Progress(*columns, TimeRemainingColumn(), **show) as progress:
-        task = progress.add_task(archive.url.rsplit("/", 1)[-1], total=archive.size)
-        for chunk in response.iter_content(CHUNK):
-            received += len(chunk)
-            if received > most:
-                raise Failure(archive.url, f"sends more than the expected {most} bytes")
-            if time.monotonic() - started > DEADLINE_SECONDS:
-                raise Failure(archive.url, f"took more than {DEADLINE_SECONDS} s", code=UNAVAILABLE)
-            file.write(chunk)
-            progress.update(task, advance=len(chunk))
-        file.flush()
-        os.fsync(file.fileno())
-    if archive.size is not None and received != archive.size:
-        raise Failure(archive.url, f"expected {archive.size} bytes, got {received}", code=UNAVAILABLE)
+def _attempts(archive: Archive, part: Path, log: Log) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _fetch(archive, part, log)
+        except _Passing as obstacle:
+            if attempt == ATTEMPTS:
+                raise Failure(archive.url, f"{obstacle}, {ATTEMPTS} times", code=UNAVAILABLE) from obstacle
+            log.say(f"{archive.url}: {obstacle}; trying again in {attempt * PAUSE_SECONDS} s")
+            time.sleep(attempt * PAUSE_SECONDS)
+
+
+def _fetch(archive: Archive, part: Path, log: Log) -> None:
+    """One attempt."""
+    started = time.monotonic()
+    with _open(archive.url) as response:
+        _check_response(archive, response)
+        received = _save(archive, response, part)
+    expected = archive.size or _length(response)
+    if expected is not None and received != expected:
+        raise _Passing(f"broke off after {received} of {expected} bytes")
     seconds = time.monotonic() - started
     log.say(f"{archive.url}: {received} bytes in {seconds:.1f} s ({received / max(seconds, 1e-9) / 1e6:.1f} MB/s)")
+
+
+@contextlib.contextmanager
+def _open(url: str) -> Iterator:
+    """The response at a URL, redirections followed: a few, only to the web, and never from https to http."""
+    for _ in range(MOST_REDIRECTS + 1):
+        with _request(url) as response:
+            if not response.is_redirect:
+                yield response
+                return
+            target = urljoin(url, response.headers["Location"])
+        if not target.startswith(("https://", "http://")) or (url.startswith("https:") and target.startswith("http:")):
+            shown = target.split(":", 1)[0][:20]
+            raise Failure(url, f"the server redirects to an address that is not followed ({shown}:)", code=UNAVAILABLE)
+        url = target
+    raise Failure(url, f"the server redirects more than {MOST_REDIRECTS} times", code=UNAVAILABLE)
+
+
+@contextlib.contextmanager
+def _request(url: str) -> Iterator:
+    """The response to one request, without cookies, without `.netrc`, and not decoded on the way."""
+    import requests
+    from urllib3.exceptions import NewConnectionError
+
+    with requests.Session() as session:
+        session.trust_env = False  # it would read .netrc; the rest of the environment counts:
+        session.proxies = requests.utils.get_environ_proxies(url)
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        options = {"stream": True, "allow_redirects": False, "timeout": (CONNECT_SECONDS, STALL_SECONDS)}
+        try:
+            response = session.get(url, headers={"Accept-Encoding": "identity"}, **options)
+        except requests.RequestException as error:
+            what = f"cannot be reached ({type(error).__name__})"
+            nobody = isinstance(getattr(error.args[0], "reason", None), NewConnectionError) if error.args else False
+            if nobody or isinstance(error, ValueError):  # no network or no such host; an address that is none
+                raise Failure(url, what, code=UNAVAILABLE) from error
+            raise _Passing(what) from error
+        with response:
+            yield response
+
+
+def _check_response(archive: Archive, response) -> None:
+    status, kind = response.status_code, response.headers.get("Content-Type", "")
+    if status in (408, 425, 429) or status >= 500:
+        raise _Passing(f"the server answered {status}")
+    if status != 200:
+        raise Failure(archive.url, f"the server answered {status}", code=UNAVAILABLE)
+    if kind.startswith("text/"):
+        raise Failure(archive.url, f"sends no archive but {kind[:40]!r}")
+    length = _length(response)
+    if archive.size is not None and length is not None and length != archive.size:
+        raise Failure(archive.url, f"expected {archive.size} bytes, and {length} are announced")
+
+
+def _length(response) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isdecimal() else None
+
+
+def _save(archive: Archive, response, part: Path) -> int:
+    """Write the body, piece by piece as it comes, and make it durable; the number of its bytes."""
+    most, received = archive.size or LARGEST_DOWNLOAD, 0
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    show = {"console": Console(stderr=True), "disable": not sys.stderr.isatty(), "transient": True}
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+    with open(descriptor, "wb") as file, Progress(*columns, TimeRemainingColumn(), **show) as progress:
+        task = progress.add_task(archive.url.rsplit("/", 1)[-1], total=archive.size)
+        for piece in _fast_enough(archive, _pieces(response)):
+            received += len(piece)
+            if received > most:
+                raise Failure(archive.url, f"sends more than the expected {most} bytes")
+            file.write(piece)
+            progress.update(task, advance=len(piece))
+        file.flush()
+        os.fsync(file.fileno())
+    return received
+
+
+def _pieces(response) -> Iterator[bytes]:
+    """The body as it comes: a drip is handed on and not waited for until there is more of it."""
+    from urllib3.exceptions import HTTPError
+
+    while True:
+        try:
+            piece = response.raw.read1(CHUNK, decode_content=False)
+        except (HTTPError, OSError) as error:
+            raise _Passing(f"broke off ({type(error).__name__})") from error
+        if not piece:
+            return
+        yield piece
+
+
+def _fast_enough(archive: Archive, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, as long as they come faster than SLOWEST."""
+    since, counted = time.monotonic(), 0
+    for piece in pieces:
+        counted += len(piece)
+        passed = time.monotonic() - since
+        if passed > WINDOW_SECONDS:
+            if counted < SLOWEST * passed:
+                rate = f"{counted / passed / 1000:.1f} KB/s"
+                raise Failure(archive.url, f"is slower than {SLOWEST / 1000:g} KB/s ({rate})", code=UNAVAILABLE)
+            since, counted = time.monotonic(), 0
+        yield piece

@@ -8,22 +8,24 @@ from selfdistill.data.archives import read_cifar10
 from selfdistill.data.digits import read_digits
 from selfdistill.data.download import obtain_archive
 from selfdistill.data.prepared import check_images, write_prepared
+from selfdistill.lock import run_lock
 from selfdistill.log import Log
 
 
 def prepare(dataset: str, archives: Sequence[Archive], output: Path, log: Log | None = None) -> None:
     """Write the prepared dataset; downloads are kept in `archives/` beside it.
 
-    Raises: Failure 65 for wrong content, 69 when no source can be reached.
+    Raises: Failure 65 for wrong content, 69 when no source can be reached, 73 while another process does it.
     """
     log = log or Log(None)
-    if dataset == "digits":
-        images = read_digits()
-        check_images(output, dataset, images)
-    else:
-        path, archive = obtain_archive(archives, output.parent / "archives", log)
-        log.say(f"{path}: SHA-256 {archive.sha256} as expected")
-        images = read_cifar10(path, archive.sha256)
-        check_images(path, dataset, images)
-    write_prepared(output, dataset, images)
+    with run_lock(output.with_name(f".{output.name}.lock")):
+        if dataset == "digits":
+            images = read_digits()
+            check_images(output, dataset, images)
+        else:
+            path, archive = obtain_archive(archives, output.parent / "archives", log)
+            log.say(f"{path}: SHA-256 {archive.sha256} as expected")
+            images = read_cifar10(path, archive.sha256)
+            check_images(path, dataset, images)
+        write_prepared(output, dataset, images)
     log.say(f"{output}: {len(images.train_labels)} training and {len(images.test_labels)} test images")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from selfdistill.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
-from selfdistill.files import PRIVATE, disk_failure, write_sealed
+from selfdistill.files import PRIVATE, disk_failure, make_folder, write_sealed
 from selfdistill.lock import run_lock
 
 
@@ -45,6 +45,10 @@ def train(job: Job) -> None:
     The lock comes before torch, so that a second trainer is refused at once.
     Raises: Failure 65 bad data or teacher, 70 non-finite loss, 71 memory, 73 run in use, 74 disk, 78 configuration.
     """
+    try:
+        make_folder(job.states, mode=0o700)
+    except OSError as error:
+        raise disk_failure(job.states, error) from error
     with run_lock(job.states / f"{job.name}.lock"):
         record = failure_record(job.states, job.name)
         try:
