@@ -57,7 +57,7 @@ def test_of_two_that_start_together_one_trains(arguments, tmp_path, figure):
         assert codes[0] == 0
         assert codes[1] in (0, 73)  # 0: it came after the other was done, and had nothing left to do
         both += codes == [0, 0]
-        found = {name: value for name, value in trained(folder).items()}
+        found = trained(folder)
         whole = whole or found
         assert found == whole
     figure("pairs started together", f"20/20 with one trainer at a time ({both} one after the other)")
