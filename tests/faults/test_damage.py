@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import warm
+import yaml
 from breakages import no_checksums
 from commands import sha256, train, trained
 
@@ -50,12 +51,23 @@ def append(content: bytes, chance: random.Random) -> bytes:
     return content + content[-chance.randrange(1, 20) :]
 
 
-def damaged(content: bytes, count: int) -> list[bytes]:
-    """So many different files that are not the file."""
-    chance, found = random.Random(sha256(content)), {content}
-    while len(found) <= count:
-        found.add(chance.choice([flip, flip, flip, cut, swap, blank, append])(content, chance))
-    return sorted(found - {content})
+def damaged(path: Path, count: int) -> list[bytes]:
+    """So many different contents that are not the file's. Settings of the same meaning are the same settings."""
+    content = path.read_bytes()
+    chance, found = random.Random(sha256(content)), set()
+    while len(found) < count:
+        other = chance.choice([flip, flip, flip, cut, swap, blank, append])(content, chance)
+        if other != content and not (path.suffix == ".yaml" and meaning(other) == meaning(content)):
+            found.add(other)
+    return sorted(found)
+
+
+def meaning(content: bytes) -> object:
+    """What YAML makes of a file by itself, without our reader."""
+    try:
+        return yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError):
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +166,7 @@ def kinds(run_folder, tiny_data, tmp_path) -> dict[str, tuple[Path, int, Callabl
 def unnoticed(path: Path, count: int, noticed: Callable[[Path], bool]) -> list[bytes]:
     """The damaged files that were taken for whole ones; the file is whole again afterwards."""
     whole, missed = path.read_bytes(), []
-    for content in damaged(whole, count):
+    for content in damaged(path, count):
         path.write_bytes(content)
         if not noticed(path):
             missed.append(content)
