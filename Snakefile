@@ -29,3 +29,4 @@ onsuccess:
 
 onerror:
     forget_finished_runs()
+    say_how_to_go_on()

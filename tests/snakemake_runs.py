@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +70,26 @@ class Workflow:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def trainers(self) -> list[int]:
+        """The processes that train in this folder."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                if b"train" in words and b"selfdistill" in words and os.readlink(process / "cwd") == str(self.folder):
+                    found.append(int(process.name))
+            except OSError:
+                continue
+        return found
+
+    def wait_for_epoch(self, method: str, epoch: int) -> None:
+        """Wait until a run has saved this epoch or a later one (a slow disk may skip some)."""
+        end = time.monotonic() + 120
+        pattern = f"results/demo/.state/{method}-*/ckpt-*.safetensors"
+        while not any(int(path.name.split("-")[1]) >= epoch for path in self.folder.glob(pattern)):
+            assert time.monotonic() < end, "the run saved no state"
+            time.sleep(0.01)
 
     def plan(self, *arguments: str, files: tuple = (), cores: int = 1) -> dict[str, str]:
         """The jobs of a dry run with their reasons, named `rule` or `rule method/seed`; target rules left out."""

@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 from snakemake_runs import Workflow
@@ -39,28 +38,6 @@ def start(workflow: Workflow) -> subprocess.Popen:
     return workflow.start(files=("longer.yaml",))
 
 
-def trainers(workflow: Workflow) -> list[int]:
-    """The processes that train in this folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if b"train" in words and b"selfdistill" in words and os.readlink(process / "cwd") == str(workflow.folder):
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
-
-
-def wait_for_epoch(workflow: Workflow, method: str, epoch: int) -> None:
-    """Wait until a run has saved this epoch or a later one."""
-    end = time.monotonic() + 120
-    pattern = f"results/demo/.state/{method}-*/ckpt-*.safetensors"
-    while not any(int(path.name.split("-")[1]) >= epoch for path in workflow.folder.glob(pattern)):
-        assert time.monotonic() < end, "the run saved no state"
-        time.sleep(0.01)
-
-
 def finish(workflow: Workflow) -> None:
     """What the README says after a crash: the same command again, after one `--unlock` if it asks for that."""
     text = workflow.run(files=("longer.yaml",), check=False)
@@ -91,11 +68,11 @@ def test_kills_at_random_moments(chain, fresh, unbroken, figure):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_to_the_process_group_stops_in_order(number, fresh, unbroken, figure):
     process = start(fresh)
-    wait_for_epoch(fresh, "control", 2)
+    fresh.wait_for_epoch("control", 2)
     os.killpg(process.pid, number)
     assert process.wait(60) != 0
     end = time.monotonic() + 30
-    while trainers(fresh):
+    while fresh.trainers():
         assert time.monotonic() < end
         time.sleep(0.05)
     last = fresh.log("control").splitlines()[-1]
@@ -109,7 +86,7 @@ def test_a_signal_to_the_process_group_stops_in_order(number, fresh, unbroken, f
 
 def test_a_signal_to_snakemake_alone_is_not_forwarded(fresh, unbroken):
     process = start(fresh)
-    wait_for_epoch(fresh, "control", 2)
+    fresh.wait_for_epoch("control", 2)
     process.send_signal(signal.SIGTERM)
     process.wait(120)
     assert "done: " in fresh.log("control")  # Snakemake waited for the job, which was never told
@@ -119,17 +96,17 @@ def test_a_signal_to_snakemake_alone_is_not_forwarded(fresh, unbroken):
 
 def test_an_orphaned_trainer_keeps_a_second_one_out(fresh, unbroken):
     process = start(fresh)
-    wait_for_epoch(fresh, "control", 1)
+    fresh.wait_for_epoch("control", 1)
     process.kill()  # Snakemake alone: its trainer lives on
     process.wait()
-    (orphan,) = trainers(fresh)
+    (orphan,) = fresh.trainers()
     os.kill(orphan, signal.SIGSTOP)
     fresh.run("--unlock", files=("longer.yaml",))
     text = fresh.run(files=("longer.yaml",), check=False)
     assert f"in use by process {orphan} on " in text
-    assert trainers(fresh) == [orphan]
+    assert fresh.trainers() == [orphan]
     os.kill(orphan, signal.SIGCONT)
-    while trainers(fresh):  # it finishes its run by itself
+    while fresh.trainers():  # it finishes its run by itself
         time.sleep(0.05)
     finish(fresh)
     assert fresh.bits() == unbroken.bits()

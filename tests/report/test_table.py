@@ -1,10 +1,10 @@
 import csv
-import shutil
 import subprocess
 from decimal import Decimal
 
 import pytest
 from reporting import ROWS, TABLE, report_settings, write_run
+from tools import needs
 
 from selfdistill.report.latex import escape, macro_name
 from selfdistill.report.table import clock, markdown_escape, percent, rounded, signed, write_table
@@ -147,7 +147,7 @@ DOCUMENTS = {
 }
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@needs("pdflatex")
 @pytest.mark.parametrize("reduced", [None, "10,000 training images, 15 epochs, narrow networks"])
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_table_compiles_and_fits_the_column(tmp_path, logs, document, reduced):

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
-from pathlib import Path
 
 import pytest
 from snakemake_runs import Workflow
@@ -85,63 +83,14 @@ def unbroken(finished, tmp_path_factory) -> Workflow:
     return workflow
 
 
-def wait_for_state(workflow: Workflow, epoch: int) -> None:
-    """Wait until the control run has saved this epoch or a later one (a slow disk may skip some)."""
-    deadline = time.monotonic() + 90
-    pattern = "results/demo/.state/control-*/ckpt-*.safetensors"
-    while not any(int(path.name.split("-")[1]) >= epoch for path in workflow.folder.glob(pattern)):
-        assert time.monotonic() < deadline, "the run saved no state"
-        time.sleep(0.01)
-
-
-def trainers(workflow: Workflow) -> list[int]:
-    """The processes that train in this folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if b"train" in words and b"selfdistill" in words and os.readlink(process / "cwd") == str(workflow.folder):
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
-
-
 def test_a_killed_trainer_goes_on_with_the_next_plain_run(interrupted, unbroken):
     process = interrupted.start()
-    wait_for_state(interrupted, 2)
-    for pid in trainers(interrupted):
+    interrupted.wait_for_epoch("control", 2)
+    for pid in interrupted.trainers():
         os.kill(pid, signal.SIGKILL)
     assert process.wait(60) != 0
     interrupted.run()
     assert "resumed after epoch" in interrupted.log("control")
-    assert interrupted.bits() == unbroken.bits()
-
-
-def test_a_killed_group_goes_on_after_one_unlock(interrupted, unbroken):
-    process = interrupted.start()
-    wait_for_state(interrupted, 2)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert "--unlock" in interrupted.run(check=False)
-    interrupted.run("--unlock")
-    interrupted.run()
-    assert "resumed after epoch" in interrupted.log("control")
-    assert interrupted.bits() == unbroken.bits()
-
-
-def test_an_orphaned_trainer_keeps_a_second_one_out(interrupted, unbroken):
-    process = interrupted.start()
-    wait_for_state(interrupted, 1)
-    process.kill()  # Snakemake alone: its trainer lives on
-    process.wait()
-    (orphan,) = [pid for pid in trainers(interrupted) if os.getpgid(pid) == process.pid][:1]
-    os.kill(orphan, signal.SIGSTOP)
-    interrupted.run("--unlock")
-    text = interrupted.run(check=False)
-    assert f"in use by process {orphan}" in text
-    os.kill(orphan, signal.SIGKILL)
-    interrupted.run()
     assert interrupted.bits() == unbroken.bits()
 
 

@@ -1,4 +1,5 @@
 # What the rules share: the validated configuration, and which files it asks for. Imports no torch.
+import shlex
 import sys
 from pathlib import Path
 
@@ -121,6 +122,13 @@ def figure_files(config):
 def forget_finished_runs():
     """Drop the resumable states of runs that are done, so that forcing a rule trains again."""
     remove_finished_states(Path("results") / CONFIG.protocol)
+
+
+def say_how_to_go_on():
+    """The command that continues; what is saved and what failed is told by `status`."""
+    files = " ".join(shlex.quote(str(path)) for path in workflow.configfiles)
+    print(f"to go on: {shlex.join(['snakemake', *sys.argv[1:]])}", file=sys.stderr)
+    print(f"what is saved: python -m selfdistill status {files}", file=sys.stderr)
 
 
 wildcard_constraints:
