@@ -50,7 +50,7 @@ test: $(READY)
 	$(PY) pytest
 
 test-faults: $(READY)
-	$(PY) pytest -m faults tests/faults
+	$(PY) pytest -m faults --dist worksteal tests/faults
 
 lint: $(READY)
 	$(PY) ruff format --check .

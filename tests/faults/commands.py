@@ -19,7 +19,7 @@ from selfdistill.training.checkpoint import NAME, checkpoints
 ROOT = Path(__file__).parents[2]
 TINY = {"epochs": 3, "batch_size": 10, "network": {"width": 1}, "data": {"train_images": 20}}
 ARCHIVE = bytes(range(256)) * 1500
-VOLATILE = ("attempts", "training_seconds", "content_sha256")  # of run.json: times, and what follows from them
+VOLATILE = ("attempts", "training_seconds", "content_sha256", "commit")  # of run.json: times, and this checkout
 
 
 class Subject(NamedTuple):
@@ -162,6 +162,6 @@ def subjects(data: Path, teacher: Path, url: str) -> dict[str, Subject]:
         Subject("kd", train("kd", data, teacher), **run),
         Subject("self_distillation", train("self_distillation", data, epochs=2), **run),
         Subject("table", report("table"), **whole),
-        Subject("figures", report("figures", names=["accuracy"]), **whole),
+        Subject("figures", report("figures", names=["accuracy"], width=2.0), **whole),
     ]
     return {subject.name: subject for subject in found}

@@ -80,8 +80,11 @@ def test_a_broken_writer_is_caught(breakage, write_paths, tmp_path):
     assert sweep(subject, history, whole, tmp_path, breakage=breakage)
 
 
-KINDS = {"teacher": ("control", {"network": {"width": 1, "model": "resnet50"}}), "kd": ("kd", {})}
-KINDS["self_distillation"] = ("self_distillation", {})
+KINDS = {
+    "teacher": ("control", {"network": {"width": 1, "model": "resnet50"}, "epochs": 2}),
+    "kd": ("kd", {"epochs": 2}),
+    "self_distillation": ("self_distillation", {}),
+}
 KILLS = 100  # at least, for each of the three
 
 

@@ -9,6 +9,7 @@ import time
 import pytest
 from snakemake_runs import Workflow
 
+ALONE = "rows: [control]\n"
 LONGER = """
 methods:
   teacher: {epochs: 6}
@@ -20,11 +21,21 @@ KILLS, CHAINS = 20, 2  # at least so many kills, in so many workflows
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory) -> Workflow:
+def whole_bits(tmp_path_factory) -> dict[str, bytes]:
+    """What an unbroken workflow leaves."""
     workflow = Workflow.make(tmp_path_factory.mktemp("unbroken") / "w")
     workflow.write("longer.yaml", LONGER)
     workflow.run(files=("longer.yaml",), cores=2)
-    return workflow
+    return workflow.bits()
+
+
+@pytest.fixture(scope="module")
+def control_bits(tmp_path_factory) -> dict[str, bytes]:
+    """What an unbroken workflow of the control alone leaves."""
+    workflow = Workflow.make(tmp_path_factory.mktemp("alone") / "w")
+    workflow.write("longer.yaml", LONGER + ALONE)
+    workflow.run(files=("longer.yaml",))
+    return workflow.bits()
 
 
 @pytest.fixture
@@ -32,6 +43,13 @@ def fresh(tmp_path) -> Workflow:
     workflow = Workflow.make(tmp_path / "w")
     workflow.write("longer.yaml", LONGER)
     return workflow
+
+
+@pytest.fixture
+def alone(fresh) -> Workflow:
+    """A workflow of the control alone."""
+    fresh.write("longer.yaml", LONGER + ALONE)
+    return fresh
 
 
 def start(workflow: Workflow) -> subprocess.Popen:
@@ -49,7 +67,7 @@ def finish(workflow: Workflow) -> None:
 
 
 @pytest.mark.parametrize("chain", range(CHAINS))
-def test_kills_at_random_moments(chain, fresh, unbroken, figure):
+def test_kills_at_random_moments(chain, fresh, whole_bits, figure):
     """Everything is killed, again and again, until it has happened often enough; then the workflow ends the same."""
     chance, kills = random.Random(chain), 0
     while kills < KILLS // CHAINS:
@@ -61,52 +79,52 @@ def test_kills_at_random_moments(chain, fresh, unbroken, figure):
         process.wait()
         fresh.run("--unlock", files=("longer.yaml",))
     finish(fresh)
-    assert fresh.bits() == unbroken.bits()
+    assert fresh.bits() == whole_bits
     figure(f"kills of the whole workflow, chain {chain + 1}", f"{kills} kills, same bits")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_a_signal_to_the_process_group_stops_in_order(number, fresh, unbroken, figure):
-    process = start(fresh)
-    fresh.wait_for_epoch("control", 2)
+def test_a_signal_to_the_process_group_stops_in_order(number, alone, control_bits, figure):
+    process = start(alone)
+    alone.wait_for_epoch("control", 2)
     os.killpg(process.pid, number)
     assert process.wait(60) != 0
     end = time.monotonic() + 30
-    while fresh.trainers():
+    while alone.trainers():
         assert time.monotonic() < end
         time.sleep(0.05)
-    last = fresh.log("control").splitlines()[-1]
+    last = alone.log("control").splitlines()[-1]
     assert f"stopped by {number.name}; epoch " in last
     assert "20 is saved; to go on, give the same snakemake command again" in last
-    finish(fresh)
-    assert "resumed after epoch" in fresh.log("control")
-    assert fresh.bits() == unbroken.bits()
+    finish(alone)
+    assert "resumed after epoch" in alone.log("control")
+    assert alone.bits() == control_bits
     figure(f"{number.name} to Snakemake's process group", "the trainer saved and stopped; same bits when continued")
 
 
-def test_a_signal_to_snakemake_alone_is_not_forwarded(fresh, unbroken):
-    process = start(fresh)
-    fresh.wait_for_epoch("control", 2)
+def test_a_signal_to_snakemake_alone_is_not_forwarded(alone, control_bits):
+    process = start(alone)
+    alone.wait_for_epoch("control", 2)
     process.send_signal(signal.SIGTERM)
     process.wait(120)
-    assert "done: " in fresh.log("control")  # Snakemake waited for the job, which was never told
-    finish(fresh)
-    assert fresh.bits() == unbroken.bits()
+    assert "done: " in alone.log("control")  # Snakemake waited for the job, which was never told
+    finish(alone)
+    assert alone.bits() == control_bits
 
 
-def test_an_orphaned_trainer_keeps_a_second_one_out(fresh, unbroken):
-    process = start(fresh)
-    fresh.wait_for_epoch("control", 1)
+def test_an_orphaned_trainer_keeps_a_second_one_out(alone, control_bits):
+    process = start(alone)
+    alone.wait_for_epoch("control", 1)
     process.kill()  # Snakemake alone: its trainer lives on
     process.wait()
-    (orphan,) = fresh.trainers()
+    (orphan,) = alone.trainers()
     os.kill(orphan, signal.SIGSTOP)
-    fresh.run("--unlock", files=("longer.yaml",))
-    text = fresh.run(files=("longer.yaml",), check=False)
+    alone.run("--unlock", files=("longer.yaml",))
+    text = alone.run(files=("longer.yaml",), check=False)
     assert f"in use by process {orphan} on " in text
-    assert fresh.trainers() == [orphan]
+    assert alone.trainers() == [orphan]
     os.kill(orphan, signal.SIGCONT)
-    while fresh.trainers():  # it finishes its run by itself
+    while alone.trainers():  # it finishes its run by itself
         time.sleep(0.05)
-    finish(fresh)
-    assert fresh.bits() == unbroken.bits()
+    finish(alone)
+    assert alone.bits() == control_bits
