@@ -1,0 +1,176 @@
+"""One table of training loops side by side, measured in one run on one machine.
+
+    python -m benchmarks.bench [--device cpu|cuda] [--images N] [--repetitions N] [--cases ...] [--threads N]
+
+Every loop passes over the same number of images; repetitions of all loops are interleaved, so that a slow minute of
+the machine hits each of them. Warm-up passes (and what compiles in them) are not in the figures but in a column of
+their own. The plain loops and torchdistill get the worker count that is best for them here. Raw rows are kept as CSV.
+"""
+
+import argparse
+import csv
+import importlib.metadata
+import os
+import platform
+import statistics
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import floor, loops
+from benchmarks.cases import CASES, Case
+from selfdistill.training.machine import Machine, choose_device, choose_precision, device_name, set_up
+
+OURS = "ours"
+IMAGES, REPETITIONS = {"cpu": 256, "cuda": 12_800}, {"cpu": 3, "cuda": 5}
+COLUMNS = ("case", "loop", "workers", "repetition", "images", "seconds", "warm_up_seconds")
+RESULTS = Path(__file__).parent / "results"
+
+
+def make_images(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random images and labels: what a loop costs does not depend on what it sees."""
+    draw = np.random.default_rng(0)
+    return draw.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8), draw.integers(0, 10, count)
+
+
+def timed(epoch: loops.Epoch) -> float:
+    """Seconds of a pass."""
+    start = time.perf_counter()
+    epoch()
+    return time.perf_counter() - start
+
+
+def build(case: Case, data: tuple, machine: Machine, workers: dict[str, int]) -> dict[str, loops.Epoch]:
+    """The loops of a case that can run here, by name."""
+    device = machine.device
+    found = {OURS: loops.ours(case, *data, machine)}
+    for name, amp in (("plain float32", False), ("plain bf16, channels_last", True)):
+        found[name] = loops.plain(case, *data, device, workers=workers[name], amp=amp)
+    try:
+        found["torchdistill"] = loops.torchdistill(case, *data, device, workers=workers["torchdistill"])
+    except ImportError:
+        print("torchdistill is not installed (pip install torchdistill): its rows are left out", file=sys.stderr)
+    return found
+
+
+def best_workers(data: tuple, machine: Machine) -> dict[str, int]:
+    """The worker count with which each foreign loop is fastest, tried on the smallest network."""
+    case = next(case for case in CASES if case.network.stem == "imagenet" and case.network.model == "resnet18")
+    makers = {
+        "plain float32": partial(loops.plain, amp=False),
+        "plain bf16, channels_last": partial(loops.plain, amp=True),
+        "torchdistill": loops.torchdistill,
+    }
+    chosen = {}
+    for name, maker in makers.items():
+        seconds = {}
+        for workers in sorted({0, 1, min(2, os.cpu_count() or 1), min(8, os.cpu_count() or 1), os.cpu_count() or 1}):
+            try:
+                epoch = maker(case, *data, machine.device, workers=workers)
+            except ImportError:
+                break
+            epoch()
+            seconds[workers] = min(timed(epoch) for _ in range(2))
+        chosen[name] = min(seconds, key=seconds.get, default=0)
+    return chosen
+
+
+def measure(case: Case, data: tuple, machine: Machine, workers: dict[str, int], repetitions: int) -> list[dict]:
+    """The rows of a case: interleaved repetitions, after a warm-up pass of each loop."""
+    made = build(case, data, machine, workers)
+    warm_up = {name: timed(epoch) for name, epoch in made.items()}
+    rows = []
+    for repetition in range(repetitions):
+        for name, epoch in made.items():
+            values = (case.name, name, workers.get(name, ""), repetition, len(data[1]), timed(epoch), warm_up[name])
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
+    return rows
+
+
+def summary(rows: list[dict], rates: floor.Rates) -> Table:
+    """Medians, ratios with their spread, and the share of the floor."""
+    table = Table(
+        "case", "loop", "images/s", "ours is faster by", "share of floor", "warm-up s", box=None, pad_edge=False
+    )
+    work = {case.name: floor.work_of(case) for case in CASES}
+    for name in dict.fromkeys(row["case"] for row in rows):
+        of_case = [row for row in rows if row["case"] == name]
+        ours = [row["seconds"] for row in of_case if row["loop"] == OURS]
+        for loop in dict.fromkeys(row["loop"] for row in of_case):
+            chosen = [row for row in of_case if row["loop"] == loop]
+            seconds = [row["seconds"] for row in chosen]
+            rate = chosen[0]["images"] / statistics.median(seconds)
+            ratios = [theirs / mine for theirs, mine in zip(seconds, ours, strict=True)]
+            spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            workers = f", {chosen[0]['workers']} workers" if chosen[0]["workers"] != "" else ""
+            share = f"{100 * rate * work[name].seconds(rates):.0f} %"
+            faster = "" if loop == OURS else spread
+            table.add_row(name, loop + workers, f"{rate:,.0f}", faster, share, f"{chosen[0]['warm_up_seconds']:.1f}")
+    return table
+
+
+def describe(machine: Machine, rates: floor.Rates) -> str:
+    """The machine and the versions, in a line each."""
+    names = ("torch", "torchvision", "torchdistill", "numpy")
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    shown = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"{device_name(machine.device)}, {os.cpu_count()} processors, {machine.threads} threads, ours in"
+        f" {machine.precision}, Python {platform.python_version()}, {shown}\n"
+        f"measured here: copy {rates.copy / 1e9:.0f} GB/s, matrices {rates.matrix / 1e12:.2f} TFLOP/s in bf16"
+    )
+
+
+def save(rows: list[dict], name: str) -> Path:
+    """Keep the raw rows."""
+    path = RESULTS / f"{time.strftime('%Y-%m-%d')}-{name}.csv"
+    path.parent.mkdir(exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", default="auto")
+    parser.add_argument("--images", type=int, help="of one pass; default 256 on a CPU, 12,800 on a GPU")
+    parser.add_argument("--repetitions", type=int)
+    parser.add_argument("--cases", nargs="*", help="words of their names; default: all")
+    parser.add_argument("--name", help="of the CSV; default: the processor")
+    options = parser.parse_args()
+    kind = choose_device(options.device).type
+    machine = set_up(
+        options.device, options.threads, choose_precision("auto", choose_device(options.device)), deterministic=False
+    )
+    data = make_images(options.images or IMAGES[kind])
+    chosen = [case for case in CASES if not options.cases or any(word in case.name for word in options.cases)]
+    console = Console(width=120)
+    rates = floor.measure_rates(machine.device, torch.bfloat16)
+    console.print(describe(machine, rates), highlight=False)
+    workers = best_workers(data, machine)
+    rows = []
+    for case in chosen:
+        console.print(f"{case.name} ...", highlight=False)
+        rows += measure(case, data, machine, workers, options.repetitions or REPETITIONS[kind])
+    console.print(summary(rows, rates))
+    name = options.name or "".join(c if c.isalnum() else "-" for c in device_name(machine.device)).strip("-")
+    console.print(f"raw rows: {save(rows, name)}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()
