@@ -103,7 +103,7 @@ def test_random_kills_change_nothing(kind, tiny_data, tiny_teacher, tmp_path, fi
         shutil.rmtree(folder)
         for _ in range(2):
             command = warm.Command(arguments(folder), folder)
-            time.sleep(chance.uniform(0.05, seconds))
+            time.sleep(chance.uniform(0.05, 0.7 * seconds))
             command.kill()
             kills += command.wait() == -9
             wrong += [f"trial {trial}: {problem}" for problem in torn_run(folder, whole)]

@@ -18,7 +18,7 @@ OWNER = r"in use by process (\d+) on (\S+), for (\d+) s"
 
 @pytest.fixture
 def arguments(tiny_data):
-    return train("control", tiny_data, data={"train_images": 400}, batch_size=20)
+    return train("control", tiny_data, data={"train_images": 150}, batch_size=20)
 
 
 def test_a_second_trainer_is_refused(arguments, tmp_path, figure):

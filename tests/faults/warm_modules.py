@@ -1,6 +1,8 @@
 """What the fork server loads once, so that a trial costs a fork and no imports. A step warms torch up."""
 
-import matplotlib.pyplot  # noqa: F401
+import io
+
+import matplotlib.pyplot
 import requests  # noqa: F401
 import sklearn.datasets
 import torch
@@ -24,5 +26,16 @@ def warm_up() -> None:
     network(torch.zeros(2, 3, 32, 32)).final.sum().backward()
 
 
+def draw() -> None:
+    """A small figure, which loads matplotlib's fonts and writers."""
+    figure, axes = matplotlib.pyplot.subplots(layout="constrained")
+    axes.plot([0, 1], label="x")
+    figure.legend(loc="outside lower center")
+    for suffix in ("pdf", "png"):
+        figure.savefig(io.BytesIO(), format=suffix)
+    matplotlib.pyplot.close(figure)
+
+
 warm_up()
+draw()
 assert cli

@@ -83,8 +83,9 @@ def _members(path: Path, names: list[str], largest: int) -> Iterator[tuple[tarfi
     """Each header of an archive and the content behind it.
 
     largest: bytes that one may have; all together may have one more than the names need. A header is 512 bytes
-    and its content is padded to as many. tarfile decodes the header; its own loop would also apply the extended headers (long names,
-    pax records, sparse maps), which nest and have sizes of their own, and which none of our names needs.
+    and its content is padded to as many. tarfile decodes the header; its own loop would also apply the extended
+    headers (long names, pax records, sparse maps), which nest and have sizes of their own, and which none of our
+    names needs.
     """
     most = (1 + len(names)) * largest
     with _decompressed(path) as file:
