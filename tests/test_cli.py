@@ -85,7 +85,7 @@ def test_a_missing_archive_tells_how_to_provide_one(tmp_path):
     done = selfdistill("download", "--archives", archives, cwd=tmp_path)
     assert done.returncode == 69
     assert "absent.tar.gz: no such file" in done.stderr
-    assert f"data.archives as {{path: ..., sha256: {'0' * 64}}}" in done.stderr
+    assert f"data.archives as {{path: WHERE-YOU-PUT-IT, sha256: {'0' * 64}}}" in done.stderr
 
 
 def test_show_prints_the_table_and_what_to_open(tmp_path):
