@@ -49,8 +49,10 @@ published: $(READY)
 test: $(READY)
 	$(PY) pytest
 
+# In memory where that is possible: thousands of trials wait for fsync, which a disk takes its time for.
 test-faults: $(READY)
-	$(PY) pytest -m faults --dist worksteal tests/faults
+	PYTEST_DEBUG_TEMPROOT=`test -w /dev/shm && echo /dev/shm || echo /tmp` \
+	  $(PY) pytest -m faults --dist worksteal tests/faults
 
 lint: $(READY)
 	$(PY) ruff format --check .
