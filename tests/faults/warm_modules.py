@@ -1,8 +1,6 @@
 """What the fork server loads once, so that a trial costs a fork and no imports. A step warms torch up."""
 
-import io
-
-import matplotlib.pyplot
+import matplotlib.pyplot  # noqa: F401
 import requests  # noqa: F401
 import sklearn.datasets
 import torch
@@ -11,7 +9,7 @@ from selfdistill import cli
 from selfdistill.data import archives, download, prepare  # noqa: F401
 from selfdistill.models.network import build_network
 from selfdistill.report import figures, table  # noqa: F401
-from selfdistill.training import job, run  # noqa: F401
+from selfdistill.training import job, provenance, run  # noqa: F401
 
 torch.set_num_threads(1)
 sklearn.datasets.load_digits()
@@ -26,16 +24,6 @@ def warm_up() -> None:
     network(torch.zeros(2, 3, 32, 32)).final.sum().backward()
 
 
-def draw() -> None:
-    """A small figure, which loads matplotlib's fonts and writers."""
-    figure, axes = matplotlib.pyplot.subplots(layout="constrained")
-    axes.plot([0, 1], label="x")
-    figure.legend(loc="outside lower center")
-    for suffix in ("pdf", "png"):
-        figure.savefig(io.BytesIO(), format=suffix)
-    matplotlib.pyplot.close(figure)
-
-
 warm_up()
-draw()
+provenance.code_fingerprint()
 assert cli

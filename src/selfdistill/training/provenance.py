@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from selfdistill import __version__
@@ -20,6 +21,7 @@ def code_fingerprint() -> str:
     return sha256_bytes("\n".join(_meaning(path.read_text(encoding="utf-8")) for path in sources).encode())
 
 
+@cache
 def _meaning(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
