@@ -52,7 +52,7 @@ test: $(READY)
 # In memory where that is possible: thousands of trials wait for fsync, which a disk takes its time for.
 test-faults: $(READY)
 	PYTEST_DEBUG_TEMPROOT=`test -w /dev/shm && echo /dev/shm || echo /tmp` \
-	  $(PY) pytest -m faults --dist worksteal tests/faults
+	  $(PY) pytest -m faults --maxschedchunk 1 tests/faults
 
 lint: $(READY)
 	$(PY) ruff format --check .

@@ -66,6 +66,22 @@ def copy_run(source: str, target: str) -> Callable[[Path], None]:
     return harm
 
 
+def emptied(old: str, new: str = "") -> Callable[[list[str]], list[str]]:
+    """Change the last line of a log."""
+    return lambda lines: [*lines[:-1], lines[-1].replace(old, new, 1)]
+
+
+def publish(method: str) -> Callable[[Path], None]:
+    """A run of somebody else, who says which method it was."""
+
+    def harm(logs: Path) -> None:
+        facts = read_sealed(logs / "kd/seed1/run.json")
+        del facts["settings"]
+        write_sealed(logs / "kd/seed1/run.json", facts | {"source": "elsewhere", "method": method, "seed": None})
+
+    return harm
+
+
 HALF = {"may_be_missing": True}
 CASES = [
     Case("no folder", lambda logs: shutil.rmtree(logs / "kd/seed1"), **HALF),
@@ -90,6 +106,10 @@ CASES = [
     Case("an accuracy below 0", history(lambda lines: [*lines[:-1], lines[-1].replace("0.81", "-0.81")])),
     Case("a better accuracy", history(lambda lines: [*lines[:-1], lines[-1].replace("0.81", "0.99")], sealed=False)),
     Case("a column too many", history(lambda lines: [line.replace("\n", ",1\n") for line in lines[1:]])),
+    Case("a timing without a value", lambda logs: edit(logs / "kd/seed1/timing.csv", emptied("33.333333333333336"))),
+    Case("a negative timing", lambda logs: edit(logs / "kd/seed1/timing.csv", emptied("33.3", "-33.3"))),
+    Case("a timing of other epochs", lambda logs: edit(logs / "kd/seed1/timing.csv", emptied("3,", "4,"))),
+    Case("the paper's log of another method", publish("teacher")),
     Case("timing of fewer epochs", lambda logs: edit(logs / "kd/seed1/timing.csv", lambda lines: lines[:-1])),
     Case("timing of another run", lambda logs: shutil.copy(logs / "kd/seed0/run.json", logs / "kd/seed1/run.json")),
     Case("another seed's folder", copy_run("kd/seed0", "kd/seed1")),

@@ -10,6 +10,7 @@ import warm
 from commands import train, trained
 from test_damage import die_after_two_epochs
 
+from selfdistill.data.prepared import read_prepared, write_prepared
 from selfdistill.files import read_sealed
 
 
@@ -64,6 +65,17 @@ def other_code() -> None:
     from selfdistill.training import provenance
 
     provenance.code_fingerprint = lambda: "0" * 64
+
+
+def test_other_data_start_afresh_and_say_so(half, tiny_data, tmp_path):
+    folder, _ = half
+    images, _ = read_prepared(tiny_data, "digits")
+    pixels = images.train_images.copy()
+    pixels[0, 0, 0, 0] ^= 1
+    write_prepared(tmp_path / "other.safetensors", "digits", images._replace(train_images=pixels))
+    code, said = again(folder, train("control", tmp_path / "other.safetensors")(folder))
+    assert code == 0
+    assert any(line.startswith("starting afresh: ") and line.endswith("other data") for line in said.splitlines())
 
 
 def test_another_teacher_starts_afresh_and_says_so(tiny_data, tiny_teacher, tmp_path):

@@ -101,7 +101,8 @@ def figure_names(config):
     names = config.figure_names()
     if config.logs == "results" and not config.allow_missing:
         return names
-    histories = [Path(path) for path in run_logs(config) if path.endswith("history.csv")]
+    histories = [Path(path).with_name("history.csv") for path in run_logs(config) if path.endswith("run.json")]
+    histories = [path for path in histories if path.is_file()]
     heads = any("test_accuracy_head1" in path.open().readline() for path in histories)
     return [name for name in names if heads or name != "classifiers"]
 

@@ -15,6 +15,7 @@ from selfdistill.files import canonical_json, write_atomically
 
 SIDE = 32  # pixels
 METADATA = "selfdistill"  # safetensors writes several metadata keys in a random order, so there is one
+LARGEST_HEADER = 1 << 24  # bytes; a state's history takes about 1 KB an epoch
 REPAIR = "delete it and rerun download_data"
 
 
@@ -71,7 +72,7 @@ def read_metadata(content: bytes) -> dict:
     Raises: ValueError or KeyError when there is none.
     """
     length = int.from_bytes(content[:8], "little")
-    if length > min(len(content), 1 << 20):  # a real header has a few KB
+    if length > min(len(content), LARGEST_HEADER):
         raise ValueError("its header is damaged")
     try:
         facts = _strict_json(_strict_json(content[8 : 8 + length])["__metadata__"][METADATA])

@@ -47,11 +47,15 @@ STYLE = {
 
 
 def mean_and_range(runs: list[RunRecord], column: str) -> pd.DataFrame | None:
-    """A column's mean, least and largest value over seeds by epoch; None if the runs do not have it."""
-    series = [run.history.set_index("epoch")[column].dropna() for run in runs if column in run.history]
-    if not series or any(one.empty for one in series):
+    """A column's mean, least and largest value over seeds by epoch; None if not all the runs have it.
+
+    Epochs in which a run has no value (a skipped test) are left out: each point is over the same seeds.
+    """
+    if any(column not in run.history for run in runs):
         return None
-    together = pd.concat(series, axis=1)
+    together = pd.concat([run.history.set_index("epoch")[column] for run in runs], axis=1).dropna()
+    if together.empty:
+        return None
     return pd.DataFrame({"mean": together.mean(axis=1), "low": together.min(axis=1), "high": together.max(axis=1)})
 
 

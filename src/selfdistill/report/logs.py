@@ -95,9 +95,7 @@ def read_run(folder: Path, seed: int, row: ReportRow) -> RunRecord:
     _check_history(folder / "history.csv", history, row.epochs)
     if (folder / "timing.csv").is_file():
         timing = read_table(folder / "timing.csv", TIMING)
-        if len(timing) != len(history):
-            what = f"expected {len(history)} rows as in history.csv, got {len(timing)}"
-            raise Failure(folder / "timing.csv", what, RETRAIN)
+        _check_timing(folder / "timing.csv", timing, row.epochs)
         seconds = float(timing[list(WORK)].sum().sum())
     else:
         seconds = _number(folder / "run.json", facts, "training_seconds")
@@ -112,15 +110,26 @@ def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow)
     for name in ("history.csv", "timing.csv"):
         if (folder / name).is_file() and sha256_of(folder / name) != outputs.get(name):
             raise Failure(folder / name, "differs from what its run.json recorded (SHA-256)", RETRAIN)
-    if "source" in facts:  # somebody else's run: no settings of ours, no seed
-        return
-    settings = facts.get("settings")
-    if facts.get("seed") != seed or not isinstance(settings, dict) or settings.get("method") != row.method:
-        method = settings.get("method") if isinstance(settings, dict) else None
+    foreign = "source" in facts  # somebody else's run: no settings of ours, maybe no seed
+    settings = facts if foreign else facts.get("settings")
+    method = settings.get("method") if isinstance(settings, dict) else None
+    if method != row.method or facts.get("seed") not in ((seed, None) if foreign else (seed,)):
         what = f"expected the run {row.method} seed {seed}, got {method} seed {facts.get('seed')}"
         raise Failure(path, what, RETRAIN)
+    if foreign:
+        return
     if others := differences(settings, row.settings):
         raise Failure(path, f"was trained with other settings ({', '.join(others)})", RETRAIN)
+
+
+def _check_timing(path: Path, timing: pd.DataFrame, epochs: int) -> None:
+    if timing["epoch"].tolist() != list(range(1, epochs + 1)):
+        raise Failure(path, f"expected epochs 1 to {epochs} once each, got {len(timing)} rows", RETRAIN)
+    for column in WORK:
+        wrong = timing[column][~(timing[column] >= 0)]
+        if len(wrong):
+            line = int(wrong.index[0]) + 2
+            raise Failure(path, f"line {line}, {column}: expected seconds >= 0, got {wrong.iloc[0]}", RETRAIN)
 
 
 def _number(path: Path, facts: dict, key: str) -> float:

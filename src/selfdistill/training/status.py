@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import differences, known_runs, run_settings
-from selfdistill.data.prepared import read_metadata
+from selfdistill.data.prepared import LARGEST_HEADER, read_metadata
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, sha256_of
 from selfdistill.lock import owner_of
@@ -15,7 +15,6 @@ from selfdistill.training.provenance import code_fingerprint
 
 CHECKPOINT = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
 STATE = re.compile(r"(.+)-seed(\d+)-[0-9a-f]{12}")
-LARGEST_HEADER = 1 << 26  # bytes; that of 300 epochs has less than one MB
 # The parts of an identity, and what they are called where they differ.
 PARTS = {
     "settings": "settings",
@@ -104,9 +103,9 @@ def _joined(*texts: str | None) -> str:
 
 
 def _outputs(run: Path, identity: dict[str, Any]) -> str | None:
-    """What a run's outputs are: done, damaged or stale; None if there is no run.json."""
+    """What a run's outputs are: done, not finished, damaged or stale; None if there are none."""
     if not (run / "run.json").exists():
-        return None
+        return "not finished (no run.json)" if (run / "history.csv").exists() else None
     try:
         facts = read_sealed(run / "run.json")
     except Failure:
@@ -130,17 +129,21 @@ def _failure(record: Path) -> str | None:
         facts = read_sealed(record)
     except Failure:
         return "failed (its record is damaged)"
-    return f"failed ({facts.get('code')}) at {facts.get('at')}: {str(facts.get('message')).removeprefix('error: ')}"
+    message = " | ".join(str(facts.get("message")).removeprefix("error: ").splitlines())
+    return f"failed ({facts.get('code')}) at {facts.get('at')}: {message}"
 
 
 def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
     """Where a run can go on, from the states that have its identity."""
+    lost = None
     for folder in sorted(states.glob(f"{key}-*/")):
         epoch, found, damaged = newest_state(folder)
+        if found is None and (damaged or (folder / "history.csv").exists()):
+            lost = f"all states in {folder.name} are damaged or gone (make clean-state forgets them)"
         if found is not None and not other_parts({part: found.get(part) for part in identity}, identity):
             note = f" (newer states are damaged: {', '.join(damaged)})" if damaged else ""
             return f"resumable at epoch {epoch} of {identity['settings']['epochs']}{note}"
-    return None
+    return lost
 
 
 def newest_state(folder: Path) -> tuple[int, dict[str, Any] | None, list[str]]:
