@@ -97,13 +97,17 @@ def run_logs(config):
 
 
 def figure_names(config):
-    """The figures that can be drawn: the classifiers' only if a run has them, where runs are taken as they are."""
+    """The figures that can be drawn: where runs are taken as they are, some may lack what a figure shows."""
     names = config.figure_names()
     if config.logs == "results" and not config.allow_missing:
         return names
-    histories = [Path(path) for path in run_logs(config) if path.endswith("history.csv")]
-    heads = any("test_accuracy_head1" in path.open().readline() for path in histories)
-    return [name for name in names if heads or name != "classifiers"]
+    logs = [Path(path) for path in run_logs(config)]
+    lacks = set()
+    if not any("test_accuracy_head1" in path.open().readline() for path in logs if path.name == "history.csv"):
+        lacks.add("classifiers")
+    if not any(path.name == "timing.csv" for path in logs):
+        lacks.add("time")
+    return [name for name in names if name not in lacks]
 
 
 def table_files(config):

@@ -22,7 +22,7 @@ MODELS = ("resnet18", "resnet50")
 STEMS = ("cifar", "imagenet")
 HEADS = ("fc",)
 AUGMENTATIONS = ("crop", "flip")
-FIGURES = ("loss", "accuracy", "classifiers")
+FIGURES = ("loss", "accuracy", "classifiers", "time")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, TrainingSet
 from selfdistill.data.prepared import first_of_each_class, read_prepared
-from selfdistill.evaluation.evaluate import Evaluation, evaluate
+from selfdistill.evaluation.evaluate import BATCH, Evaluation, evaluate
 from selfdistill.files import check_free_space, sha256_bytes, sha256_of, write_atomically, write_sealed
 from selfdistill.log import Log
 from selfdistill.losses.objectives import OBJECTIVES
@@ -28,7 +28,7 @@ from selfdistill.training.machine import device_name, set_up
 from selfdistill.training.progress import EpochProgress, epoch_line
 from selfdistill.training.schedule import SCHEDULES
 from selfdistill.training.status import describe_other_states
-from selfdistill.training.teacher import load_teacher, vouch, with_teacher
+from selfdistill.training.teacher import FrozenTeacher, load_teacher, vouch, with_logits
 
 OPTIONS = (
     *("device", "threads", "deterministic", "resume_policy"),
@@ -63,7 +63,8 @@ class Run:
         self.objective = partial(OBJECTIVES[settings.objective], **settings.parameters)
         self.teacher, self.teacher_facts = None, None
         if job.teacher is not None:
-            self.teacher, self.teacher_facts = load_teacher(job.teacher, settings.teacher, self.test_set, machine)
+            teacher, self.teacher_facts = load_teacher(job.teacher, settings.teacher, self.test_set, machine)
+            self.teacher = FrozenTeacher(teacher, machine)
         self.identity = {
             "settings": settings.model_dump(mode="json", exclude_none=True),
             "seed": job.seed,
@@ -186,7 +187,10 @@ class Run:
             group["lr"] = rate
         batches = ledger.timed(self.training_set.batches(self.job.seed, self.epoch, s.batch_size), "data")
         if self.teacher is not None:
-            batches = with_teacher(batches, self.teacher, self.machine, ledger)
+            size = BATCH[self.machine.device.type]
+            with ledger.measure("teacher"):
+                logits = self.teacher.logits(self.training_set.batches(self.job.seed, self.epoch, size))
+            batches = with_logits(batches, logits)
 
         def after_step(images: int) -> None:
             progress.after_step(images)
