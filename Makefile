@@ -3,12 +3,13 @@ PYTHON ?= python3
 CORES ?= 2
 CONFIG ?=
 PIP_OPTIONS ?=
+DEVICE ?= auto
 READY := .venv/.ready
 PY := .venv/bin/python -m
 PROTOCOLS := workflow/protocols
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick replicate published test test-faults lint format clean-state
+.PHONY: help demo quick replicate published test test-faults bench lint format clean-state
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
@@ -17,6 +18,7 @@ help: ## list these commands
 	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, about a week on a CPU)"
 	@echo "make published              Table I from the paper's own logs (seconds)"
 	@echo "make test-faults            kills, full disks, damage and hostile input (about 8 minutes; strace for some of it)"
+	@echo "make bench [DEVICE=cuda]     our loop beside others, on this machine (under 10 minutes on a CPU)"
 	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
 	@echo "make clean-state RUN=quick/kd-seed0   forget the saved state of a run"
 	@echo "Settings: PYTHON=python3.12, CORES=2, PIP_OPTIONS='--extra-index-url ...' (for another build of torch)"
@@ -53,6 +55,10 @@ test: $(READY)
 test-faults: $(READY)
 	PYTEST_DEBUG_TEMPROOT=`test -w /dev/shm && echo /dev/shm || echo /tmp` \
 	  $(PY) pytest -m faults --maxschedchunk 1 tests/faults
+
+bench: $(READY)
+	$(PY) pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/requirements.txt
+	$(PY) benchmarks.bench --device $(DEVICE)
 
 lint: $(READY)
 	$(PY) ruff format --check .

@@ -16,13 +16,14 @@ from torchvision import transforms
 
 from benchmarks.cases import BATCH, DECAY, KD_ALPHA, MEAN, MOMENTUM, RATE, SELF_ALPHA, STD, TEMPERATURE, Case
 from selfdistill.data.batches import Normalisation, TrainingSet
+from selfdistill.evaluation.evaluate import BATCH as TEACHER_BATCH
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.models.network import Network, build_network
 from selfdistill.models.resnet import build_backbone
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.loop import train_epoch
 from selfdistill.training.machine import Machine
-from selfdistill.training.teacher import with_teacher
+from selfdistill.training.teacher import FrozenTeacher, with_logits
 
 Epoch = Callable[[], None]  # passes over all images once and waits for the device
 
@@ -38,16 +39,16 @@ def ours(case: Case, images: np.ndarray, labels: np.ndarray, machine: Machine) -
     objective = partial(OBJECTIVES[case.objective], **case.parameters)
     teacher = None
     if case.teacher:
-        teacher = Network(build_backbone(case.teacher)).requires_grad_(False).eval()
-        teacher = teacher.to(machine.device, memory_format=torch.channels_last)
+        teacher = FrozenTeacher(Network(build_backbone(case.teacher)), machine)
     epochs = iter(range(10**6))
 
     def epoch() -> None:
-        ledger = Ledger()
-        batches = training_set.batches(0, next(epochs), BATCH)
+        index = next(epochs)
+        batches = training_set.batches(0, index, BATCH)
         if teacher is not None:
-            batches = with_teacher(batches, teacher, machine, ledger)
-        train_epoch(network, objective, batches, optimiser, scaler, machine, ledger)
+            logits = teacher.logits(training_set.batches(0, index, TEACHER_BATCH[machine.device.type]))
+            batches = with_logits(batches, logits)
+        train_epoch(network, objective, batches, optimiser, scaler, machine, Ledger())
 
     return epoch
 

@@ -13,7 +13,7 @@ ROWS = [
     {"method": "control", "label": "ResNet18 (Control)"},
 ]
 TABLE = {"caption": "A 100% caption", "label": "tab:x", "decimals": 1, "show_best": False}
-FIGURES = {"names": ["loss", "accuracy", "classifiers"], "width": 3.5}
+FIGURES = {"names": ["loss", "accuracy", "classifiers", "time"], "width": 3.5}
 
 
 def write_run(logs: Path, method: str, seed: int, accuracies: list[float], seconds: float = 100.0, **facts) -> Path:

@@ -52,6 +52,7 @@ def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, cha
         device="cpu",
         threads=1,
         deterministic=True,
+        compile="off",
         resume_policy="strict",
         checkpoint_overhead=1.0,
         checkpoint_grace=25.0,

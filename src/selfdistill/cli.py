@@ -103,6 +103,7 @@ def train(
     device: Device = "auto",
     threads: Threads = "auto",
     deterministic: Annotated[str, Option(help="yes or no.")] = "yes",
+    compile: Annotated[str, Option(help="auto, on or off.")] = "auto",
     resume_policy: Annotated[str, Option(help="strict or relaxed.")] = "strict",
     checkpoint_overhead: Annotated[float, Option(help="Share of the time that saving may take.")] = 0.02,
     checkpoint_grace: Annotated[float, Option(min=0, help="Seconds from a signal to the saved state.")] = 25.0,
@@ -111,6 +112,7 @@ def train(
 ) -> None:
     """Train one run, or go on with it after its last saved epoch."""
     from selfdistill.config import types as t
+    from selfdistill.config.schema import COMPILE
     from selfdistill.training.job import Job
     from selfdistill.training.job import train as train_run
 
@@ -125,6 +127,7 @@ def train(
             device=_checked("--device", t.Device, device),
             threads=_checked("--threads", t.Threads, threads),
             deterministic=_checked("--deterministic", t.one_of("yes", "no"), deterministic) == "yes",
+            compile=_checked("--compile", t.one_of(*COMPILE), compile),
             resume_policy=_checked("--resume-policy", t.one_of("strict", "relaxed"), resume_policy),
             checkpoint_overhead=_checked("--checkpoint-overhead", t.Fraction, checkpoint_overhead),
             checkpoint_grace=checkpoint_grace,

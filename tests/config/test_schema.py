@@ -103,8 +103,8 @@ def test_an_objective_adds_its_keys_to_those_of_every_method(objective, own):
 @pytest.mark.parametrize(
     ("rows", "names"),
     [
-        (["teacher", "self_distillation"], ["loss", "accuracy", "classifiers"]),
-        (["teacher", "kd"], ["loss", "accuracy"]),
+        (["teacher", "self_distillation"], ["loss", "accuracy", "classifiers", "time"]),
+        (["teacher", "kd"], ["loss", "accuracy", "time"]),
     ],
 )
 def test_the_classifiers_figure_needs_a_row_with_classifiers(rows, names, config):

@@ -151,6 +151,7 @@ def test_every_key_of_a_method_has_a_class():
         ("device", "cpu"),
         ("threads", 1),
         ("deterministic", False),
+        ("compile", "on"),
         ("resume_policy", "relaxed"),
         ("checkpoint", {"overhead": 0.5, "grace": 3}),
         ("evaluate_every", 5),
@@ -266,6 +267,7 @@ def test_run_options_are_those_of_class_run(values):
         "device": "cuda:1",
         "threads": 2,
         "deterministic": "no",
+        "compile": "auto",
         "resume-policy": "strict",
         "checkpoint-overhead": 0.02,
         "checkpoint-grace": 25.0,
@@ -322,7 +324,16 @@ def test_wrong_settings_are_refused_with_file_and_key(change, key, config, tmp_p
 
 
 def test_every_top_level_key_is_tested_here():
-    tested = {"seeds", "rows", "device", "threads", "deterministic", "resume_policy", "checkpoint", "evaluate_every"}
-    assert {*tested, "logs", "allow_missing", "table", "figures", "reduced", "data", "methods", "protocol"} == set(
-        Config.model_fields
-    )
+    tested = {"seeds", "rows", "device", "threads", "deterministic", "compile", "resume_policy", "checkpoint"}
+    assert {
+        *tested,
+        "evaluate_every",
+        "logs",
+        "allow_missing",
+        "table",
+        "figures",
+        "reduced",
+        "data",
+        "methods",
+        "protocol",
+    } == set(Config.model_fields)

@@ -71,7 +71,13 @@ KINDS: dict[str, list[Any]] = {
 NULL = {"reduced", "data.train_images", "published", "seeds of a method", "alpha", "url", "path", "size"}
 CLASSIFIED = {  # every key of the configuration and its kind; a key that is not here fails the suite
     **{"protocol": "name", "reduced": "text", "seeds": "seeds", "rows": "names", "data": "block", "device": "device"},
-    **{"threads": "threads", "deterministic": "switch", "resume_policy": "word", "checkpoint": "block"},
+    **{
+        "threads": "threads",
+        "deterministic": "switch",
+        "resume_policy": "word",
+        "compile": "word",
+        "checkpoint": "block",
+    },
     **{"evaluate_every": "count", "logs": "text", "allow_missing": "switch", "table": "block", "figures": "block"},
     **{"methods": "block", "defaults": "block"},
     **{"data.dataset": "word", "data.train_images": "count", "data.mean": "three numbers"},

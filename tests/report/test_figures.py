@@ -3,6 +3,7 @@ from matplotlib import pyplot as plt
 from reporting import FIGURES, report_settings, write_run
 
 from selfdistill.failures import Failure
+from selfdistill.files import read_sealed, write_sealed
 from selfdistill.report import figures
 from selfdistill.report.logs import read_rows
 
@@ -102,3 +103,23 @@ def test_a_single_evaluated_epoch_is_visible(logs):
         figures.draw(figure.axes[0], curve, 0, "one epoch")
         assert figure.axes[0].lines[-1].get_marker() == "."
         plt.close(figure)
+
+
+def test_the_time_figure_needs_a_timing(logs, tmp_path):
+    for run in logs.glob("*/seed*"):
+        (run / "timing.csv").unlink()
+        facts = read_sealed(run / "run.json")
+        del facts["outputs"]["timing.csv"]
+        write_sealed(run / "run.json", facts)
+    only = report_settings(rows=ROWS, seeds=(0, 1), epochs=3, style=FIGURES | {"names": ["time"]})
+    with pytest.raises(Failure, match=r"figures\.names: time asked for"):
+        figures.write_figures(only, logs, tmp_path)
+
+
+def test_the_bars_of_the_time_figure_add_up_to_the_seconds_of_an_epoch(logs):
+    records = read_rows(report_settings(rows=ROWS, seeds=(0, 1), epochs=3), logs)
+    axes = figures.draw_time(records, 3.5).axes[0]
+    ends = [
+        max(bar.get_x() + bar.get_width() for bar in axes.patches if abs(bar.get_y() + 0.3 - k) < 0.1) for k in range(3)
+    ]
+    assert ends == pytest.approx([record.runs[0].training_seconds / 3 for record in records])

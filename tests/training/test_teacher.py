@@ -6,11 +6,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from trainer import KINDS, make_job
 
+from selfdistill.config.settings import NetworkSettings
+from selfdistill.data.batches import Normalisation, TrainingSet
+from selfdistill.data.prepared import read_prepared
 from selfdistill.failures import BAD_DATA, Failure
 from selfdistill.files import read_sealed, sha256_of, write_sealed
+from selfdistill.models.network import build_network
 from selfdistill.models.weights import encode, read_weights
 from selfdistill.training.job import train
-from selfdistill.training.teacher import evaluate_weights
+from selfdistill.training.machine import set_up
+from selfdistill.training.teacher import FrozenTeacher, evaluate_weights, with_logits
 
 
 @pytest.fixture
@@ -84,3 +89,45 @@ def test_the_kept_network_reaches_the_accuracy_that_training_recorded(tmp_path, 
     result = evaluate_weights(teacher, digits, tmp_path / "kept.json", recorded, "cpu", 1, "auto")
     assert result == read_sealed(recorded)
     assert read_sealed(tmp_path / "kept.json") == result
+
+
+def a_teacher(precision="fp32"):
+    """A teacher whose batch normalisation has something to fold."""
+    settings = NetworkSettings(model="resnet50", stem="imagenet", width=8, classes=10)
+    network = build_network(settings, None, zero_init_residual=False, seed=1).eval()
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.running_mean)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+    return network, set_up("cpu", 1, precision, deterministic=True)
+
+
+def epoch_batches(digits, size):
+    images, _ = read_prepared(digits, "digits")
+    normalise = Normalisation((0.3,) * 3, (0.4,) * 3, torch.device("cpu"))
+    training_set = TrainingSet(images.train_images[:130], images.train_labels[:130], ("crop", "flip"), normalise)
+    return training_set.batches(0, 3, size)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.06)])
+def test_the_folded_teacher_ahead_of_the_epoch_says_what_the_live_one_says(digits, precision, tolerance):
+    """Deviations are in units of the logits' standard deviation; bf16 itself deviates as much from float32."""
+    network, machine = a_teacher(precision)
+    with torch.no_grad():
+        live = torch.cat([network(batch.images).final for batch in epoch_batches(digits, 32)])
+    batches = epoch_batches(digits, 32)
+    frozen = FrozenTeacher(network, machine)
+    parts = [batch.teacher_logits for batch in with_logits(batches, frozen.logits(epoch_batches(digits, 50)))]
+    assert [len(part) for part in parts] == [32, 32, 32, 32, 2]
+    found = torch.cat(parts)
+    assert found.dtype == torch.float32
+    assert ((found - live).abs().max() / live.std()).item() < tolerance
+
+
+def test_the_frozen_teacher_has_no_batch_normalisation_and_no_gradients():
+    network, machine = a_teacher()
+    frozen = FrozenTeacher(network, machine)
+    assert not [module for module in frozen.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert not any(parameter.requires_grad for parameter in frozen.network.parameters())

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def test_every_declared_output_is_there(finished):
     for path in ("table1.tex", "table1_float.tex", "table1.csv", "table1.md", "numbers.tex"):
         assert (finished.folder / "report/demo" / path).stat().st_size > 0
-    for name in ("loss", "accuracy", "classifiers"):
+    for name in ("loss", "accuracy", "classifiers", "time"):
         for suffix in ("pdf", "png"):
             assert (finished.folder / f"report/demo/curves_{name}.{suffix}").stat().st_size > 1000
     for method in ("teacher", "kd", "self_distillation", "control"):

@@ -97,14 +97,18 @@ def run_logs(config):
 
 
 def figure_names(config):
-    """The figures that can be drawn: the classifiers' only if a run has them, where runs are taken as they are."""
+    """The figures that can be drawn: where runs are taken as they are, some may lack what a figure shows."""
     names = config.figure_names()
     if config.logs == "results" and not config.allow_missing:
         return names
-    histories = [Path(path).with_name("history.csv") for path in run_logs(config) if path.endswith("run.json")]
-    histories = [path for path in histories if path.is_file()]
-    heads = any("test_accuracy_head1" in path.open().readline() for path in histories)
-    return [name for name in names if heads or name != "classifiers"]
+    whole = [Path(path).parent for path in run_logs(config) if path.endswith("run.json")]
+    histories = [folder / "history.csv" for folder in whole if (folder / "history.csv").is_file()]
+    lacks = set()
+    if not any("test_accuracy_head1" in path.open().readline() for path in histories):
+        lacks.add("classifiers")
+    if not any((folder / "timing.csv").is_file() for folder in whole):
+        lacks.add("time")
+    return [name for name in names if name not in lacks]
 
 
 def table_files(config):

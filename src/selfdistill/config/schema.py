@@ -22,7 +22,8 @@ MODELS = ("resnet18", "resnet50")
 STEMS = ("cifar", "imagenet")
 HEADS = ("fc",)
 AUGMENTATIONS = ("crop", "flip")
-FIGURES = ("loss", "accuracy", "classifiers")
+FIGURES = ("loss", "accuracy", "classifiers", "time")
+COMPILE = ("auto", "on", "off")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 
 
@@ -163,6 +164,7 @@ class Config(Block):
     device: t.Device = Field(description="class run")
     threads: t.Threads = Field(description="torch threads of a job; class run")
     deterministic: t.Switch = Field(description="class run")
+    compile: t.one_of(*COMPILE) = Field(description="auto: long runs on a GPU; class run")
     resume_policy: t.one_of("strict", "relaxed") = Field(description="class run")
     checkpoint: Checkpoint
     evaluate_every: t.Count = Field(description="epochs between evaluations; the last is always evaluated; class run")

@@ -177,6 +177,7 @@ def run_options(config: Config) -> dict[str, Any]:
         "device": config.device,
         "threads": config.threads,
         "deterministic": "yes" if config.deterministic else "no",
+        "compile": config.compile,
         "resume-policy": config.resume_policy,
         "checkpoint-overhead": config.checkpoint.overhead,
         "checkpoint-grace": config.checkpoint.grace,

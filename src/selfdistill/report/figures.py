@@ -169,6 +169,49 @@ def draw_classifiers(records: list[RowRecords], width: float) -> Figure:
     return figure
 
 
+KINDS = {  # the columns of timing.csv as the legend calls them
+    "data": "data",
+    "train": "forward and backward",
+    "teacher": "teacher",
+    "evaluation": "test",
+    "checkpoint": "saves",
+    "compile": "compiling",
+}
+
+
+def draw_time(records: list[RowRecords], width: float) -> Figure:
+    """Where the seconds of an epoch go: a bar a row, the mean over its epochs and runs.
+
+    Raises: Failure 65 when no row's runs have a timing.csv.
+    """
+    chosen = [(r.row.label, [run.timing for run in r.runs if run.timing is not None]) for r in records]
+    chosen = [(label, pd.concat(timings)) for label, timings in chosen if timings]
+    if not chosen:
+        raise Failure("figures.names", "time asked for, but no run has a timing.csv", "leave it out")
+    figure, axes = plt.subplots(figsize=(width, 0.75 + 0.3 * len(chosen)), layout="constrained")
+    means = pd.DataFrame({index: timing[list(KINDS)].mean() for index, (_, timing) in enumerate(chosen)}).T
+    left = means["data"] * 0
+    for index, (kind, label) in enumerate(KINDS.items()):
+        if means[kind].max() > 0.001 * means.sum(axis=1).max():  # what cannot be seen needs no entry
+            axes.barh(means.index, means[kind], left=left, height=0.6, color=COLOURS[index], label=label)
+        left = left + means[kind]
+    for index, total in enumerate(left):
+        axes.annotate(f" {_seconds(total)}", (total, index), va="center", fontsize=6.5)
+    axes.set_yticks(means.index, ["\n".join(textwrap.wrap(label, int(width * 7))) for label, _ in chosen])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.16 * left.max())
+    axes.set_xlabel("seconds an epoch")
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def _seconds(value: float) -> str:
+    """Three digits that count."""
+    return f"{value:.0f}" if value >= 99.5 else f"{value:.3g}"
+
+
 def _accuracy_axes(axes: Axes) -> None:
     axes.set_ylabel("test accuracy (%)")
     _epoch_axis(axes)
@@ -178,6 +221,7 @@ FIGURES: dict[str, Callable[[list[RowRecords], float], Figure]] = {
     "loss": draw_loss,
     "accuracy": draw_accuracy,
     "classifiers": draw_classifiers,
+    "time": draw_time,
 }
 
 

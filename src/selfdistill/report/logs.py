@@ -15,12 +15,16 @@ RETRAIN = "rerun its training rule"
 
 
 class RunRecord(NamedTuple):
-    """A run's history (one row an epoch), its training time in seconds, and its run.json."""
+    """A run's history (one row an epoch), its training time in seconds, its run.json, and where its time went.
+
+    timing: seconds by kind of work, one row an epoch; None where only the total is known.
+    """
 
     seed: int
     history: pd.DataFrame
     training_seconds: float
     facts: dict[str, Any]
+    timing: pd.DataFrame | None = None
 
     @property
     def accuracy(self) -> float:
@@ -93,13 +97,14 @@ def read_run(folder: Path, seed: int, row: ReportRow) -> RunRecord:
     _check_facts(folder, facts, seed, row)
     history = read_table(folder / "history.csv", (*HISTORY_START, *HISTORY_END))
     _check_history(folder / "history.csv", history, row.epochs)
+    timing = None
     if (folder / "timing.csv").is_file():
         timing = read_table(folder / "timing.csv", TIMING)
         _check_timing(folder / "timing.csv", timing, row.epochs)
         seconds = float(timing[list(WORK)].sum().sum())
     else:
         seconds = _number(folder / "run.json", facts, "training_seconds")
-    return RunRecord(seed, history, seconds, facts)
+    return RunRecord(seed, history, seconds, facts, timing)
 
 
 def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow) -> None:

@@ -22,6 +22,7 @@ class Job(NamedTuple):
     device: str
     threads: int | str
     deterministic: bool
+    compile: str
     resume_policy: str
     checkpoint_overhead: float
     checkpoint_grace: float

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from selfdistill.config.settings import RunSettings
-from selfdistill.data.batches import Normalisation, TestSet, TrainingSet
+from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_bounds
 from selfdistill.data.prepared import first_of_each_class, read_prepared
-from selfdistill.evaluation.evaluate import Evaluation, evaluate
+from selfdistill.evaluation.evaluate import BATCH, Evaluation, evaluate
 from selfdistill.files import check_free_space, sha256_bytes, sha256_of, write_atomically, write_sealed
 from selfdistill.log import Log
 from selfdistill.losses.objectives import OBJECTIVES
@@ -21,6 +21,7 @@ from selfdistill.models.outputs import Outputs
 from selfdistill.models.weights import encode, encode_weights
 from selfdistill.stop import REQUEST, Grace, Stopped
 from selfdistill.training import checkpoint, provenance
+from selfdistill.training.compiling import Compiled, compile_network, wants_compiling
 from selfdistill.training.job import Job
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.loop import check_finite, train_epoch
@@ -28,10 +29,10 @@ from selfdistill.training.machine import device_name, set_up
 from selfdistill.training.progress import EpochProgress, epoch_line
 from selfdistill.training.schedule import SCHEDULES
 from selfdistill.training.status import describe_other_states
-from selfdistill.training.teacher import load_teacher, vouch, with_teacher
+from selfdistill.training.teacher import FrozenTeacher, load_teacher, vouch, with_logits
 
 OPTIONS = (
-    *("device", "threads", "deterministic", "resume_policy"),
+    *("device", "threads", "deterministic", "compile", "resume_policy"),
     *("checkpoint_overhead", "checkpoint_grace", "evaluate_every"),
 )
 
@@ -63,7 +64,8 @@ class Run:
         self.objective = partial(OBJECTIVES[settings.objective], **settings.parameters)
         self.teacher, self.teacher_facts = None, None
         if job.teacher is not None:
-            self.teacher, self.teacher_facts = load_teacher(job.teacher, settings.teacher, self.test_set, machine)
+            teacher, self.teacher_facts = load_teacher(job.teacher, settings.teacher, self.test_set, machine)
+            self.teacher = FrozenTeacher(teacher, machine)
         self.identity = {
             "settings": settings.model_dump(mode="json", exclude_none=True),
             "seed": job.seed,
@@ -75,6 +77,8 @@ class Run:
         self.epoch, self.history, self.timing = 0, [], []
         self.attempts: list[dict[str, Any]] = []
         self.bit_exact = True
+        self.compiled: Compiled | None = None
+        self.compile_seconds = 0.0
 
     def complete(self) -> None:
         """Start or resume, train what is left, write the outputs.
@@ -90,6 +94,7 @@ class Run:
 
     def _complete(self) -> None:
         self._announce()
+        self._compile()
         self._resume()
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         redone = checkpoint.unsaved_seconds(self.folder)
@@ -120,7 +125,7 @@ class Run:
         return self.objective(outputs, torch.zeros(1, dtype=torch.long), logits).coefficients()
 
     def _resume(self) -> None:
-        environment = self.machine.fingerprint()
+        environment = self._environment()
         state = checkpoint.load_state(self.folder, self.identity, environment, self.job.resume_policy, self.log.say)
         if state is None:
             for line in describe_other_states(self.folder, self.identity):
@@ -141,6 +146,20 @@ class Run:
         self.history, self.timing = state.facts["history"], state.facts["timing"]
         self.attempts, self.bit_exact = state.facts["attempts"], state.facts["bit_exact"]
 
+    def _environment(self) -> dict[str, Any]:
+        """What a resumed run must find again to end with the same bits; a compiled network rounds otherwise."""
+        return self.machine.fingerprint() | ({"compile": True} if self.compiled else {})
+
+    def _compile(self) -> None:
+        """Compile the network if that is wanted; what it takes stands in the next epoch's row."""
+        s = self.settings
+        images = s.epochs * len(self.training_set)
+        if wants_compiling(self.job.compile, self.machine.device, images):
+            sizes = [stop - start for start, stop in batch_bounds(len(self.training_set), s.batch_size)]
+            self.compiled, self.compile_seconds = compile_network(self.network, sizes, self.machine, self.log.say)
+            if self.compiled:
+                self.log.say(f"compiled in {self.compile_seconds:.0f} s")
+
     def _state(self) -> checkpoint.State:
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
@@ -154,7 +173,7 @@ class Run:
             "attempts": self.attempts,
             "bit_exact": self.bit_exact,
             "identity": self.identity,
-            "environment": self.machine.fingerprint(),
+            "environment": self._environment(),
         }
         return checkpoint.State(self.epoch, tensors, facts)
 
@@ -168,6 +187,7 @@ class Run:
             while self.epoch < s.epochs:
                 REQUEST.stop_if_asked()
                 ledger = Ledger()
+                ledger.seconds["compile"], self.compile_seconds = self.compile_seconds, 0.0
                 grace.begin(self.timing[-1]["evaluation"] + cadence.cost if self.timing else None)
                 evaluation = self._one_epoch(ledger, progress, grace)
                 self.timing.append({"epoch": self.epoch, **ledger.seconds})
@@ -186,14 +206,24 @@ class Run:
             group["lr"] = rate
         batches = ledger.timed(self.training_set.batches(self.job.seed, self.epoch, s.batch_size), "data")
         if self.teacher is not None:
-            batches = with_teacher(batches, self.teacher, self.machine, ledger)
+            size = BATCH[self.machine.device.type]
+            with ledger.measure("teacher"):
+                logits = self.teacher.logits(self.training_set.batches(self.job.seed, self.epoch, size))
+            batches = with_logits(batches, logits)
 
         def after_step(images: int) -> None:
             progress.after_step(images)
             grace.after_step(images)
 
         means = train_epoch(
-            self.network, self.objective, batches, self.optimiser, self.scaler, self.machine, ledger, after_step
+            self.compiled or self.network,
+            self.objective,
+            batches,
+            self.optimiser,
+            self.scaler,
+            self.machine,
+            ledger,
+            after_step,
         )
         self.epoch += 1
         row, evaluation = {"epoch": self.epoch, "learning_rate": rate, **means}, None
@@ -258,7 +288,7 @@ def describe_run(run: Run, outputs: dict[str, str]) -> dict[str, Any]:
         **run.identity,
         "state": run.folder.name,
         "coefficients": run.coefficients(),
-        "environment": run.machine.fingerprint(),
+        "environment": run._environment(),
         "options": {name: getattr(run.job, name) for name in OPTIONS},
         "versions": provenance.versions(),
         "commit": provenance.commit(),

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Batch, Normalisation, TestSet
@@ -15,7 +16,7 @@ from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, write_sealed
 from selfdistill.models.network import Network
 from selfdistill.models.weights import read_weights
-from selfdistill.training.ledger import Ledger
+from selfdistill.stop import REQUEST
 from selfdistill.training.machine import Machine, set_up
 
 TOLERANCE = 10  # images of 10,000 that may differ on another device or in another precision
@@ -63,12 +64,36 @@ def _describe(settings: NetworkSettings) -> str:
     return f"{settings.model} with {settings.stem} stem, width {settings.width}, {settings.classes} classes"
 
 
-def with_teacher(batches: Iterable[Batch], teacher: nn.Module, machine: Machine, ledger: Ledger) -> Iterator[Batch]:
-    """The batches with the teacher's logits for exactly these augmented images, in float32."""
+class FrozenTeacher:
+    """A teacher that only answers: batch normalisation folded into its convolutions, no gradients.
+
+    In evaluation mode its output depends on each image alone, so it may see the images in other batches than
+    its student does; only rounding differs.
+    """
+
+    def __init__(self, teacher: Network, machine: Machine):
+        folded = fuse(teacher.backbone.float().eval()).requires_grad_(False).eval()
+        self.network = folded.to(machine.device, memory_format=torch.channels_last)
+        self.machine = machine
+
+    def logits(self, batches: Iterable[Batch]) -> Tensor:
+        """The logits [images, classes], float32, of the images in their order."""
+        parts = []
+        with torch.no_grad(), self.machine.autocast():  # the loss saves the logits for its backward pass
+            for batch in batches:
+                REQUEST.stop_if_asked()  # nothing of the epoch is trained yet
+                parts.append(self.network(batch.images).float())
+        self.machine.wait()
+        return torch.cat(parts)
+
+
+def with_logits(batches: Iterable[Batch], logits: Tensor) -> Iterator[Batch]:
+    """The batches with the teacher's logits, which are in the order of the images."""
+    start = 0
     for batch in batches:
-        with ledger.measure("teacher"), torch.no_grad(), machine.autocast():
-            logits = teacher(batch.images).final.float()
-        yield batch._replace(teacher_logits=logits)
+        stop = start + len(batch.labels)
+        yield batch._replace(teacher_logits=logits[start:stop])
+        start = stop
 
 
 def vouch(machine: Machine, weights_sha256: str) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""The forward pass compiled by torch, where that pays, and the plain one where compiling fails."""
+
+import time
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from selfdistill.failures import is_out_of_memory
+from selfdistill.models.outputs import Outputs
+from selfdistill.training.machine import Machine
+
+LONG = 2_000_000  # images of a whole run from which on a GPU the minutes of compiling come back
+
+
+def wants_compiling(choice: str, device: torch.device, images: int) -> bool:
+    """What `compile: auto | on | off` means here: auto compiles long runs on a GPU. images: of all epochs."""
+    if choice == "auto":
+        return device.type == "cuda" and images >= LONG
+    return choice == "on"
+
+
+class Compiled:
+    """A network that runs compiled; to its caller it is the network."""
+
+    def __init__(self, network: nn.Module, forward: Callable[[Tensor], Outputs]):
+        self.network, self.forward = network, forward
+
+    def train(self) -> None:
+        """Put the network into training mode."""
+        self.network.train()
+
+    def __call__(self, images: Tensor) -> Outputs:
+        """The logits of a batch."""
+        return self.forward(images)
+
+
+def compile_network(
+    network: nn.Module, batch_sizes: Iterable[int], machine: Machine, say: Callable[[str], None]
+) -> tuple[Compiled | None, float]:
+    """The compiled network, and the seconds that compiling took; None, and a line, where it fails.
+
+    batch_sizes: those of an epoch; each is compiled now, forward and backward, and leaves the network as it was.
+    """
+    start = time.perf_counter()
+    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    network.train()
+    forward = torch.compile(network, dynamic=False)
+    try:
+        for size in dict.fromkeys(batch_sizes):
+            images = torch.zeros(size, 3, 32, 32, device=machine.device).to(memory_format=torch.channels_last)
+            with machine.autocast():
+                outputs = forward(images)
+            sum(logits.float().sum() for logits in (outputs.final, *outputs.auxiliary)).backward()
+        machine.wait()
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        say(f"compiling failed ({type(error).__name__}: {' '.join(str(error).split())[:120]}); going on without")
+        forward = None
+    network.zero_grad(set_to_none=True)
+    for name, buffer in network.named_buffers():
+        buffer.copy_(before[name])
+    return None if forward is None else Compiled(network, forward), time.perf_counter() - start

@@ -1,0 +1,89 @@
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from selfdistill.models.outputs import Outputs
+from selfdistill.training import compiling
+from selfdistill.training.compiling import LONG, compile_network, wants_compiling
+from selfdistill.training.machine import set_up
+
+
+class Small(nn.Module):
+    """Convolution, batch normalisation and a classifier: what the compiler sees of a ResNet, in seconds."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution, self.norm, self.classifier = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 10)
+
+    def forward(self, images):
+        features = self.norm(self.convolution(images)).relu().mean((2, 3))
+        return Outputs(self.classifier(features), (self.classifier(features / 2),))
+
+
+@pytest.fixture
+def machine():
+    return set_up("cpu", 1, "fp32", deterministic=True)
+
+
+@pytest.mark.parametrize(
+    ("choice", "device", "images", "wanted"),
+    [
+        ("auto", "cpu", 10 * LONG, False),
+        ("auto", "cuda", LONG, True),
+        ("auto", "cuda", LONG - 1, False),
+        ("on", "cpu", 1, True),
+        ("off", "cuda", 10 * LONG, False),
+    ],
+)
+def test_auto_compiles_long_runs_on_a_gpu(choice, device, images, wanted):
+    assert wants_compiling(choice, torch.device(device), images) == wanted
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles with g++, which is not installed")
+def test_the_compiled_network_equals_the_plain_one(machine):
+    """Forward, gradients and running statistics, and compiling itself leaves no trace in the network."""
+    network, plain = Small(), Small()
+    compiled, seconds = compile_network(network, [6, 4], machine, print)
+    assert seconds > 0
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, plain.state_dict()[name]), name
+    compiled.train()
+    plain.train()
+    for size in (6, 4):
+        images = torch.randn(size, 3, 32, 32)
+        for run in (compiled, plain):
+            outputs = run(images)
+            (outputs.final.square().sum() + outputs.auxiliary[0].sum()).backward()
+    for (name, ours), theirs in zip(network.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5, msg=name)
+    torch.testing.assert_close(network.norm.running_var, plain.norm.running_var)
+
+
+def test_where_compiling_fails_the_run_goes_on_with_one_line(machine, monkeypatch):
+    def broken(network, **options):
+        def fail(images):
+            raise RuntimeError("no compiler\nat all")
+
+        return fail
+
+    monkeypatch.setattr(compiling.torch, "compile", broken)
+    said = []
+    compiled, _ = compile_network(Small(), [2], machine, said.append)
+    assert compiled is None
+    assert said == ["compiling failed (RuntimeError: no compiler at all); going on without"]
+
+
+def test_out_of_memory_while_compiling_is_no_failure_to_compile(machine, monkeypatch):
+    def full(network, **options):
+        def fail(images):
+            raise MemoryError
+
+        return fail
+
+    monkeypatch.setattr(compiling.torch, "compile", full)
+    with pytest.raises(MemoryError):
+        compile_network(Small(), [2], machine, print)
