@@ -10,7 +10,7 @@ import pytest
 from selfdistill.config.schema import Archive
 from selfdistill.data import download as module
 from selfdistill.data.download import obtain_archive
-from selfdistill.failures import BAD_DATA, CONFIGURATION, DISK, LOCKED, UNAVAILABLE
+from selfdistill.failures import BAD_DATA, CONFIGURATION, DISK, LOCKED, UNAVAILABLE, Failure
 from selfdistill.lock import run_lock
 
 CONTENT = bytes(range(256)) * 500
@@ -76,6 +76,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def loop(self):
         self.answer(b"", status=302, Location="/loop")
+
+    def steady(self):
+        """Fast enough, and without an end."""
+        self.send_response(200)
+        self.end_headers()
+        while not self.server.released.wait(0.01):
+            self.wfile.write(CONTENT[:1000])
 
     def moved(self):
         self.answer(b"", status=302, Location="/good")
@@ -314,3 +321,52 @@ def test_the_password_file_is_not_read(source, folder, server, monkeypatch, tmp_
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     obtain_archive([source("good")], folder)
     assert server.authorised == []
+
+
+def test_a_kept_download_can_be_used_while_another_process_downloads(source, folder):
+    path, _ = obtain_archive([source("good")], folder)
+    with run_lock(folder / ".download.lock"):
+        assert obtain_archive([source("good")], folder)[0] == path
+
+
+def test_a_long_name_is_cut(source, folder):
+    assert obtain_archive([source(f"good.{'a' * 400}")], folder)[0].read_bytes() == CONTENT
+
+
+def test_a_certificate_file_that_is_missing_is_named_and_the_next_source_tried(source, folder, refused, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
+    safe = Archive(url="https://127.0.0.1:1/x", sha256=SHA256)
+    with refused(UNAVAILABLE, "cannot be reached (", "/nonexistent"):
+        obtain_archive([safe], folder)
+    assert obtain_archive([safe, source("good")], folder)[0].read_bytes() == CONTENT
+
+
+def test_a_proxy_of_the_environment_is_used(server, folder, monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
+    server.asked.clear()
+    with pytest.raises(Failure):
+        obtain_archive([Archive(url="http://name.invalid/x", sha256=SHA256)], folder)
+    assert set(server.asked) == {"http://name.invalid/x"}
+
+
+@pytest.mark.parametrize("path", ["~no-such-user/archive.tar.gz", "x" * 300])
+def test_a_path_that_cannot_be_is_passed_over(path, source, folder):
+    assert obtain_archive([local(path), source("good")], folder)[0].read_bytes() == CONTENT
+
+
+def test_outside_of_the_main_thread_the_deadline_holds_too(source, folder, monkeypatch):
+    monkeypatch.setattr(module, "DEADLINE_SECONDS", 0.1)
+    said = []
+
+    def fetch():
+        try:
+            obtain_archive([source("steady", None)], folder)
+        except Failure as failure:
+            said.append(str(failure))
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert "took more than 0.1 s" in said[0]

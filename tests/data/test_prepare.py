@@ -4,8 +4,9 @@ from selfdistill.config.schema import Archive
 from selfdistill.data.digits import read_digits
 from selfdistill.data.prepare import prepare
 from selfdistill.data.prepared import read_prepared
-from selfdistill.failures import BAD_DATA, UNAVAILABLE
+from selfdistill.failures import BAD_DATA, LOCKED, UNAVAILABLE
 from selfdistill.files import sha256_of
+from selfdistill.lock import run_lock
 
 
 @pytest.fixture
@@ -30,3 +31,10 @@ def test_an_archive_that_is_nowhere_leaves_no_prepared_file(path, tmp_path, refu
     with refused(UNAVAILABLE, "data.archives", "no such file"):
         prepare("cifar10", [Archive(path=str(tmp_path / "none"), sha256="0" * 64)], path)
     assert not path.exists()
+
+
+def test_two_processes_never_prepare_the_same_dataset(path, refused):
+    with run_lock(path.with_name(f".{path.name}.lock")), refused(LOCKED, "in use by process"):
+        prepare("digits", [], path)
+    assert not path.exists()
+    prepare("digits", [], path)

@@ -161,6 +161,24 @@ def redirect_to_nowhere(server):
 
 
 @fault
+def redirect_with_endless_body(server):
+    """Leads to a good answer; what comes with the redirection must not be read."""
+    server.answer(b"", 302, Location="/good", Content_Length=None)
+    while True:
+        server.wfile.write(CONTENT)
+
+
+@fault
+def redirect_to_no_address(server):
+    server.answer(b"", 302, Location="http://[x")
+
+
+@fault
+def redirect_to_no_host(server):
+    server.answer(b"", 302, Location="http://a..b/")
+
+
+@fault
 def not_found(server):
     server.answer(b"no", 404)
 
@@ -217,6 +235,11 @@ def nonsense_length(server):
     server.answer(CONTENT, Content_Length="-5")
 
 
+@fault
+def number_of_5000_digits_for_a_length(server):
+    server.answer(CONTENT, Content_Length="9" * 5000)
+
+
 class Outcome(NamedTuple):
     """How a download should end: 0 or the exit status, and a word of the message."""
 
@@ -242,6 +265,9 @@ OUTCOMES = {
     "redirect_to_a_file": Outcome(UNAVAILABLE, "not followed (file:)"),
     "redirect_to_ftp": Outcome(UNAVAILABLE, "not followed (ftp:)"),
     "redirect_to_nowhere": Outcome(UNAVAILABLE, "cannot be reached"),
+    "redirect_with_endless_body": Outcome(0),
+    "redirect_to_no_address": Outcome(UNAVAILABLE, "redirects to no address"),
+    "redirect_to_no_host": Outcome(UNAVAILABLE, "cannot be reached"),
     "not_found": Outcome(UNAVAILABLE, "answered 404"),
     "forbidden": Outcome(UNAVAILABLE, "answered 403"),
     "busy": Outcome(UNAVAILABLE, "answered 503, 3 times"),
@@ -253,6 +279,7 @@ OUTCOMES = {
     "no_http": Outcome(UNAVAILABLE, "ConnectionError"),
     "huge_headers": Outcome(UNAVAILABLE, "ConnectionError"),
     "nonsense_length": Outcome(0),
+    "number_of_5000_digits_for_a_length": Outcome(0),
 }
 
 

@@ -59,15 +59,16 @@ def manual_route(archives: Sequence[Archive]) -> str:
 
 def _obtain(archive: Archive, folder: Path, log: Log) -> Path:
     if archive.path is not None:
-        path = Path(archive.path).expanduser()
-        if not path.is_file():
-            what = "is no regular file" if path.exists() else "no such file"
-            raise Failure(path, what, code=UNAVAILABLE)
+        path = Path(os.path.expanduser(archive.path))  # unlike Path.expanduser it lets an unknown ~user stand
+        if not os.path.isfile(path) or not os.access(path, os.R_OK):
+            unreadable = "cannot be read" if os.path.isfile(path) else "is no regular file"
+            raise Failure(path, unreadable if os.path.exists(path) else "no such file", code=UNAVAILABLE)
         check_sha256(path, archive.sha256)
         return path
-    path = folder / f"{archive.sha256[:16]}-{archive.url.rsplit('/', 1)[-1].split('?')[0] or 'archive'}"
-    with run_lock(folder / ".download.lock"):
-        if not path.is_file() or sha256_of(path) != archive.sha256:
+    name = archive.url.rsplit("/", 1)[-1].split("?")[0][-100:]  # a file system takes no more than 255 bytes
+    path = folder / f"{archive.sha256[:16]}-{name or 'archive'}"
+    if not os.path.isfile(path) or sha256_of(path) != archive.sha256:
+        with run_lock(folder / ".download.lock"):
             download(archive, path, log)
     return path
 
@@ -110,7 +111,7 @@ def download(archive: Archive, path: Path, log: Log) -> None:
 def _deadline(seconds: float) -> Iterator[None]:
     """Break the block off after so many seconds, whatever it waits for (also a byte now and then).
 
-    Only the main thread can be interrupted so; elsewhere the checks between two pieces must do.
+    Only the main thread can be interrupted so; elsewhere the check between two pieces must do.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -129,9 +130,10 @@ def _deadline(seconds: float) -> Iterator[None]:
 
 
 def _attempts(archive: Archive, part: Path, log: Log) -> None:
+    end = time.monotonic() + DEADLINE_SECONDS
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _fetch(archive, part, log)
+            return _fetch(archive, part, end, log)
         except _Passing as obstacle:
             if attempt == ATTEMPTS:
                 raise Failure(archive.url, f"{obstacle}, {ATTEMPTS} times", code=UNAVAILABLE) from obstacle
@@ -139,12 +141,12 @@ def _attempts(archive: Archive, part: Path, log: Log) -> None:
             time.sleep(attempt * PAUSE_SECONDS)
 
 
-def _fetch(archive: Archive, part: Path, log: Log) -> None:
+def _fetch(archive: Archive, part: Path, end: float, log: Log) -> None:
     """One attempt."""
     started = time.monotonic()
     with _open(archive.url) as response:
         _check_response(archive, response)
-        received = _save(archive, response, part)
+        received = _save(archive, response, part, end)
     expected = archive.size or _length(response)
     if expected is not None and received != expected:
         raise _Passing(f"broke off after {received} of {expected} bytes")
@@ -160,7 +162,7 @@ def _open(url: str) -> Iterator:
             if not response.is_redirect:
                 yield response
                 return
-            target = urljoin(url, response.headers["Location"])
+            target = _joined(url, response.headers["Location"])
         if not target.startswith(("https://", "http://")) or (url.startswith("https:") and target.startswith("http:")):
             shown = target.split(":", 1)[0][:20]
             raise Failure(url, f"the server redirects to an address that is not followed ({shown}:)", code=UNAVAILABLE)
@@ -168,27 +170,46 @@ def _open(url: str) -> Iterator:
     raise Failure(url, f"the server redirects more than {MOST_REDIRECTS} times", code=UNAVAILABLE)
 
 
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise Failure(url, f"the server redirects to no address ({error})", code=UNAVAILABLE) from error
+
+
 @contextlib.contextmanager
 def _request(url: str) -> Iterator:
-    """The response to one request, without cookies, without `.netrc`, and not decoded on the way."""
+    """The response to one request, its body unread and not decoded on the way.
+
+    Not by a requests.Session: that reads `.netrc`, keeps cookies, and loads the body of a redirection, however
+    long, into memory. Proxies and certificates come from the environment.
+    """
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    headers = {"Accept-Encoding": "identity", "User-Agent": requests.utils.default_user_agent()}
+    certificates = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    options = {"stream": True, "timeout": (CONNECT_SECONDS, STALL_SECONDS), "verify": certificates}
+    with contextlib.closing(requests.adapters.HTTPAdapter()) as adapter:
+        try:
+            request = requests.Request("GET", url, headers=headers).prepare()
+            response = adapter.send(request, proxies=requests.utils.get_environ_proxies(url), **options)
+        except (OSError, ValueError, HTTPError) as error:
+            raise _obstacle(url, error) from error
+        with response:
+            yield response
+
+
+def _obstacle(url: str, error: Exception) -> Exception:
+    """What an error of a request stands for: no network, host or address, which stay so; or something passing."""
     import requests
     from urllib3.exceptions import NewConnectionError
 
-    with requests.Session() as session:
-        session.trust_env = False  # it would read .netrc; the rest of the environment counts:
-        session.proxies = requests.utils.get_environ_proxies(url)
-        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        options = {"stream": True, "allow_redirects": False, "timeout": (CONNECT_SECONDS, STALL_SECONDS)}
-        try:
-            response = session.get(url, headers={"Accept-Encoding": "identity"}, **options)
-        except requests.RequestException as error:
-            what = f"cannot be reached ({type(error).__name__})"
-            nobody = isinstance(getattr(error.args[0], "reason", None), NewConnectionError) if error.args else False
-            if nobody or isinstance(error, ValueError):  # no network or no such host; an address that is none
-                raise Failure(url, what, code=UNAVAILABLE) from error
-            raise _Passing(what) from error
-        with response:
-            yield response
+    known = isinstance(error, requests.RequestException)  # else urllib3's view of a URL, or missing certificates
+    nobody = known and error.args and isinstance(getattr(error.args[0], "reason", None), NewConnectionError)
+    what = f"cannot be reached ({type(error).__name__ if known else error})"
+    lasting = nobody or not known or isinstance(error, ValueError | requests.exceptions.SSLError)
+    return Failure(url, what, code=UNAVAILABLE) if lasting else _Passing(what)
 
 
 def _check_response(archive: Archive, response) -> None:
@@ -197,7 +218,7 @@ def _check_response(archive: Archive, response) -> None:
         raise _Passing(f"the server answered {status}")
     if status != 200:
         raise Failure(archive.url, f"the server answered {status}", code=UNAVAILABLE)
-    if kind.startswith("text/"):
+    if kind.startswith("text/html"):
         raise Failure(archive.url, f"sends no archive but {kind[:40]!r}")
     length = _length(response)
     if archive.size is not None and length is not None and length != archive.size:
@@ -206,10 +227,10 @@ def _check_response(archive: Archive, response) -> None:
 
 def _length(response) -> int | None:
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) < 20 else None  # Python refuses to read very long numbers
 
 
-def _save(archive: Archive, response, part: Path) -> int:
+def _save(archive: Archive, response, part: Path, end: float) -> int:
     """Write the body, piece by piece as it comes, and make it durable; the number of its bytes."""
     most, received = archive.size or LARGEST_DOWNLOAD, 0
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -219,6 +240,8 @@ def _save(archive: Archive, response, part: Path) -> int:
         task = progress.add_task(archive.url.rsplit("/", 1)[-1], total=archive.size)
         for piece in _fast_enough(archive, _pieces(response)):
             received += len(piece)
+            if time.monotonic() > end:
+                raise _TooLate
             if received > most:
                 raise Failure(archive.url, f"sends more than the expected {most} bytes")
             file.write(piece)
