@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,12 @@ methods:
   self_distillation: {epochs: 2}
   control: {epochs: 2}
 """
+
+
+def _take_signals() -> None:
+    """Take the signals again that `nohup` or `&` had the suite itself ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Workflow:
@@ -69,6 +76,7 @@ class Workflow:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=_take_signals,
         )
 
     def trainers(self) -> list[int]:

@@ -111,7 +111,11 @@ def test_a_failure_stands_in_the_log_too(tmp_path):
 def test_a_stopped_command_ends_with_75_and_one_line(tmp_path, number):
     archives = json.dumps([{"path": "fifo", "sha256": "0" * 64}])
     command = [sys.executable, "-c", WAITING, "prepare", "--dataset", "digits", "--archives", archives, "--output", "o"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # Under `nohup` or `&` the suite itself has some of these signals ignored.
+    process = subprocess.Popen(
+        command, cwd=tmp_path, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL), **options
+    )
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(number)
     _, said = process.communicate(timeout=30)

@@ -29,6 +29,8 @@ def _run(arguments: Sequence[str], folder: Path, said: Path, halted: bool, break
         os.dup2(file.fileno(), 2)
     sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     sys.argv = ["selfdistill", *arguments]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # whatever the suite itself was started with
     if breakage:
         breakage()
     if halted:

@@ -16,7 +16,11 @@ class Small(nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.convolution, self.norm, self.classifier = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 10)
+        self.convolution, self.norm, self.classifier = (
+            nn.Conv2d(3, 8, 3, bias=False),
+            nn.BatchNorm2d(8),
+            nn.Linear(8, 10),
+        )
 
     def forward(self, images):
         features = self.norm(self.convolution(images)).relu().mean((2, 3))

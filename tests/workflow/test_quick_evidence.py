@@ -34,7 +34,7 @@ def test_the_table_is_rebuilt_byte_for_byte(rebuilt, name):
 def test_the_figures_are_rebuilt(rebuilt):
     committed = sorted(path.name for path in EVIDENCE.glob("curves_*"))
     assert sorted(path.name for path in rebuilt.glob("curves_*")) == committed
-    assert len(committed) == 6
+    assert len(committed) == 8
 
 
 @pytest.mark.parametrize("method", METHODS)

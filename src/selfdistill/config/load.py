@@ -32,8 +32,8 @@ class _Loader(yaml.SafeLoader):
         first = {}
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                message = f"expected a text as key, got {key!r}"
+            if not isinstance(key, str) or not key.isprintable():  # a line break would forge a line of ours
+                message = f"expected a text as key, got {repr(key)[:80]}"
                 raise yaml.constructor.ConstructorError(None, None, message, key_node.start_mark)
             if key in first:
                 message = f"key {key!r} is given twice (first in line {first[key]})"
@@ -58,7 +58,7 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         raise Failure(path, f"expected at most {LARGEST_FILE} bytes, got {size}", code=CONFIGURATION)
     try:
         value = yaml.load(content.decode("utf-8"), _Loader)  # a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, KeyError, AttributeError, TypeError) as error:  # a tag's, too
         raise Failure(path, _yaml_problem(error), code=CONFIGURATION) from error
     if not isinstance(value, dict):
         raise Failure(path, f"expected keys and values, got {type(value).__name__}", code=CONFIGURATION)
@@ -149,9 +149,18 @@ def _validate_method(name: str, defaults: dict | None, block: Any, problems: lis
     taken = {key: value for key, value in defaults.items() if key in model.model_fields}
     method, found = _validated(model, merge(taken, block))
     for location, what in found:
-        inherited = location and location[0] in taken and location[0] not in block
+        inherited = _steps(taken, location) > _steps(block, location)
         problems.append(_problem(_dotted("defaults" if inherited else where, *location), what))
     return method
+
+
+def _steps(values: Any, location: tuple) -> int:
+    """How far a place can be followed into nested values."""
+    for count, part in enumerate(location):
+        if not isinstance(values, dict) or part not in values:
+            return count
+        values = values[part]
+    return len(location)
 
 
 def _is_objective(value: Any) -> bool:

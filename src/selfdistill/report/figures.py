@@ -197,7 +197,9 @@ def draw_time(records: list[RowRecords], width: float) -> Figure:
         left = left + means[kind]
     for index, total in enumerate(left):
         axes.annotate(f" {_seconds(total)}", (total, index), va="center", fontsize=6.5)
-    axes.set_yticks(means.index, ["\n".join(textwrap.wrap(label, int(width * 7))) for label, _ in chosen])
+    axes.set_yticks(
+        means.index, ["\n".join(textwrap.wrap(label, int(width * 7), break_on_hyphens=False)) for label, _ in chosen]
+    )
     axes.invert_yaxis()
     axes.set_xlim(0, 1.16 * left.max())
     axes.set_xlabel("seconds an epoch")
