@@ -20,12 +20,14 @@ LARGEST_FILE = 64 * 1024  # bytes; a configuration is a few KB, an alias bomb is
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice and aliases (they can grow without bound)."""
+    """A safe loader that refuses a key given twice, aliases (they can grow without bound) and tags."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
             raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", mark)
+        if getattr(self.peek_event(), "tag", None):
+            raise yaml.constructor.ConstructorError(None, None, "tags are not allowed", self.peek_event().start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
