@@ -3,6 +3,7 @@ import signal
 import time
 
 import pytest
+from warm import FORKS
 
 from selfdistill.failures import LOCKED, Failure
 from selfdistill.lock import owner_of, run_lock
@@ -21,19 +22,22 @@ def test_the_lock_is_free_after_the_block(tmp_path):
             pass
 
 
+def hold(path):
+    with run_lock(path):
+        time.sleep(60)
+
+
 def test_the_lock_is_free_after_kill_9(tmp_path):
     path = tmp_path / "lock"
-    child = os.fork()
-    if child == 0:
-        with run_lock(path):
-            time.sleep(60)
-        os._exit(0)
+    process = FORKS.Process(target=hold, args=(path,))
+    process.start()
+    child = process.pid
     while not path.exists() or not path.read_text():
         time.sleep(0.01)
     with pytest.raises(Failure, match=f"process {child}"), run_lock(path):
         pass
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    process.join()
     with run_lock(path):
         pass
 

@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+from warm import FORKS
+
 from selfdistill.config.load import merge
 from selfdistill.config.settings import to_yaml
 from selfdistill.training import checkpoint
@@ -63,20 +65,26 @@ def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, cha
 
 
 def train_until_killed(job, after_saves: int) -> None:
-    """Train in a child process that SIGKILLs itself after a number of saved states."""
-    child = os.fork()
-    if child == 0:
-        saves, save = [], checkpoint.save_state
+    """Train in another process that SIGKILLs itself after a number of saved states.
 
-        def save_and_die(folder, state):
-            save(folder, state)
-            saves.append(state.epoch)
-            if len(saves) == after_saves:
-                os.kill(os.getpid(), signal.SIGKILL)
+    It comes from the fork server and not from this process, which may have threads by now (torch.compile
+    starts some): a fork of those can wait for ever.
+    """
+    process = FORKS.Process(target=_train_and_die, args=(job, after_saves))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, "the run ended before it could be killed"
 
-        checkpoint.save_state = save_and_die
-        checkpoint.Cadence.due = lambda self: True  # however slow the disk is
-        train(job)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status), "the run ended before it could be killed"
+
+def _train_and_die(job, after_saves: int) -> None:
+    saves, save = [], checkpoint.save_state
+
+    def save_and_die(folder, state):
+        save(folder, state)
+        saves.append(state.epoch)
+        if len(saves) == after_saves:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    checkpoint.save_state = save_and_die
+    checkpoint.Cadence.due = lambda self: True  # however slow the disk is
+    train(job)

@@ -43,6 +43,7 @@ def test_a_teacher_whose_file_changed_is_refused(tmp_path, digits, own_teacher):
 
 def test_random_weights_of_the_right_shape_are_refused(tmp_path, digits, own_teacher):
     backbone, _, facts, _ = read_weights(own_teacher)
+    torch.manual_seed(0)  # chance can reach the recorded number of so small a test set
     torch.nn.init.normal_(backbone.fc.weight)
     own_teacher.write_bytes(encode(backbone.state_dict(), facts))
     recorded = own_teacher.parent / "evaluation.json"
