@@ -8,6 +8,7 @@ their own. The plain loops and torchdistill get the worker count that is best fo
 """
 
 import argparse
+import contextlib
 import csv
 import importlib.metadata
 import os
@@ -25,7 +26,8 @@ from rich.table import Table
 
 from benchmarks import floor, loops
 from benchmarks.cases import CASES, Case
-from selfdistill.training.machine import Machine, choose_device, choose_precision, device_name, set_up
+from selfdistill.training.machine import Machine, device_name, set_up
+from selfdistill.training.provenance import versions as our_versions
 
 OURS = "ours"
 IMAGES, REPETITIONS = {"cpu": 256, "cuda": 12_800}, {"cpu": 3, "cuda": 5}
@@ -117,13 +119,9 @@ def summary(rows: list[dict], rates: floor.Rates) -> Table:
 
 def describe(machine: Machine, rates: floor.Rates) -> str:
     """The machine and the versions, in a line each."""
-    names = ("torch", "torchvision", "torchdistill", "numpy")
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    versions = our_versions()
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        versions["torchdistill"] = importlib.metadata.version("torchdistill")
     shown = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"{device_name(machine.device)}, {os.cpu_count()} processors, {machine.threads} threads, ours in"
@@ -153,10 +151,8 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", help="words of their names; default: all")
     parser.add_argument("--name", help="of the CSV; default: the processor")
     options = parser.parse_args()
-    kind = choose_device(options.device).type
-    machine = set_up(
-        options.device, options.threads, choose_precision("auto", choose_device(options.device)), deterministic=False
-    )
+    machine = set_up(options.device, options.threads, "auto", deterministic=False)
+    kind = machine.device.type
     data = make_images(options.images or IMAGES[kind])
     chosen = [case for case in CASES if not options.cases or any(word in case.name for word in options.cases)]
     console = Console(width=120)

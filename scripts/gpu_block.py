@@ -18,8 +18,8 @@ from selfdistill.config.schema import Config
 from selfdistill.config.settings import run_options, run_settings
 from selfdistill.failures import BAD_DATA, CONFIGURATION, STOPPED, Failure, Failures
 from selfdistill.files import canonical_json, read_json, read_sealed, sha256_bytes, write_atomically, write_json
-from selfdistill.training.checkpoint import checkpoints
-from selfdistill.training.status import status
+from selfdistill.training.states import checkpoints
+from selfdistill.training.status import Asked, status
 
 BLOCKS = Path(__file__).with_name("gpu_blocks.yaml")
 RESULTS = Path("results")
@@ -95,7 +95,7 @@ def train_block(config: Config, minutes: float) -> int:
     deadline = time.monotonic() + 60 * minutes
     data = prepare(config)
     for method, seed in in_order(config):
-        if is_done(config, method, seed):
+        if Asked(config, RESULTS).status(method, seed).done:  # asked anew: its teacher may be new
             continue
         left = deadline - time.monotonic() - config.checkpoint.grace - MARGIN
         if left <= 0:
@@ -112,12 +112,6 @@ def train_block(config: Config, minutes: float) -> int:
         if code:
             return code
     return 0
-
-
-def is_done(config: Config, method: str, seed: int) -> bool:
-    """Whether a run's outputs are there, whole, and of the present settings and code."""
-    answer = status(config, RESULTS)
-    return next(run.done for run in answer.runs if run.name == f"{method} seed {seed}")
 
 
 def show(config: Config) -> None:

@@ -40,7 +40,18 @@ def loaded(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["config.load", "config.settings", "files", "training.finished", "report.table", "report.figures", "cli"]
+    "module",
+    [
+        "config.load",
+        "config.settings",
+        "files",
+        "training.finished",
+        "training.status",
+        "training.job",
+        "report.table",
+        "report.figures",
+        "cli",
+    ],
 )
 def test_no_torch_where_a_dry_run_or_a_report_would_wait_for_it(module):
     assert "torch" not in loaded(f"import selfdistill.{module}")

@@ -106,7 +106,7 @@ def train(
     compile: Annotated[str, Option(help="auto, on or off.")] = "auto",
     resume_policy: Annotated[str, Option(help="strict or relaxed.")] = "strict",
     checkpoint_overhead: Annotated[float, Option(help="Share of the time that saving may take.")] = 0.02,
-    checkpoint_grace: Annotated[float, Option(min=0, help="Seconds from a signal to the saved state.")] = 25.0,
+    checkpoint_grace: Annotated[float, Option(help="Seconds from a signal to the saved state.")] = 25.0,
     evaluate_every: Annotated[int, Option(min=1, help="Epochs between evaluations.")] = 1,
     progress: Annotated[str, Option(help="bar (on a terminal) or lines.")] = "bar",
 ) -> None:
@@ -130,7 +130,7 @@ def train(
             compile=_checked("--compile", t.one_of(*COMPILE), compile),
             resume_policy=_checked("--resume-policy", t.one_of("strict", "relaxed"), resume_policy),
             checkpoint_overhead=_checked("--checkpoint-overhead", t.Fraction, checkpoint_overhead),
-            checkpoint_grace=checkpoint_grace,
+            checkpoint_grace=_checked("--checkpoint-grace", t.NonNegative, checkpoint_grace),
             evaluate_every=evaluate_every,
             bar=_checked("--progress", t.one_of("bar", "lines"), progress) == "bar",
         )

@@ -32,7 +32,7 @@ def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644) -> 
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
             try:
-                _write_all(descriptor, data)
+                write_all(descriptor, data)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -46,7 +46,19 @@ def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644) -> 
         raise disk_failure(path, error) from error
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def remove(path: Path) -> None:
+    """Remove a file if it is there.
+
+    Raises: Failure 74 or 73 when it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise disk_failure(path, error) from error
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte, in as many calls as that takes."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -126,15 +138,21 @@ def read_json(path: Path) -> dict:
 
     Raises: Failure 65 when the file is missing, damaged or holds no object.
     """
+    return _read_object(path)[0]
+
+
+def _read_object(path: Path) -> tuple[dict, str]:
+    """The object in a JSON file, and the text that it stands in."""
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        value = json.loads(text)
     except OSError as error:
         raise Failure(path, f"cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise Failure(path, f"is not valid JSON ({error})", "delete it and rerun the rule that made it") from error
     if not isinstance(value, dict):
         raise Failure(path, "holds no JSON object", "delete it and rerun the rule that made it")
-    return value
+    return value, text
 
 
 def seal(facts: dict) -> dict:
@@ -152,11 +170,11 @@ def read_sealed(path: Path) -> dict:
 
     Raises: Failure 65 when the file is missing, damaged or was edited.
     """
-    value = read_json(path)
+    value, text = _read_object(path)
     facts = {key: item for key, item in value.items() if key != SEAL}
     try:
-        whole = Path(path).read_text(encoding="utf-8") == _readable_json(seal(facts))
-    except (OSError, ValueError):
+        whole = text == _readable_json(seal(facts))
+    except ValueError:  # a NaN, which is never written
         whole = False
     if not whole:
         raise Failure(path, f"differs from its own {SEAL}: damaged or edited", "rerun the rule that made it")

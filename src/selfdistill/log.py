@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Optional
 
 from selfdistill.failures import Failure
-from selfdistill.files import disk_failure
+from selfdistill.files import disk_failure, write_all
 
 
 class Log:
@@ -35,9 +35,7 @@ class Log:
         if self._descriptor is None:
             return
         try:
-            data = memoryview(f"{line}\n".encode(errors="backslashreplace"))
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+            write_all(self._descriptor, f"{line}\n".encode(errors="backslashreplace"))
         except OSError as error:
             self._descriptor = None  # the line that reports this must not fail over it again
             raise disk_failure(self.path, error) from error

@@ -14,7 +14,7 @@ from trainer import make_job
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import report_settings, to_yaml
-from selfdistill.training.checkpoint import NAME, checkpoints
+from selfdistill.training.states import NAME, checkpoints
 
 ROOT = Path(__file__).parents[2]
 TINY = {"epochs": 3, "batch_size": 10, "network": {"width": 1}, "data": {"train_images": 20}}

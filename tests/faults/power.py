@@ -166,7 +166,7 @@ def violations(calls: list[Call], root: Path, without: int | None = None) -> tup
     Every file under its final name must be whole, and what was promised must be there, in this version or a
     later one; promised files that the command removes itself must have a successor.
     """
-    from selfdistill.training.checkpoint import NAME
+    from selfdistill.training.states import NAME
 
     ends, disk = promises(calls), Disk(root)
     whole: dict[str, list[bytes]] = {}  # path -> its contents in turn

@@ -1,6 +1,5 @@
 """A run's resumable state: files whose names carry their own checksum, in a folder that no rule declares."""
 
-import re
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,12 +8,12 @@ import torch
 from torch import Tensor
 
 from selfdistill.failures import CONFIGURATION, LOCKED, NON_FINITE, Failure
-from selfdistill.files import PRIVATE, canonical_json, disk_failure, make_folder, sha256_bytes, write_atomically
+from selfdistill.files import PRIVATE, disk_failure, make_folder, remove, sha256_bytes, write_atomically
 from selfdistill.metrics import history_columns, to_csv
 from selfdistill.models.weights import pack, unpack
+from selfdistill.training.states import NAME, checkpoints
 
 KEPT = 2
-NAME = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
 
 
 class State(NamedTuple):
@@ -29,17 +28,6 @@ class State(NamedTuple):
     facts: dict[str, Any]
 
 
-def state_folder(output: Path, identity: dict[str, Any]) -> Path:
-    """Where a run's state lies: results/<protocol>/.state/<method>-seed<n>-<hash of the identity>."""
-    short = sha256_bytes(canonical_json(identity).encode())[:12]
-    return output.parent.parent / ".state" / f"{run_name(output)}-{short}"
-
-
-def run_name(output: Path) -> str:
-    """`<method>-seed<n>` for a run's output folder `.../<method>/seed<n>`."""
-    return f"{output.parent.name}-{output.name}"
-
-
 def save_state(folder: Path, state: State) -> None:
     """Make the state durable, then drop all but the newest two, then rewrite the live history.csv.
 
@@ -52,33 +40,14 @@ def save_state(folder: Path, state: State) -> None:
     name = f"ckpt-{state.epoch:04d}-{sha256_bytes(content)[:16]}.safetensors"
     write_atomically(folder / name, content, mode=PRIVATE)
     for old in checkpoints(folder)[KEPT:]:
-        _remove(old)
+        remove(old)
     write_live_history(folder, state)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise disk_failure(path, error) from error
 
 
 def write_live_history(folder: Path, state: State) -> None:
     """The history so far, to be looked at while the run goes on; the checkpoint is the truth."""
     rows = state.facts["history"]
     write_atomically(folder / "history.csv", to_csv(history_columns(rows), rows), mode=PRIVATE)
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoint files of a folder, newest first."""
-    files = [path for path in folder.glob("ckpt-*.safetensors") if NAME.fullmatch(path.name)]
-    return sorted(files, key=lambda path: int(NAME.fullmatch(path.name)[1]), reverse=True)
-
-
-def newest_epoch(folder: Path) -> int:
-    """The epoch of the newest state by its name, 0 if there is none."""
-    files = checkpoints(folder)
-    return int(NAME.fullmatch(files[0].name)[1]) if files else 0
 
 
 def load_state(folder: Path, identity: dict, environment: dict, policy: str, say) -> State | None:
@@ -91,7 +60,7 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
     if folder.is_symlink():
         raise Failure(folder, "is a symbolic link, and states are not looked for elsewhere", "remove it", code=LOCKED)
     for leftover in folder.glob(".*.tmp"):
-        _remove(leftover)
+        remove(leftover)
     files = checkpoints(folder)
     for path in files:
         content = _read(path)

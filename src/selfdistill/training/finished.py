@@ -19,7 +19,7 @@ def remove_finished_states(results: Path) -> list[str]:
         try:
             facts = read_sealed(run)
             folder = results / ".state" / str(facts.get("state"))
-            if folder.is_dir() and folder.parent.name == ".state" and is_whole(run.parent, facts):
+            if folder.is_dir() and folder.parent.name == ".state" and not damaged_outputs(run.parent, facts):
                 _forget(folder)
                 removed.append(folder.name)
         except Failure:
@@ -33,12 +33,16 @@ def _forget(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def is_whole(folder: Path, facts: dict) -> bool:
-    """Whether a run's outputs are the ones that its run.json describes."""
-    outputs = facts.get("outputs", {})
-    return bool(outputs) and all(
-        (folder / name).is_file() and sha256_of(folder / name) == expected for name, expected in outputs.items()
-    )
+def damaged_outputs(folder: Path, facts: dict) -> list[str]:
+    """The outputs of a run that are missing or not the ones that its run.json describes."""
+    outputs = facts.get("outputs")
+    if not isinstance(outputs, dict) or not outputs:
+        return ["run.json names no outputs"]
+    return [
+        name
+        for name, expected in sorted(outputs.items())
+        if not (folder / name).is_file() or sha256_of(folder / name) != expected
+    ]
 
 
 def remove_states(results: Path, run: str) -> list[str]:

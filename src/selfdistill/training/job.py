@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from selfdistill.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
-from selfdistill.files import PRIVATE, disk_failure, make_folder, write_sealed
+from selfdistill.files import PRIVATE, disk_failure, make_folder, remove, write_sealed
 from selfdistill.lock import run_lock
 
 
@@ -53,7 +53,7 @@ def train(job: Job) -> None:
     with run_lock(job.states / f"{job.name}.lock"):
         record = failure_record(job.states, job.name)
         try:
-            _remove(record)
+            remove(record)
             _train(job)
         except (Failure, Failures) as failure:
             _keep(record, failure.code, str(failure))
@@ -85,13 +85,6 @@ def _train(job: Job) -> None:
 def failure_record(states: Path, name: str) -> Path:
     """Where it stands how the last attempt at a run failed; a run that was killed or stopped leaves no record."""
     return states / f"{name}.failure.json"
-
-
-def _remove(record: Path) -> None:
-    try:
-        record.unlink(missing_ok=True)
-    except OSError as error:
-        raise disk_failure(record, error) from error
 
 
 def _keep(record: Path, code: int, message: str) -> None:

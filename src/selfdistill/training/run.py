@@ -28,6 +28,7 @@ from selfdistill.training.loop import check_finite, train_epoch
 from selfdistill.training.machine import device_name, set_up
 from selfdistill.training.progress import EpochProgress, epoch_line
 from selfdistill.training.schedule import SCHEDULES
+from selfdistill.training.states import newest_epoch, state_folder
 from selfdistill.training.status import describe_other_states
 from selfdistill.training.teacher import FrozenTeacher, load_teacher, vouch, with_logits
 
@@ -73,7 +74,7 @@ class Run:
             "teacher_sha256": self.teacher_facts["weights_sha256"] if self.teacher_facts else None,
             "code_fingerprint": provenance.code_fingerprint(),
         }
-        self.folder = checkpoint.state_folder(job.output, self.identity)
+        self.folder = state_folder(job.states, job.name, self.identity)
         self.epoch, self.history, self.timing = 0, [], []
         self.attempts: list[dict[str, Any]] = []
         self.bit_exact = True
@@ -88,7 +89,7 @@ class Run:
         try:
             self._complete()
         except Stopped as stopped:
-            saved = checkpoint.newest_epoch(self.folder)
+            saved = newest_epoch(self.folder)
             kept = f"epoch {saved} of {self.settings.epochs} is saved" if saved else "no epoch is saved yet"
             raise Stopped(f"{self.settings.method} seed {self.job.seed}: {stopped}; {kept}") from None
 

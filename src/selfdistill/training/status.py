@@ -10,10 +10,11 @@ from selfdistill.data.prepared import LARGEST_HEADER, read_metadata
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, sha256_of
 from selfdistill.lock import owner_of
+from selfdistill.training.finished import damaged_outputs
 from selfdistill.training.job import failure_record
 from selfdistill.training.provenance import code_fingerprint
+from selfdistill.training.states import NAME, checkpoints, epoch_of
 
-CHECKPOINT = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
 STATE = re.compile(r"(.+)-seed(\d+)-[0-9a-f]{12}")
 # The parts of an identity, and what they are called where they differ.
 PARTS = {
@@ -56,7 +57,7 @@ def status(config: Config, results: Path) -> Answer:
     """What has become of the configuration's runs under `results`, teachers where they are first needed."""
     folder = results / config.protocol
     asked = Asked(config, results)
-    runs = [_run(folder, method, seed, asked.identity(method, seed)) for method, seed in config.runs()]
+    runs = [asked.status(*run) for run in config.runs()]
     return Answer(runs, [*_other_states(folder, asked), *_leftover_runs(folder, config)])
 
 
@@ -67,6 +68,10 @@ class Asked:
         self.config, self.folder = config, results / config.protocol
         self.code = code_fingerprint()
         self.data = _header(results / "data" / f"{config.data.dataset}.safetensors").get("content_sha256")
+
+    def status(self, method: str, seed: int) -> Status:
+        """What has become of one run."""
+        return _run(self.folder, method, seed, self.identity(method, seed))
 
     def identity(self, method: str, seed: int) -> dict[str, Any]:
         """A run's identity without the parts that cannot be known: data not yet prepared, a teacher not yet trained."""
@@ -110,16 +115,11 @@ def _outputs(run: Path, identity: dict[str, Any]) -> str | None:
         facts = read_sealed(run / "run.json")
     except Failure:
         return "damaged: run.json"
-    outputs = facts.get("outputs", {})
-    wrong = [name for name, digest in sorted(outputs.items()) if _sha256(run / name) != digest]
-    if wrong or not outputs:
-        return f"damaged: {', '.join(wrong) or 'run.json names no outputs'}"
+    wrong = damaged_outputs(run, facts)
+    if wrong:
+        return f"damaged: {', '.join(wrong)}"
     others = other_parts({key: facts.get(key) for key in identity}, identity)
     return f"stale: other {', '.join(others)}" if others else DONE
-
-
-def _sha256(path: Path) -> str | None:
-    return sha256_of(path) if path.is_file() else None
 
 
 def _failure(record: Path) -> str | None:
@@ -149,12 +149,11 @@ def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
 def newest_state(folder: Path) -> tuple[int, dict[str, Any] | None, list[str]]:
     """The epoch and the identity of the newest whole state in a folder, and the damaged ones before it."""
     damaged = []
-    named = [(CHECKPOINT.fullmatch(path.name), path) for path in folder.glob("ckpt-*.safetensors")]
-    for match, path in sorted(((m, p) for m, p in named if m), key=lambda item: int(item[0][1]), reverse=True):
-        if path.is_symlink() or not (_sha256(path) or "").startswith(match[2]):
+    for path in checkpoints(folder):
+        if path.is_symlink() or not path.is_file() or not sha256_of(path).startswith(NAME.fullmatch(path.name)[2]):
             damaged.append(path.name)
             continue
-        return int(match[1]), _header(path).get("identity", {}), damaged
+        return epoch_of(path), _header(path).get("identity", {}), damaged
     return 0, None, damaged
 
 
