@@ -215,3 +215,28 @@ def test_a_state_can_be_forgotten_by_name(digits, tmp_path):
     assert failure.value.code == CONFIGURATION
     assert len(remove_states(tmp_path, "demo/control-seed0")) == 1
     assert remove_states(tmp_path, "demo/control-seed0") == []
+
+
+class Twin(torch.nn.Module):
+    """Stands for a compiled network: another module of the same tensors, with a truth value of its own, as torch's."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def __len__(self):
+        raise TypeError("has no length")
+
+    def forward(self, images):
+        return self.network(images)
+
+
+def test_a_compiled_network_trains_the_same_tensors_and_is_recorded(unbroken, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "compile_network", lambda network, *_: (Twin(network), 1.5))
+    job = make_job(tmp_path, digits, compile="on")
+    train(job)
+    assert bits(job)["weights.safetensors"] == bits(unbroken["control"])["weights.safetensors"]
+    facts = json.loads((job.output / "run.json").read_text())
+    assert facts["environment"]["compile"] is True
+    seconds = [line.split(",")[-1] for line in (job.output / "timing.csv").read_text().splitlines()[1:]]
+    assert seconds == ["1.5", "0.0", "0.0"]

@@ -127,9 +127,13 @@ def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow)
         raise Failure(path, f"was trained with other settings ({', '.join(others)})", RETRAIN)
 
 
+def _check_epochs(path: Path, log: pd.DataFrame, epochs: int) -> None:
+    if log["epoch"].tolist() != list(range(1, epochs + 1)):
+        raise Failure(path, f"expected epochs 1 to {epochs} once each, got {len(log)} rows", RETRAIN)
+
+
 def _check_timing(path: Path, timing: pd.DataFrame, epochs: int) -> None:
-    if timing["epoch"].tolist() != list(range(1, epochs + 1)):
-        raise Failure(path, f"expected epochs 1 to {epochs} once each, got {len(timing)} rows", RETRAIN)
+    _check_epochs(path, timing, epochs)
     for column in WORK:
         wrong = timing[column][~(timing[column] >= 0)]
         if len(wrong):
@@ -174,9 +178,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _check_history(path: Path, history: pd.DataFrame, epochs: int) -> None:
-    expected = list(range(1, epochs + 1))
-    if history["epoch"].tolist() != expected:
-        raise Failure(path, f"expected epochs 1 to {epochs} once each, got {len(history)} rows", RETRAIN)
+    _check_epochs(path, history, epochs)
     last = history["test_accuracy"].iloc[-1]
     if pd.isna(last):
         raise Failure(

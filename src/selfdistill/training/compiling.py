@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from selfdistill.failures import is_out_of_memory
-from selfdistill.models.outputs import Outputs
 from selfdistill.training.machine import Machine
 
 LONG = 2_000_000  # images of a whole run from which on a GPU the minutes of compiling come back
@@ -20,25 +19,10 @@ def wants_compiling(choice: str, device: torch.device, images: int) -> bool:
     return choice == "on"
 
 
-class Compiled:
-    """A network that runs compiled; to its caller it is the network."""
-
-    def __init__(self, network: nn.Module, forward: Callable[[Tensor], Outputs]):
-        self.network, self.forward = network, forward
-
-    def train(self) -> None:
-        """Put the network into training mode."""
-        self.network.train()
-
-    def __call__(self, images: Tensor) -> Outputs:
-        """The logits of a batch."""
-        return self.forward(images)
-
-
 def compile_network(
     network: nn.Module, batch_sizes: Iterable[int], machine: Machine, say: Callable[[str], None]
-) -> tuple[Compiled | None, float]:
-    """The compiled network, and the seconds that compiling took; None, and a line, where it fails.
+) -> tuple[nn.Module | None, float]:
+    """The compiled network (of the same tensors) and the seconds that it took; None, and a line, where it fails.
 
     batch_sizes: those of an epoch; each is compiled now, forward and backward, and leaves the network as it was.
     """
@@ -61,4 +45,4 @@ def compile_network(
     network.zero_grad(set_to_none=True)
     for name, buffer in network.named_buffers():
         buffer.copy_(before[name])
-    return None if forward is None else Compiled(network, forward), time.perf_counter() - start
+    return forward, time.perf_counter() - start

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_bounds
@@ -21,7 +21,7 @@ from selfdistill.models.outputs import Outputs
 from selfdistill.models.weights import encode, encode_weights
 from selfdistill.stop import REQUEST, Grace, Stopped
 from selfdistill.training import checkpoint, provenance
-from selfdistill.training.compiling import Compiled, compile_network, wants_compiling
+from selfdistill.training.compiling import compile_network, wants_compiling
 from selfdistill.training.job import Job
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.loop import check_finite, train_epoch
@@ -78,7 +78,7 @@ class Run:
         self.epoch, self.history, self.timing = 0, [], []
         self.attempts: list[dict[str, Any]] = []
         self.bit_exact = True
-        self.compiled: Compiled | None = None
+        self.trained: nn.Module = self.network  # or its compiled form, of the same tensors
         self.compile_seconds = 0.0
 
     def complete(self) -> None:
@@ -149,7 +149,7 @@ class Run:
 
     def _environment(self) -> dict[str, Any]:
         """What a resumed run must find again to end with the same bits; a compiled network rounds otherwise."""
-        return self.machine.fingerprint() | ({"compile": True} if self.compiled else {})
+        return self.machine.fingerprint() | ({"compile": True} if self.trained is not self.network else {})
 
     def _compile(self) -> None:
         """Compile the network if that is wanted; what it takes stands in the next epoch's row."""
@@ -157,8 +157,9 @@ class Run:
         images = s.epochs * len(self.training_set)
         if wants_compiling(self.job.compile, self.machine.device, images):
             sizes = [stop - start for start, stop in batch_bounds(len(self.training_set), s.batch_size)]
-            self.compiled, self.compile_seconds = compile_network(self.network, sizes, self.machine, self.log.say)
-            if self.compiled:
+            compiled, self.compile_seconds = compile_network(self.network, sizes, self.machine, self.log.say)
+            if compiled is not None:
+                self.trained = compiled
                 self.log.say(f"compiled in {self.compile_seconds:.0f} s")
 
     def _state(self) -> checkpoint.State:
@@ -217,7 +218,7 @@ class Run:
             grace.after_step(images)
 
         means = train_epoch(
-            self.compiled or self.network,
+            self.trained,
             self.objective,
             batches,
             self.optimiser,
