@@ -88,8 +88,15 @@ def plain_loss(case: Case, outputs, labels: Tensor, teacher_logits: Tensor | Non
 def student_of(case: Case, device: torch.device) -> nn.Module:
     """The same network as ours, as a plain module."""
     if case.heads:
-        return build_network(case.network, case.heads, zero_init_residual=False, seed=0).to(device)
-    return build_backbone(case.network).to(device)
+        return as_torchvision(build_network(case.network, case.heads, zero_init_residual=False, seed=0)).to(device)
+    return as_torchvision(build_backbone(case.network)).to(device)
+
+
+def as_torchvision(network: nn.Module) -> nn.Module:
+    """The network with torchvision's own convolutions in place of ours for small images."""
+    for module in network.modules():
+        module.__dict__.pop("forward", None)
+    return network
 
 
 def loader_options(workers: int, device: torch.device) -> dict:
@@ -111,7 +118,9 @@ def plain(
     """
     layout = torch.channels_last if amp else torch.contiguous_format
     network = student_of(case, device).to(memory_format=layout).train()
-    teacher = build_backbone(case.teacher).to(device, memory_format=layout).eval() if case.teacher else None
+    teacher = None
+    if case.teacher:
+        teacher = as_torchvision(build_backbone(case.teacher)).to(device, memory_format=layout).eval()
     optimiser = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
     loader = DataLoader(Pictures(images, labels), shuffle=True, **loader_options(workers, device))
 
@@ -191,7 +200,7 @@ def torchdistill(case: Case, images: np.ndarray, labels: np.ndarray, device: tor
     data, student = {"train": Pictures(images, labels)}, student_of(case, device).train()
     with contextlib.redirect_stdout(io.StringIO()):
         if case.teacher:
-            teacher = build_backbone(case.teacher).to(device).eval()
+            teacher = as_torchvision(build_backbone(case.teacher)).to(device).eval()
             box = DistillationBox(teacher, student, data, config, device, None, False, 1)
         else:
             box = TrainingBox(student, data, config, device, None, False, 1)

@@ -53,6 +53,7 @@ def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, cha
         log=folder / f"{kind}.txt",
         device="cpu",
         threads=1,
+        workers=0,
         deterministic=True,
         compile="off",
         resume_policy="strict",

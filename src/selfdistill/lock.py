@@ -14,6 +14,7 @@ from selfdistill.failures import LOCKED, Failure
 from selfdistill.files import PRIVATE, disk_failure, make_folder
 
 GLANCE = 0.1  # seconds
+HELD: set[int] = set()  # descriptors of the locks of this process
 
 
 @contextlib.contextmanager
@@ -27,6 +28,7 @@ def run_lock(path: Path) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
     except OSError as error:
         raise disk_failure(path, error) from error
+    HELD.add(descriptor)
     try:
         _acquire(path, descriptor)
         try:
@@ -37,6 +39,7 @@ def run_lock(path: Path) -> Iterator[None]:
             raise disk_failure(path, error) from error
         yield
     finally:
+        HELD.discard(descriptor)
         os.close(descriptor)
 
 
@@ -89,3 +92,14 @@ def _describe(owner: str) -> str:
         return f"process {facts['pid']} on {facts['host']}, for {age:.0f} s"
     except (ValueError, KeyError, TypeError):
         return "another process"
+
+
+def _let_go() -> None:
+    """In a forked process (a data worker): it must not hold on to a lock when its parent is killed."""
+    for descriptor in HELD:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    HELD.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)

@@ -205,7 +205,12 @@ REFUSED = [
     ("data.dataset", "mnist", "data.dataset: expected one of cifar10, digits, got 'mnist'"),
     ("methods.kd.model", "resnet19", "methods.kd.model: expected one of resnet18, resnet50, got 'resnet19'"),
     ("methods.kd.stem", ["cifar"], "methods.kd.stem: expected one of cifar, imagenet, got ['cifar']"),
-    ("methods.kd.augmentation", ["crp"], "methods.kd.augmentation.0: expected one of crop, flip, got 'crp'"),
+    (
+        "methods.kd.augmentation",
+        ["crp"],
+        "methods.kd.augmentation.0: expected one of crop, flip, rotation, autoaugment, color_jitter, random_erasing,"
+        " got 'crp'",
+    ),
     ("methods.kd.augmentation", "crop", "methods.kd.augmentation: expected a list, got 'crop'"),
     ("defaults.precision", "fp8", "defaults.precision: expected one of auto, fp32, tf32, bf16, fp16, got 'fp8'"),
     ("methods.kd.published", {"accuracy": 1, "time": "2h"}, "methods.kd.published.time: expected a duration such as"),

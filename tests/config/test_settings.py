@@ -150,6 +150,7 @@ def test_every_key_of_a_method_has_a_class():
         ("rows", ["kd"]),
         ("device", "cpu"),
         ("threads", 1),
+        ("workers", 3),
         ("deterministic", False),
         ("compile", "on"),
         ("resume_policy", "relaxed"),
@@ -266,6 +267,7 @@ def test_run_options_are_those_of_class_run(values):
     assert run_options(validate(values)) == {
         "device": "cuda:1",
         "threads": 2,
+        "workers": "auto",
         "deterministic": "no",
         "compile": "auto",
         "resume-policy": "strict",
@@ -324,7 +326,17 @@ def test_wrong_settings_are_refused_with_file_and_key(change, key, config, tmp_p
 
 
 def test_every_top_level_key_is_tested_here():
-    tested = {"seeds", "rows", "device", "threads", "deterministic", "compile", "resume_policy", "checkpoint"}
+    tested = {
+        "seeds",
+        "rows",
+        "device",
+        "threads",
+        "workers",
+        "deterministic",
+        "compile",
+        "resume_policy",
+        "checkpoint",
+    }
     assert {
         *tested,
         "evaluate_every",

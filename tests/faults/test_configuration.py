@@ -60,6 +60,7 @@ KINDS: dict[str, list[Any]] = {
     ],
     "sha256": ["", 3, True, *SHAPES, "0" * 63, "A" * 64, "g" * 64],
     "device": ["", 3, True, *SHAPES, "gpu", "cuda:x", "cuda:-1", "CUDA", "cpu;rm"],
+    "workers": ["", "all", -1, 1.5, True, *SHAPES, math.nan, 10**6],
     "threads": ["", "all", 0, -1, 1.5, True, *SHAPES, math.nan, 10**6],
     "teacher seed": ["", "none", "mod 0", "mod x", -1, 1.5, True, *SHAPES, math.nan, 2**64],
     "three numbers": ["", 3, {}, [], [1, 2], [1, 2, 3, 4], [1, 2, "x"], [1, 2, math.nan], [1, 2, True]],
@@ -73,6 +74,7 @@ CLASSIFIED = {  # every key of the configuration and its kind; a key that is not
     **{"protocol": "name", "reduced": "text", "seeds": "seeds", "rows": "names", "data": "block", "device": "device"},
     **{
         "threads": "threads",
+        "workers": "workers",
         "deterministic": "switch",
         "resume_policy": "word",
         "compile": "word",

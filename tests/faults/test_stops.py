@@ -5,6 +5,8 @@ import random
 import shlex
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -119,3 +121,35 @@ def close_everything() -> None:
 def test_a_run_without_stdin_stdout_and_stderr(arguments, unbroken, tmp_path):
     assert warm.run(arguments(tmp_path / "run"), tmp_path / "run", breakage=close_everything) == 0
     assert trained(tmp_path / "run") == unbroken[0]
+
+
+AUGMENTED = {"augmentation": ["crop", "autoaugment"], "data": {"train_images": 400}, "batch_size": 20, "epochs": 4}
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_data_workers_leave_a_signal_to_the_trainer(number, tiny_data, tmp_path):
+    """The whole process group gets it, as from a terminal, and the epoch is still finished."""
+    folder = tmp_path / "run"
+    words = [*train("control", tiny_data, **AUGMENTED)(folder), "--workers", 2]
+    command = [sys.executable, "-m", "selfdistill", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        for line in process.stderr:
+            if "about " in line:
+                break
+        os.killpg(process.pid, number)
+        said = process.stderr.read()
+        assert process.wait() == 75, said
+    assert f"stopped by {number.name}; epoch 1 of 4 is saved" in said
+
+
+def test_a_killed_trainers_data_workers_keep_nobody_out(tiny_data, tmp_path):
+    folder = tmp_path / "run"
+    words = [*train("control", tiny_data, **AUGMENTED)(folder), "--workers", 2]
+    command = [sys.executable, "-m", "selfdistill", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        for line in process.stderr:
+            if "about " in line:
+                break
+        process.kill()
+        process.wait()
+        assert warm.run([*words[:-1], 0], folder) == 0

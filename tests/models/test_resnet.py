@@ -1,10 +1,12 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
 from torchvision.models import resnet18, resnet50
 
 from selfdistill.config.settings import NetworkSettings
-from selfdistill.models.resnet import build_backbone
+from selfdistill.models.resnet import build_backbone, convolve
 
 TORCHVISION = {"resnet18": resnet18, "resnet50": resnet50}
 STEM = {"conv1.weight"}
@@ -28,8 +30,8 @@ def torchvision_with_stem(model, stem):
     return network
 
 
-def images(count=2):
-    return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+def images(count=2, side=32):
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize(
@@ -61,11 +63,44 @@ def test_resnet18_has_122_state_entries(stem):
         ("resnet50", "imagenet", True),
     ],
 )
-def test_forward_is_torchvisions_bit_for_bit(model, stem, training):
+def test_forward_is_torchvisions(model, stem, training):
     ours, theirs = build_backbone(settings(model, stem), seed=3), torchvision_with_stem(model, stem)
     theirs.load_state_dict(ours.state_dict(), strict=True)
     with torch.inference_mode():
-        assert torch.equal(ours.train(training)(images()), theirs.train(training)(images()))
+        found, expected = ours.train(training)(images(32)), theirs.train(training)(images(32))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * expected.std().item())
+
+
+@pytest.mark.parametrize(("stem", "side"), [("cifar", 32), ("imagenet", 224)])
+def test_forward_is_torchvisions_bit_for_bit_where_no_image_is_small(stem, side):
+    ours, theirs = build_backbone(settings("resnet18", stem), seed=3), torchvision_with_stem("resnet18", stem)
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    with torch.inference_mode():
+        assert torch.equal(ours(images(side=side)), theirs(images(side=side)))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (1, 1, 0), (1, 2, 0), (7, 2, 3)])
+def test_a_small_image_is_convolved_as_a_matrix_product(kernel, stride, padding, side, bias):
+    layer = torch.nn.Conv2d(6, 5, kernel, stride, padding, bias=bias).double()
+    pixels = torch.randn(3, 6, side, side, dtype=torch.double).to(memory_format=torch.channels_last).requires_grad_()
+    expected, found = torch.nn.Conv2d.forward(layer, pixels), convolve(layer, pixels)
+    torch.testing.assert_close(found, expected)
+    above, inputs = torch.randn_like(expected), [pixels, *layer.parameters()]
+    for one, other in zip(
+        torch.autograd.grad(found, inputs, above), torch.autograd.grad(expected, inputs, above), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_copy_of_a_network_convolves_with_its_own_weights():
+    network = build_backbone(settings("resnet18", "imagenet"))
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        other.layer4[1].conv2.weight.zero_()
+        assert not torch.equal(other(images()), network(images()))
 
 
 @pytest.mark.parametrize("width", [1, 8, 16, 96])

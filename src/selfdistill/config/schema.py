@@ -21,7 +21,7 @@ DATASETS = {  # name -> training images, test images, classes
 MODELS = ("resnet18", "resnet50")
 STEMS = ("cifar", "imagenet")
 HEADS = ("fc",)
-AUGMENTATIONS = ("crop", "flip")
+AUGMENTATIONS = ("crop", "flip", "rotation", "autoaugment", "color_jitter", "random_erasing")  # as they are applied
 FIGURES = ("loss", "accuracy", "classifiers", "time")
 COMPILE = ("auto", "on", "off")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
@@ -112,7 +112,7 @@ class Method(Block):
     momentum: t.BelowOne
     nesterov: t.Switch
     weight_decay: t.NonNegative
-    augmentation: t.distinct(t.one_of(*AUGMENTATIONS), least=0)
+    augmentation: t.distinct(t.one_of(*AUGMENTATIONS), least=0) = Field(description="applied in this order")
     precision: t.one_of(*PRECISIONS)
 
 
@@ -163,6 +163,7 @@ class Config(Block):
     data: Data
     device: t.Device = Field(description="class run")
     threads: t.Threads = Field(description="torch threads of a job; class run")
+    workers: t.Workers = Field(description="processes that transform images ahead (not crop and flip); class run")
     deterministic: t.Switch = Field(description="class run")
     compile: t.one_of(*COMPILE) = Field(description="auto: long runs on a GPU; class run")
     resume_policy: t.one_of("strict", "relaxed") = Field(description="class run")

@@ -176,6 +176,7 @@ def run_options(config: Config) -> dict[str, Any]:
     return {
         "device": config.device,
         "threads": config.threads,
+        "workers": config.workers,
         "deterministic": "yes" if config.deterministic else "no",
         "compile": config.compile,
         "resume-policy": config.resume_policy,

@@ -193,6 +193,13 @@ def _threads(value: Any) -> Any:
 Threads = Annotated[int | str, BeforeValidator(_threads)]
 
 
+def _workers(value: Any) -> Any:
+    return value if value == "auto" else _in_range("auto or a whole number >= 0", True, lambda n: 0 <= n <= 256)(value)
+
+
+Workers = Annotated[int | str, BeforeValidator(_workers)]
+
+
 def seconds_of(duration: str) -> int:
     """The seconds of a duration such as `1h 56m 17s`."""
     hours, minutes, seconds = map(int, re.fullmatch(DURATION, duration).groups())

@@ -1,4 +1,4 @@
-"""Augmented batches from images that stay on the device as uint8: crop and flip are one gather."""
+"""Augmented batches: crop and flip are one gather from images that stay on the device as uint8."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.randomness import generator
+from selfdistill.data.transforms import ERASING, ON_PIXELS, Key, Transform, Workers
 
 PADDING = 4  # pixels on each side, as in the published notebooks
 SHIFTS = 2 * PADDING + 1
@@ -66,39 +67,84 @@ def to_pixels(images: np.ndarray, device: torch.device) -> Tensor:
 
 
 class TrainingSet:
-    """The training images on the device, and the batches of an epoch.
+    """The training images, and the batches of an epoch.
 
-    augmentation: of `crop` (zero padding of 4, random 32x32 window) and `flip` (left-right, p = .5).
+    augmentation: of `crop` (zero padding of 4, random 32x32 window) and `flip` (left-right, p = .5), for which the
+    images lie on the device; with any of `rotation`, `autoaugment`, `color_jitter` and `random_erasing` they lie in
+    memory, and so many workers transform them ahead.
+    twice: whether each epoch is passed over twice (by a teacher and by its student): what was transformed is kept.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, augmentation: Sequence[str], normalise: Normalisation):
-        device = normalise.mean.device
-        pixels = to_pixels(images, device)
-        self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
-        self.normalise, self.device = normalise, device
-        self.flip = "flip" in augmentation
-        self.windows = _windows(pixels) if "crop" in augmentation else pixels
-        self.crop = "crop" in augmentation
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        augmentation: Sequence[str],
+        normalise: Normalisation,
+        *,
+        workers: int = 0,
+        twice: bool = False,
+    ):
+        self.normalise, self.device = normalise, normalise.mean.device
+        self.labels = torch.from_numpy(labels.astype(np.int64)).to(self.device)
+        self.crop, self.flip = "crop" in augmentation, "flip" in augmentation
+        transforms = set(augmentation) & {*ON_PIXELS, ERASING}
+        pixels = to_pixels(images, torch.device("cpu") if transforms else self.device)
+        self.windows = _windows(pixels) if self.crop else pixels[:, None, None]
+        self.workers = None
+        if transforms:
+            pin = self.device.type == "cuda"
+            self.workers = Workers(Transform(self.windows, augmentation), workers, pin=pin)
+        self.twice, self._kept = twice, ((-1, -1), [])
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batches(self, seed: int, epoch: int, batch_size: int) -> Iterator[Batch]:
         """The batches of an epoch (from 0), every image once."""
-        plan = EpochPlan(*(part.to(self.device) for part in epoch_plan(seed, epoch, len(self))))
-        for start, stop in batch_bounds(len(self), batch_size):
-            chosen = plan.order[start:stop]
-            yield Batch(self.normalise(self._pixels(chosen, plan)), self.labels[chosen])
+        plan = self._plan(seed, epoch)
+        bounds = batch_bounds(len(self), batch_size)
+        make = self._gathered if self.workers is None else self._transformed
+        for (start, stop), images in zip(bounds, make(plan, bounds, (seed, epoch)), strict=True):
+            yield Batch(images, self.labels[plan.order[start:stop].to(self.device)])
 
-    def _pixels(self, chosen: Tensor, plan: EpochPlan) -> Tensor:
-        if self.crop:
+    def _plan(self, seed: int, epoch: int) -> EpochPlan:
+        """The epoch's plan as far as this augmentation follows it."""
+        order, shifts, flips = epoch_plan(seed, epoch, len(self))
+        plan = EpochPlan(order, shifts if self.crop else shifts * 0, flips & self.flip)
+        return plan if self.workers else EpochPlan(*(part.to(self.device) for part in plan))
+
+    def _gathered(self, plan: EpochPlan, bounds: list[tuple[int, int]], _) -> Iterator[Tensor]:
+        for start, stop in bounds:
+            chosen = plan.order[start:stop]
             down, right = plan.shifts[chosen].unbind(1)
             pixels = self.windows[chosen, down, right]
-        else:
-            pixels = self.windows[chosen]
-        if self.flip:
-            pixels = torch.where(plan.flips[chosen].view(-1, 1, 1, 1), pixels.flip(2), pixels)
-        return pixels
+            if self.flip:
+                pixels = torch.where(plan.flips[chosen].view(-1, 1, 1, 1), pixels.flip(2), pixels)
+            yield self.normalise(pixels)
+
+    def _transformed(self, plan: EpochPlan, bounds: list[tuple[int, int]], which: tuple[int, int]) -> Iterator[Tensor]:
+        for pixels, erased in self._kept_or_made(plan, bounds, which):
+            images = self.normalise(pixels.to(self.device, non_blocking=True))
+            yield images.masked_fill_(erased.to(self.device, non_blocking=True).unsqueeze(1), 0)
+
+    def _kept_or_made(
+        self, plan: EpochPlan, bounds: list[tuple[int, int]], which: tuple[int, int]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Pixels [batch, 32, 32, 3] and erased [batch, 32, 32], from the workers or from the pass before this one."""
+        kept_of, kept = self._kept
+        if kept_of == which:
+            pixels, erased = (torch.cat(parts) for parts in zip(*kept, strict=True))
+            yield from ((pixels[start:stop], erased[start:stop]) for start, stop in bounds)
+            return
+        drawn = zip(plan.order.tolist(), plan.shifts[plan.order].tolist(), plan.flips[plan.order].tolist(), strict=True)
+        keys = [Key(*which, image, *shift, flip) for image, shift, flip in drawn]
+        made = []
+        for batch in self.workers.batches([keys[start:stop] for start, stop in bounds]):
+            if self.twice:
+                made.append(batch)
+            yield batch
+        self._kept = (which, made) if self.twice else self._kept
 
 
 def _windows(pixels: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ class Job(NamedTuple):
     log: Path | None
     device: str
     threads: int | str
+    workers: int | str
     deterministic: bool
     compile: str
     resume_policy: str

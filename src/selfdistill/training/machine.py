@@ -92,6 +92,13 @@ def choose_precision(wanted: str, device: torch.device) -> str:
     return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
 
 
+def count_workers(wanted: int | str, device: torch.device) -> int:
+    """The processes that transform images ahead: `auto` leaves a CPU to the training, and a GPU gets up to 8."""
+    if wanted != "auto":
+        return int(wanted)
+    return min(8, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
+
+
 def device_name(device: torch.device) -> str:
     """The processor's name, as run.json and the table's notes give it."""
     if device.type == "cuda":

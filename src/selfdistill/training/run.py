@@ -25,7 +25,7 @@ from selfdistill.training.compiling import compile_network, wants_compiling
 from selfdistill.training.job import Job
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.loop import check_finite, train_epoch
-from selfdistill.training.machine import device_name, set_up
+from selfdistill.training.machine import count_workers, device_name, set_up
 from selfdistill.training.progress import EpochProgress, epoch_line
 from selfdistill.training.schedule import SCHEDULES
 from selfdistill.training.states import newest_epoch, state_folder
@@ -33,7 +33,7 @@ from selfdistill.training.status import describe_other_states
 from selfdistill.training.teacher import FrozenTeacher, load_teacher, vouch, with_logits
 
 OPTIONS = (
-    *("device", "threads", "deterministic", "compile", "resume_policy"),
+    *("device", "threads", "workers", "deterministic", "compile", "resume_policy"),
     *("checkpoint_overhead", "checkpoint_grace", "evaluate_every"),
 )
 
@@ -48,7 +48,9 @@ class Run:
         images, self.data_sha256 = read_prepared(job.data, settings.data.dataset)
         normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
         chosen = first_of_each_class(images.train_images, images.train_labels, settings.data.train_images)
-        self.training_set = TrainingSet(*chosen, settings.augmentation, normalise)
+        workers = count_workers(job.workers, machine.device)
+        twice = job.teacher is not None
+        self.training_set = TrainingSet(*chosen, settings.augmentation, normalise, workers=workers, twice=twice)
         self.test_set = TestSet(images.test_images, images.test_labels, normalise)
         self.network = build_network(
             settings.network, settings.heads, zero_init_residual=settings.zero_init_residual, seed=job.seed

@@ -1,0 +1,128 @@
+"""Augmentations beyond crop and flip: torchvision's own transforms on single images, in worker processes."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.transforms import AutoAugment, AutoAugmentPolicy, ColorJitter, RandomErasing, RandomRotation
+from torchvision.transforms.functional import pil_to_tensor
+
+from selfdistill.data.randomness import seed_of
+from selfdistill.stop import SIGNALS
+
+# In the order in which they are applied, with the published notebooks' values; erasing comes after normalising.
+ON_PIXELS = {
+    "rotation": lambda: RandomRotation(15),
+    "autoaugment": lambda: AutoAugment(AutoAugmentPolicy.CIFAR10),
+    "color_jitter": lambda: ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2),
+}
+ERASING = "random_erasing"
+AHEAD = 4  # batches that each worker may be ahead
+
+
+class Key(NamedTuple):
+    """An image of an epoch, and what the plan has drawn for it."""
+
+    seed: int
+    epoch: int
+    image: int
+    down: int
+    right: int
+    flip: bool
+
+
+class Transform:
+    """One image's augmentation, a function of its key alone: the number of workers changes nothing.
+
+    windows: all crops [n, rows, columns, 32, 32, 3] uint8, [n, 1, 1, 32, 32, 3] without cropping.
+    """
+
+    def __init__(self, windows: Tensor, names: Sequence[str]):
+        self.windows = windows
+        self.names = [name for name in ON_PIXELS if name in names]
+        self.erases = ERASING in names
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        """The pixels [32, 32, 3] uint8, and where they are erased [32, 32] bool."""
+        pixels = self.windows[key.image, key.down, key.right]
+        if key.flip:
+            pixels = pixels.flip(1)
+        image = Image.fromarray(pixels.numpy())
+        # torchvision draws from the global generator, which is left as it was found.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed_of(key.seed, f"transforms/{key.epoch}", key.image))
+            for name in self.names:
+                image = ON_PIXELS[name]()(image)
+            kept = torch.ones(1, *pixels.shape[:2])
+            if self.erases:
+                kept = RandomErasing(p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0)(kept)
+        return pil_to_tensor(image).permute(1, 2, 0), kept[0] == 0
+
+    def __getitems__(self, keys: list[Key]) -> tuple[Tensor, Tensor]:
+        """A whole batch: pixels [batch, 32, 32, 3] and erased [batch, 32, 32]."""
+        pixels, erased = zip(*map(self.__getitem__, keys), strict=True)
+        return torch.stack(pixels), torch.stack(erased)
+
+
+class Workers:
+    """Processes that transform batches ahead of the training; with 0, this process does it in turn."""
+
+    def __init__(self, transform: Transform, count: int, *, pin: bool):
+        self.keys: list[list[Key]] = []
+        ahead = {"prefetch_factor": AHEAD, "worker_init_fn": _listen_to_the_trainer} if count else {}
+        self.loader = DataLoader(
+            transform,
+            batch_sampler=_Keys(self),
+            collate_fn=_as_it_is,
+            num_workers=count,
+            persistent_workers=count > 0,
+            pin_memory=pin,
+            generator=torch.Generator(),  # else it would draw from the global one
+            **ahead,
+        )
+
+    def batches(self, keys: list[list[Key]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The transformed batches of these keys, in their order."""
+        self.keys = keys
+        return iter(self.loader)
+
+
+class _Keys:
+    """The batches that the loader is asked for, others in each epoch."""
+
+    def __init__(self, owner: Workers):
+        self.owner = owner
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return iter(self.owner.keys)
+
+    def __len__(self) -> int:
+        return len(self.owner.keys)
+
+
+def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return batch
+
+
+def _listen_to_the_trainer(worker: int) -> None:
+    """A signal to the whole process group is the trainer's to answer, who may still need this worker's batches;
+    only a SIGTERM from the trainer itself ends the worker. (macOS cannot tell them apart: there each one does.)
+    """
+    for number in SIGNALS:
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with_the_trainer, daemon=True).start()
+
+
+def _end_with_the_trainer() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

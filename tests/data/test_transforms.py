@@ -1,0 +1,146 @@
+"""Augmentations beyond crop and flip are torchvision's, the same whatever the workers, batches and resumes."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision import transforms as T
+from torchvision.transforms import functional as F
+
+from selfdistill.data.batches import Normalisation, TrainingSet, epoch_plan
+from selfdistill.data.randomness import seed_of
+from selfdistill.data.transforms import Key, Transform
+
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+COUNT = 60
+TEACHER = ("crop", "flip", "rotation", "color_jitter", "random_erasing")  # the published notebooks'
+STUDENT = ("crop", "flip", "autoaugment", "random_erasing")
+NOTEBOOK = {
+    "rotation": T.RandomRotation(15),
+    "autoaugment": T.AutoAugment(T.AutoAugmentPolicy.CIFAR10),
+    "color_jitter": T.ColorJitter(0.2, 0.2, 0.2),
+}
+
+
+def images(count=COUNT):
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+    return pixels, np.arange(count)
+
+
+def training_set(augmentation, workers=0, **options):
+    normalise = Normalisation(MEAN, STD, torch.device("cpu"))
+    return TrainingSet(*images(), augmentation, normalise, workers=workers, **options)
+
+
+def epoch(data, number=0, batch_size=16, seed=0):
+    parts = list(data.batches(seed, number, batch_size))
+    return torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
+
+
+def as_a_notebook_does(pixels, label, augmentation, seed, number):
+    """One image through PIL and torchvision's transforms in the notebooks' order, from the same draws."""
+    plan = epoch_plan(seed, number, COUNT)
+    image = F.pad(Image.fromarray(pixels.transpose(1, 2, 0)), 4)
+    image = F.crop(image, *plan.shifts[label].tolist(), 32, 32)
+    image = F.hflip(image) if plan.flips[label] else image
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(seed, f"transforms/{number}", label))
+        for name, transform in NOTEBOOK.items():
+            image = transform(image) if name in augmentation else image
+        tensor = F.normalize(F.to_tensor(image), MEAN, STD)
+        if "random_erasing" in augmentation:
+            tensor = T.RandomErasing(p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0)(tensor)
+    return tensor
+
+
+@pytest.mark.parametrize("augmentation", [TEACHER, STUDENT], ids=["teacher", "student"])
+def test_a_batch_is_what_the_notebooks_transforms_make(augmentation):
+    pixels, _ = images()
+    found, labels = epoch(training_set(augmentation), number=2, seed=3)
+    for image, label in zip(found, labels.tolist(), strict=True):
+        assert torch.equal(image, as_a_notebook_does(pixels[label], label, augmentation, 3, 2))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_number_of_workers_changes_nothing(workers):
+    one, many = training_set(STUDENT), training_set(STUDENT, workers)
+    for number in (0, 1):
+        for here, there in zip(epoch(one, number), epoch(many, number), strict=True):
+            assert torch.equal(here, there)
+
+
+def test_workers_that_are_spawned_make_the_same():
+    data = training_set(TEACHER)
+    keys = [[Key(0, 0, image, 3, 5, image % 2 == 0) for image in range(8)]]
+    transform = data.workers.loader.dataset
+    loader = DataLoader(transform, batch_sampler=keys, num_workers=1, collate_fn=list, multiprocessing_context="spawn")
+    (found,) = list(loader)
+    for here, there in zip(found, transform.__getitems__(keys[0]), strict=True):
+        assert torch.equal(here, there)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, COUNT])
+def test_the_batch_size_changes_nothing(batch_size):
+    for here, there in zip(epoch(training_set(TEACHER)), epoch(training_set(TEACHER), 0, batch_size), strict=True):
+        assert torch.equal(here, there)
+
+
+def test_a_later_epoch_needs_none_before_it():
+    data = training_set(STUDENT)
+    epoch(data, 0)
+    assert torch.equal(epoch(data, 1)[0], epoch(training_set(STUDENT), 1)[0])
+
+
+@pytest.mark.parametrize("other", [{"number": 1}, {"seed": 1}])
+def test_another_epoch_or_seed_transforms_otherwise(other):
+    data = training_set(("rotation", "random_erasing"))
+    first, labels = epoch(data)
+    found, others = epoch(data, **other)
+    same = [torch.equal(first[labels == label], found[others == label]) for label in range(COUNT)]
+    assert not any(same)
+
+
+def test_crops_and_flips_are_those_of_the_methods_without_transforms():
+    plain, labels = epoch(training_set(("crop", "flip")))
+    erased, others = epoch(training_set(("crop", "flip", "random_erasing")))
+    assert torch.equal(labels, others)
+    assert torch.equal(torch.where(erased == 0, plain, erased), plain)
+
+
+def test_half_of_the_images_are_erased_with_the_mean_colour():
+    found, _ = epoch(training_set(("random_erasing",)))
+    plain, _ = epoch(training_set(()))
+    erased = (found != plain).any(1)
+    assert (found[erased.unsqueeze(1).expand_as(found)] == 0).all()
+    assert 15 < erased.flatten(1).any(1).sum() < 45  # mean 30, standard deviation 3.9
+
+
+def test_the_second_pass_over_an_epoch_takes_what_the_first_has_made(monkeypatch):
+    data = training_set(STUDENT, twice=True)
+    first = epoch(data, 1, batch_size=50)
+    monkeypatch.setattr(Transform, "__getitem__", None)  # nothing is transformed any more
+    for here, there in zip(first, epoch(data, 1, batch_size=16), strict=True):
+        assert torch.equal(here, there)
+
+
+def test_what_was_kept_is_of_that_epoch_and_seed_only():
+    data, fresh = training_set(STUDENT, twice=True), training_set(STUDENT)
+    for which in ((0, 0), (0, 1), (1, 1)):
+        assert torch.equal(epoch(data, which[1], seed=which[0])[0], epoch(fresh, which[1], seed=which[0])[0])
+
+
+def test_an_epoch_that_was_broken_off_is_not_kept():
+    data = training_set(STUDENT, workers=1, twice=True)
+    next(data.batches(0, 0, 16))
+    assert torch.equal(epoch(data)[0], epoch(training_set(STUDENT))[0])
+
+
+def test_the_global_generator_is_left_alone():
+    before = torch.get_rng_state()
+    epoch(training_set(TEACHER))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_images_are_channels_last():
+    assert next(training_set(STUDENT).batches(0, 0, 16)).images.is_contiguous(memory_format=torch.channels_last)
