@@ -23,6 +23,7 @@ from selfdistill.models.resnet import build_backbone
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.loop import train_epoch
 from selfdistill.training.machine import Machine
+from selfdistill.training.steps import EagerStep, choose_step
 from selfdistill.training.teacher import FrozenTeacher, with_logits
 
 Epoch = Callable[[], None]  # passes over all images once and waits for the device
@@ -34,12 +35,14 @@ def ours(case: Case, images: np.ndarray, labels: np.ndarray, machine: Machine) -
     training_set = TrainingSet(images, labels, ("crop", "flip"), normalise)
     network = build_network(case.network, case.heads, zero_init_residual=False, seed=0)
     network = network.to(machine.device, memory_format=torch.channels_last)
-    optimiser = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY, fused=True)
+    rate = torch.tensor(RATE, device=machine.device) if machine.device.type == "cuda" else RATE
+    optimiser = torch.optim.SGD(network.parameters(), lr=rate, momentum=MOMENTUM, weight_decay=DECAY, fused=True)
     scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
     objective = partial(OBJECTIVES[case.objective], **case.parameters)
     teacher = None
     if case.teacher:
         teacher = FrozenTeacher(Network(build_backbone(case.teacher)), machine)
+    step = choose_step(EagerStep(network, objective, optimiser, scaler, machine), "auto", print)
     epochs = iter(range(10**6))
 
     def epoch() -> None:
@@ -48,7 +51,8 @@ def ours(case: Case, images: np.ndarray, labels: np.ndarray, machine: Machine) -
         if teacher is not None:
             logits = teacher.logits(training_set.batches(0, index, TEACHER_BATCH[machine.device.type]))
             batches = with_logits(batches, logits)
-        train_epoch(network, objective, batches, optimiser, scaler, machine, Ledger())
+        for _ in train_epoch(step, batches, machine, Ledger()):
+            pass
 
     return epoch
 

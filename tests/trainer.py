@@ -56,6 +56,7 @@ def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, cha
         workers=0,
         deterministic=True,
         compile="off",
+        capture="auto",
         resume_policy="strict",
         checkpoint_overhead=1.0,
         checkpoint_grace=25.0,

@@ -105,6 +105,7 @@ def train(
     workers: Annotated[str, Option(help="Processes that transform images ahead, or auto.")] = "auto",
     deterministic: Annotated[str, Option(help="yes or no.")] = "yes",
     compile: Annotated[str, Option(help="auto, on or off.")] = "auto",
+    capture: Annotated[str, Option(help="A CUDA graph of the step: auto, on or off.")] = "auto",
     resume_policy: Annotated[str, Option(help="strict or relaxed.")] = "strict",
     checkpoint_overhead: Annotated[float, Option(help="Share of the time that saving may take.")] = 0.02,
     checkpoint_grace: Annotated[float, Option(help="Seconds from a signal to the saved state.")] = 25.0,
@@ -113,7 +114,7 @@ def train(
 ) -> None:
     """Train one run, or go on with it after its last saved epoch."""
     from selfdistill.config import types as t
-    from selfdistill.config.schema import COMPILE
+    from selfdistill.config.schema import CHOICES
     from selfdistill.training.job import Job
     from selfdistill.training.job import train as train_run
 
@@ -129,7 +130,8 @@ def train(
             threads=_checked("--threads", t.Threads, threads),
             workers=_checked("--workers", t.Workers, workers),
             deterministic=_checked("--deterministic", t.one_of("yes", "no"), deterministic) == "yes",
-            compile=_checked("--compile", t.one_of(*COMPILE), compile),
+            compile=_checked("--compile", t.one_of(*CHOICES), compile),
+            capture=_checked("--capture", t.one_of(*CHOICES), capture),
             resume_policy=_checked("--resume-policy", t.one_of("strict", "relaxed"), resume_policy),
             checkpoint_overhead=_checked("--checkpoint-overhead", t.Fraction, checkpoint_overhead),
             checkpoint_grace=_checked("--checkpoint-grace", t.NonNegative, checkpoint_grace),

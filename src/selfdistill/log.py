@@ -11,15 +11,16 @@ from selfdistill.files import disk_failure, write_all
 
 
 class Log:
-    """Lines to the terminal and to a log file.
+    """Lines to the terminal and to a log file. name: whose lines they are, said on the terminal only.
 
     Raises: Failure 74 or 73 when the file cannot be written. A terminal that is gone is no failure.
     """
 
     latest: ClassVar[Optional["Log"]] = None
 
-    def __init__(self, path: Path | None):
+    def __init__(self, path: Path | None, name: str = ""):
         self.path, self._descriptor = path, None
+        self._prefix = f"{name}: " if name else ""
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +32,7 @@ class Log:
     def say(self, line: str) -> None:
         """Print and log a line at once."""
         with contextlib.suppress(OSError):
-            print(line, file=sys.stderr, flush=True)
+            print(self._prefix + line, file=sys.stderr, flush=True)
         if self._descriptor is None:
             return
         try:

@@ -19,7 +19,7 @@ class Request:
     def __init__(self) -> None:
         self.name: str | None = None
         self.at: float | None = None
-        self._patient = False
+        self._patient = 0
 
     def listen(self) -> None:
         """Take the signals, but those that whoever started this process has it ignore (`nohup`, `&`)."""
@@ -44,11 +44,11 @@ class Request:
     @contextlib.contextmanager
     def patience(self) -> Iterator[None]:
         """Only note a signal while the block runs, which looks at `at` itself."""
-        self._patient = True
+        self._patient += 1
         try:
             yield
         finally:
-            self._patient = False
+            self._patient -= 1
 
 
 REQUEST = Request()
@@ -58,11 +58,11 @@ class Grace:
     """Whether an epoch that is under way when a signal comes may still be finished.
 
     seconds: the time from the signal to the saved state; images: of an epoch; after: the images that are
-    looked at once more after it (the test set).
+    looked at once more after it (the test set); runs: how many take turns in this process, each with its own rest.
     """
 
-    def __init__(self, request: Request, seconds: float, images: int, after: int):
-        self.request, self.seconds, self.images, self.after = request, seconds, images, after
+    def __init__(self, request: Request, seconds: float, images: int, after: int, runs: int = 1):
+        self.request, self.seconds, self.images, self.after, self.runs = request, seconds, images, after, runs
         self.started, self.seen = time.monotonic(), 0
         self.rest: float | None = None
 
@@ -80,6 +80,6 @@ class Grace:
             return
         now = time.monotonic()
         pace = (now - self.started) / self.seen
-        rest = pace * self.after if self.rest is None else self.rest
+        rest = pace * self.after if self.rest is None else self.runs * self.rest
         if now + pace * (self.images - self.seen) + rest > self.request.at + self.seconds:
             self.request.stop_if_asked()

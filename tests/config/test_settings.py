@@ -153,6 +153,7 @@ def test_every_key_of_a_method_has_a_class():
         ("workers", 3),
         ("deterministic", False),
         ("compile", "on"),
+        ("capture", "off"),
         ("resume_policy", "relaxed"),
         ("checkpoint", {"overhead": 0.5, "grace": 3}),
         ("evaluate_every", 5),
@@ -270,6 +271,7 @@ def test_run_options_are_those_of_class_run(values):
         "workers": "auto",
         "deterministic": "no",
         "compile": "auto",
+        "capture": "auto",
         "resume-policy": "strict",
         "checkpoint-overhead": 0.02,
         "checkpoint-grace": 25.0,
@@ -340,6 +342,7 @@ def test_every_top_level_key_is_tested_here():
     assert {
         *tested,
         "evaluate_every",
+        "capture",
         "logs",
         "allow_missing",
         "table",

@@ -78,6 +78,7 @@ CLASSIFIED = {  # every key of the configuration and its kind; a key that is not
         "deterministic": "switch",
         "resume_policy": "word",
         "compile": "word",
+        "capture": "word",
         "checkpoint": "block",
     },
     **{"evaluate_every": "count", "logs": "text", "allow_missing": "switch", "table": "block", "figures": "block"},

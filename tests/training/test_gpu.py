@@ -59,3 +59,26 @@ def test_a_stopped_run_ends_with_the_same_bits(digits, tmp_path, precision, monk
 
 def test_a_student_on_the_gpu_accepts_a_teacher_from_the_cpu(digits, teacher, tmp_path):
     train(make_job(tmp_path, digits, "kd", teacher=teacher, device="cuda"))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("kind", ["control", "self_distillation"])
+def test_a_captured_run_ends_with_the_eager_bits(digits, tmp_path, kind, precision):
+    jobs = {}
+    for capture in ("on", "off"):
+        changes = {"precision": precision}
+        jobs[capture] = make_job(tmp_path / capture, digits, kind, changes=changes, device="cuda", capture=capture)
+        train(jobs[capture])
+    assert "capture failed" not in jobs["on"].log.read_text()
+    first, second = (load_file(job.output / "weights.safetensors") for job in jobs.values())
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_packed_run_ends_with_the_bits_of_one_alone(digits, tmp_path):
+    packed = [make_job(tmp_path / "pack", digits, seed=seed, device="cuda") for seed in range(3)]
+    train(*packed)
+    for job in packed:
+        alone = make_job(tmp_path / "alone", digits, seed=job.seed, device="cuda")
+        train(alone)
+        first, second = (load_file(one.output / "weights.safetensors") for one in (job, alone))
+        assert all(torch.equal(first[name], second[name]) for name in first)

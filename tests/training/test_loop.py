@@ -11,6 +11,7 @@ from selfdistill.models.network import build_network
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.loop import check_finite, train_epoch
 from selfdistill.training.machine import set_up
+from selfdistill.training.steps import EagerStep
 
 NETWORK = NetworkSettings(model="resnet18", stem="cifar", width=8, classes=10)
 
@@ -26,8 +27,17 @@ def one_epoch(objective, data, *, heads=None, rate=0.1):
     optimiser = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4, fused=True)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     machine = set_up("cpu", 1, "fp32", deterministic=True)
-    row = train_epoch(network, objective, data, optimiser, scaler, machine, Ledger())
-    return network, row
+    step = EagerStep(network, objective, optimiser, scaler, machine)
+    return network, finish(train_epoch(step, data, machine, Ledger()))
+
+
+def finish(steps):
+    """Take all steps; what they return."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def backbone_bits(network):

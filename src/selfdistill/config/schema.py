@@ -23,7 +23,7 @@ STEMS = ("cifar", "imagenet")
 HEADS = ("fc",)
 AUGMENTATIONS = ("crop", "flip", "rotation", "autoaugment", "color_jitter", "random_erasing")  # as they are applied
 FIGURES = ("loss", "accuracy", "classifiers", "time")
-COMPILE = ("auto", "on", "off")
+CHOICES = ("auto", "on", "off")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 
 
@@ -165,7 +165,8 @@ class Config(Block):
     threads: t.Threads = Field(description="torch threads of a job; class run")
     workers: t.Workers = Field(description="processes that transform images ahead (not crop and flip); class run")
     deterministic: t.Switch = Field(description="class run")
-    compile: t.one_of(*COMPILE) = Field(description="auto: long runs on a GPU; class run")
+    compile: t.one_of(*CHOICES) = Field(description="auto: long runs on a GPU; class run")
+    capture: t.one_of(*CHOICES) = Field(description="a CUDA graph of the whole step; auto: on a GPU; class run")
     resume_policy: t.one_of("strict", "relaxed") = Field(description="class run")
     checkpoint: Checkpoint
     evaluate_every: t.Count = Field(description="epochs between evaluations; the last is always evaluated; class run")

@@ -179,6 +179,7 @@ def run_options(config: Config) -> dict[str, Any]:
         "workers": config.workers,
         "deterministic": "yes" if config.deterministic else "no",
         "compile": config.compile,
+        "capture": config.capture,
         "resume-policy": config.resume_policy,
         "checkpoint-overhead": config.checkpoint.overhead,
         "checkpoint-grace": config.checkpoint.grace,

@@ -10,7 +10,9 @@ from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.randomness import seed_of
 
 PAPER_WIDTH = 64  # channels of the first stage in torchvision
-SMALL = 4  # pixels of a side up to which a matrix product is faster than oneDNN's convolution, by measurement
+# Pixels of a side up to which a matrix product is faster than oneDNN's convolution, by measurement: when it trains,
+# and when it does not.
+SMALL, SMALL_FROZEN = 4, 2
 BLOCKS = {"resnet18": (BasicBlock, [2, 2, 2, 2]), "resnet50": (Bottleneck, [3, 4, 6, 3])}
 
 
@@ -62,24 +64,59 @@ def build_backbone(settings: NetworkSettings, *, zero_init_residual: bool = Fals
 
 
 def convolve(convolution: nn.Conv2d, images: Tensor) -> Tensor:
-    """What the convolution computes, on a CPU and for small images as one matrix product, which is faster there.
+    """What the convolution computes; when a CPU trains, small images go through one matrix product.
 
     With the ImageNet stem, the stages 3 and 4 see 32x32 images as 2x2 pixels and as one: most taps of a 3x3 kernel
     then only meet padding, and the product leaves these zeros out. Rounding apart the sums are the same.
     """
-    side, taps = images.shape[-1], convolution.kernel_size[0]
-    if images.device.type == "cpu" and images.shape[-2] == side <= SMALL:
-        if taps == 1:
+    trained = torch.is_grad_enabled() and convolution.weight.requires_grad
+    if trained and images.device.type == "cpu" and images.shape[-1] <= SMALL:
+        if convolution.kernel_size[0] == 1:
             return _each_pixel(convolution, images)
-        starts = [convolution.padding[0] - start for start in _positions(convolution, side)]
-        if min(starts) >= 0 and max(starts) + side <= taps:
-            return _all_pixels(convolution, images, starts)
+        starts = _first_taps(convolution, images.shape[-1])
+        if starts:
+            matrix = _matrix(convolution, images.shape[-1], starts)
+            return _all_pixels(images, matrix, convolution.bias, len(starts))
     return nn.Conv2d.forward(convolution, images)
 
 
-def _positions(convolution: nn.Conv2d, side: int) -> range:
-    """Where the kernel is laid on the padded image, in one dimension."""
-    return range(0, side + 2 * convolution.padding[0] - convolution.kernel_size[0] + 1, convolution.stride[0])
+def freeze(network: nn.Module) -> None:
+    """Have a network whose weights never change again keep its matrices for small images."""
+    for module in network.modules():
+        if type(module) is nn.Conv2d:
+            module.forward = partial(_convolve_frozen, module, {})
+
+
+def _convolve_frozen(convolution: nn.Conv2d, kept: dict[int, tuple[list[int], Tensor]], images: Tensor) -> Tensor:
+    """The convolution of a frozen network; kept: first taps and matrix for each side of the images."""
+    side = images.shape[-1]
+    if images.device.type == "cpu" and side <= SMALL_FROZEN:
+        if convolution.kernel_size[0] == 1:
+            return _each_pixel(convolution, images)
+        if side not in kept:
+            starts = _first_taps(convolution, side)
+            kept[side] = starts, _matrix(convolution, side, starts).contiguous() if starts else convolution.weight
+        starts, matrix = kept[side]
+        if starts:
+            return _all_pixels(images, matrix, convolution.bias, len(starts))
+    return nn.Conv2d.forward(convolution, images)
+
+
+def _first_taps(convolution: nn.Conv2d, side: int) -> list[int]:
+    """The first of the kernel's taps that meets the image, for each of its positions in one dimension; none if the
+    kernel does not cover the image from each of them.
+    """
+    taps, padding = convolution.kernel_size[0], convolution.padding[0]
+    positions = range(0, side + 2 * padding - taps + 1, convolution.stride[0])
+    starts = [padding - position for position in positions]
+    return starts if min(starts) >= 0 and max(starts) + side <= taps else []
+
+
+def _matrix(convolution: nn.Conv2d, side: int, starts: list[int]) -> Tensor:
+    """The matrix [positions * out, pixels * in] from all pixels of an image to all of the convolution's output."""
+    rows = torch.stack([convolution.weight[:, :, start : start + side] for start in starts])
+    parts = torch.stack([rows[..., start : start + side] for start in starts], 1)  # down, right, out, in, row, column
+    return parts.permute(0, 1, 2, 4, 5, 3).reshape(-1, side * side * convolution.in_channels)
 
 
 def _each_pixel(convolution: nn.Conv2d, images: Tensor) -> Tensor:
@@ -89,16 +126,8 @@ def _each_pixel(convolution: nn.Conv2d, images: Tensor) -> Tensor:
     return nn.functional.linear(pixels, convolution.weight.flatten(1), convolution.bias).permute(0, 3, 1, 2)
 
 
-def _all_pixels(convolution: nn.Conv2d, images: Tensor, starts: list[int]) -> Tensor:
-    """A convolution of an image that its kernel covers: one matrix from all pixels to all.
-
-    starts: the first of the kernel's taps that meets the image, for each position of one dimension.
-    """
-    (batch, channels, side, _), count = images.shape, len(starts)
-    rows = torch.stack([convolution.weight[:, :, start : start + side] for start in starts])
-    matrix = torch.stack([rows[..., start : start + side] for start in starts], 1)
-    # [down, right, out, in, rows, columns] to [down * right * out, rows * columns * in]
-    matrix = matrix.permute(0, 1, 2, 4, 5, 3).reshape(-1, side * side * channels)
-    bias = None if convolution.bias is None else convolution.bias.repeat(count**2)
+def _all_pixels(images: Tensor, matrix: Tensor, bias: Tensor | None, side: int) -> Tensor:
+    """The product of the images' pixels with a convolution's matrix; side: of the output."""
+    bias = None if bias is None else bias.repeat(side**2)
     made = nn.functional.linear(images.permute(0, 2, 3, 1).flatten(1), matrix, bias)
-    return made.view(batch, count, count, -1).permute(0, 3, 1, 2)
+    return made.view(len(images), side, side, -1).permute(0, 3, 1, 2)

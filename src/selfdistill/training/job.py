@@ -1,13 +1,15 @@
-"""A training job as the command line gives it: one at a time for a run, and its failure is kept. Imports no torch."""
+"""Training jobs as the command line gives them: one at a time for a run, and its failure is kept. Imports no torch."""
 
 import contextlib
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from selfdistill.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
 from selfdistill.files import PRIVATE, disk_failure, make_folder, remove, write_sealed
 from selfdistill.lock import run_lock
+from selfdistill.stop import Stopped
 
 
 class Job(NamedTuple):
@@ -24,6 +26,7 @@ class Job(NamedTuple):
     workers: int | str
     deterministic: bool
     compile: str
+    capture: str
     resume_policy: str
     checkpoint_overhead: float
     checkpoint_grace: float
@@ -41,45 +44,58 @@ class Job(NamedTuple):
         return self.output.parent.parent / ".state"
 
 
-def train(job: Job) -> None:
-    """Train a run to its end and write its outputs; a run that was stopped goes on after its last saved epoch.
+def train(*jobs: Job) -> None:
+    """Train runs of one method to their end and write their outputs; several take turns in this process. A run that
+    was stopped goes on after its last saved epoch.
 
-    The lock comes before torch, so that a second trainer is refused at once.
+    The locks come before torch, so that a second trainer is refused at once.
     Raises: Failure 65 bad data or teacher, 70 non-finite loss, 71 memory, 73 run in use, 74 disk, 78 configuration.
     """
-    try:
-        make_folder(job.states, mode=0o700)
-    except OSError as error:
-        raise disk_failure(job.states, error) from error
-    with run_lock(job.states / f"{job.name}.lock"):
-        record = failure_record(job.states, job.name)
+    with contextlib.ExitStack() as locks:
+        for job in jobs:
+            try:
+                make_folder(job.states, mode=0o700)
+            except OSError as error:
+                raise disk_failure(job.states, error) from error
+            locks.enter_context(run_lock(job.states / f"{job.name}.lock"))
+        records = {job.name: failure_record(job.states, job.name) for job in jobs}
         try:
-            remove(record)
-            _train(job)
+            for record in records.values():
+                remove(record)
+            ended = _train(list(jobs))
         except (Failure, Failures) as failure:
-            _keep(record, failure.code, str(failure))
+            _keep(records.values(), failure.code, str(failure))
             raise
         except Exception as error:
-            _keep(record, 1, f"error: {type(error).__name__}: {error}")
+            _keep(records.values(), 1, f"error: {type(error).__name__}: {error}")
             raise
+        failures = {name: end for name, end in ended.items() if isinstance(end, Failure)}
+        for name, failure in failures.items():
+            _keep([records[name]], failure.code, str(failure))
+        if len(failures) > 1:
+            raise Failures(list(failures.values()))
+        for failure in failures.values():
+            raise failure
+        if ended:
+            raise Stopped("; ".join(map(str, ended.values())))
 
 
-def _train(job: Job) -> None:
+def _train(jobs: list[Job]) -> dict[str, Failure | Stopped]:
     from selfdistill.config.settings import RunSettings, read_settings
 
-    settings = read_settings(job.settings, RunSettings)
-    if (settings.teacher is None) != (job.teacher is None):
+    settings = read_settings(jobs[0].settings, RunSettings)
+    if any((settings.teacher is None) != (job.teacher is None) for job in jobs):
         need = "needs --teacher" if settings.teacher else "takes no --teacher"
         raise Failure("--teacher", f"{settings.method} {need}", code=CONFIGURATION)
     try:
-        from selfdistill.training.run import Run
+        from selfdistill.training.run import train_side_by_side
 
-        Run(job, settings).complete()
+        return train_side_by_side(jobs, settings)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        advice = "choose a smaller one (the batch is never changed silently)"
-        what = f"out of memory with {settings.batch_size}"
+        advice = "choose a smaller one (the batch is never changed silently)" if len(jobs) == 1 else "or a smaller pack"
+        what = f"out of memory with {settings.batch_size}" + (f" and {len(jobs)} runs" if len(jobs) > 1 else "")
         raise Failure(f"methods.{settings.method}.batch_size", what, advice, code=OUT_OF_MEMORY) from error
 
 
@@ -88,8 +104,8 @@ def failure_record(states: Path, name: str) -> Path:
     return states / f"{name}.failure.json"
 
 
-def _keep(record: Path, code: int, message: str) -> None:
+def _keep(records: Iterable[Path], code: int, message: str) -> None:
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    with contextlib.suppress(Failure):  # what went wrong first is what is reported
-        if code != DISK:
+    for record in records if code != DISK else ():
+        with contextlib.suppress(Failure):  # what went wrong first is what is reported
             write_sealed(record, {"code": code, "message": message, "at": at}, mode=PRIVATE)

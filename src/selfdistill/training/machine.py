@@ -21,11 +21,11 @@ class Machine(NamedTuple):
     precision: str
     deterministic: bool
 
-    def autocast(self):
-        """The context of the forward pass; float32 outside of bf16 and fp16."""
+    def autocast(self, *, cache: bool = True):
+        """The context of the forward pass; float32 outside of bf16 and fp16. cache: of weights that were cast."""
         if self.precision not in AUTOCAST:
             return contextlib.nullcontext()
-        return torch.autocast(self.device.type, AUTOCAST[self.precision])
+        return torch.autocast(self.device.type, AUTOCAST[self.precision], cache_enabled=cache)
 
     def fingerprint(self) -> dict[str, str | int | bool]:
         """What must be equal for a resumed run to end with the same bits."""

@@ -1,8 +1,10 @@
-"""A training job from its settings to its outputs: start or resume, train, evaluate, write."""
+"""Training jobs from their settings to their outputs: start or resume, train, evaluate, write."""
 
+import contextlib
 import time
+from collections.abc import Generator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_bounds
 from selfdistill.data.prepared import first_of_each_class, read_prepared
 from selfdistill.evaluation.evaluate import BATCH, Evaluation, evaluate
+from selfdistill.failures import Failure
 from selfdistill.files import check_free_space, sha256_bytes, sha256_of, write_atomically, write_sealed
 from selfdistill.log import Log
 from selfdistill.losses.objectives import OBJECTIVES
@@ -25,39 +28,81 @@ from selfdistill.training.compiling import compile_network, wants_compiling
 from selfdistill.training.job import Job
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.loop import check_finite, train_epoch
-from selfdistill.training.machine import count_workers, device_name, set_up
+from selfdistill.training.machine import Machine, count_workers, device_name, set_up
 from selfdistill.training.progress import EpochProgress, epoch_line
 from selfdistill.training.schedule import SCHEDULES
 from selfdistill.training.states import newest_epoch, state_folder
 from selfdistill.training.status import describe_other_states
+from selfdistill.training.steps import CapturedStep, EagerStep, choose_step
 from selfdistill.training.teacher import FrozenTeacher, load_teacher, vouch, with_logits
 
 OPTIONS = (
-    *("device", "threads", "workers", "deterministic", "compile", "resume_policy"),
+    *("device", "threads", "workers", "deterministic", "compile", "capture", "resume_policy"),
     *("checkpoint_overhead", "checkpoint_grace", "evaluate_every"),
 )
 
 
-class Run:
-    """A run in progress: its network, optimiser and rows."""
+def train_side_by_side(jobs: list[Job], settings: RunSettings) -> dict[str, Failure | Stopped]:
+    """Train one run, or several of one method that take turns, a step of each; why those ended that did not finish.
 
-    def __init__(self, job: Job, settings: RunSettings):
-        self.job, self.settings, self.log = job, settings, Log(job.log)
-        machine = set_up(job.device, job.threads, settings.precision, deterministic=job.deterministic)
-        self.machine = machine
-        images, self.data_sha256 = read_prepared(job.data, settings.data.dataset)
+    What ends one run does not end the others.
+    """
+    first = jobs[0]
+    machine = set_up(first.device, first.threads, settings.precision, deterministic=first.deterministic)
+    data = Data.load(first, settings, machine)
+    runs = [Run(job, settings, machine, data, [job.seed for job in jobs]) for job in jobs]
+    going, ended = {run: run.steps() for run in runs}, {}
+    while going:
+        for run, steps in list(going.items()):
+            try:
+                with run.its_stream():
+                    next(steps)
+            except StopIteration:
+                del going[run]
+            except (Failure, Stopped) as end:
+                ended[run.job.name] = end
+                del going[run]
+                if len(runs) > 1:
+                    run.log.say(str(end))
+    return ended
+
+
+class Data(NamedTuple):
+    """The images that runs share."""
+
+    training_set: TrainingSet
+    test_set: TestSet
+    sha256: str
+
+    @classmethod
+    def load(cls, job: Job, settings: RunSettings, machine: Machine) -> "Data":
+        """Read the prepared dataset onto the device."""
+        images, sha256 = read_prepared(job.data, settings.data.dataset)
         normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
         chosen = first_of_each_class(images.train_images, images.train_labels, settings.data.train_images)
         workers = count_workers(job.workers, machine.device)
         twice = job.teacher is not None
-        self.training_set = TrainingSet(*chosen, settings.augmentation, normalise, workers=workers, twice=twice)
-        self.test_set = TestSet(images.test_images, images.test_labels, normalise)
+        training_set = TrainingSet(*chosen, settings.augmentation, normalise, workers=workers, twice=twice)
+        return cls(training_set, TestSet(images.test_images, images.test_labels, normalise), sha256)
+
+
+class Run:
+    """A run in progress: its network, optimiser and rows. pack: the seeds of the runs that take turns with it."""
+
+    def __init__(self, job: Job, settings: RunSettings, machine: Machine, data: Data, pack: list[int]):
+        self.job, self.settings, self.machine, self.pack = job, settings, machine, pack
+        self.log = Log(job.log, f"seed {job.seed}" if len(pack) > 1 else "")
+        self.training_set, self.test_set, self.data_sha256 = data
+        alone = machine.device.type == "cpu" or len(pack) == 1
+        self.stream = None if alone else torch.cuda.Stream(machine.device)
+        gpu = machine.device.type == "cuda"
         self.network = build_network(
             settings.network, settings.heads, zero_init_residual=settings.zero_init_residual, seed=job.seed
         ).to(machine.device, memory_format=torch.channels_last)
         self.optimiser = torch.optim.SGD(
             self.network.parameters(),
-            lr=settings.learning_rate,
+            # On a GPU a tensor, which a captured step reads anew each time.
+            lr=torch.tensor(settings.learning_rate, device=machine.device) if gpu else settings.learning_rate,
             momentum=settings.momentum,
             nesterov=settings.nesterov,
             weight_decay=settings.weight_decay,
@@ -83,19 +128,23 @@ class Run:
         self.trained: nn.Module = self.network  # or its compiled form, of the same tensors
         self.compile_seconds = 0.0
 
-    def complete(self) -> None:
-        """Start or resume, train what is left, write the outputs.
+    def its_stream(self) -> contextlib.AbstractContextManager:
+        """The context in which this run gives work to the device."""
+        return contextlib.nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
+
+    def steps(self) -> Generator[None, None, None]:
+        """Start or resume, train what is left, write the outputs; yields after each step of training.
 
         Raises: Stopped, naming what is saved, when a signal came.
         """
         try:
-            self._complete()
+            yield from self._complete()
         except Stopped as stopped:
             saved = newest_epoch(self.folder)
             kept = f"epoch {saved} of {self.settings.epochs} is saved" if saved else "no epoch is saved yet"
             raise Stopped(f"{self.settings.method} seed {self.job.seed}: {stopped}; {kept}") from None
 
-    def _complete(self) -> None:
+    def _complete(self) -> Generator[None, None, None]:
         self._announce()
         self._compile()
         self._resume()
@@ -103,7 +152,7 @@ class Run:
         redone = checkpoint.unsaved_seconds(self.folder)
         self.attempts.append({"after_epoch": self.epoch, "started": started, "redone_seconds": redone})
         check_free_space(self.folder, checkpoint.needed_space(self.folder, self._state().tensors), "states and outputs")
-        evaluation = self._train_epochs()
+        evaluation = yield from self._train_epochs()
         if evaluation is None:  # nothing was left to train
             evaluation = self._evaluate()
         write_outputs(self, evaluation)
@@ -181,19 +230,21 @@ class Run:
         }
         return checkpoint.State(self.epoch, tensors, facts)
 
-    def _train_epochs(self) -> Evaluation | None:
+    def _train_epochs(self) -> Generator[None, None, Evaluation | None]:
         s, evaluation = self.settings, None
         cadence = checkpoint.Cadence(self.job.checkpoint_overhead)
-        grace = Grace(REQUEST, self.job.checkpoint_grace, len(self.training_set), len(self.test_set))
+        grace = Grace(REQUEST, self.job.checkpoint_grace, len(self.training_set), len(self.test_set), len(self.pack))
+        eager = EagerStep(self.trained, self.objective, self.optimiser, self.scaler, self.machine)
+        step = choose_step(eager, self.job.capture, self.log.say)
         name = f"{s.method} seed {self.job.seed}"
-        options = {"first": self.epoch, "bar": self.job.bar, "machine": self.machine}
+        options = {"first": self.epoch, "bar": self.job.bar and len(self.pack) == 1, "machine": self.machine}
         with EpochProgress(self.log, name, len(self.training_set), s.epochs, **options) as progress, REQUEST.patience():
             while self.epoch < s.epochs:
                 REQUEST.stop_if_asked()
                 ledger = Ledger()
                 ledger.seconds["compile"], self.compile_seconds = self.compile_seconds, 0.0
                 grace.begin(self.timing[-1]["evaluation"] + cadence.cost if self.timing else None)
-                evaluation = self._one_epoch(ledger, progress, grace)
+                evaluation = yield from self._one_epoch(step, ledger, progress, grace)
                 self.timing.append({"epoch": self.epoch, **ledger.seconds})
                 checkpoint.note_epoch(self.folder)
                 if self.epoch == s.epochs or cadence.due() or REQUEST.at is not None:
@@ -202,12 +253,17 @@ class Run:
                 progress.after_epoch(self.epoch)
         return evaluation
 
-    def _one_epoch(self, ledger: Ledger, progress: EpochProgress, grace: Grace) -> Evaluation | None:
+    def _one_epoch(
+        self, step: EagerStep | CapturedStep, ledger: Ledger, progress: EpochProgress, grace: Grace
+    ) -> Generator[None, None, Evaluation | None]:
         """Train an epoch and add its row; the evaluation if there was one."""
         s = self.settings
         rate = SCHEDULES[s.schedule](s.learning_rate, self.epoch, s.epochs)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
         batches = ledger.timed(self.training_set.batches(self.job.seed, self.epoch, s.batch_size), "data")
         if self.teacher is not None:
             size = BATCH[self.machine.device.type]
@@ -219,16 +275,7 @@ class Run:
             progress.after_step(images)
             grace.after_step(images)
 
-        means = train_epoch(
-            self.trained,
-            self.objective,
-            batches,
-            self.optimiser,
-            self.scaler,
-            self.machine,
-            ledger,
-            after_step,
-        )
+        means = yield from train_epoch(step, batches, self.machine, ledger, after_step)
         self.epoch += 1
         row, evaluation = {"epoch": self.epoch, "learning_rate": rate, **means}, None
         if self.epoch == s.epochs or self.epoch % self.job.evaluate_every == 0:
@@ -293,7 +340,7 @@ def describe_run(run: Run, outputs: dict[str, str]) -> dict[str, Any]:
         "state": run.folder.name,
         "coefficients": run.coefficients(),
         "environment": run._environment(),
-        "options": {name: getattr(run.job, name) for name in OPTIONS},
+        "options": {name: getattr(run.job, name) for name in OPTIONS} | {"pack": run.pack},
         "versions": provenance.versions(),
         "commit": provenance.commit(),
         "training_seconds": seconds,

@@ -15,9 +15,10 @@ from selfdistill.evaluation.evaluate import evaluate
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, write_sealed
 from selfdistill.models.network import Network
+from selfdistill.models.resnet import freeze
 from selfdistill.models.weights import read_weights
 from selfdistill.stop import REQUEST
-from selfdistill.training.machine import Machine, set_up
+from selfdistill.training.machine import AUTOCAST, Machine, set_up
 
 TOLERANCE = 10  # images of 10,000 that may differ on another device or in another precision
 
@@ -73,8 +74,10 @@ class FrozenTeacher:
 
     def __init__(self, teacher: Network, machine: Machine):
         folded = fuse(teacher.backbone.float().eval()).requires_grad_(False).eval()
-        self.network = folded.to(machine.device, memory_format=torch.channels_last)
-        self.machine = machine
+        freeze(folded)
+        # Cast once and not in each batch: the rounding is autocast's.
+        self.network = folded.to(machine.device, AUTOCAST.get(machine.precision), memory_format=torch.channels_last)
+        self.machine, self.dtype = machine, next(self.network.parameters()).dtype
 
     def logits(self, batches: Iterable[Batch]) -> Tensor:
         """The logits [images, classes], float32, of the images in their order."""
@@ -82,7 +85,7 @@ class FrozenTeacher:
         with torch.no_grad(), self.machine.autocast():  # the loss saves the logits for its backward pass
             for batch in batches:
                 REQUEST.stop_if_asked()  # nothing of the epoch is trained yet
-                parts.append(self.network(batch.images).float())
+                parts.append(self.network(batch.images.to(self.dtype)).float())
         self.machine.wait()
         return torch.cat(parts)
 
