@@ -25,6 +25,7 @@ rule all:
 
 onsuccess:
     forget_finished_runs()
+    forget_views()
 
 
 onerror:

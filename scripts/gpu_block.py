@@ -85,7 +85,7 @@ def train_command(config: Config, method: str, seed: int, data: Path) -> list[st
         words += ["--teacher", folder / teacher[0] / f"seed{teacher[1]}" / "weights.safetensors"]
     words += ["--seed", seed, "--output", folder / method / f"seed{seed}"]
     words += ["--log", folder / "logs" / f"{method}-seed{seed}.txt"]
-    for name, value in run_options(config).items():
+    for name, value in run_options(config, method, seed).items():
         words += [f"--{name}", value]
     return verb(*words, "--progress", "lines")
 

@@ -57,6 +57,7 @@ def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, cha
         deterministic=True,
         compile="off",
         capture="auto",
+        teacher_cache=False,
         resume_policy="strict",
         checkpoint_overhead=1.0,
         checkpoint_grace=25.0,

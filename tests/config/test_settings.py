@@ -154,6 +154,7 @@ def test_every_key_of_a_method_has_a_class():
         ("deterministic", False),
         ("compile", "on"),
         ("capture", "off"),
+        ("teacher_cache", "on"),
         ("resume_policy", "relaxed"),
         ("checkpoint", {"overhead": 0.5, "grace": 3}),
         ("evaluate_every", 5),
@@ -265,13 +266,14 @@ def test_a_new_seed_reaches_the_report(part, values):
 
 def test_run_options_are_those_of_class_run(values):
     values |= {"device": "cuda:1", "threads": 2, "deterministic": False, "evaluate_every": 5}
-    assert run_options(validate(values)) == {
+    assert run_options(validate(values), "control", 0) == {
         "device": "cuda:1",
         "threads": 2,
         "workers": "auto",
         "deterministic": "no",
         "compile": "auto",
         "capture": "auto",
+        "teacher-cache": "off",
         "resume-policy": "strict",
         "checkpoint-overhead": 0.02,
         "checkpoint-grace": 25.0,
@@ -343,6 +345,7 @@ def test_every_top_level_key_is_tested_here():
         *tested,
         "evaluate_every",
         "capture",
+        "teacher_cache",
         "logs",
         "allow_missing",
         "table",

@@ -79,6 +79,7 @@ CLASSIFIED = {  # every key of the configuration and its kind; a key that is not
         "resume_policy": "word",
         "compile": "word",
         "capture": "word",
+        "teacher_cache": "word",
         "checkpoint": "block",
     },
     **{"evaluate_every": "count", "logs": "text", "allow_missing": "switch", "table": "block", "figures": "block"},

@@ -62,7 +62,7 @@ def test_a_captured_step_ends_with_the_eager_bits(kind, precision):
     first, second = eager(kind, precision), eager(kind, precision)
     captured = CapturedStep(second, pytest.fail, pretend(3))
     for step in (first, captured):
-        for epoch in range(2):
+        for _ in range(2):
             step.sums.reset()
             for batch in batches(teacher=kind == "kd"):
                 step(batch)

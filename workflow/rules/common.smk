@@ -8,7 +8,7 @@ from selfdistill.config.load import load_config, read_yaml, validate
 from selfdistill.config.settings import report_settings, run_options, run_settings
 from selfdistill.failures import Failure, Failures
 from selfdistill.files import canonical_json
-from selfdistill.training.finished import remove_finished_states
+from selfdistill.training.finished import remove_finished_states, remove_views
 
 prefer_this_python()
 
@@ -61,7 +61,7 @@ def teacher_option(wildcards, input):
 
 def machine_options(wildcards, output):
     """How the machine does it. Takes `output`, so that none of it is a reason to train again."""
-    options = run_options(CONFIG) | {"progress": "bar" if workflow.cores == 1 else "lines"}
+    options = run_options(CONFIG, wildcards.method, int(wildcards.seed)) | {"progress": "bar" if workflow.cores == 1 else "lines"}
     return " ".join(f"--{name} {value}" for name, value in options.items())
 
 
@@ -127,6 +127,11 @@ def figure_files(config):
 def forget_finished_runs():
     """Drop the resumable states of runs that are done, so that forcing a rule trains again."""
     remove_finished_states(Path("results") / CONFIG.protocol)
+
+
+def forget_views():
+    """Drop the teachers' answers to all views."""
+    remove_views(Path("results") / CONFIG.protocol)
 
 
 def say_how_to_go_on():

@@ -167,6 +167,9 @@ class Config(Block):
     deterministic: t.Switch = Field(description="class run")
     compile: t.one_of(*CHOICES) = Field(description="auto: long runs on a GPU; class run")
     capture: t.one_of(*CHOICES) = Field(description="a CUDA graph of the whole step; auto: on a GPU; class run")
+    teacher_cache: t.one_of(*CHOICES) = Field(
+        description="a table of the teacher's answers to all views; auto: if its students see more of them; class run"
+    )
     resume_policy: t.one_of("strict", "relaxed") = Field(description="class run")
     checkpoint: Checkpoint
     evaluate_every: t.Count = Field(description="epochs between evaluations; the last is always evaluated; class run")
@@ -198,6 +201,19 @@ class Config(Block):
             if teacher is not None and teacher not in runs:
                 runs.append(teacher)
         return runs
+
+    def caches_views(self, method: str, seed: int) -> bool:
+        """Whether a student takes its teacher's answers from a table of all views: auto, where several students of
+        one teacher together see each image more often than it has views.
+        """
+        teacher, augmentation = self.teacher_of(method, seed), set(self.methods[method].augmentation)
+        if teacher is None or not augmentation <= {"crop", "flip"}:
+            return False
+        if self.teacher_cache != "auto":
+            return self.teacher_cache == "on"
+        views = (81 if "crop" in augmentation else 1) * (2 if "flip" in augmentation else 1)
+        students = [run for run in self.runs() if self.teacher_of(*run) == teacher]
+        return len(students) > 1 and sum(self.methods[student].epochs for student, _ in students) > views
 
     def figure_names(self) -> list[str]:
         """The figures to draw: the classifiers' only if a row has auxiliary classifiers."""

@@ -108,6 +108,23 @@ class TrainingSet:
         for (start, stop), images in zip(bounds, make(plan, bounds, (seed, epoch)), strict=True):
             yield Batch(images, self.labels[plan.order[start:stop].to(self.device)])
 
+    @property
+    def views(self) -> tuple[int, int, int]:
+        """How many windows down and right, and how many of one window (flipped or not), an image can be seen as."""
+        return *self.windows.shape[1:3], 1 + self.flip
+
+    def view(self, down: int, right: int, flip: int, batch_size: int) -> Iterator[Batch]:
+        """All images in file order, seen alike."""
+        for start in range(0, len(self), batch_size):
+            pixels = self.windows[start : start + batch_size, down, right]
+            yield Batch(self.normalise(pixels.flip(2) if flip else pixels), self.labels[start : start + batch_size])
+
+    def pick(self, answers: Tensor, seed: int, epoch: int) -> Tensor:
+        """Of answers [down, right, flip, image, ...] to all views, those to an epoch's views in its order."""
+        plan = self._plan(seed, epoch)
+        down, right = plan.shifts[plan.order].unbind(1)
+        return answers[down, right, plan.flips[plan.order].long(), plan.order]
+
     def _plan(self, seed: int, epoch: int) -> EpochPlan:
         """The epoch's plan as far as this augmentation follows it."""
         order, shifts, flips = epoch_plan(seed, epoch, len(self))

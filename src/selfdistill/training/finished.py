@@ -1,5 +1,6 @@
 """Forget saved states. Imports no torch: the workflow calls it when it ends."""
 
+import contextlib
 import re
 import shutil
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from selfdistill.failures import CONFIGURATION, Failure
 from selfdistill.files import read_sealed, sha256_of
 from selfdistill.lock import run_lock
+from selfdistill.training.states import VIEWS
 
 
 def remove_finished_states(results: Path) -> list[str]:
@@ -24,6 +26,16 @@ def remove_finished_states(results: Path) -> list[str]:
                 removed.append(folder.name)
         except Failure:
             continue  # a damaged run.json proves nothing, so its state stays
+    return removed
+
+
+def remove_views(results: Path) -> list[str]:
+    """Remove the teachers' answers to all views, which can be made again, unless somebody makes them; their names."""
+    removed = []
+    for folder in sorted((results / ".state").glob(f"{VIEWS}*/")):
+        with contextlib.suppress(Failure), run_lock(folder.with_name(f"{folder.name}.lock")):
+            shutil.rmtree(folder)
+            removed.append(folder.name)
     return removed
 
 

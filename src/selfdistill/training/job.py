@@ -27,6 +27,7 @@ class Job(NamedTuple):
     deterministic: bool
     compile: str
     capture: str
+    teacher_cache: bool
     resume_policy: str
     checkpoint_overhead: float
     checkpoint_grace: float

@@ -35,9 +35,10 @@ from selfdistill.training.states import newest_epoch, state_folder
 from selfdistill.training.status import describe_other_states
 from selfdistill.training.steps import CapturedStep, EagerStep, choose_step
 from selfdistill.training.teacher import FrozenTeacher, load_teacher, vouch, with_logits
+from selfdistill.training.views import all_views
 
 OPTIONS = (
-    *("device", "threads", "workers", "deterministic", "compile", "capture", "resume_policy"),
+    *("device", "threads", "workers", "deterministic", "compile", "capture", "teacher_cache", "resume_policy"),
     *("checkpoint_overhead", "checkpoint_grace", "evaluate_every"),
 )
 
@@ -114,6 +115,9 @@ class Run:
         if job.teacher is not None:
             teacher, self.teacher_facts = load_teacher(job.teacher, settings.teacher, self.test_set, machine)
             self.teacher = FrozenTeacher(teacher, machine)
+        # With other augmentations than crop and flip an image has too many views.
+        self.cached = job.teacher_cache and self.teacher is not None and self.training_set.workers is None
+        self.views: Tensor | None = None
         self.identity = {
             "settings": settings.model_dump(mode="json", exclude_none=True),
             "seed": job.seed,
@@ -199,8 +203,9 @@ class Run:
         self.attempts, self.bit_exact = state.facts["attempts"], state.facts["bit_exact"]
 
     def _environment(self) -> dict[str, Any]:
-        """What a resumed run must find again to end with the same bits; a compiled network rounds otherwise."""
-        return self.machine.fingerprint() | ({"compile": True} if self.trained is not self.network else {})
+        """What a resumed run must find again to end with the same bits; what is compiled or cached rounds otherwise."""
+        rounding = {"compile": self.trained is not self.network, "teacher_cache": self.cached}
+        return self.machine.fingerprint() | {name: True for name, used in rounding.items() if used}
 
     def _compile(self) -> None:
         """Compile the network if that is wanted; what it takes stands in the next epoch's row."""
@@ -266,9 +271,8 @@ class Run:
                 group["lr"] = rate
         batches = ledger.timed(self.training_set.batches(self.job.seed, self.epoch, s.batch_size), "data")
         if self.teacher is not None:
-            size = BATCH[self.machine.device.type]
             with ledger.measure("teacher"):
-                logits = self.teacher.logits(self.training_set.batches(self.job.seed, self.epoch, size))
+                logits = self._teacher_logits()
             batches = with_logits(batches, logits)
 
         def after_step(images: int) -> None:
@@ -285,6 +289,18 @@ class Run:
         check_finite(row, self.epoch)
         self.history.append(row)
         return evaluation
+
+    def _teacher_logits(self) -> Tensor:
+        """The teacher's answers to the images of the epoch, in their order."""
+        if not self.cached:
+            size = BATCH[self.machine.device.type]
+            return self.teacher.logits(self.training_set.batches(self.job.seed, self.epoch, size))
+        if self.views is None:
+            data = self.settings.data.model_dump(mode="json") | {"sha256": self.data_sha256}
+            key = {"teacher": self.teacher_facts["weights_sha256"], "data": data, "views": self.training_set.views}
+            key |= {"environment": self.machine.fingerprint()}
+            self.views = all_views(self.job.states, key, self.teacher, self.training_set, self.log.say)
+        return self.training_set.pick(self.views, self.job.seed, self.epoch)
 
     def _save(self, cadence: checkpoint.Cadence) -> None:
         """Save the state. Its cost is known only afterwards, so it stands in this epoch's row from the next save on,

@@ -1,0 +1,183 @@
+"""The table of a teacher's answers to all views: the live teacher's answers, made once, whoever needs them."""
+
+import csv
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from trainer import make_job
+
+from selfdistill.config.load import load_config, merge
+from selfdistill.data.batches import Normalisation, TrainingSet
+from selfdistill.files import read_sealed
+from selfdistill.lock import run_lock
+from selfdistill.training import views
+from selfdistill.training.finished import remove_views
+from selfdistill.training.job import train
+from selfdistill.training.machine import set_up
+from selfdistill.training.teacher import FrozenTeacher
+from selfdistill.training.views import all_views
+
+COUNT = 7
+
+
+def training_set(augmentation=("crop", "flip"), **options):
+    pixels = np.random.default_rng(0).integers(0, 256, (COUNT, 3, 32, 32), dtype=np.uint8)
+    normalise = Normalisation((0.5,) * 3, (0.25,) * 3, torch.device("cpu"))
+    return TrainingSet(pixels, np.arange(COUNT), augmentation, normalise, **options)
+
+
+class Told(FrozenTeacher):
+    """A teacher that counts its calls and answers with ten sums of what it sees."""
+
+    def __init__(self):
+        self.calls = 0
+        self.machine, self.dtype = set_up("cpu", 1, "fp32", deterministic=True), torch.float32
+        torch.manual_seed(0)
+        self.matrix = torch.randn(3 * 32 * 32, 10)
+
+    def network(self, images):
+        self.calls += 1
+        return images.flatten(1) @ self.matrix
+
+
+@pytest.mark.parametrize("augmentation", [("crop", "flip"), ("crop",), ("flip",), ()])
+def test_the_table_says_what_the_live_teacher_says(augmentation, tmp_path):
+    data, teacher = training_set(augmentation), Told()
+    table = all_views(tmp_path, {}, teacher, data, lambda line: None)
+    assert table.shape == (*data.views, COUNT, 10)
+    for epoch in range(3):
+        live = teacher.logits(data.batches(5, epoch, 3))
+        torch.testing.assert_close(data.pick(table, 5, epoch), live, rtol=1e-5, atol=1e-3)
+
+
+def test_the_views_are_81_windows_flipped_or_not():
+    assert (training_set().views, training_set(("flip",)).views) == ((9, 9, 2), (1, 1, 2))
+
+
+def test_the_table_is_made_once(tmp_path):
+    data, teacher = training_set(), Told()
+    first, calls = all_views(tmp_path, {}, teacher, data, lambda line: None), teacher.calls
+    assert torch.equal(all_views(tmp_path, {}, teacher, data, pytest.fail), first)
+    assert teacher.calls == calls == 9 * 9 * 2
+
+
+def test_another_teacher_has_another_table(tmp_path):
+    data, teacher = training_set(("flip",)), Told()
+    first = all_views(tmp_path, {"teacher": "a"}, teacher, data, lambda line: None)
+    teacher.matrix = teacher.matrix * 2
+    assert not torch.equal(all_views(tmp_path, {"teacher": "b"}, teacher, data, lambda line: None), first)
+
+
+def test_rows_that_are_there_are_not_made_again(tmp_path, monkeypatch):
+    data, teacher, make = training_set(), Told(), views._make_row
+    monkeypatch.setattr(views, "_make_row", lambda down, *rest: 1 / 0 if down == 5 else make(down, *rest))
+    with pytest.raises(ZeroDivisionError):
+        all_views(tmp_path, {}, teacher, data, lambda line: None)
+    monkeypatch.undo()
+    before = teacher.calls
+    all_views(tmp_path, {}, teacher, data, lambda line: None)
+    assert teacher.calls - before == 4 * 9 * 2
+
+
+def test_a_damaged_row_is_said_and_made_again(tmp_path):
+    data, teacher, lines = training_set(("flip",)), Told(), []
+    first = all_views(tmp_path, {}, teacher, data, lambda line: None)
+    (row,) = tmp_path.glob("views-*/row0.safetensors")
+    content = bytearray(row.read_bytes())
+    content[-3] ^= 1
+    row.write_bytes(content)
+    assert torch.equal(all_views(tmp_path, {}, teacher, data, lines.append), first)
+    assert "made again" in lines[0]
+
+
+def test_whoever_comes_second_waits_and_makes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(views, "PAUSE", 0.01)
+    data, teacher, lines = training_set(("flip",)), Told(), []
+    first = all_views(tmp_path, {}, teacher, data, lambda line: None)
+    (folder,) = tmp_path.glob("views-*/")
+    calls, found = teacher.calls, []
+    waiting = threading.Thread(target=lambda: found.append(all_views(tmp_path, {}, teacher, data, lines.append)))
+    with run_lock(tmp_path / f"{folder.name}.lock"):
+        waiting.start()
+        end = time.monotonic() + 20
+        while not lines and time.monotonic() < end:
+            time.sleep(0.01)
+    waiting.join(20)
+    assert lines[0].startswith("waiting for the teacher's answers, which process ")
+    assert torch.equal(found[0], first)
+    assert teacher.calls == calls
+
+
+def test_what_nobody_holds_is_removed(tmp_path):
+    states = tmp_path / ".state"
+    all_views(states, {}, Told(), training_set(("flip",)), lambda line: None)
+    (folder,) = states.glob("views-*/")
+    with run_lock(states / f"{folder.name}.lock"):
+        assert remove_views(tmp_path) == []
+    assert remove_views(tmp_path) == [folder.name]
+    assert not folder.exists()
+
+
+# In a run
+
+
+def history(job):
+    with open(job.output / "history.csv", newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def test_a_student_learns_the_same_from_the_table(digits, teacher, tmp_path):
+    live = make_job(tmp_path / "live", digits, "kd", teacher=teacher)
+    cached = make_job(tmp_path / "cached", digits, "kd", teacher=teacher, teacher_cache=True)
+    train(live)
+    train(cached)
+    for one, other in zip(history(live), history(cached), strict=True):
+        assert other == pytest.approx(one, rel=1e-4)
+    environment = read_sealed(cached.output / "run.json")["environment"]
+    assert environment["teacher_cache"] is True
+    assert "teacher_cache" not in read_sealed(live.output / "run.json")["environment"]
+
+
+def test_a_second_seed_finds_the_table_of_the_first(digits, teacher, tmp_path):
+    jobs = [make_job(tmp_path, digits, "kd", seed, teacher=teacher, teacher_cache=True) for seed in (0, 1)]
+    for job in jobs:
+        train(job._replace(log=tmp_path / f"{job.seed}.txt"))
+    assert "sees all views: row 9 of 9" in (tmp_path / "0.txt").read_text()
+    assert "sees all views" not in (tmp_path / "1.txt").read_text()
+
+
+def test_other_augmentations_have_no_table(digits, teacher, tmp_path):
+    changes = {"augmentation": ["crop", "random_erasing"], "epochs": 1}
+    job = make_job(tmp_path, digits, "kd", teacher=teacher, teacher_cache=True, changes=changes)
+    train(job)
+    assert "teacher_cache" not in read_sealed(job.output / "run.json")["environment"]
+    assert not list((job.states).glob("views-*"))
+
+
+# What `auto` means
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, False),  # one student
+        ({"seeds": [0, 1]}, False),  # each has a teacher of its own
+        ({"seeds": [0, 1], "methods": {"kd": {"teacher_seed": 0}}}, True),
+        ({"seeds": [0, 1], "methods": {"kd": {"teacher_seed": 0, "epochs": 81}}}, False),  # 162 looks, 162 views
+        ({"seeds": [0, 1], "methods": {"kd": {"teacher_seed": 0, "epochs": 82}}}, True),
+        ({"seeds": [0, 1], "methods": {"kd": {"teacher_seed": 0, "epochs": 2, "augmentation": ["flip"]}}}, True),
+        ({"seeds": [0, 1], "methods": {"kd": {"teacher_seed": 0, "augmentation": ["crop", "rotation"]}}}, False),
+        ({"seeds": [0, 1], "teacher_cache": "off", "methods": {"kd": {"teacher_seed": 0}}}, False),
+        ({"teacher_cache": "on"}, True),
+    ],
+)
+def test_auto_makes_a_table_where_students_look_more_often(change, expected, repository, tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text(yaml.safe_dump(merge({}, change)))
+    config = load_config([repository / "config.yaml", path])
+    assert config.caches_views("kd", 0) is expected
+    assert config.caches_views("control", 0) is False
