@@ -96,10 +96,10 @@ def prepare(
 def train(
     data: DataFile,
     settings: Settings,
-    seed: Annotated[int, Option(min=0)],
-    output: Annotated[Path, Option(help="The run's folder, .../<method>/seed<n>.")],
-    teacher: Annotated[Path | None, Option(help="The teacher's weights.safetensors.")] = None,
-    log: LogFile = None,
+    seed: Annotated[list[int], Option(min=0, help="Several times: runs that take turns in this process.")],
+    output: Annotated[list[Path], Option(help="The run's folder, .../<method>/seed<n>; one for each seed.")],
+    teacher: Annotated[list[Path] | None, Option(help="The teacher's weights.safetensors; one for each seed.")] = None,
+    log: Annotated[list[Path] | None, Option(help="Also write what is said to this file; one for each seed.")] = None,
     device: Device = "auto",
     threads: Threads = "auto",
     workers: Annotated[str, Option(help="Processes that transform images ahead, or auto.")] = "auto",
@@ -113,34 +113,40 @@ def train(
     evaluate_every: Annotated[int, Option(min=1, help="Epochs between evaluations.")] = 1,
     progress: Annotated[str, Option(help="bar (on a terminal) or lines.")] = "bar",
 ) -> None:
-    """Train one run, or go on with it after its last saved epoch."""
+    """Train one run, or several seeds of a method side by side, or go on after the last saved epoch."""
     from selfdistill.config import types as t
     from selfdistill.config.schema import CHOICES
     from selfdistill.training.job import Job
-    from selfdistill.training.job import train as train_run
+    from selfdistill.training.job import train as train_runs
 
-    train_run(
-        Job(
-            data=data,
-            settings=settings,
-            seed=seed,
-            output=output,
-            teacher=teacher,
-            log=log,
-            device=_checked("--device", t.Device, device),
-            threads=_checked("--threads", t.Threads, threads),
-            workers=_checked("--workers", t.Workers, workers),
-            deterministic=_checked("--deterministic", t.one_of("yes", "no"), deterministic) == "yes",
-            compile=_checked("--compile", t.one_of(*CHOICES), compile),
-            capture=_checked("--capture", t.one_of(*CHOICES), capture),
-            teacher_cache=_checked("--teacher-cache", t.one_of("on", "off"), teacher_cache) == "on",
-            resume_policy=_checked("--resume-policy", t.one_of("strict", "relaxed"), resume_policy),
-            checkpoint_overhead=_checked("--checkpoint-overhead", t.Fraction, checkpoint_overhead),
-            checkpoint_grace=_checked("--checkpoint-grace", t.NonNegative, checkpoint_grace),
-            evaluate_every=evaluate_every,
-            bar=_checked("--progress", t.one_of("bar", "lines"), progress) == "bar",
-        )
+    teachers, logs = teacher or [None] * len(seed), log or [None] * len(seed)
+    for option, given in (("--output", output), ("--teacher", teachers), ("--log", logs)):
+        if len(given) != len(seed):
+            raise Failure(option, f"expected one for each of {len(seed)} seeds, got {len(given)}", code=CONFIGURATION)
+    if len(set(output)) < len(output):
+        raise Failure("--output", "expected another folder for each seed", code=CONFIGURATION)
+    job = Job(
+        data=data,
+        settings=settings,
+        seed=seed[0],
+        output=output[0],
+        teacher=teachers[0],
+        log=logs[0],
+        device=_checked("--device", t.Device, device),
+        threads=_checked("--threads", t.Threads, threads),
+        workers=_checked("--workers", t.Workers, workers),
+        deterministic=_checked("--deterministic", t.one_of("yes", "no"), deterministic) == "yes",
+        compile=_checked("--compile", t.one_of(*CHOICES), compile),
+        capture=_checked("--capture", t.one_of(*CHOICES), capture),
+        teacher_cache=_checked("--teacher-cache", t.one_of("on", "off"), teacher_cache) == "on",
+        resume_policy=_checked("--resume-policy", t.one_of("strict", "relaxed"), resume_policy),
+        checkpoint_overhead=_checked("--checkpoint-overhead", t.Fraction, checkpoint_overhead),
+        checkpoint_grace=_checked("--checkpoint-grace", t.NonNegative, checkpoint_grace),
+        evaluate_every=evaluate_every,
+        bar=_checked("--progress", t.one_of("bar", "lines"), progress) == "bar",
     )
+    runs = zip(seed, output, teachers, logs, strict=True)
+    train_runs(*(job._replace(seed=n, output=folder, teacher=by, log=file) for n, folder, by, file in runs))
 
 
 @app.command()

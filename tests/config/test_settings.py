@@ -345,6 +345,7 @@ def test_every_top_level_key_is_tested_here():
         *tested,
         "evaluate_every",
         "capture",
+        "pack",
         "teacher_cache",
         "logs",
         "allow_missing",

@@ -9,6 +9,7 @@ from selfdistill.config.settings import report_settings, run_options, run_settin
 from selfdistill.failures import Failure, Failures
 from selfdistill.files import canonical_json
 from selfdistill.training.finished import remove_finished_states, remove_views
+from selfdistill.training.packs import packs
 
 prefer_this_python()
 
@@ -29,13 +30,20 @@ BASE = Path(workflow.basedir)
 # The paper's own logs, for `snakemake published` under any protocol.
 PUBLISHED = load_config([BASE / "config.yaml", BASE / "workflow" / "protocols" / "published.yaml"])
 PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}
+PACKS = packs(CONFIG, Path("results"))
 RUN = "results/{protocol}/{method}/seed{seed}"
 DATA_FILE = f"results/data/{CONFIG.data.dataset}.safetensors"
 
 
 def methods_of(stage):
-    """A regular expression for the methods that a stage trains; one that matches nothing if there are none."""
-    names = [name for name in CONFIG.methods if CONFIG.stage_of(name) == stage]
+    """A regular expression for the methods that a stage trains, less their packed seeds; one that matches nothing if
+    there are none.
+    """
+    names = []
+    for name in CONFIG.methods:
+        packed = "|".join(str(seed) for method, seeds in PACKS if method == name for seed in seeds)
+        if CONFIG.stage_of(name) == stage:
+            names.append(f"{name}(?!/seed(?:{packed})/)" if packed else name)
     return "|".join(names) if names else "(?!)"
 
 
@@ -48,26 +56,49 @@ def runs_of(stage):
     ]
 
 
-def teacher_folder(wildcards):
+def teacher_folder(method, seed):
     """The run that teaches a run."""
-    method, seed = CONFIG.teacher_of(wildcards.method, int(wildcards.seed))
-    return f"results/{CONFIG.protocol}/{method}/seed{seed}"
+    teacher, its_seed = CONFIG.teacher_of(method, int(seed))
+    return f"results/{CONFIG.protocol}/{teacher}/seed{its_seed}"
 
 
-def teacher_option(wildcards, input):
-    """`--teacher PATH` for a rule with a teacher. Takes `input`, so that it is no reason to run again."""
-    return f"--teacher {input.teacher}" if hasattr(input, "teacher") else ""
+def teachers_of(method, seeds):
+    """The files of the teachers of several runs; none for a method without a teacher."""
+    if CONFIG.stage_of(method) != "kd":
+        return []
+    folders = dict.fromkeys(teacher_folder(method, seed) for seed in seeds)
+    return [f"{folder}/{name}" for folder in folders for name in ("weights.safetensors", "evaluation.json")]
 
 
-def machine_options(wildcards, output):
-    """How the machine does it. Takes `output`, so that none of it is a reason to train again."""
-    options = run_options(CONFIG, wildcards.method, int(wildcards.seed)) | {"progress": "bar" if workflow.cores == 1 else "lines"}
+def outputs_of(method, seeds):
+    """What the training of several runs makes."""
+    names = ["weights.safetensors", "history.csv", "timing.csv", "test_logits.safetensors", "evaluation.json", "run.json"]
+    if CONFIG.stage_of(method) == "self_distillation":
+        names.append("auxiliary.safetensors")
+    return [f"results/{CONFIG.protocol}/{method}/seed{seed}/{name}" for seed in seeds for name in names]
+
+
+def run_options_of(method, seeds):
+    """The options of `train` that say which runs."""
+    words = []
+    for seed in seeds:
+        folder = f"results/{CONFIG.protocol}"
+        words += ["--seed", seed, "--output", f"{folder}/{method}/seed{seed}"]
+        words += ["--log", f"{folder}/logs/{method}-seed{seed}.txt"]
+        if CONFIG.stage_of(method) == "kd":
+            words += ["--teacher", f"{teacher_folder(method, seed)}/weights.safetensors"]
+    return shlex.join(map(str, words))
+
+
+def machine_options(method, seed):
+    """The options of `train` that say how the machine does it."""
+    options = run_options(CONFIG, method, seed) | {"progress": "bar" if workflow.cores == 1 else "lines"}
     return " ".join(f"--{name} {value}" for name, value in options.items())
 
 
-def training_priority(wildcards):
+def priority_of(method):
     """Teachers before the students that need none, because others wait for them."""
-    return 10 if CONFIG.stage_of(wildcards.method) == "teacher" else 1
+    return 10 if CONFIG.stage_of(method) == "teacher" else 1
 
 
 def run_block(wildcards):

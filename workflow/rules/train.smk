@@ -27,18 +27,18 @@ rule train_teacher:
         "results/{protocol}/logs/{method}-seed{seed}.txt",
     wildcard_constraints:
         method=methods_of("teacher"),
-    priority: training_priority
+    priority: lambda wildcards: priority_of(wildcards.method)
     threads: job_threads(CONFIG.threads, CONFIG.device)
     resources:
         gpu=int(uses_gpu(CONFIG.device)),
     params:
-        folder=lambda wildcards, output: Path(output.weights).parent,
-        teacher=teacher_option,
-        machine=machine_options,
+        # They take `output`, so that nothing in them is a reason to train again.
+        runs=lambda wildcards, output: run_options_of(wildcards.method, [int(wildcards.seed)]),
+        machine=lambda wildcards, output: machine_options(wildcards.method, int(wildcards.seed)),
     shell:
         # exec: a signal to the job's process reaches the training, with no shell in between.
-        "exec python -m selfdistill train --data {input.data:q} --settings {input.settings:q} {params.teacher}"
-        " --seed {wildcards.seed} --output {params.folder:q} --log {log:q} {params.machine}"
+        "exec python -m selfdistill train --data {input.data:q} --settings {input.settings:q} {params.runs}"
+        " {params.machine}"
 
 
 use rule train_teacher as train_kd_student with:
@@ -46,8 +46,8 @@ use rule train_teacher as train_kd_student with:
     input:
         data=DATA_FILE,
         settings="results/{protocol}/{method}/settings.yaml",
-        teacher=lambda wildcards: f"{teacher_folder(wildcards)}/weights.safetensors",
-        teacher_evaluation=lambda wildcards: f"{teacher_folder(wildcards)}/evaluation.json",
+        teacher=lambda wildcards: f"{teacher_folder(wildcards.method, wildcards.seed)}/weights.safetensors",
+        teacher_evaluation=lambda wildcards: f"{teacher_folder(wildcards.method, wildcards.seed)}/evaluation.json",
     wildcard_constraints:
         method=methods_of("kd"),
 
@@ -70,6 +70,34 @@ use rule train_teacher as train_control with:
     """Not in the paper: the student without distillation."""
     wildcard_constraints:
         method=methods_of("control"),
+
+
+# With `pack: n`, n seeds of a method are one job, whose command and inputs are those of the rules above.
+for packed_method, packed_seeds in PACKS:
+
+    rule:
+        name:
+            f"train_{packed_method}_seeds_{'_'.join(map(str, packed_seeds))}"
+        input:
+            teachers_of(packed_method, packed_seeds),
+            data=DATA_FILE,
+            settings=f"results/{CONFIG.protocol}/{packed_method}/settings.yaml",
+        output:
+            outputs_of(packed_method, packed_seeds),
+        log:
+            [f"results/{CONFIG.protocol}/logs/{packed_method}-seed{seed}.txt" for seed in packed_seeds],
+        priority: priority_of(packed_method)
+        threads: job_threads(CONFIG.threads, CONFIG.device)
+        resources:
+            gpu=int(uses_gpu(CONFIG.device)),
+        params:
+            runs=lambda wildcards, output, method=packed_method, seeds=packed_seeds: run_options_of(method, seeds),
+            machine=lambda wildcards, output, method=packed_method, seeds=packed_seeds: machine_options(
+                method, seeds[0]
+            ),
+        shell:
+            "exec python -m selfdistill train --data {input.data:q} --settings {input.settings:q} {params.runs}"
+            " {params.machine}"
 
 
 rule teacher:

@@ -165,6 +165,7 @@ class Config(Block):
     threads: t.Threads = Field(description="torch threads of a job; class run")
     workers: t.Workers = Field(description="processes that transform images ahead (not crop and flip); class run")
     deterministic: t.Switch = Field(description="class run")
+    pack: t.Pack = Field(description="runs of a method that one process trains side by side; class run")
     compile: t.one_of(*CHOICES) = Field(description="auto: long runs on a GPU; class run")
     capture: t.one_of(*CHOICES) = Field(description="a CUDA graph of the whole step; auto: on a GPU; class run")
     teacher_cache: t.one_of(*CHOICES) = Field(

@@ -44,6 +44,7 @@ def _whole(expected: str, least: int, most: int) -> Any:
 
 Width = _whole("a whole number from 1 to 1024", 1, 1024)
 Count = _whole("a whole number >= 1", 1, 10**9)
+Pack = _whole("a whole number from 1 to 64", 1, 64)
 Seed = _whole("a whole number from 0 to 9223372036854775807", 0, 2**63 - 1)
 Decimals = _whole("a whole number from 0 to 4", 0, 4)
 Number = Annotated[float, BeforeValidator(_in_range("a finite number", False, lambda value: True))]
