@@ -18,6 +18,7 @@ from selfdistill.config.schema import Config
 from selfdistill.config.settings import run_options, run_settings
 from selfdistill.failures import BAD_DATA, CONFIGURATION, STOPPED, Failure, Failures
 from selfdistill.files import canonical_json, read_json, read_sealed, sha256_bytes, write_atomically, write_json
+from selfdistill.training.packs import packs
 from selfdistill.training.states import checkpoints
 from selfdistill.training.status import Asked, status
 
@@ -46,16 +47,19 @@ def block_config(name: str, files: list[Path]) -> Config:
     return validate(merge(values, blocks[name]["over"]))
 
 
-def in_order(config: Config) -> list[tuple[str, int]]:
-    """The runs, every teacher before its students."""
-    ordered: list[tuple[str, int]] = []
+def in_order(config: Config) -> list[tuple[str, list[int]]]:
+    """The method and seeds of each training job, every teacher before its students."""
+    together = {(method, seed): seeds for method, seeds in packs(config, RESULTS) for seed in seeds}
+    ordered: list[tuple[str, list[int]]] = []
 
     def add(run: tuple[str, int]) -> None:
-        teacher = config.teacher_of(*run)
-        if teacher is not None:
-            add(teacher)
-        if run not in ordered:
-            ordered.append(run)
+        job = (run[0], together.get(run, [run[1]]))
+        for seed in job[1]:
+            teacher = config.teacher_of(run[0], seed)
+            if teacher is not None:
+                add(teacher)
+        if job not in ordered:
+            ordered.append(job)
 
     for run in config.runs():
         add(run)
@@ -77,15 +81,16 @@ def prepare(config: Config) -> Path:
     return path
 
 
-def train_command(config: Config, method: str, seed: int, data: Path) -> list[str]:
-    """What the training rule would run for this run."""
+def train_command(config: Config, method: str, seeds: list[int], data: Path) -> list[str]:
+    """What the training rule would run for these runs."""
     folder = RESULTS / config.protocol
     words = ["train", "--data", data, "--settings", folder / method / "settings.yaml"]
-    if teacher := config.teacher_of(method, seed):
-        words += ["--teacher", folder / teacher[0] / f"seed{teacher[1]}" / "weights.safetensors"]
-    words += ["--seed", seed, "--output", folder / method / f"seed{seed}"]
-    words += ["--log", folder / "logs" / f"{method}-seed{seed}.txt"]
-    for name, value in run_options(config, method, seed).items():
+    for seed in seeds:
+        if teacher := config.teacher_of(method, seed):
+            words += ["--teacher", folder / teacher[0] / f"seed{teacher[1]}" / "weights.safetensors"]
+        words += ["--seed", seed, "--output", folder / method / f"seed{seed}"]
+        words += ["--log", folder / "logs" / f"{method}-seed{seed}.txt"]
+    for name, value in run_options(config, method, seeds[0]).items():
         words += [f"--{name}", value]
     return verb(*words, "--progress", "lines")
 
@@ -94,8 +99,10 @@ def train_block(config: Config, minutes: float) -> int:
     """Train what is left within the time; 0 when nothing is, 75 when the time is over, else the run's exit status."""
     deadline = time.monotonic() + 60 * minutes
     data = prepare(config)
-    for method, seed in in_order(config):
-        if Asked(config, RESULTS).status(method, seed).done:  # asked anew: its teacher may be new
+    for method, packed in in_order(config):
+        asked = Asked(config, RESULTS)  # anew: a teacher may be new
+        seeds = [seed for seed in packed if not asked.status(method, seed).done]
+        if not seeds:
             continue
         left = deadline - time.monotonic() - config.checkpoint.grace - MARGIN
         if left <= 0:
@@ -103,7 +110,7 @@ def train_block(config: Config, minutes: float) -> int:
         path = RESULTS / config.protocol / method / "settings.yaml"
         words = ("settings", "--block", canonical_json(run_settings(config, method)), "--output", path)
         subprocess.run(verb(*words), check=True, stderr=subprocess.DEVNULL)
-        process = subprocess.Popen(train_command(config, method, seed, data))
+        process = subprocess.Popen(train_command(config, method, seeds, data))
         try:
             code = process.wait(left)
         except subprocess.TimeoutExpired:
@@ -117,7 +124,7 @@ def train_block(config: Config, minutes: float) -> int:
 def show(config: Config) -> None:
     """One screen: what has become of each run, and the accuracies that there are."""
     print("\n".join(status(config, RESULTS).lines()))
-    for method, seed in in_order(config):
+    for method, seed in ((method, seed) for method, seeds in in_order(config) for seed in seeds):
         folder = RESULTS / config.protocol / method / f"seed{seed}"
         if (folder / "run.json").exists() and (folder / "evaluation.json").exists():
             found, facts = read_sealed(folder / "evaluation.json"), read_sealed(folder / "run.json")

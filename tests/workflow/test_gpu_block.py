@@ -1,5 +1,6 @@
 """A block of runs within a time limit, carried from machine to machine, and taken by the workflow for its own."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,15 @@ def test_a_block_stops_in_time_goes_on_and_its_results_are_the_workflows(machine
     assert set(home.plan()) == {"write_report_settings table", "write_report_settings figures", "table", "figures"}
     home.run()
     assert home.bits() == finished.bits()
+
+
+def test_packs_are_trained_together(machine):
+    rows = "pack: 2\nseeds: [7, 8]\nrows: [control]\nmethods: {control: {epochs: 1}}\n"
+    (machine.folder / "packed.yaml").write_text(rows)
+    text = block(machine, "demo", "--minutes", "5", "--config", "tiny.yaml", "packed.yaml")
+    assert "2 of 2 done" in text
+    facts = json.loads((machine.folder / "results/demo/control/seed8/run.json").read_text())
+    assert facts["options"]["pack"] == [7, 8]
 
 
 def test_an_unfinished_run_goes_on_on_another_machine(machine, finished, tmp_path):
