@@ -20,7 +20,7 @@ def packed(tmp_path_factory):
 
 
 def test_a_pack_is_one_job(packed):
-    for rule in ("train_teacher_seeds_0_1", "train_kd_seeds_0_1", "train_control_seeds_0_1"):
+    for rule in ("train_teacher_seed0_and_1_more", "train_kd_seed0_and_1_more", "train_control_seed0_and_1_more"):
         assert packed.said.count(f"rule {rule}:") == 1
     for method in ("teacher", "kd", "control"):
         for seed in (0, 1):
@@ -48,4 +48,4 @@ def test_runs_that_were_trained_alone_stay_so(finished):
     name = finished.write("pack_seeds.yaml", "pack: 4\nseeds: [0, 1, 2]\n")
     trained = {job for job in finished.plan(files=(name,)) if job.startswith("train")}
     methods = ("teacher", "kd", "self_distillation", "control")
-    assert trained == {f"train_{method}_seeds_1_2" for method in methods}
+    assert trained == {f"train_{method}_seed1_and_1_more" for method in methods}

@@ -77,7 +77,7 @@ for packed_method, packed_seeds in PACKS:
 
     rule:
         name:
-            f"train_{packed_method}_seeds_{'_'.join(map(str, packed_seeds))}"
+            f"train_{packed_method.replace('-', '_')}_seed{packed_seeds[0]}_and_{len(packed_seeds) - 1}_more"
         input:
             teachers_of(packed_method, packed_seeds),
             data=DATA_FILE,
