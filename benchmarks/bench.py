@@ -30,7 +30,7 @@ from selfdistill.training.machine import Machine, device_name, set_up
 from selfdistill.training.provenance import versions as our_versions
 
 OURS = "ours"
-IMAGES, REPETITIONS = {"cpu": 256, "cuda": 12_800}, {"cpu": 3, "cuda": 5}
+IMAGES, REPETITIONS = {"cpu": 256, "cuda": 12_800}, {"cpu": 5, "cuda": 5}
 COLUMNS = ("case", "loop", "workers", "repetition", "images", "seconds", "warm_up_seconds")
 RESULTS = Path(__file__).parent / "results"
 

@@ -25,7 +25,7 @@ HUGE = 10**400
 SHAPES = [[], {}, {"a": 1}]
 NUMBERS = ["", "many", "1e-1x", True, *SHAPES, math.nan, math.inf, -math.inf, HUGE]
 WHOLE = [*NUMBERS, 1.5, -1, "1.5", "-1"]
-TEXTS = ["", 3, 1.5, True, *SHAPES, "two\nlines", "a\x00b", "x" * 2001]
+TEXTS = ["", 3, 1.5, True, *SHAPES, "two\nlines", "a\x00b", "a\u2028b", "a\x85b", "a\x7fb", "a\u202eb", "x" * 2001]
 KINDS: dict[str, list[Any]] = {
     "name": ["", 3, True, *SHAPES, "../x", "a/b", "A", "with blank", "$(x)", "x" * 42, "-x", "data", "a\n"],
     "text": TEXTS,

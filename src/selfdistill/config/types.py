@@ -129,7 +129,8 @@ def _url(value: Any) -> Any:
 Url = Annotated[str, Field(pattern=r"^(?:https?://\S+)$"), BeforeValidator(_url)]
 DURATION = r"(\d+)h ([0-5]?\d)m ([0-5]?\d)s"
 Duration = _matching("a duration such as 1h 56m 17s", DURATION)
-Line = _matching("one line of text", r"[^\n\r\x00-\x1f]{1,2000}")
+# No control characters, line or paragraph separators, nor marks that turn the direction of text.
+Line = _matching("one line of text", r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]{1,2000}")
 Label = _matching("a LaTeX label of letters, digits and : . _ -", r"[A-Za-z0-9:._-]{1,80}")
 Device = _matching("auto, cpu, cuda or cuda:<n>", r"auto|cpu|cuda(?::\d{1,2})?")
 TeacherSeed = Annotated[int | str, BeforeValidator(lambda value: _teacher_seed(value))]

@@ -11,7 +11,7 @@ from selfdistill.files import sha256_bytes
 
 PACKAGE = Path(__file__).parent.parent
 STAGES = ("data", "models", "losses", "evaluation", "training")  # what a run's result can depend on
-ONLY_LOOKS = ("status.py", "finished.py")  # no result depends on them
+ONLY_LOOKS = ("status.py", "finished.py", "packs.py")  # no result depends on them
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 
 
