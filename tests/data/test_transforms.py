@@ -73,7 +73,7 @@ def test_the_number_of_workers_changes_nothing(workers):
 def test_workers_that_are_spawned_make_the_same():
     data = training_set(TEACHER)
     keys = [[Key(0, 0, image, 3, 5, image % 2 == 0) for image in range(8)]]
-    transform = data.workers.loader.dataset
+    transform = data.workers.transform
     loader = DataLoader(transform, batch_sampler=keys, num_workers=1, collate_fn=list, multiprocessing_context="spawn")
     (found,) = list(loader)
     for here, there in zip(found, transform.__getitems__(keys[0]), strict=True):
@@ -134,6 +134,18 @@ def test_an_epoch_that_was_broken_off_is_not_kept():
     data = training_set(STUDENT, workers=1, twice=True)
     next(data.batches(0, 0, 16))
     assert torch.equal(epoch(data)[0], epoch(training_set(STUDENT))[0])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("twice", [False, True])
+def test_two_seeds_may_take_turns(workers, twice):
+    data, fresh = training_set(STUDENT, workers, twice=twice), training_set(STUDENT)
+    for number in (0, 1):
+        for _ in range(1 + twice):
+            turns = zip(data.batches(0, number, 16), data.batches(1, number, 16), strict=True)
+            first, second = zip(*turns, strict=True)
+            for seed, parts in ((0, first), (1, second)):
+                assert torch.equal(torch.cat([part.images for part in parts]), epoch(fresh, number, seed=seed)[0])
 
 
 def test_the_global_generator_is_left_alone():

@@ -33,6 +33,7 @@ def bits(job):
     [
         ("control", {}),
         ("control", {"augmentation": ["crop", "flip", "autoaugment"]}),
+        ("workers", {"augmentation": ["crop", "flip", "autoaugment"]}),
         ("control", {"precision": "bf16"}),
         ("kd", {}),
         ("kd", {"augmentation": ["crop", "rotation"]}),
@@ -41,6 +42,8 @@ def bits(job):
 )
 def test_each_run_ends_with_the_bits_that_it_has_alone(kind, changes, digits, teacher, tmp_path):
     options = {"changes": changes, "teacher": teacher if kind == "kd" else None}
+    if kind == "workers":
+        kind, options["workers"] = "control", 2
     packed, alone = (jobs(tmp_path / name, digits, kind, **options) for name in ("packed", "alone"))
     train(*packed)
     for one, other in zip(packed, alone, strict=True):

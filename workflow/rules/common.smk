@@ -72,7 +72,14 @@ def teachers_of(method, seeds):
 
 def outputs_of(method, seeds):
     """What the training of several runs makes."""
-    names = ["weights.safetensors", "history.csv", "timing.csv", "test_logits.safetensors", "evaluation.json", "run.json"]
+    names = [
+        "weights.safetensors",
+        "history.csv",
+        "timing.csv",
+        "test_logits.safetensors",
+        "evaluation.json",
+        "run.json",
+    ]
     if CONFIG.stage_of(method) == "self_distillation":
         names.append("auxiliary.safetensors")
     return [f"results/{CONFIG.protocol}/{method}/seed{seed}/{name}" for seed in seeds for name in names]

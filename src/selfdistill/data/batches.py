@@ -95,7 +95,8 @@ class TrainingSet:
         if transforms:
             pin = self.device.type == "cuda"
             self.workers = Workers(Transform(self.windows, augmentation), workers, pin=pin)
-        self.twice, self._kept = twice, ((-1, -1), [])
+        self.twice = twice
+        self._kept: dict[int, tuple[int, list[tuple[Tensor, Tensor]]]] = {}  # of each seed: an epoch, its batches
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -141,27 +142,28 @@ class TrainingSet:
             yield self.normalise(pixels)
 
     def _transformed(self, plan: EpochPlan, bounds: list[tuple[int, int]], which: tuple[int, int]) -> Iterator[Tensor]:
-        for pixels, erased in self._kept_or_made(plan, bounds, which):
+        for pixels, erased in self._kept_or_made(plan, bounds, *which):
             images = self.normalise(pixels.to(self.device, non_blocking=True))
             yield images.masked_fill_(erased.to(self.device, non_blocking=True).unsqueeze(1), 0)
 
     def _kept_or_made(
-        self, plan: EpochPlan, bounds: list[tuple[int, int]], which: tuple[int, int]
+        self, plan: EpochPlan, bounds: list[tuple[int, int]], seed: int, epoch: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Pixels [batch, 32, 32, 3] and erased [batch, 32, 32], from the workers or from the pass before this one."""
-        kept_of, kept = self._kept
-        if kept_of == which:
+        kept_epoch, kept = self._kept.get(seed, (None, []))
+        if kept_epoch == epoch:
             pixels, erased = (torch.cat(parts) for parts in zip(*kept, strict=True))
             yield from ((pixels[start:stop], erased[start:stop]) for start, stop in bounds)
             return
         drawn = zip(plan.order.tolist(), plan.shifts[plan.order].tolist(), plan.flips[plan.order].tolist(), strict=True)
-        keys = [Key(*which, image, *shift, flip) for image, shift, flip in drawn]
+        keys = [Key(seed, epoch, image, *shift, flip) for image, shift, flip in drawn]
         made = []
-        for batch in self.workers.batches([keys[start:stop] for start, stop in bounds]):
+        for batch in self.workers.batches(seed, [keys[start:stop] for start, stop in bounds]):
             if self.twice:
                 made.append(batch)
             yield batch
-        self._kept = (which, made) if self.twice else self._kept
+        if self.twice:
+            self._kept[seed] = epoch, made
 
 
 def _windows(pixels: Tensor) -> Tensor:

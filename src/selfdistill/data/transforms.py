@@ -71,39 +71,49 @@ class Transform:
 
 
 class Workers:
-    """Processes that transform batches ahead of the training; with 0, this process does it in turn."""
+    """Processes that transform batches ahead of the training, a set of them for each seed that is trained here; with
+    0, this process does it in turn.
+    """
 
     def __init__(self, transform: Transform, count: int, *, pin: bool):
-        self.keys: list[list[Key]] = []
-        ahead = {"prefetch_factor": AHEAD, "worker_init_fn": _listen_to_the_trainer} if count else {}
-        self.loader = DataLoader(
-            transform,
-            batch_sampler=_Keys(self),
+        self.transform, self.count, self.pin = transform, count, pin
+        self.loaders: dict[int, tuple[_Keys, DataLoader]] = {}
+
+    def batches(self, seed: int, keys: list[list[Key]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The transformed batches of these keys, in their order; one epoch of a seed at a time."""
+        if seed not in self.loaders:
+            self.loaders[seed] = self._loader()
+        order, loader = self.loaders[seed]
+        order.keys = keys
+        return iter(loader)
+
+    def _loader(self) -> tuple["_Keys", DataLoader]:
+        order = _Keys()
+        ahead = {"prefetch_factor": AHEAD, "worker_init_fn": _listen_to_the_trainer} if self.count else {}
+        loader = DataLoader(
+            self.transform,
+            batch_sampler=order,
             collate_fn=_as_it_is,
-            num_workers=count,
-            persistent_workers=count > 0,
-            pin_memory=pin,
+            num_workers=self.count,
+            persistent_workers=self.count > 0,
+            pin_memory=self.pin,
             generator=torch.Generator(),  # else it would draw from the global one
             **ahead,
         )
-
-    def batches(self, keys: list[list[Key]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """The transformed batches of these keys, in their order."""
-        self.keys = keys
-        return iter(self.loader)
+        return order, loader
 
 
 class _Keys:
-    """The batches that the loader is asked for, others in each epoch."""
+    """The batches that a loader is asked for, others in each epoch."""
 
-    def __init__(self, owner: Workers):
-        self.owner = owner
+    def __init__(self) -> None:
+        self.keys: list[list[Key]] = []
 
     def __iter__(self) -> Iterator[list[Key]]:
-        return iter(self.owner.keys)
+        return iter(self.keys)
 
     def __len__(self) -> int:
-        return len(self.owner.keys)
+        return len(self.keys)
 
 
 def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

@@ -50,8 +50,9 @@ def train_side_by_side(jobs: list[Job], settings: RunSettings) -> dict[str, Fail
     """
     first = jobs[0]
     machine = set_up(first.device, first.threads, settings.precision, deterministic=first.deterministic)
-    data = Data.load(first, settings, machine)
+    data = Data.load(first, settings, machine, len(jobs))
     runs = [Run(job, settings, machine, data, [job.seed for job in jobs]) for job in jobs]
+    machine.wait()  # a stream of a run does not wait for what was put on the device before it
     going, ended = {run: run.steps() for run in runs}, {}
     while going:
         for run, steps in list(going.items()):
@@ -76,12 +77,13 @@ class Data(NamedTuple):
     sha256: str
 
     @classmethod
-    def load(cls, job: Job, settings: RunSettings, machine: Machine) -> "Data":
-        """Read the prepared dataset onto the device."""
+    def load(cls, job: Job, settings: RunSettings, machine: Machine, runs: int) -> "Data":
+        """Read the prepared dataset onto the device; so many runs share the workers."""
         images, sha256 = read_prepared(job.data, settings.data.dataset)
         normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
         chosen = first_of_each_class(images.train_images, images.train_labels, settings.data.train_images)
         workers = count_workers(job.workers, machine.device)
+        workers = min(workers, max(1, workers // runs))
         twice = job.teacher is not None
         training_set = TrainingSet(*chosen, settings.augmentation, normalise, workers=workers, twice=twice)
         return cls(training_set, TestSet(images.test_images, images.test_labels, normalise), sha256)
