@@ -16,14 +16,13 @@ from torchvision import transforms
 
 from benchmarks.cases import BATCH, DECAY, KD_ALPHA, MEAN, MOMENTUM, RATE, SELF_ALPHA, STD, TEMPERATURE, Case
 from selfdistill.data.batches import Normalisation, TrainingSet
-from selfdistill.evaluation.evaluate import BATCH as TEACHER_BATCH
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.models.network import Network, build_network
 from selfdistill.models.resnet import build_backbone
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.loop import train_epoch
 from selfdistill.training.machine import Machine
-from selfdistill.training.steps import EagerStep, choose_step
+from selfdistill.training.steps import EagerStep, build_optimiser, choose_step
 from selfdistill.training.teacher import FrozenTeacher, with_logits
 
 Epoch = Callable[[], None]  # passes over all images once and waits for the device
@@ -35,8 +34,7 @@ def ours(case: Case, images: np.ndarray, labels: np.ndarray, machine: Machine) -
     training_set = TrainingSet(images, labels, ("crop", "flip"), normalise)
     network = build_network(case.network, case.heads, zero_init_residual=False, seed=0)
     network = network.to(machine.device, memory_format=torch.channels_last)
-    rate = torch.tensor(RATE, device=machine.device) if machine.device.type == "cuda" else RATE
-    optimiser = torch.optim.SGD(network.parameters(), lr=rate, momentum=MOMENTUM, weight_decay=DECAY, fused=True)
+    optimiser = build_optimiser(network, RATE, machine.device, momentum=MOMENTUM, weight_decay=DECAY)
     scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
     objective = partial(OBJECTIVES[case.objective], **case.parameters)
     teacher = None
@@ -49,7 +47,7 @@ def ours(case: Case, images: np.ndarray, labels: np.ndarray, machine: Machine) -
         index = next(epochs)
         batches = training_set.batches(0, index, BATCH)
         if teacher is not None:
-            logits = teacher.logits(training_set.batches(0, index, TEACHER_BATCH[machine.device.type]))
+            logits = teacher.logits(training_set.batches(0, index, teacher.batch_size))
             batches = with_logits(batches, logits)
         for _ in train_epoch(step, batches, machine, Ledger()):
             pass

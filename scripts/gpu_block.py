@@ -18,7 +18,7 @@ from selfdistill.config.schema import Config
 from selfdistill.config.settings import run_options, run_settings
 from selfdistill.failures import BAD_DATA, CONFIGURATION, STOPPED, Failure, Failures
 from selfdistill.files import canonical_json, read_json, read_sealed, sha256_bytes, write_atomically, write_json
-from selfdistill.training.packs import packs
+from selfdistill.training.packs import options_of, packs
 from selfdistill.training.states import checkpoints
 from selfdistill.training.status import Asked, status
 
@@ -85,11 +85,7 @@ def train_command(config: Config, method: str, seeds: list[int], data: Path) -> 
     """What the training rule would run for these runs."""
     folder = RESULTS / config.protocol
     words = ["train", "--data", data, "--settings", folder / method / "settings.yaml"]
-    for seed in seeds:
-        if teacher := config.teacher_of(method, seed):
-            words += ["--teacher", folder / teacher[0] / f"seed{teacher[1]}" / "weights.safetensors"]
-        words += ["--seed", seed, "--output", folder / method / f"seed{seed}"]
-        words += ["--log", folder / "logs" / f"{method}-seed{seed}.txt"]
+    words += options_of(config, RESULTS, method, seeds)
     for name, value in run_options(config, method, seeds[0]).items():
         words += [f"--{name}", value]
     return verb(*words, "--progress", "lines")

@@ -126,30 +126,30 @@ def test_a_run_without_stdin_stdout_and_stderr(arguments, unbroken, tmp_path):
 AUGMENTED = {"augmentation": ["crop", "autoaugment"], "data": {"train_images": 400}, "batch_size": 20, "epochs": 4}
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-def test_data_workers_leave_a_signal_to_the_trainer(number, tiny_data, tmp_path):
-    """The whole process group gets it, as from a terminal, and the epoch is still finished."""
-    folder = tmp_path / "run"
-    words = [*train("control", tiny_data, **AUGMENTED)(folder), "--workers", 2]
+@pytest.fixture
+def with_workers(tiny_data, tmp_path):
+    """A trainer in its first epoch, with two data workers, in a process group of its own; and its words."""
+    words = [*train("control", tiny_data, **AUGMENTED)(tmp_path / "run"), "--workers", 2]
     command = [sys.executable, "-m", "selfdistill", *map(str, words)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         for line in process.stderr:
             if "about " in line:
                 break
-        os.killpg(process.pid, number)
-        said = process.stderr.read()
-        assert process.wait() == 75, said
+        yield process, words
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_data_workers_leave_a_signal_to_the_trainer(number, with_workers):
+    """The whole process group gets it, as from a terminal, and the epoch is still finished."""
+    process, _ = with_workers
+    os.killpg(process.pid, number)
+    said = process.stderr.read()
+    assert process.wait() == 75, said
     assert f"stopped by {number.name}; epoch 1 of 4 is saved" in said
 
 
-def test_a_killed_trainers_data_workers_keep_nobody_out(tiny_data, tmp_path):
-    folder = tmp_path / "run"
-    words = [*train("control", tiny_data, **AUGMENTED)(folder), "--workers", 2]
-    command = [sys.executable, "-m", "selfdistill", *map(str, words)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        for line in process.stderr:
-            if "about " in line:
-                break
-        process.kill()
-        process.wait()
-        assert warm.run([*words[:-1], 0], folder) == 0
+def test_a_killed_trainers_data_workers_keep_nobody_out(with_workers, tmp_path):
+    process, words = with_workers
+    process.kill()
+    process.wait()
+    assert warm.run([*words[:-1], 0], tmp_path / "run") == 0

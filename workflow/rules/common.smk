@@ -9,7 +9,7 @@ from selfdistill.config.settings import report_settings, run_options, run_settin
 from selfdistill.failures import Failure, Failures
 from selfdistill.files import canonical_json
 from selfdistill.training.finished import remove_finished_states, remove_views
-from selfdistill.training.packs import packs
+from selfdistill.training.packs import options_of, packs
 
 prefer_this_python()
 
@@ -70,31 +70,9 @@ def teachers_of(method, seeds):
     return [f"{folder}/{name}" for folder in folders for name in ("weights.safetensors", "evaluation.json")]
 
 
-def outputs_of(method, seeds):
-    """What the training of several runs makes."""
-    names = [
-        "weights.safetensors",
-        "history.csv",
-        "timing.csv",
-        "test_logits.safetensors",
-        "evaluation.json",
-        "run.json",
-    ]
-    if CONFIG.stage_of(method) == "self_distillation":
-        names.append("auxiliary.safetensors")
-    return [f"results/{CONFIG.protocol}/{method}/seed{seed}/{name}" for seed in seeds for name in names]
-
-
-def run_options_of(method, seeds):
+def runs_options(method, seeds):
     """The options of `train` that say which runs."""
-    words = []
-    for seed in seeds:
-        folder = f"results/{CONFIG.protocol}"
-        words += ["--seed", seed, "--output", f"{folder}/{method}/seed{seed}"]
-        words += ["--log", f"{folder}/logs/{method}-seed{seed}.txt"]
-        if CONFIG.stage_of(method) == "kd":
-            words += ["--teacher", f"{teacher_folder(method, seed)}/weights.safetensors"]
-    return shlex.join(map(str, words))
+    return shlex.join(options_of(CONFIG, Path("results"), method, seeds))
 
 
 def machine_options(method, seed):

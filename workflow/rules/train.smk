@@ -33,7 +33,7 @@ rule train_teacher:
         gpu=int(uses_gpu(CONFIG.device)),
     params:
         # They take `output`, so that nothing in them is a reason to train again.
-        runs=lambda wildcards, output: run_options_of(wildcards.method, [int(wildcards.seed)]),
+        runs=lambda wildcards, output: runs_options(wildcards.method, [int(wildcards.seed)]),
         machine=lambda wildcards, output: machine_options(wildcards.method, int(wildcards.seed)),
     shell:
         # exec: a signal to the job's process reaches the training, with no shell in between.
@@ -72,7 +72,14 @@ use rule train_teacher as train_control with:
         method=methods_of("control"),
 
 
-# With `pack: n`, n seeds of a method are one job, whose command and inputs are those of the rules above.
+TRAINING = {
+    "teacher": rules.train_teacher,
+    "kd": rules.train_kd_student,
+    "self_distillation": rules.train_self_distillation,
+    "control": rules.train_control,
+}
+
+# With `pack: n`, n seeds of a method are one job, whose command, inputs and outputs are those of the rules above.
 for packed_method, packed_seeds in PACKS:
 
     rule:
@@ -83,7 +90,12 @@ for packed_method, packed_seeds in PACKS:
             data=DATA_FILE,
             settings=f"results/{CONFIG.protocol}/{packed_method}/settings.yaml",
         output:
-            outputs_of(packed_method, packed_seeds),
+            expand(
+                TRAINING[CONFIG.stage_of(packed_method)].output,
+                protocol=CONFIG.protocol,
+                method=packed_method,
+                seed=packed_seeds,
+            ),
         log:
             [f"results/{CONFIG.protocol}/logs/{packed_method}-seed{seed}.txt" for seed in packed_seeds],
         priority: priority_of(packed_method)
@@ -91,7 +103,7 @@ for packed_method, packed_seeds in PACKS:
         resources:
             gpu=int(uses_gpu(CONFIG.device)),
         params:
-            runs=lambda wildcards, output, method=packed_method, seeds=packed_seeds: run_options_of(method, seeds),
+            runs=lambda wildcards, output, method=packed_method, seeds=packed_seeds: runs_options(method, seeds),
             machine=lambda wildcards, output, method=packed_method, seeds=packed_seeds: machine_options(
                 method, seeds[0]
             ),

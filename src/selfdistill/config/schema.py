@@ -5,7 +5,7 @@ recorded in run.json, never a reason to train again), *plan* (which runs there a
 outcome is shown).
 """
 
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
@@ -194,14 +194,24 @@ class Config(Block):
             return block.teacher, seed if rule == "same" else seed % int(rule.split()[1])
         return block.teacher, rule
 
-    def runs(self) -> list[tuple[str, int]]:
-        """Every run, as method and seed, that the rows need: their own and their teachers'."""
-        runs = [(row, seed) for row in self.rows for seed in self.seeds_of(row)]
+    def runs(self, rows: list[str] | None = None) -> list[tuple[str, int]]:
+        """Every run, as method and seed, that rows (default: the configured ones) need, teachers included."""
+        runs = [(row, seed) for row in rows or self.rows for seed in self.seeds_of(row)]
         for run in runs:  # grows while it is walked
             teacher = self.teacher_of(*run)
             if teacher is not None and teacher not in runs:
                 runs.append(teacher)
         return runs
+
+    @cached_property
+    def students(self) -> dict[tuple[str, int], list[str]]:
+        """The methods of the students of each run that teaches, one for each student."""
+        found: dict[tuple[str, int], list[str]] = {}
+        for method, seed in self.runs():
+            teacher = self.teacher_of(method, seed)
+            if teacher is not None:
+                found.setdefault(teacher, []).append(method)
+        return found
 
     def caches_views(self, method: str, seed: int) -> bool:
         """Whether a student takes its teacher's answers from a table of all views: auto, where several students of
@@ -213,8 +223,8 @@ class Config(Block):
         if self.teacher_cache != "auto":
             return self.teacher_cache == "on"
         views = (81 if "crop" in augmentation else 1) * (2 if "flip" in augmentation else 1)
-        students = [run for run in self.runs() if self.teacher_of(*run) == teacher]
-        return len(students) > 1 and sum(self.methods[student].epochs for student, _ in students) > views
+        students = self.students.get(teacher, [])
+        return len(students) > 1 and sum(self.methods[student].epochs for student in students) > views
 
     def figure_names(self) -> list[str]:
         """The figures to draw: the classifiers' only if a row has auxiliary classifiers."""

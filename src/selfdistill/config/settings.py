@@ -155,8 +155,8 @@ def report_settings(config: Config, part: str, figures: list[str] | None = None)
 
 def known_runs(config: Config) -> dict[str, list[int]]:
     """The seeds of every method of the library, whether a row or not: its own and those that it teaches."""
-    library = config.model_copy(update={"rows": list(config.methods)})
-    return {name: sorted(seed for method, seed in library.runs() if method == name) for name in config.methods}
+    runs = config.runs(list(config.methods))
+    return {name: sorted(seed for method, seed in runs if method == name) for name in config.methods}
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:

@@ -105,8 +105,8 @@ class TrainingSet:
         """The batches of an epoch (from 0), every image once."""
         plan = self._plan(seed, epoch)
         bounds = batch_bounds(len(self), batch_size)
-        make = self._gathered if self.workers is None else self._transformed
-        for (start, stop), images in zip(bounds, make(plan, bounds, (seed, epoch)), strict=True):
+        made = self._transformed(plan, bounds, seed, epoch) if self.workers else self._gathered(plan, bounds)
+        for (start, stop), images in zip(bounds, made, strict=True):
             yield Batch(images, self.labels[plan.order[start:stop].to(self.device)])
 
     @property
@@ -132,7 +132,7 @@ class TrainingSet:
         plan = EpochPlan(order, shifts if self.crop else shifts * 0, flips & self.flip)
         return plan if self.workers else EpochPlan(*(part.to(self.device) for part in plan))
 
-    def _gathered(self, plan: EpochPlan, bounds: list[tuple[int, int]], _) -> Iterator[Tensor]:
+    def _gathered(self, plan: EpochPlan, bounds: list[tuple[int, int]]) -> Iterator[Tensor]:
         for start, stop in bounds:
             chosen = plan.order[start:stop]
             down, right = plan.shifts[chosen].unbind(1)
@@ -141,8 +141,8 @@ class TrainingSet:
                 pixels = torch.where(plan.flips[chosen].view(-1, 1, 1, 1), pixels.flip(2), pixels)
             yield self.normalise(pixels)
 
-    def _transformed(self, plan: EpochPlan, bounds: list[tuple[int, int]], which: tuple[int, int]) -> Iterator[Tensor]:
-        for pixels, erased in self._kept_or_made(plan, bounds, *which):
+    def _transformed(self, plan: EpochPlan, bounds: list[tuple[int, int]], seed: int, epoch: int) -> Iterator[Tensor]:
+        for pixels, erased in self._kept_or_made(plan, bounds, seed, epoch):
             images = self.normalise(pixels.to(self.device, non_blocking=True))
             yield images.masked_fill_(erased.to(self.device, non_blocking=True).unsqueeze(1), 0)
 

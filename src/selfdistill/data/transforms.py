@@ -45,8 +45,8 @@ class Transform:
 
     def __init__(self, windows: Tensor, names: Sequence[str]):
         self.windows = windows
-        self.names = [name for name in ON_PIXELS if name in names]
-        self.erases = ERASING in names
+        self.steps = [make() for name, make in ON_PIXELS.items() if name in names]
+        self.erase = RandomErasing(p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0) if ERASING in names else None
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
         """The pixels [32, 32, 3] uint8, and where they are erased [32, 32] bool."""
@@ -57,11 +57,11 @@ class Transform:
         # torchvision draws from the global generator, which is left as it was found.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed_of(key.seed, f"transforms/{key.epoch}", key.image))
-            for name in self.names:
-                image = ON_PIXELS[name]()(image)
+            for step in self.steps:
+                image = step(image)
             kept = torch.ones(1, *pixels.shape[:2])
-            if self.erases:
-                kept = RandomErasing(p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0)(kept)
+            if self.erase:
+                kept = self.erase(kept)
         return pil_to_tensor(image).permute(1, 2, 0), kept[0] == 0
 
     def __getitems__(self, keys: list[Key]) -> tuple[Tensor, Tensor]:

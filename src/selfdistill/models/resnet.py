@@ -1,5 +1,6 @@
 """torchvision's ResNet18 and ResNet50 with a choice of stem and width (He et al. 2016, arXiv 1512.03385)."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -57,10 +58,13 @@ def build_backbone(settings: NetworkSettings, *, zero_init_residual: bool = Fals
             backbone.conv1 = nn.Conv2d(3, settings.width, kernel_size=3, stride=1, padding=1, bias=False)
             backbone.maxpool = nn.Identity()
             initialise_convolution(backbone.conv1)
-    for module in backbone.modules():
-        if type(module) is nn.Conv2d:
-            module.forward = partial(convolve, module)
+    for convolution in _convolutions(backbone):
+        convolution.forward = partial(convolve, convolution)
     return backbone
+
+
+def _convolutions(network: nn.Module) -> list[nn.Conv2d]:
+    return [module for module in network.modules() if type(module) is nn.Conv2d]
 
 
 def convolve(convolution: nn.Conv2d, images: Tensor) -> Tensor:
@@ -70,53 +74,47 @@ def convolve(convolution: nn.Conv2d, images: Tensor) -> Tensor:
     then only meet padding, and the product leaves these zeros out. Rounding apart the sums are the same.
     """
     trained = torch.is_grad_enabled() and convolution.weight.requires_grad
-    if trained and images.device.type == "cpu" and images.shape[-1] <= SMALL:
-        if convolution.kernel_size[0] == 1:
-            return _each_pixel(convolution, images)
-        starts = _first_taps(convolution, images.shape[-1])
-        if starts:
-            matrix = _matrix(convolution, images.shape[-1], starts)
-            return _all_pixels(images, matrix, convolution.bias, len(starts))
-    return nn.Conv2d.forward(convolution, images)
+    return _convolve(convolution, SMALL if trained else 0, partial(_matrix, convolution), images)
 
 
 def freeze(network: nn.Module) -> None:
     """Have a network whose weights never change again keep its matrices for small images."""
-    for module in network.modules():
-        if type(module) is nn.Conv2d:
-            module.forward = partial(_convolve_frozen, module, {})
+    for convolution in _convolutions(network):
+        convolution.forward = partial(_convolve, convolution, SMALL_FROZEN, partial(_kept_matrix, convolution, {}))
 
 
-def _convolve_frozen(convolution: nn.Conv2d, kept: dict[int, tuple[list[int], Tensor]], images: Tensor) -> Tensor:
-    """The convolution of a frozen network; kept: first taps and matrix for each side of the images."""
+Matrix = tuple[Tensor, int] | None  # of a convolution for images of one size, and the side of its output
+
+
+def _convolve(convolution: nn.Conv2d, small: int, matrix_of: Callable[[int], Matrix], images: Tensor) -> Tensor:
+    """The convolution, on a CPU as a matrix product for images of up to so many pixels a side."""
     side = images.shape[-1]
-    if images.device.type == "cpu" and side <= SMALL_FROZEN:
+    if images.device.type == "cpu" and side <= small:
         if convolution.kernel_size[0] == 1:
             return _each_pixel(convolution, images)
-        if side not in kept:
-            starts = _first_taps(convolution, side)
-            kept[side] = starts, _matrix(convolution, side, starts).contiguous() if starts else convolution.weight
-        starts, matrix = kept[side]
-        if starts:
-            return _all_pixels(images, matrix, convolution.bias, len(starts))
+        if found := matrix_of(side):
+            return _all_pixels(images, *found, convolution.bias)
     return nn.Conv2d.forward(convolution, images)
 
 
-def _first_taps(convolution: nn.Conv2d, side: int) -> list[int]:
-    """The first of the kernel's taps that meets the image, for each of its positions in one dimension; none if the
-    kernel does not cover the image from each of them.
+def _matrix(convolution: nn.Conv2d, side: int) -> Matrix:
+    """The matrix [positions * out, pixels * in] from all pixels of an image to all of the convolution's output; None
+    if the kernel does not cover the image from each of its positions.
     """
     taps, padding = convolution.kernel_size[0], convolution.padding[0]
     positions = range(0, side + 2 * padding - taps + 1, convolution.stride[0])
-    starts = [padding - position for position in positions]
-    return starts if min(starts) >= 0 and max(starts) + side <= taps else []
-
-
-def _matrix(convolution: nn.Conv2d, side: int, starts: list[int]) -> Tensor:
-    """The matrix [positions * out, pixels * in] from all pixels of an image to all of the convolution's output."""
+    starts = [padding - position for position in positions]  # the first tap that meets the image, in one dimension
+    if min(starts) < 0 or max(starts) + side > taps:
+        return None
     rows = torch.stack([convolution.weight[:, :, start : start + side] for start in starts])
     parts = torch.stack([rows[..., start : start + side] for start in starts], 1)  # down, right, out, in, row, column
-    return parts.permute(0, 1, 2, 4, 5, 3).reshape(-1, side * side * convolution.in_channels)
+    return parts.permute(0, 1, 2, 4, 5, 3).reshape(-1, side * side * convolution.in_channels), len(starts)
+
+
+def _kept_matrix(convolution: nn.Conv2d, kept: dict[int, Matrix], side: int) -> Matrix:
+    if side not in kept:
+        kept[side] = _matrix(convolution, side)
+    return kept[side]
 
 
 def _each_pixel(convolution: nn.Conv2d, images: Tensor) -> Tensor:
@@ -126,7 +124,7 @@ def _each_pixel(convolution: nn.Conv2d, images: Tensor) -> Tensor:
     return nn.functional.linear(pixels, convolution.weight.flatten(1), convolution.bias).permute(0, 3, 1, 2)
 
 
-def _all_pixels(images: Tensor, matrix: Tensor, bias: Tensor | None, side: int) -> Tensor:
+def _all_pixels(images: Tensor, matrix: Tensor, side: int, bias: Tensor | None) -> Tensor:
     """The product of the images' pixels with a convolution's matrix; side: of the output."""
     bias = None if bias is None else bias.repeat(side**2)
     made = nn.functional.linear(images.permute(0, 2, 3, 1).flatten(1), matrix, bias)

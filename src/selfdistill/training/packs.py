@@ -1,4 +1,4 @@
-"""Which runs are trained side by side in one process. Imports no torch: the workflow asks it."""
+"""Which runs are trained side by side in one process, and how its command names them. Imports no torch."""
 
 import json
 from pathlib import Path
@@ -37,3 +37,14 @@ def _trained_in(run: Path) -> list[int] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return pack if isinstance(pack, list) and all(isinstance(seed, int) and seed >= 0 for seed in pack) else []
+
+
+def options_of(config: Config, results: Path, method: str, seeds: list[int]) -> list[str]:
+    """The options of `train` that say which runs: seed, folder, log and teacher of each."""
+    folder, words = results / config.protocol, []
+    for seed in seeds:
+        words += ["--seed", seed, "--output", folder / method / f"seed{seed}"]
+        words += ["--log", folder / "logs" / f"{method}-seed{seed}.txt"]
+        if teacher := config.teacher_of(method, seed):
+            words += ["--teacher", folder / teacher[0] / f"seed{teacher[1]}" / "weights.safetensors"]
+    return [str(word) for word in words]

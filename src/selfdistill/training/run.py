@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_bounds
 from selfdistill.data.prepared import first_of_each_class, read_prepared
-from selfdistill.evaluation.evaluate import BATCH, Evaluation, evaluate
+from selfdistill.evaluation.evaluate import Evaluation, evaluate
 from selfdistill.failures import Failure
 from selfdistill.files import check_free_space, sha256_bytes, sha256_of, write_atomically, write_sealed
 from selfdistill.log import Log
@@ -33,7 +33,7 @@ from selfdistill.training.progress import EpochProgress, epoch_line
 from selfdistill.training.schedule import SCHEDULES
 from selfdistill.training.states import newest_epoch, state_folder
 from selfdistill.training.status import describe_other_states
-from selfdistill.training.steps import CapturedStep, EagerStep, choose_step
+from selfdistill.training.steps import CapturedStep, EagerStep, build_optimiser, choose_step, set_rate
 from selfdistill.training.teacher import FrozenTeacher, load_teacher, vouch, with_logits
 from selfdistill.training.views import all_views
 
@@ -98,18 +98,16 @@ class Run:
         self.training_set, self.test_set, self.data_sha256 = data
         alone = machine.device.type == "cpu" or len(pack) == 1
         self.stream = None if alone else torch.cuda.Stream(machine.device)
-        gpu = machine.device.type == "cuda"
         self.network = build_network(
             settings.network, settings.heads, zero_init_residual=settings.zero_init_residual, seed=job.seed
         ).to(machine.device, memory_format=torch.channels_last)
-        self.optimiser = torch.optim.SGD(
-            self.network.parameters(),
-            # On a GPU a tensor, which a captured step reads anew each time.
-            lr=torch.tensor(settings.learning_rate, device=machine.device) if gpu else settings.learning_rate,
+        self.optimiser = build_optimiser(
+            self.network,
+            settings.learning_rate,
+            machine.device,
             momentum=settings.momentum,
             nesterov=settings.nesterov,
             weight_decay=settings.weight_decay,
-            fused=True,
         )
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
         self.objective = partial(OBJECTIVES[settings.objective], **settings.parameters)
@@ -266,11 +264,7 @@ class Run:
         """Train an epoch and add its row; the evaluation if there was one."""
         s = self.settings
         rate = SCHEDULES[s.schedule](s.learning_rate, self.epoch, s.epochs)
-        for group in self.optimiser.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+        set_rate(self.optimiser, rate)
         batches = ledger.timed(self.training_set.batches(self.job.seed, self.epoch, s.batch_size), "data")
         if self.teacher is not None:
             with ledger.measure("teacher"):
@@ -295,8 +289,8 @@ class Run:
     def _teacher_logits(self) -> Tensor:
         """The teacher's answers to the images of the epoch, in their order."""
         if not self.cached:
-            size = BATCH[self.machine.device.type]
-            return self.teacher.logits(self.training_set.batches(self.job.seed, self.epoch, size))
+            batches = self.training_set.batches(self.job.seed, self.epoch, self.teacher.batch_size)
+            return self.teacher.logits(batches)
         if self.views is None:
             data = self.settings.data.model_dump(mode="json") | {"sha256": self.data_sha256}
             key = {"teacher": self.teacher_facts["weights_sha256"], "data": data, "views": self.training_set.views}

@@ -1,6 +1,7 @@
 """A step of training: eager, or captured once in a CUDA graph and replayed. Both are called alike and end alike."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,21 @@ from selfdistill.training.machine import Machine
 Objective = Callable[[Outputs, Tensor, Tensor | None], LossTerms]
 Work = Callable[[], None]
 WARM_UP = 3  # runs before a capture, as torch.cuda.graph asks for
+
+
+def build_optimiser(network: nn.Module, rate: float, device: torch.device, **options: Any) -> torch.optim.SGD:
+    """SGD in one fused kernel. On a GPU its rate is a tensor, which a captured step reads anew each time."""
+    lr = torch.tensor(rate, device=device) if device.type == "cuda" else rate
+    return torch.optim.SGD(network.parameters(), lr=lr, fused=True, **options)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate, in place where it is a tensor."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 class EagerStep:
@@ -95,14 +111,13 @@ class CapturedStep:
     def _prepare(self, batch: Batch) -> None:
         """Capture the step for such batches, and leave everything as it was."""
         fixed = Batch(*(None if value is None else value.clone() for value in batch))
-        self._allocate(batch)
-        before = [tensor.detach().clone() for tensor in self.step.tensors()]
-
-        def undo() -> None:
-            with torch.no_grad():
-                for tensor, value in zip(self.step.tensors(), before, strict=True):
-                    tensor.copy_(value)
-
+        self._allocate_momentum()
+        if not self.sums.totals:  # they are made by the first step
+            undo = self._undo()
+            self.step.work(fixed)
+            undo()
+            self.sums.reset()
+        undo = self._undo()
         try:
             self.graphs[len(batch.labels)] = fixed, self.capture(lambda: self.step.work(fixed), undo)
         except Exception as error:
@@ -112,22 +127,24 @@ class CapturedStep:
             self.say(f"capture failed ({type(error).__name__}: {' '.join(str(error).split())[:120]}); going on without")
         undo()
 
-    def _allocate(self, batch: Batch) -> None:
-        """Momentum (zero, which changes no first step) and sums, so that they exist before they are captured."""
+    def _undo(self) -> Work:
+        """What puts everything that a step changes back to what it is now."""
+        before = [(tensor, tensor.detach().clone()) for tensor in self.step.tensors()]
+
+        def undo() -> None:
+            with torch.no_grad():
+                for tensor, value in before:
+                    tensor.copy_(value)
+
+        return undo
+
+    def _allocate_momentum(self) -> None:
+        """Momentum of zero, which changes no first step, so that it exists before it is captured."""
         for group in self.step.optimiser.param_groups:
             for parameter in group["params"] if group["momentum"] else ():
                 slots = self.step.optimiser.state[parameter]
                 if slots.get("momentum_buffer") is None:
                     slots["momentum_buffer"] = torch.zeros_like(parameter)
-        if not self.sums.totals:
-            with torch.no_grad(), self.step.machine.autocast(cache=False):
-                kept = [buffer.clone() for buffer in self.step.network.buffers()]
-                outputs = self.step.network(batch.images)
-                for buffer, value in zip(self.step.network.buffers(), kept, strict=True):
-                    buffer.copy_(value)
-            terms = self.step.objective(outputs, batch.labels, batch.teacher_logits)
-            self.sums.add(batch, outputs, terms, terms.total)
-            self.sums.reset()
 
 
 def cuda_capture(pool: object) -> Callable[[Work, Work], Work]:

@@ -11,7 +11,7 @@ from torch.fx.experimental.optimization import fuse
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Batch, Normalisation, TestSet
 from selfdistill.data.prepared import read_prepared
-from selfdistill.evaluation.evaluate import evaluate
+from selfdistill.evaluation.evaluate import BATCH, evaluate
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, write_sealed
 from selfdistill.models.network import Network
@@ -78,6 +78,11 @@ class FrozenTeacher:
         # Cast once and not in each batch: the rounding is autocast's.
         self.network = folded.to(machine.device, AUTOCAST.get(machine.precision), memory_format=torch.channels_last)
         self.machine, self.dtype = machine, next(self.network.parameters()).dtype
+
+    @property
+    def batch_size(self) -> int:
+        """How many images it had best see at once; the answers do not depend on it but for rounding."""
+        return BATCH[self.machine.device.type]
 
     def logits(self, batches: Iterable[Batch]) -> Tensor:
         """The logits [images, classes], float32, of the images in their order."""

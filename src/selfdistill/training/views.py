@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.batches import TrainingSet
-from selfdistill.evaluation.evaluate import BATCH
 from selfdistill.failures import LOCKED, Failure
 from selfdistill.files import PRIVATE, canonical_json, check_free_space, make_folder, sha256_bytes, write_atomically
 from selfdistill.lock import owner_of, run_lock
@@ -55,16 +54,10 @@ def _make_row(down: int, teacher: FrozenTeacher, training_set: TrainingSet) -> T
     """The logits [right, flip, image, class] of a row of windows."""
     _, columns, flips = training_set.views
     answers = [
-        torch.stack(
-            [teacher.logits(training_set.view(down, right, flip, _size(training_set))) for flip in range(flips)]
-        )
+        torch.stack([teacher.logits(training_set.view(down, right, flip, teacher.batch_size)) for flip in range(flips)])
         for right in range(columns)
     ]
     return torch.stack(answers).cpu()
-
-
-def _size(training_set: TrainingSet) -> int:
-    return BATCH[training_set.device.type]
 
 
 def _read(path: Path, say: Callable[[str], None]) -> Tensor | None:
