@@ -54,7 +54,7 @@ test: $(READY)
 # In memory where that is possible: thousands of trials wait for fsync, which a disk takes its time for.
 test-faults: $(READY)
 	PYTEST_DEBUG_TEMPROOT=`test -w /dev/shm && echo /dev/shm || echo /tmp` \
-	  $(PY) pytest -m faults --maxschedchunk 1 tests/faults
+	  $(PY) pytest -m faults --dist loadgroup tests/faults
 
 bench: $(READY)
 	$(PY) pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/requirements.txt
