@@ -34,6 +34,12 @@ KINDS = {
     "control": {},
     "kd": {"objective": "knowledge_distillation", "teacher": SETTINGS["network"], "parameters": WEIGHTS},
     "self_distillation": {"objective": "self_distillation", "heads": "fc", "parameters": WEIGHTS},
+    "notebooks": {
+        **{"objective": "self_distillation", "heads": "conv1x1", "final_head": "conv1x1"},
+        "parameters": WEIGHTS | {"detach": False, "classifiers": 3, "feature_weight": 0.3},
+        "oddities": ["undetached_target", "best_on_test"],
+        "kept_epoch": "best_on_test",
+    },
 }
 
 

@@ -9,7 +9,7 @@ from selfdistill.config.load import load_config, merge, read_yaml, validate
 from selfdistill.config.settings import run_settings
 from selfdistill.failures import CONFIGURATION, Failures
 
-NAMES = "cross_entropy, knowledge_distillation, self_distillation"
+NAMES = "cross_entropy, knowledge_distillation, self_distillation, deep_supervision, constant_teacher"
 METHODS = "teacher, kd, self_distillation, control"
 SEEDS = "expected a list of different whole numbers >= 0, such as [0, 1, 2], got "
 PROTOCOLS = sorted((Path(__file__).parents[2] / "workflow" / "protocols").glob("*.yaml"))
@@ -124,6 +124,112 @@ def test_two_teachers_and_three_students_need_only_blocks(paper):
     assert validate(paper).teacher_of("kd_b", 0) == ("teacher_b", 0)
 
 
+def test_a_block_like_another_restates_only_what_differs(paper):
+    paper["methods"] |= {"kd_cold": {"like": "kd", "label": "Cold", "temperature": 1.0}}
+    paper["methods"] |= {"kd_colder": {"like": "kd_cold", "label": "Colder", "alpha": 0.9}}
+    config = validate(paper)
+    assert run_settings(config, "kd_colder")["parameters"] == {
+        "temperature": 1.0,
+        "cross_entropy_weight": 0.9,
+        "distillation_weight": pytest.approx(0.1),
+    }
+    assert config.methods["kd_cold"].epochs == config.methods["kd"].epochs
+    assert config.methods["kd_cold"].published is None
+
+
+def test_a_block_like_one_of_another_objective_leaves_out_what_that_one_lacks(paper):
+    block = {"like": "self_distillation", "label": "DS", "objective": "deep_supervision", "cross_entropy_weight": 0.3}
+    paper["methods"]["deep"] = block
+    settings = run_settings(validate(paper), "deep")
+    assert settings["parameters"] == {"cross_entropy_weight": 0.3}
+    assert settings["heads"] == "fc"
+
+
+@pytest.mark.parametrize("like", ["nobody", "mine", 3, None, ["kd"]])
+def test_a_block_like_no_other_is_refused(like, paper, refused):
+    paper["methods"]["mine"] = {"like": like, "label": "Mine"}
+    with refused(78, "methods.mine.like: expected another method that is not like this one, got "):
+        validate(paper)
+
+
+def test_blocks_like_each_other_are_refused(paper, refused):
+    paper["methods"] |= {"a": {"like": "b", "label": "A"}, "b": {"like": "a", "label": "B"}}
+    with refused(78, "methods.a.like: expected another method that is not like this one"):
+        validate(paper)
+
+
+ODD = {
+    "replaced_stem": ("kd", {"replaced_stem": True}),
+    "undetached_target": ("self_distillation", {"detach": False}),
+    "best_on_test": ("teacher", {"kept_epoch": "best_on_test"}),
+}
+
+
+@pytest.mark.parametrize("oddity", ODD)
+def test_an_oddity_of_the_notebooks_needs_leave(oddity, paper, refused):
+    method, change = ODD[oddity]
+    paper["methods"][method] |= change
+    with refused(78, f"methods.{method}: has an oddity of the published notebooks", f"expected oddities: [{oddity}]"):
+        validate(paper)
+    paper["oddities"] = [oddity]
+    assert run_settings(validate(paper), method)["oddities"] == [oddity]
+
+
+def test_rows_that_must_see_the_same_images_are_refused_if_they_do_not(paper, refused):
+    paper["methods"]["kd"]["augmentation"] = ["crop"]
+    assert validate(paper)
+    paper["same_augmentation"] = True
+    with refused(78, "methods.kd.augmentation: expected ['crop', 'flip'] as in teacher (same_augmentation: true)"):
+        validate(paper)
+
+
+@pytest.mark.parametrize(
+    ("heads", "final_head", "fits"),
+    [("fc", "fc", False), ("conv1x1", "fc", False), ("conv1x1", "conv1x1", True), ("bottleneck", "fc", True)],
+)
+def test_a_feature_weight_needs_maps_that_can_be_compared(heads, final_head, fits, paper, refused):
+    paper["methods"]["self_distillation"] |= {"feature_weight": 0.3, "heads": heads, "final_head": final_head}
+    if fits:
+        assert run_settings(validate(paper), "self_distillation")["parameters"]["feature_weight"] == 0.3
+        return
+    with refused(78, "methods.self_distillation.feature_weight: expected 0, or heads: bottleneck, or"):
+        validate(paper)
+
+
+def test_the_next_seed_teaches_and_the_last_is_taught_by_the_first(paper):
+    paper["methods"]["kd"] |= {"teacher": "control", "teacher_seed": "next"}
+    paper["seeds"] = [0, 2, 5]
+    config = validate(paper)
+    assert [config.teacher_of("kd", seed)[1] for seed in (0, 2, 5)] == [2, 5, 0]
+
+
+PROTOCOLS = ("as_run", "controlled", "quick_arms")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_protocol_is_valid(protocol, repository):
+    files = [repository / "config.yaml", repository / f"workflow/protocols/{protocol}.yaml"]
+    assert load_config(files).protocol == protocol
+
+
+def test_as_run_differs_from_the_paper_where_the_notebooks_do(repository):
+    config = load_config([repository / "config.yaml", repository / "workflow/protocols/as_run.yaml"])
+    kd, self_distillation = (run_settings(config, name) for name in ("kd", "self_distillation"))
+    assert kd["parameters"] == {"temperature": 3.0, "cross_entropy_weight": 0.5, "distillation_weight": 0.5}
+    assert (kd["replaced_stem"], kd["augmentation"]) == (True, ["crop", "flip"])
+    assert self_distillation["parameters"] == {
+        "temperature": 4.0,
+        "cross_entropy_weight": 1.0,
+        "distillation_weight": 0.7,
+        "detach": False,
+        "classifiers": 3.0,
+        "feature_weight": 0.3,
+    }
+    assert (self_distillation["heads"], self_distillation["final_head"]) == ("conv1x1", "conv1x1")
+    assert run_settings(config, "teacher")["kept_epoch"] == "best_on_test"
+    assert [config.methods[row].batch_size for row in config.rows] == [256, 128, 128, 128]
+
+
 def test_validation_imports_no_torch(repository):
     code = (
         "import sys; from selfdistill.config.load import load_config; from selfdistill.config import settings;"
@@ -195,7 +301,11 @@ REFUSED = [
     ("seeds", [2**64], f"seeds: {SEEDS}[18446744073709551616]"),
     ("seeds", [10**400], f"seeds: {SEEDS}"),
     ("methods.kd.seeds", [], f"methods.kd.seeds: {SEEDS}[]"),
-    ("methods.kd.teacher_seed", "mod 0", "methods.kd.teacher_seed: expected same, a seed, or mod <n>, got 'mod 0'"),
+    (
+        "methods.kd.teacher_seed",
+        "mod 0",
+        "methods.kd.teacher_seed: expected same, next, a seed, or mod <n>, got 'mod 0'",
+    ),
     # words
     ("protocol", "../x", "protocol: expected a name of lower-case letters, digits, - and _"),
     ("device", "gpu", "device: expected auto, cpu, cuda or cuda:<n>, got 'gpu'"),

@@ -9,12 +9,13 @@ from selfdistill.config.schema import json_schema, method_model
 from selfdistill.config.settings import run_settings
 
 PAIR = ("temperature", "cross_entropy_weight", "distillation_weight")
+VARIANTS = {"detach": True, "classifiers": 3, "feature_weight": 0.0}
 NEW_OBJECTIVE = '''
 
 @objective(teacher=True, heads=True)
-def feature_matching(outputs, labels, teacher_logits, *, temperature: float, feature_weight: float) -> LossTerms:
+def feature_matching(outputs, labels, teacher_logits, *, temperature: float, matching_weight: float) -> LossTerms:
     """A method of somebody else."""
-    return LossTerms((Term(feature_weight, outputs.final.mean()),))
+    return LossTerms((Term(matching_weight, outputs.final.mean()),))
 '''
 
 
@@ -36,30 +37,33 @@ def values(repository):
     """The paper's configuration with a method of the new objective."""
     values = read_yaml(repository / "config.yaml")
     block = {key: value for key, value in values["methods"]["kd"].items() if key not in ("alpha", "published")}
-    values["methods"]["mine"] = {**block, "objective": "feature_matching", "heads": "fc", "feature_weight": "1e-1"}
+    values["methods"]["mine"] = {**block, "objective": "feature_matching", "heads": "fc", "matching_weight": "1e-1"}
     values["rows"] = [*values["rows"], "mine"]
     return values
 
 
 def test_the_papers_objectives_and_what_they_ask_for():
     assert objectives() == {
-        "cross_entropy": Requirements((), teacher=False, heads=False),
-        "knowledge_distillation": Requirements(PAIR, teacher=True, heads=False),
-        "self_distillation": Requirements(PAIR, teacher=False, heads=True),
+        "cross_entropy": Requirements(("loss_scale",), teacher=False, heads=False, defaults={"loss_scale": 1.0}),
+        "knowledge_distillation": Requirements(PAIR, teacher=True, heads=False, defaults={}),
+        "self_distillation": Requirements((*PAIR, *VARIANTS), teacher=False, heads=True, defaults=VARIANTS),
+        "deep_supervision": Requirements(("cross_entropy_weight",), teacher=False, heads=True, defaults={}),
+        "constant_teacher": Requirements(PAIR, teacher=False, heads=False, defaults={}),
     }
 
 
 def test_a_new_objective_is_known(with_a_new_objective):
-    assert objectives()["feature_matching"] == Requirements(("temperature", "feature_weight"), teacher=True, heads=True)
+    keys = ("temperature", "matching_weight")
+    assert objectives()["feature_matching"] == Requirements(keys, teacher=True, heads=True, defaults={})
 
 
 def test_a_new_objectives_keywords_reach_its_runs(with_a_new_objective, values):
     settings = run_settings(validate(values), "mine")
-    assert settings["parameters"] == {"temperature": 4.0, "feature_weight": 0.1}
+    assert settings["parameters"] == {"temperature": 4.0, "matching_weight": 0.1}
     assert (settings["heads"], settings["teacher"]["model"]) == ("fc", "resnet50")
 
 
-@pytest.mark.parametrize("key", ["temperature", "feature_weight", "teacher", "heads"])
+@pytest.mark.parametrize("key", ["temperature", "matching_weight", "teacher", "heads"])
 def test_what_a_new_objective_asks_for_is_required(key, with_a_new_objective, values, refused):
     del values["methods"]["mine"][key]
     with refused(78, f"error: methods.mine.{key}: missing"):
@@ -67,8 +71,8 @@ def test_what_a_new_objective_asks_for_is_required(key, with_a_new_objective, va
 
 
 def test_a_new_objectives_numbers_are_checked(with_a_new_objective, values, refused):
-    values["methods"]["mine"] |= {"feature_weight": "much", "temperature": 0}
-    with refused(78, "methods.mine.feature_weight: expected a finite number, got 'much'", "methods.mine.temperature"):
+    values["methods"]["mine"] |= {"matching_weight": "much", "temperature": 0}
+    with refused(78, "methods.mine.matching_weight: expected a finite number, got 'much'", "methods.mine.temperature"):
         validate(values)
 
 
@@ -79,19 +83,19 @@ def test_a_new_objective_has_no_alpha_unless_it_takes_the_pair(with_a_new_object
 
 
 def test_a_new_objectives_keyword_is_unknown_to_the_others(with_a_new_objective, values, refused):
-    values["methods"]["kd"]["feature_weight"] = 1
-    with refused(78, "error: methods.kd.feature_weight: unknown key"):
+    values["methods"]["kd"]["matching_weight"] = 1
+    with refused(78, "error: methods.kd.matching_weight: unknown key"):
         validate(values)
 
 
 def test_a_new_objectives_keyword_may_be_a_default(with_a_new_objective, values):
-    del values["methods"]["mine"]["feature_weight"]
-    values["defaults"]["feature_weight"] = 2
-    assert validate(values).methods["mine"].feature_weight == 2
+    del values["methods"]["mine"]["matching_weight"]
+    values["defaults"]["matching_weight"] = 2
+    assert validate(values).methods["mine"].matching_weight == 2
 
 
 def test_a_new_objectives_keyword_is_in_the_schema(with_a_new_objective):
-    assert "feature_weight" in json_schema()["properties"]["methods"]["additionalProperties"]["properties"]
+    assert "matching_weight" in json_schema()["properties"]["methods"]["additionalProperties"]["properties"]
 
 
 def test_decorators_are_literal():

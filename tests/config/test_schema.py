@@ -85,15 +85,20 @@ def test_a_method_with_a_teacher_is_of_the_kd_stage_even_if_it_teaches(config):
     assert changed(config, "kd", role="teacher").stage_of("kd") == "kd"
 
 
+PAIR = {"temperature", "alpha", "cross_entropy_weight", "distillation_weight"}
+
+
 @pytest.mark.parametrize(
     ("objective", "own"),
     [
-        ("cross_entropy", set()),
+        ("cross_entropy", {"loss_scale"}),
+        ("deep_supervision", {"heads", "cross_entropy_weight"}),
+        ("constant_teacher", PAIR),
         (
             "knowledge_distillation",
-            {"temperature", "alpha", "cross_entropy_weight", "distillation_weight", "teacher", "teacher_seed"},
+            PAIR | {"teacher", "teacher_seed", "replaced_stem"},
         ),
-        ("self_distillation", {"temperature", "alpha", "cross_entropy_weight", "distillation_weight", "heads"}),
+        ("self_distillation", PAIR | {"heads", "detach", "classifiers", "feature_weight"}),
     ],
 )
 def test_an_objective_adds_its_keys_to_those_of_every_method(objective, own):

@@ -51,7 +51,9 @@ def test_the_settings_of_the_papers_kd(config):
         },
         "network": {"model": "resnet18", "stem": "cifar", "width": 64, "classes": 10},
         "zero_init_residual": False,
+        "final_head": "fc",
         "teacher": {"model": "resnet50", "stem": "imagenet", "width": 64, "classes": 10},
+        "replaced_stem": False,
         "objective": "knowledge_distillation",
         "parameters": {"temperature": 4.0, "cross_entropy_weight": 0.5, "distillation_weight": 0.5},
         "epochs": 200,
@@ -63,6 +65,9 @@ def test_the_settings_of_the_papers_kd(config):
         "weight_decay": 0.0005,
         "augmentation": ["crop", "flip"],
         "precision": "auto",
+        "kept_epoch": "last",
+        "label_noise": 0.0,
+        "oddities": [],
     }
 
 
@@ -81,8 +86,8 @@ def test_self_distillation_names_its_heads(config):
     assert run_settings(config, "self_distillation")["heads"] == "fc"
 
 
-def test_cross_entropy_has_no_parameters(config):
-    assert run_settings(config, "control")["parameters"] == {}
+def test_cross_entropy_alone_is_not_scaled(config):
+    assert run_settings(config, "control")["parameters"] == {"loss_scale": 1.0}
 
 
 @pytest.mark.parametrize(("alpha", "pair"), [(0.3, (0.3, 0.7)), (0, (0, 1)), (1, (1, 0))])
@@ -121,12 +126,17 @@ RESULT = {
     "precision": "fp32",
     "alpha": 0.4,
     "temperature": 2,
+    "final_head": "conv1x1",
+    "kept_epoch": "best_on_test",
+    "label_noise": 0.2,
+    "replaced_stem": True,
 }
 NOT_RESULT = {"label": "x", "published": None, "seeds": [4], "role": "teacher", "teacher_seed": 0}
 
 
 @pytest.mark.parametrize("key", RESULT)
 def test_a_key_of_class_result_changes_the_settings(key, values):
+    values["oddities"] = ["best_on_test", "replaced_stem"]
     before = run_settings(validate(values), "kd")
     values["methods"]["kd"][key] = RESULT[key]
     assert run_settings(validate(values), "kd") != before
@@ -355,4 +365,6 @@ def test_every_top_level_key_is_tested_here():
         "data",
         "methods",
         "protocol",
+        "oddities",
+        "same_augmentation",
     } == set(Config.model_fields)

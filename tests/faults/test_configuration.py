@@ -33,6 +33,8 @@ KINDS: dict[str, list[Any]] = {
     "count": [*WHOLE, 0, "0", 10**10],
     "width": [*WHOLE, 0, 1025],
     "pack": [*WHOLE, 0, 65],
+    "classifiers": [*WHOLE, 2, 5],
+    "oddities": ["", 3, True, {}, [3], ["stem"], ["best_on_test", "best_on_test"]],
     "decimals": [*WHOLE, 5],
     "fraction": [*NUMBERS, -0.1, 1.1, "2"],
     "below one": [*NUMBERS, -0.1, 1, 1.0],
@@ -85,7 +87,7 @@ CLASSIFIED = {  # every key of the configuration and its kind; a key that is not
         "checkpoint": "block",
     },
     **{"evaluate_every": "count", "logs": "text", "allow_missing": "switch", "table": "block", "figures": "block"},
-    **{"methods": "block", "defaults": "block"},
+    **{"methods": "block", "defaults": "block", "oddities": "oddities", "same_augmentation": "switch"},
     **{"data.dataset": "word", "data.train_images": "count", "data.mean": "three numbers"},
     **{"data.std": "three above 0", "data.archives": "archives"},
     **{"checkpoint.overhead": "fraction", "checkpoint.grace": "at least 0"},
@@ -99,6 +101,8 @@ METHOD = {
     **{"batch_size": "count", "learning_rate": "rate", "schedule": "word", "momentum": "below one"},
     **{"nesterov": "switch", "weight_decay": "at least 0", "augmentation": "augmentation", "precision": "word"},
     **{"teacher": "name", "teacher_seed": "teacher seed", "heads": "word", "temperature": "temperature"},
+    **{"final_head": "word", "kept_epoch": "word", "label_noise": "fraction", "replaced_stem": "switch"},
+    **{"loss_scale": "above 0", "detach": "switch", "classifiers": "classifiers", "feature_weight": "at least 0"},
     **{"alpha": "fraction", "cross_entropy_weight": "at least 0", "distillation_weight": "at least 0"},
 }
 PUBLISHED = {"accuracy": "percent", "time": "duration"}
@@ -125,12 +129,12 @@ def cases() -> list[tuple[str, Any, dict]]:
     for key, kind in CLASSIFIED.items():
         add(key, kind, null=key in NULL)
     for key, kind in METHOD.items():
-        for name in ("kd", "self_distillation"):
-            if key in keys_of(schema.method_model(BASE["methods"][name]["objective"])) and not key.endswith("_weight"):
+        for name in ("kd", "self_distillation", "control"):
+            if key in keys_of(schema.method_model(BASE["methods"][name]["objective"])) and key not in schema.PAIR:
                 add(f"methods.{name}.{key}", kind, null=key in NULL | {"seeds", "alpha", "teacher_seed", "role"})
         if key in BASE["defaults"]:
             add(f"defaults.{key}", kind)
-        if key.endswith("_weight"):
+        if key in schema.PAIR:
 
             def pair(path: str, value: Any, key=key) -> dict:
                 weights = {"alpha": None, "cross_entropy_weight": 1, "distillation_weight": 1} | {key: value}

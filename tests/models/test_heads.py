@@ -3,7 +3,9 @@ import torch
 from torch import nn
 
 from selfdistill.config.schema import HEADS as CONFIGURABLE
-from selfdistill.models.heads import HEADS, build_heads, fc
+from selfdistill.models.heads import HEADS, build_final_head, build_heads, conv1x1, fc, fold
+
+CHANNELS = [4, 8, 16, 32]
 
 
 def test_the_configuration_offers_exactly_the_registered_heads():
@@ -11,25 +13,53 @@ def test_the_configuration_offers_exactly_the_registered_heads():
 
 
 def test_fc_is_average_pooling_and_one_linear_layer():
-    head, stage = fc(6, 10), torch.randn(2, 6, 5, 5)
-    linear = next(module for module in head if isinstance(module, nn.Linear))
-    assert torch.allclose(head(stage), stage.mean((2, 3)) @ linear.weight.T + linear.bias, atol=1e-6)
+    head, stage = fc([6], 0, 10), torch.randn(2, 6, 5, 5)
+    linear = head.classifier
+    assert torch.allclose(head(stage)[0], stage.mean((2, 3)) @ linear.weight.T + linear.bias, atol=1e-6)
+    assert [type(module) for module in head.modules() if list(module.parameters(recurse=False))] == [nn.Linear]
 
 
-def test_there_is_one_head_for_each_stage():
-    heads = build_heads("fc", [4, 8, 16], 10, seed=0)
-    assert [head(torch.zeros(2, count, 3, 3)).shape for head, count in zip(heads, [4, 8, 16], strict=True)] == [
-        (2, 10)
-    ] * 3
+@pytest.mark.parametrize("kind", HEADS)
+def test_there_is_one_head_behind_each_stage_but_the_last(kind):
+    heads = build_heads(kind, CHANNELS, 10, seed=0)
+    stages = [torch.randn(2, count, side, side) for count, side in zip(CHANNELS[:3], (16, 8, 4), strict=True)]
+    assert [head(stage)[0].shape for head, stage in zip(heads, stages, strict=True)] == [(2, 10)] * 3
+
+
+@pytest.mark.parametrize(("kind", "shapes"), [("conv1x1", [(16, 16), (16, 8), (16, 4)]), ("bottleneck", [(32, 2)] * 3)])
+def test_feature_maps_can_be_compared_with_the_last_ones(kind, shapes):
+    """Channels and side: half the last stage's channels at any size, or the last stage's own shape."""
+    heads = build_heads(kind, CHANNELS, 10, seed=0)
+    stages = [torch.randn(2, count, side, side) for count, side in zip(CHANNELS[:3], (16, 8, 4), strict=True)]
+    maps = [head(stage)[1] for head, stage in zip(heads, stages, strict=True)]
+    assert [(tensor.shape[1], tensor.shape[2]) for tensor in maps] == shapes
+
+
+def test_a_bottleneck_head_takes_an_image_of_one_pixel():
+    heads = build_heads("bottleneck", CHANNELS, 10, seed=0).eval()
+    assert heads[2](torch.randn(2, 16, 2, 2))[1].shape == (2, 32, 1, 1)
+    assert heads[0](torch.randn(2, 4, 1, 1))[1].shape == (2, 32, 1, 1)
+
+
+def test_the_notebooks_head_folds_into_one_linear_layer():
+    """In evaluation mode: without a ReLU, convolution, normalisation, pooling and layer are one linear map."""
+    head, stage = conv1x1(CHANNELS, 3, 10), torch.randn(5, 32, 4, 4)
+    for _ in range(20):
+        head.train()(torch.randn(8, 32, 4, 4) * 3 + 1)  # running statistics of its own
+    torch.nn.init.normal_(head.features[1].weight)
+    torch.nn.init.normal_(head.features[1].bias)
+    weight, bias = fold(head)
+    assert torch.allclose(stage.mean((2, 3)) @ weight.T + bias, head.eval()(stage)[0], atol=1e-5)
 
 
 @pytest.mark.parametrize(("seeds", "equal"), [((0, 0), True), ((0, 1), False)])
 def test_heads_are_a_function_of_the_seed(seeds, equal):
-    first, second = (build_heads("fc", [4], 10, seed)[0][2].weight for seed in seeds)
+    first, second = (build_heads("fc", CHANNELS, 10, seed)[0].classifier.weight for seed in seeds)
     assert torch.equal(first, second) == equal
 
 
 def test_building_heads_leaves_the_global_random_state():
     before = torch.random.get_rng_state()
-    build_heads("fc", [4, 8, 16], 10, seed=0)
+    build_heads("fc", CHANNELS, 10, seed=0)
+    build_final_head("conv1x1", CHANNELS, 10, seed=0)
     assert torch.equal(before, torch.random.get_rng_state())

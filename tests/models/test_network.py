@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from selfdistill.config.settings import NetworkSettings
-from selfdistill.models.network import build_network, shallow_channels
-from selfdistill.models.resnet import build_backbone
+from selfdistill.models.network import build_network, stage_channels
+from selfdistill.models.resnet import build_backbone, replace_stem
 
 
 def settings(model="resnet18", stem="cifar", width=8):
@@ -59,13 +59,63 @@ def test_each_shallow_classifier_reads_its_own_stage():
         layer.register_forward_hook(lambda module, inputs, output: seen.append(output))
     outputs = whole(images())
     for head, stage, logits in zip(whole.heads, seen, outputs.auxiliary, strict=True):
-        assert torch.equal(head(stage), logits)
+        assert torch.equal(head(stage)[0], logits)
 
 
-@pytest.mark.parametrize(("model", "expected"), [("resnet18", [8, 16, 32]), ("resnet50", [32, 64, 128])])
-def test_shallow_channels_are_those_that_leave_the_stages(model, expected):
-    assert shallow_channels(build_backbone(settings(model))) == expected
+@pytest.mark.parametrize(("model", "expected"), [("resnet18", [8, 16, 32, 64]), ("resnet50", [32, 64, 128, 256])])
+def test_stage_channels_are_those_that_leave_the_stages(model, expected):
+    assert stage_channels(build_backbone(settings(model))) == expected
 
 
 def test_heads_are_no_part_of_the_backbones_state():
     assert len(network().backbone.state_dict()) == 122
+
+
+def with_final_head(seed=0):
+    whole = build_network(settings(), "conv1x1", zero_init_residual=False, seed=seed, final_head="conv1x1")
+    for _ in range(3):
+        whole.train()(images(8))
+    return whole
+
+
+def test_a_final_head_is_trained_in_place_of_the_linear_layer():
+    whole = with_final_head()
+    outputs = whole(images(8))
+    outputs.final.sum().backward()
+    assert whole.final_head.classifier.weight.grad is not None
+    assert whole.backbone.fc.weight.grad is None
+    assert {maps.shape[1] for maps in outputs.features} == {32}
+
+
+def test_what_is_tested_is_the_kept_network_bit_for_bit():
+    whole, kept = with_final_head().eval(), build_backbone(settings())
+    kept.load_state_dict(whole.kept())
+    with torch.inference_mode():
+        assert torch.equal(whole(images()).final, kept.eval()(images()))
+        trained, _ = whole.final_head(whole.backbone.layer4(stage_three(whole.backbone)))
+        assert torch.allclose(whole(images()).final, trained, atol=1e-4)
+
+
+def stage_three(net):
+    stage = net.maxpool(net.relu(net.bn1(net.conv1(images()))))
+    return net.layer3(net.layer2(net.layer1(stage)))
+
+
+def test_without_a_final_head_the_kept_state_is_the_backbones():
+    whole = network()
+    assert all(torch.equal(tensor, whole.backbone.state_dict()[name]) for name, tensor in whole.kept().items())
+
+
+def test_a_replaced_stem_is_fresh_and_all_else_stays():
+    backbone = build_backbone(settings(stem="imagenet"), seed=3)
+    before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+    replace_stem(backbone, 5)
+    after = backbone.state_dict()
+    assert after["conv1.weight"].shape == (8, 3, 3, 3)
+    assert isinstance(backbone.maxpool, torch.nn.Identity)
+    assert all(torch.equal(after[name], before[name]) for name in before if name != "conv1.weight")
+    again = build_backbone(settings(stem="imagenet"), seed=3)
+    replace_stem(again, 5)
+    assert torch.equal(again.conv1.weight, backbone.conv1.weight)
+    replace_stem(again, 6)
+    assert not torch.equal(again.conv1.weight, backbone.conv1.weight)

@@ -35,7 +35,7 @@ def path(tmp_path):
 
 
 def test_equal_content_gives_equal_bytes():
-    first, second = (encode_weights(backbone(), SETTINGS, {"accuracy": 0.5, "seed": 0}) for _ in range(2))
+    first, second = (encode_weights(backbone().state_dict(), SETTINGS, {"accuracy": 0.5, "seed": 0}) for _ in range(2))
     assert first == second
 
 
@@ -61,7 +61,9 @@ def test_decode_returns_what_was_encoded(path):
 
 def test_read_weights_returns_the_network_that_was_written(path):
     original = backbone(seed=4)
-    found, settings, facts, _ = read_weights(written(path, encode_weights(original, SETTINGS, {"accuracy": 0.5})))
+    found, settings, facts, _ = read_weights(
+        written(path, encode_weights(original.state_dict(), SETTINGS, {"accuracy": 0.5}))
+    )
     expected = original.state_dict()
     assert settings == SETTINGS
     assert facts["accuracy"] == 0.5
@@ -69,12 +71,12 @@ def test_read_weights_returns_the_network_that_was_written(path):
 
 
 def test_read_weights_returns_a_network_in_evaluation_mode(path):
-    found, *_ = read_weights(written(path, encode_weights(backbone().train(), SETTINGS, {})))
+    found, *_ = read_weights(written(path, encode_weights(backbone().train().state_dict(), SETTINGS, {})))
     assert not any(module.training for module in found.modules())
 
 
 def test_read_weights_tells_the_sha256_of_what_it_read(path):
-    content = encode_weights(backbone(), SETTINGS, {})
+    content = encode_weights(backbone().state_dict(), SETTINGS, {})
     assert read_weights(written(path, content))[3] == sha256(content).hexdigest()
 
 
@@ -92,7 +94,7 @@ def test_a_file_vouches_for_each_of_its_bytes(path, refused):
 def test_weights_load_strictly_into_torchvision_as_their_metadata_says(path, stem):
     settings = NetworkSettings(model="resnet18", stem=stem, width=64, classes=10)
     whole = build_network(settings, "fc", zero_init_residual=False, seed=0)
-    written(path, encode_weights(whole.backbone, settings, {}))
+    written(path, encode_weights(whole.kept(), settings, {}))
     with safe_open(path, "pt") as file:
         lines = json.loads(file.metadata()[METADATA])["torchvision_stem"]
     bare = resnet18(num_classes=10)
@@ -107,12 +109,12 @@ def test_weights_load_strictly_into_torchvision_as_their_metadata_says(path, ste
 
 def test_the_imagenet_stem_needs_no_replacement(path):
     settings = NetworkSettings(model="resnet18", stem="imagenet", width=8, classes=10)
-    _, facts = decode(path, encode_weights(backbone(settings), settings, {}))
+    _, facts = decode(path, encode_weights(backbone(settings).state_dict(), settings, {}))
     assert facts["torchvision_stem"] == "nothing to replace"
 
 
 def test_the_stem_lines_name_the_width(path):
-    _, facts = decode(path, encode_weights(backbone(), SETTINGS, {}))
+    _, facts = decode(path, encode_weights(backbone().state_dict(), SETTINGS, {}))
     assert facts["torchvision_stem"].startswith("conv1 = torch.nn.Conv2d(3, 8, 3, 1, 1, bias=False)")
 
 
@@ -168,7 +170,7 @@ def test_read_weights_refuses_the_network_of_100_classes_where_10_are_promised(p
 
 @pytest.mark.parametrize("keep", [0, 4, 8, 100, 5000, -1])
 def test_read_weights_refuses_a_truncated_file(keep, path, refused):
-    content = encode_weights(backbone(), SETTINGS, {})
+    content = encode_weights(backbone().state_dict(), SETTINGS, {})
     with refused(BAD_DATA, path):
         read_weights(written(path, content[:keep]))
 

@@ -11,7 +11,7 @@ from selfdistill.training import checkpoint, run
 from selfdistill.training.finished import remove_finished_states, remove_states
 from selfdistill.training.job import train
 
-KINDS = ["control", "kd", "self_distillation"]
+KINDS = ["control", "kd", "self_distillation", "notebooks"]
 
 
 def bits(job) -> dict[str, str]:

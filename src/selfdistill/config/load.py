@@ -12,10 +12,12 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from selfdistill.config.objectives import objectives
-from selfdistill.config.schema import DATASETS, Block, Config, Data, Method, method_model
+from selfdistill.config.schema import DATASETS, ODDITIES, Block, Config, Data, Method, method_model
 from selfdistill.config.types import Name
 from selfdistill.failures import CONFIGURATION, Failure, Failures
 
+UNKNOWN = object()  # stands for a block that is like no other
+OWN = {"label", "published", "role", "seeds"}  # keys of a block that `like` does not bring
 LARGEST_FILE = 64 * 1024  # bytes; a configuration is a few KB, an alias bomb is not
 
 
@@ -110,7 +112,9 @@ def validate(values: dict[str, Any]) -> Config:
     problems: list[Failure] = []
     defaults = _mapping("defaults", values.get("defaults", {}), problems)
     blocks = _mapping("methods", values.get("methods", {}), problems) or {}
-    methods = {name: _validate_method(name, defaults, block, problems) for name, block in blocks.items()}
+    laid = {name: _like(name, blocks, problems) for name in blocks}
+    known = {name: block for name, block in laid.items() if block is not UNKNOWN}
+    methods = dict.fromkeys(blocks) | {n: _validate_method(n, defaults, block, problems) for n, block in known.items()}
     problems += _default_problems(defaults or {})
     top = {key: value for key, value in values.items() if key != "defaults"}
     if "methods" in values:
@@ -122,6 +126,7 @@ def validate(values: dict[str, Any]) -> Config:
     data, rows = getattr(config, "data", None), getattr(config, "rows", None)
     problems += _data_problems(data) + _row_problems(rows, methods) + _method_problems(methods, data)
     problems += _device_problems(methods, getattr(config, "device", None))
+    problems += _comparison_problems(config, rows or [], methods)
     if problems:
         raise Failures(list({str(problem): problem for problem in problems}.values()))  # a wrong default once
     return config
@@ -133,6 +138,28 @@ def _mapping(key: str, value: Any, problems: list[Failure]) -> dict[str, Any] | 
         return value
     problems.append(_problem(key, f"expected keys and values, got {value!r}"))
     return None
+
+
+def _like(name: str, blocks: dict, problems: list[Failure], seen: tuple[str, ...] = ()) -> Any:
+    """The block laid over the one that its `like` names, less what is that one's own and what its objective lacks;
+    UNKNOWN, after adding the problem, if it names none.
+    """
+    block = blocks[name]
+    if not isinstance(block, dict) or "like" not in block:
+        return block
+    own = {key: value for key, value in block.items() if key != "like"}
+    other, known = block["like"], [other for other in blocks if other != name]
+    if not isinstance(other, str) or other not in known or other in seen:
+        what = f"expected another method that is not like this one, got {repr(other)[:80]}"
+        problems.append(_problem(f"methods.{name}.like", what + _nearest(str(other), known)))
+        return UNKNOWN
+    base = _like(other, blocks, problems, (*seen, name))
+    if not isinstance(base, dict):
+        return UNKNOWN
+    objective = own.get("objective", base.get("objective"))
+    fields = method_model(objective).model_fields if _is_objective(objective) else base
+    inherited = {key: value for key, value in base.items() if key in fields and key not in OWN}
+    return merge(inherited, own)
 
 
 def _validate_method(name: str, defaults: dict | None, block: Any, problems: list[Failure]) -> Method | None:
@@ -305,6 +332,32 @@ def _device_problems(methods: dict, device: str | None) -> list[Failure]:
     ]
 
 
+def _comparison_problems(config: Any, rows: list[str], methods: dict) -> list[Failure]:
+    """Oddities that the protocol does not allow, and rows that do not see the same images where they must."""
+    problems, allowed = [], getattr(config, "oddities", None)
+    for name, method in methods.items():
+        for oddity in getattr(method, "oddities", []) if allowed is not None else ():
+            if oddity not in allowed:
+                what = f"has an oddity of the published notebooks ({ODDITIES[oddity]}), expected oddities: [{oddity}]"
+                problems.append(_problem(f"methods.{name}", what))
+    seen = {row: methods[row].augmentation for row in rows if hasattr(methods.get(row), "augmentation")}
+    first = next(iter(seen), None)
+    for row, augmentation in seen.items() if getattr(config, "same_augmentation", False) else ():
+        if augmentation != seen[first]:
+            what = f"expected {seen[first]} as in {first} (same_augmentation: true), got {augmentation}"
+            problems.append(_problem(f"methods.{row}.augmentation", what))
+    return problems
+
+
+def _feature_problems(name: str, method: Any) -> list[Failure]:
+    """A distance between feature maps needs maps of equally many channels."""
+    pair = getattr(method, "heads", None), getattr(method, "final_head", None)
+    if not getattr(method, "feature_weight", 0) or pair in (("conv1x1", "conv1x1"), ("bottleneck", "fc")):
+        return []
+    expected = "heads: bottleneck, or heads: conv1x1 with final_head: conv1x1"
+    return [_problem(f"methods.{name}.feature_weight", f"expected 0, or {expected}, got {method.feature_weight:g}")]
+
+
 def _method_problems(methods: dict, data: Data | None) -> list[Failure]:
     """What concerns a method and something else; a key that is wrong in itself is absent here."""
     problems = []
@@ -313,6 +366,7 @@ def _method_problems(methods: dict, data: Data | None) -> list[Failure]:
         if data is not None and batch_size > data.used_train_images:
             what = f"expected at most the {data.used_train_images} training images, got {batch_size}"
             problems.append(_problem(f"methods.{name}.batch_size", what))
+        problems += _feature_problems(name, method)
         if getattr(method, "nesterov", False) and getattr(method, "momentum", 1) == 0:
             problems.append(_problem(f"methods.{name}.nesterov", "expected false with momentum 0, got True"))
         if teacher is not None and teacher not in methods:

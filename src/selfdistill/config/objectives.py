@@ -9,11 +9,12 @@ SOURCE = Path(__file__).parent.parent / "losses" / "objectives.py"
 
 
 class Requirements(NamedTuple):
-    """What a block must bring for its objective."""
+    """What a block must bring for its objective; defaults: the parameters that it may leave out."""
 
     parameters: tuple[str, ...]
     teacher: bool
     heads: bool
+    defaults: dict[str, float | bool]
 
 
 @cache
@@ -25,5 +26,8 @@ def objectives() -> dict[str, Requirements]:
             if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "objective":
                 flags = {keyword.arg: ast.literal_eval(keyword.value) for keyword in decorator.keywords}
                 parameters = tuple(argument.arg for argument in node.args.kwonlyargs)
-                found[node.name] = Requirements(parameters, flags.get("teacher", False), flags.get("heads", False))
+                given = zip(parameters, node.args.kw_defaults, strict=True)
+                defaults = {name: ast.literal_eval(value) for name, value in given if value is not None}
+                needs = flags.get("teacher", False), flags.get("heads", False)
+                found[node.name] = Requirements(parameters, *needs, defaults)
     return found

@@ -20,7 +20,13 @@ DATASETS = {  # name -> training images, test images, classes
 }
 MODELS = ("resnet18", "resnet50")
 STEMS = ("cifar", "imagenet")
-HEADS = ("fc",)
+HEADS = ("fc", "conv1x1", "bottleneck")
+FINAL_HEADS = ("fc", "conv1x1")
+ODDITIES = {  # of the published notebooks, by name: what they are
+    "replaced_stem": "the teacher's first convolution is replaced by an untrained one after its weights were loaded",
+    "undetached_target": "the final classifier also learns to please the shallow ones",
+    "best_on_test": "the weights kept are those of the epoch that was best on the test set",
+}
 AUGMENTATIONS = ("crop", "flip", "rotation", "autoaugment", "color_jitter", "random_erasing")  # as they are applied
 FIGURES = ("loss", "accuracy", "classifiers", "time")
 CHOICES = ("auto", "on", "off")
@@ -114,10 +120,29 @@ class Method(Block):
     weight_decay: t.NonNegative
     augmentation: t.distinct(t.one_of(*AUGMENTATIONS), least=0) = Field(description="applied in this order")
     precision: t.one_of(*PRECISIONS)
+    final_head: t.one_of(*FINAL_HEADS) = Field("fc", description="trained in place of the linear layer it folds into")
+    kept_epoch: t.one_of("last", "best_on_test") = Field("last", description="whose weights are kept")
+    label_noise: t.Fraction = Field(0.0, description="share of the training images with a wrong label, symmetric")
+
+    @property
+    def oddities(self) -> list[str]:
+        """The oddities of the published notebooks that this method has."""
+        has = {
+            "replaced_stem": getattr(self, "replaced_stem", False),
+            "undetached_target": not getattr(self, "detach", True),
+            "best_on_test": self.kept_epoch == "best_on_test",
+        }
+        return [name for name in ODDITIES if has[name]]
 
 
 PAIR = ("cross_entropy_weight", "distillation_weight")
-PARAMETER_TYPES = {"temperature": t.Temperature, **dict.fromkeys(PAIR, t.NonNegative)}
+PARAMETER_TYPES = {
+    "temperature": t.Temperature,
+    **dict.fromkeys((*PAIR, "feature_weight"), t.NonNegative),
+    "loss_scale": t.Positive,
+    "detach": t.Switch,
+    "classifiers": t.Classifiers,
+}
 
 
 class AlphaPair(Method):
@@ -144,12 +169,13 @@ def method_model(objective: str) -> type[Method]:
     fields: dict[str, Any] = {}
     if needs.teacher:
         fields |= {"teacher": (t.Name, ...), "teacher_seed": (t.TeacherSeed, "same")}
+        fields["replaced_stem"] = (t.Switch, False)
     if needs.heads:
         fields["heads"] = (t.one_of(*HEADS), ...)
     base = AlphaPair if set(PAIR) <= set(needs.parameters) else Method
     for parameter in needs.parameters:
         if parameter not in base.model_fields:
-            fields[parameter] = (PARAMETER_TYPES.get(parameter, t.Number), ...)
+            fields[parameter] = (PARAMETER_TYPES.get(parameter, t.Number), needs.defaults.get(parameter, ...))
     return create_model(f"Method_{objective}", __base__=base, __doc__=f"A method with objective {objective}.", **fields)
 
 
@@ -160,6 +186,10 @@ class Config(Block):
     reduced: t.Line | None = Field(description="how this protocol falls short of the paper's; null: it does not")
     seeds: t.Seeds
     rows: list[t.Name]
+    oddities: t.distinct(t.one_of(*ODDITIES), least=0) = Field(
+        description="which oddities of the published notebooks a method may have; class plan"
+    )
+    same_augmentation: t.Switch = Field(description="refuse rows whose augmentations differ; class plan")
     data: Data
     device: t.Device = Field(description="class run")
     threads: t.Threads = Field(description="torch threads of a job; class run")
@@ -190,9 +220,12 @@ class Config(Block):
         if not hasattr(block, "teacher"):
             return None
         rule = block.teacher_seed
-        if isinstance(rule, str):
-            return block.teacher, seed if rule == "same" else seed % int(rule.split()[1])
-        return block.teacher, rule
+        if rule == "same":
+            return block.teacher, seed
+        if rule == "next":
+            seeds = sorted(self.seeds_of(block.teacher))
+            return block.teacher, next((other for other in seeds if other > seed), seeds[0])
+        return block.teacher, seed % int(rule.split()[1]) if isinstance(rule, str) else rule
 
     def runs(self, rows: list[str] | None = None) -> list[tuple[str, int]]:
         """Every run, as method and seed, that rows (default: the configured ones) need, teachers included."""
@@ -218,7 +251,7 @@ class Config(Block):
         one teacher together see each image more often than it has views.
         """
         teacher, augmentation = self.teacher_of(method, seed), set(self.methods[method].augmentation)
-        if teacher is None or not augmentation <= {"crop", "flip"}:
+        if teacher is None or not augmentation <= {"crop", "flip"} or self.methods[method].replaced_stem:
             return False
         if self.teacher_cache != "auto":
             return self.teacher_cache == "on"
@@ -250,6 +283,7 @@ def json_schema() -> dict[str, Any]:
         block = method_model(objective).model_json_schema()
         definitions |= block.pop("$defs", {})
         blocks |= block["properties"]
+    blocks["like"] = {"type": "string", "description": "another method, whose block this one is laid over"}
     block = {"type": "object", "additionalProperties": False, "properties": blocks}
     schema["properties"] |= {"defaults": block, "methods": {"type": "object", "additionalProperties": block}}
     return _without_required(schema)

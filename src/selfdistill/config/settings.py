@@ -42,9 +42,11 @@ class RunSettings(Block):
     network: NetworkSettings
     zero_init_residual: bool
     heads: str | None = None
+    final_head: str = "fc"
     teacher: NetworkSettings | None = None
+    replaced_stem: bool = False
     objective: str
-    parameters: dict[str, float]
+    parameters: dict[str, bool | float]
     epochs: t.Count
     batch_size: t.Count
     learning_rate: t.Positive
@@ -54,6 +56,9 @@ class RunSettings(Block):
     weight_decay: t.NonNegative
     augmentation: tuple[str, ...]
     precision: str
+    kept_epoch: str = "last"
+    label_noise: float = 0.0
+    oddities: tuple[str, ...] = ()
 
 
 class ReportRow(Block):
@@ -92,6 +97,7 @@ def run_settings(config: Config, name: str) -> dict[str, Any]:
     shared = (
         *("zero_init_residual", "objective", "epochs", "batch_size", "learning_rate", "schedule"),
         *("momentum", "nesterov", "weight_decay", "augmentation", "precision"),
+        *("final_head", "kept_epoch", "label_noise", "oddities"),
     )
     settings = RunSettings(
         protocol=config.protocol,
@@ -105,6 +111,7 @@ def run_settings(config: Config, name: str) -> dict[str, Any]:
         network=_network(config, name),
         heads=getattr(block, "heads", None),
         teacher=_network(config, teacher) if teacher else None,
+        replaced_stem=getattr(block, "replaced_stem", False),
         parameters=_parameters(block),
         **{key: getattr(block, key) for key in shared},
     )
@@ -117,7 +124,7 @@ def _network(config: Config, name: str) -> NetworkSettings:
     return NetworkSettings(model=block.model, stem=block.stem, width=block.width, classes=classes)
 
 
-def _parameters(block) -> dict[str, float]:
+def _parameters(block) -> dict[str, bool | float]:
     """The objective's keyword arguments; alpha becomes the pair alpha, 1 - alpha."""
     values = {name: getattr(block, name) for name in objectives()[block.objective].parameters}
     if getattr(block, "alpha", None) is not None:

@@ -44,6 +44,7 @@ def _whole(expected: str, least: int, most: int) -> Any:
 
 Width = _whole("a whole number from 1 to 1024", 1, 1024)
 Count = _whole("a whole number >= 1", 1, 10**9)
+Classifiers = _whole("3 or 4", 3, 4)
 Pack = _whole("a whole number from 1 to 64", 1, 64)
 Seed = _whole("a whole number from 0 to 9223372036854775807", 0, 2**63 - 1)
 Decimals = _whole("a whole number from 0 to 4", 0, 4)
@@ -141,9 +142,9 @@ def _is_seed(value: float) -> bool:
 
 
 def _teacher_seed(value: Any) -> Any:
-    if isinstance(value, str) and (value == "same" or re.fullmatch(r"mod [1-9]\d{0,8}", value)):
+    if isinstance(value, str) and (value in ("same", "next") or re.fullmatch(r"mod [1-9]\d{0,8}", value)):
         return value
-    return _in_range("same, a seed, or mod <n>", True, _is_seed)(value)
+    return _in_range("same, next, a seed, or mod <n>", True, _is_seed)(value)
 
 
 def _seeds(value: Any) -> Any:

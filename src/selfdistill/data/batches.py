@@ -49,6 +49,19 @@ def epoch_plan(seed: int, epoch: int, count: int) -> EpochPlan:
     )
 
 
+def with_label_noise(labels: np.ndarray, share: float, classes: int) -> np.ndarray:
+    """The labels [n], of which this share is wrong: any other class, equally likely (symmetric label noise).
+
+    Which ones and how depends on nothing else, so that methods and seeds learn the same mistakes.
+    """
+    chance = generator(0, "label_noise")
+    wrong = torch.randperm(len(labels), generator=chance)[: round(share * len(labels))].numpy()
+    shifts = torch.randint(1, classes, (len(wrong),), generator=chance).numpy()
+    noisy = labels.copy()
+    noisy[wrong] = (noisy[wrong] + shifts) % classes
+    return noisy
+
+
 class Normalisation:
     """Raw pixels [batch, height, width, 3] uint8 to [batch, 3, height, width] float32, channels last in memory."""
 

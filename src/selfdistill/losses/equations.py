@@ -6,6 +6,7 @@ Sources: the paper's section II; Hinton et al. 2015 (arXiv 1503.02531); Zhang et
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -22,11 +23,13 @@ def log_soft_probabilities(logits: Tensor, temperature: float) -> Tensor:
     return F.log_softmax(logits.float() / temperature, dim=-1)
 
 
-def distillation_divergence(teacher_logits: Tensor, student_logits: Tensor, temperature: float) -> Tensor:
-    """Eq. (2), (6): KL(teacher || student), summed over classes; no gradient reaches the teacher."""
+def distillation_divergence(
+    teacher_logits: Tensor, student_logits: Tensor, temperature: float, *, detach: bool = True
+) -> Tensor:
+    """Eq. (2), (6): KL(teacher || student), summed over classes; with `detach` no gradient reaches the teacher."""
     return F.kl_div(
         log_soft_probabilities(student_logits, temperature),
-        log_soft_probabilities(teacher_logits.detach(), temperature),
+        log_soft_probabilities(teacher_logits.detach() if detach else teacher_logits, temperature),
         reduction="batchmean",  # "mean" would also divide by the number of classes
         log_target=True,
     )
@@ -40,13 +43,14 @@ def distillation_loss(
     temperature: float,
     cross_entropy_weight: float,
     distillation_weight: float,
+    detach: bool = True,
 ) -> LossTerms:
     """Eq. (3): alpha L_CE + (1 - alpha) T^2 L_KD.
 
     The two weights are alpha and 1 - alpha there; T^2 keeps the size of the soft gradient as T grows.
     """
     hard = cross_entropy(student_logits, labels)
-    soft = distillation_divergence(teacher_logits, student_logits, temperature)
+    soft = distillation_divergence(teacher_logits, student_logits, temperature, detach=detach)
     return LossTerms((Term(cross_entropy_weight, hard),), (Term(distillation_weight * temperature**2, soft),))
 
 
@@ -58,19 +62,42 @@ def self_distillation_loss(
     temperature: float,
     cross_entropy_weight: float,
     distillation_weight: float,
+    detach: bool = True,
+    classifiers: int = 3,
 ) -> LossTerms:
-    """Eq. (7): the sum over the K shallow classifiers of Eq. (3), plus the final cross-entropy once.
+    """Eq. (7): the sum over the K classifiers of Eq. (3), plus the final cross-entropy once.
 
-    auxiliary_logits run from shallow to deep. The final classifier is the teacher of Eq. (4) and is
+    auxiliary_logits run from shallow to deep. The final classifier is the teacher of Eq. (4) and (with `detach`) is
     detached there: it learns from the labels alone.
+    classifiers: K of the sum. 4 counts the final one too: its divergence from itself is 0, its cross-entropy then
+    weighs 1 + cross_entropy_weight.
     """
     weights = {"cross_entropy_weight": cross_entropy_weight, "distillation_weight": distillation_weight}
     shallow = [
-        distillation_loss(logits, labels, final_logits, temperature=temperature, **weights)
+        distillation_loss(logits, labels, final_logits, temperature=temperature, detach=detach, **weights)
         for logits in auxiliary_logits
     ]
-    final = Term(1.0, cross_entropy(final_logits, labels))
+    counted = cross_entropy_weight if classifiers > 3 else 0.0
+    final = Term(1.0 + counted, cross_entropy(final_logits, labels))
     return LossTerms(
         cross_entropy=(*(term for terms in shallow for term in terms.cross_entropy), final),
         distillation=tuple(term for terms in shallow for term in terms.distillation),
     )
+
+
+def constant_distillation_loss(student_logits: Tensor, labels: Tensor, **parameters: float) -> LossTerms:
+    """Eq. (3) with a teacher that finds all classes equally likely, whatever the image (arXiv 1909.11723).
+
+    With T = 1 it is label smoothing of 1 - alpha (arXiv 1512.00567, section 7), but for a constant.
+    """
+    return distillation_loss(student_logits, labels, torch.zeros_like(student_logits), **parameters)
+
+
+def feature_distance(shallow: Tensor, deepest: Tensor) -> Tensor:
+    """Mean squared difference (no unit) of two feature maps [batch, channels, height, width].
+
+    The deepest one, resized to the other's height and width, is the target: no gradient reaches it. Of the published
+    notebooks, after the hint loss of arXiv 1905.08094; the paper's text has none.
+    """
+    target = F.interpolate(deepest.detach().float(), size=shallow.shape[-2:], mode="bilinear", align_corners=False)
+    return F.mse_loss(shallow.float(), target)

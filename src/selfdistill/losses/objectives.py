@@ -1,9 +1,9 @@
 """The objectives a method can name: `(outputs, labels, teacher_logits, *, parameters) -> LossTerms`.
 
 A new objective is one function here and one block in the configuration. Its keyword-only parameters
-become keys of the block. The decorator says what the block must bring beside them: `teacher=True` a
-teacher, `heads=True` auxiliary classifiers. The configuration reads this file as text, so that a dry
-run needs no torch: keep the decorators' arguments literal.
+become keys of the block; those with a default (a literal) may be left out. The decorator says what the block
+must bring beside them: `teacher=True` a teacher, `heads=True` auxiliary classifiers. The configuration reads
+this file as text, so that a dry run needs no torch: keep the decorators' arguments literal.
 """
 
 from collections.abc import Callable
@@ -28,9 +28,14 @@ def objective(*, teacher: bool = False, heads: bool = False):
 
 
 @objective()
-def cross_entropy(outputs: Outputs, labels: Tensor, teacher_logits: Tensor | None) -> LossTerms:
-    """Section II-A: hard labels alone, for the teacher and the control."""
-    return LossTerms((Term(1.0, equations.cross_entropy(outputs.final, labels)),))
+def cross_entropy(
+    outputs: Outputs, labels: Tensor, teacher_logits: Tensor | None, *, loss_scale: float = 1.0
+) -> LossTerms:
+    """Section II-A: hard labels alone, for the teacher and the control.
+
+    loss_scale: a factor on the loss, to separate what an objective's total weight does to the step size.
+    """
+    return LossTerms((Term(loss_scale, equations.cross_entropy(outputs.final, labels)),))
 
 
 @objective(teacher=True)
@@ -63,10 +68,53 @@ def self_distillation(
     temperature: float,
     cross_entropy_weight: float,
     distillation_weight: float,
+    detach: bool = True,
+    classifiers: int = 3,
+    feature_weight: float = 0.0,
 ) -> LossTerms:
-    """Section II-C, Eq. (7)."""
-    return equations.self_distillation_loss(
+    """Section II-C, Eq. (7).
+
+    detach: whether the final classifier is kept from learning to please the shallow ones; the notebook did not.
+    classifiers: K of Eq. (7), 3 or 4. feature_weight: of the distance between feature maps, as in the notebook.
+    """
+    terms = equations.self_distillation_loss(
         outputs.auxiliary,
+        outputs.final,
+        labels,
+        temperature=temperature,
+        cross_entropy_weight=cross_entropy_weight,
+        distillation_weight=distillation_weight,
+        detach=detach,
+        classifiers=classifiers,
+    )
+    if not feature_weight:
+        return terms
+    *shallow, deepest = outputs.features
+    distances = (Term(feature_weight, equations.feature_distance(features, deepest)) for features in shallow)
+    return terms._replace(feature=tuple(distances))
+
+
+@objective(heads=True)
+def deep_supervision(
+    outputs: Outputs, labels: Tensor, teacher_logits: Tensor | None, *, cross_entropy_weight: float
+) -> LossTerms:
+    """Eq. (7) without its divergences: every classifier learns from the labels alone (arXiv 1409.5185)."""
+    shallow = (Term(cross_entropy_weight, equations.cross_entropy(logits, labels)) for logits in outputs.auxiliary)
+    return LossTerms((*shallow, Term(1.0, equations.cross_entropy(outputs.final, labels))))
+
+
+@objective()
+def constant_teacher(
+    outputs: Outputs,
+    labels: Tensor,
+    teacher_logits: Tensor | None,
+    *,
+    temperature: float,
+    cross_entropy_weight: float,
+    distillation_weight: float,
+) -> LossTerms:
+    """Eq. (3) with a teacher that knows nothing; with temperature 1 it is label smoothing of 1 - alpha."""
+    return equations.constant_distillation_loss(
         outputs.final,
         labels,
         temperature=temperature,

@@ -1,21 +1,27 @@
 """A backbone with its auxiliary classifiers, seen as four stages."""
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
 
 from selfdistill.config.settings import NetworkSettings
-from selfdistill.models.heads import build_heads
+from selfdistill.models.heads import Head, build_final_head, build_heads, fold
 from selfdistill.models.outputs import Outputs
 from selfdistill.models.resnet import build_backbone
 
 
 class Network(nn.Module):
-    """The network kept for inference (`backbone`) and the classifiers that only help to train it (`heads`)."""
+    """The network kept for inference (`backbone`) and the classifiers that only help to train it (`heads`).
 
-    def __init__(self, backbone: ResNet, heads: nn.ModuleList | None = None):
+    final_head: a classifier that is trained in place of the backbone's linear layer; what is kept, and tested, is
+    the linear layer that it folds into.
+    """
+
+    def __init__(self, backbone: ResNet, heads: nn.ModuleList | None = None, final_head: Head | None = None):
         super().__init__()
         self.backbone = backbone
         self.heads = heads if heads is not None else nn.ModuleList()
+        self.final_head = final_head
 
     def forward(self, images: Tensor) -> Outputs:
         """Images [batch, 3, 32, 32] to the logits of every classifier.
@@ -24,27 +30,49 @@ class Network(nn.Module):
         """
         net = self.backbone
         stage = net.maxpool(net.relu(net.bn1(net.conv1(images))))
-        auxiliary = []
+        auxiliary, features = [], []
         for index, layer in enumerate((net.layer1, net.layer2, net.layer3)):
             stage = layer(stage)
             if index < len(self.heads):
-                auxiliary.append(self.heads[index](stage))
-        final = net.fc(net.avgpool(net.layer4(stage)).flatten(1))
-        return Outputs(final, tuple(auxiliary))
+                logits, maps = self.heads[index](stage)
+                auxiliary.append(logits)
+                features.append(maps)
+        stage = net.layer4(stage)
+        final, deepest = self._final(stage)
+        return Outputs(final, tuple(auxiliary), (*features, deepest) if features else ())
+
+    def _final(self, stage: Tensor) -> tuple[Tensor, Tensor]:
+        """The final logits, and the feature maps that they are pooled from."""
+        if self.final_head is not None and self.training:
+            return self.final_head(stage)
+        pooled = self.backbone.avgpool(stage).flatten(1)
+        if self.final_head is None:
+            return self.backbone.fc(pooled), stage
+        return F.linear(pooled, *fold(self.final_head)), stage
+
+    def kept(self) -> dict[str, Tensor]:
+        """The state of the network kept for inference, by torchvision's names."""
+        state = self.backbone.state_dict()
+        if self.final_head is not None:
+            state["fc.weight"], state["fc.bias"] = fold(self.final_head)
+        return state
 
 
-def build_network(settings: NetworkSettings, heads: str | None, *, zero_init_residual: bool, seed: int) -> Network:
-    """The network of a run at the start of its training."""
+def build_network(
+    settings: NetworkSettings, heads: str | None, *, zero_init_residual: bool, seed: int, final_head: str = "fc"
+) -> Network:
+    """The network of a run at the start of its training; final_head `fc` is the backbone's own linear layer."""
     backbone = build_backbone(settings, zero_init_residual=zero_init_residual, seed=seed)
-    if heads is None:
-        return Network(backbone)
-    return Network(backbone, build_heads(heads, shallow_channels(backbone), settings.classes, seed))
+    channels, classes = stage_channels(backbone), settings.classes
+    auxiliary = None if heads is None else build_heads(heads, channels, classes, seed)
+    deepest = None if final_head == "fc" else build_final_head(final_head, channels, classes, seed)
+    return Network(backbone, auxiliary, deepest)
 
 
-def shallow_channels(backbone: ResNet) -> list[int]:
-    """The channels that leave stages 1 to 3."""
+def stage_channels(backbone: ResNet) -> list[int]:
+    """The channels that leave stages 1 to 4."""
     channels = []
-    for layer in (backbone.layer1, backbone.layer2, backbone.layer3):
+    for layer in (backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4):
         last = [module for module in layer[-1].modules() if isinstance(module, nn.BatchNorm2d)][-1]
         channels.append(last.num_features)
     return channels

@@ -53,14 +53,25 @@ def build_backbone(settings: NetworkSettings, *, zero_init_residual: bool = Fals
             backbone = ResNet(block, layers, **options)
         else:
             backbone = ScaledResNet(block, layers, settings.width, **options)
-        if settings.stem == "cifar":
-            torch.manual_seed(seed_of(seed, "stem"))
-            backbone.conv1 = nn.Conv2d(3, settings.width, kernel_size=3, stride=1, padding=1, bias=False)
-            backbone.maxpool = nn.Identity()
-            initialise_convolution(backbone.conv1)
     for convolution in _convolutions(backbone):
         convolution.forward = partial(convolve, convolution)
+    if settings.stem == "cifar":
+        _put_cifar_stem(backbone, seed_of(seed, "stem"))
     return backbone
+
+
+def replace_stem(backbone: ResNet, seed: int) -> None:
+    """Put a fresh, untrained CIFAR stem before a trained network, as the published notebook did with its teacher."""
+    _put_cifar_stem(backbone, seed_of(seed, "replaced_stem"))
+
+
+def _put_cifar_stem(backbone: ResNet, stream: int) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream)
+        stem = nn.Conv2d(3, backbone.conv1.out_channels, kernel_size=3, stride=1, padding=1, bias=False)
+        initialise_convolution(stem)
+    stem.forward = partial(convolve, stem)
+    backbone.conv1, backbone.maxpool = stem, nn.Identity()
 
 
 def _convolutions(network: nn.Module) -> list[nn.Conv2d]:

@@ -61,8 +61,8 @@ def decode(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
     return tensors, facts
 
 
-def encode_weights(backbone: nn.Module, settings: NetworkSettings, facts: dict[str, Any]) -> bytes:
-    """The network kept for inference. It loads strictly into torchvision's class once the stem is replaced
+def encode_weights(kept: dict[str, Tensor], settings: NetworkSettings, facts: dict[str, Any]) -> bytes:
+    """The state of the network kept for inference. It loads strictly into torchvision's class once the stem is replaced
     as the metadata says; other widths than 64 through `build_backbone`.
     """
     described = {
@@ -70,7 +70,7 @@ def encode_weights(backbone: nn.Module, settings: NetworkSettings, facts: dict[s
         "torchvision_stem": STEM_LINES[settings.stem].format(width=settings.width),
         **facts,
     }
-    return encode(backbone.state_dict(), described)
+    return encode(kept, described)
 
 
 def read_weights(path: Path) -> tuple[nn.Module, NetworkSettings, dict[str, Any], str]:

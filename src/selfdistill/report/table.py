@@ -121,6 +121,11 @@ class Table:
         if self.settings.style["show_best"]:
             best = ", ".join(f"{line.label} {rounded(line.best, self.decimals)}" for line in self.lines)
             notes.append(f"Best epoch on the test set: {best}.")
+        if odd := [
+            (r.row.label, r.row.settings.get("oddities")) for r in self.records if r.row.settings.get("oddities")
+        ]:
+            kept = "; ".join(f"{label}: {', '.join(names)}" for label, names in odd)
+            notes.append(f"Oddities of the published notebooks: {kept}.")
         missing = [f"{r.row.method} seed {seed}" for r in self.records for seed in r.missing]
         if missing:
             notes.append(f"Runs that are missing: {', '.join(missing)}.")

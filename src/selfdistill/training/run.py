@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from selfdistill.config.schema import ODDITIES
 from selfdistill.config.settings import RunSettings
-from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_bounds
+from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_bounds, with_label_noise
 from selfdistill.data.prepared import first_of_each_class, read_prepared
 from selfdistill.evaluation.evaluate import Evaluation, evaluate
 from selfdistill.failures import Failure
@@ -82,10 +83,11 @@ class Data(NamedTuple):
         images, sha256 = read_prepared(job.data, settings.data.dataset)
         normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
         chosen = first_of_each_class(images.train_images, images.train_labels, settings.data.train_images)
+        labels = with_label_noise(chosen[1], settings.label_noise, settings.network.classes)
         workers = count_workers(job.workers, machine.device)
         workers = min(workers, max(1, workers // runs))
         twice = job.teacher is not None
-        training_set = TrainingSet(*chosen, settings.augmentation, normalise, workers=workers, twice=twice)
+        training_set = TrainingSet(chosen[0], labels, settings.augmentation, normalise, workers=workers, twice=twice)
         return cls(training_set, TestSet(images.test_images, images.test_labels, normalise), sha256)
 
 
@@ -99,7 +101,11 @@ class Run:
         alone = machine.device.type == "cpu" or len(pack) == 1
         self.stream = None if alone else torch.cuda.Stream(machine.device)
         self.network = build_network(
-            settings.network, settings.heads, zero_init_residual=settings.zero_init_residual, seed=job.seed
+            settings.network,
+            settings.heads,
+            zero_init_residual=settings.zero_init_residual,
+            seed=job.seed,
+            final_head=settings.final_head,
         ).to(machine.device, memory_format=torch.channels_last)
         self.optimiser = build_optimiser(
             self.network,
@@ -111,9 +117,11 @@ class Run:
         )
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
         self.objective = partial(OBJECTIVES[settings.objective], **settings.parameters)
-        self.teacher, self.teacher_facts = None, None
+        self.teacher, self.teacher_facts, self.teacher_test = None, None, None
         if job.teacher is not None:
-            teacher, self.teacher_facts = load_teacher(job.teacher, settings.teacher, self.test_set, machine)
+            stem_seed = job.seed if settings.replaced_stem else None
+            loaded = load_teacher(job.teacher, settings.teacher, self.test_set, machine, stem_seed)
+            teacher, self.teacher_facts, self.teacher_test = loaded
             self.teacher = FrozenTeacher(teacher, machine)
         # With other augmentations than crop and flip an image has too many views.
         self.cached = job.teacher_cache and self.teacher is not None and self.training_set.workers is None
@@ -129,6 +137,7 @@ class Run:
         self.epoch, self.history, self.timing = 0, [], []
         self.attempts: list[dict[str, Any]] = []
         self.bit_exact = True
+        self.best = Best(0, -1, self._copy()) if settings.kept_epoch == "best_on_test" else None
         self.trained: nn.Module = self.network  # or its compiled form, of the same tensors
         self.compile_seconds = 0.0
 
@@ -157,7 +166,9 @@ class Run:
         self.attempts.append({"after_epoch": self.epoch, "started": started, "redone_seconds": redone})
         check_free_space(self.folder, checkpoint.needed_space(self.folder, self._state().tensors), "states and outputs")
         evaluation = yield from self._train_epochs()
-        if evaluation is None:  # nothing was left to train
+        if self.best is not None:
+            self.network.load_state_dict(self.best.tensors)
+        if evaluation is None or self.best is not None:
             evaluation = self._evaluate()
         write_outputs(self, evaluation)
         self.log.say(f"done: {evaluation.correct} of {evaluation.images} test images right ({self.job.output})")
@@ -172,12 +183,17 @@ class Run:
         if self.teacher_facts:
             facts = self.teacher_facts
             self.log.say(f"teacher: {facts['correct']} of {facts['images']} test images right, as recorded")
+        if s.replaced_stem:
+            self.log.say(f"teacher with its stem replaced: {self.teacher_test.correct} test images right")
+        for oddity in s.oddities:
+            self.log.say(f"notice: {oddity}, an oddity of the published notebooks: {ODDITIES[oddity]}")
         self.log.say(f"loss: {describe_coefficients(self.coefficients())}")
 
     def coefficients(self) -> dict[str, float]:
         """The objective's effective coefficients by history column, from the objective itself."""
         logits = torch.zeros(1, self.settings.network.classes)
-        outputs = Outputs(logits, (logits,) * len(self.network.heads))
+        heads, maps = len(self.network.heads), logits.view(1, -1, 1, 1)
+        outputs = Outputs(logits, (logits,) * heads, (maps,) * (heads + 1))
         return self.objective(outputs, torch.zeros(1, dtype=torch.long), logits).coefficients()
 
     def _resume(self) -> None:
@@ -201,6 +217,8 @@ class Run:
         self.scaler.load_state_dict(state.facts["scaler"])
         self.history, self.timing = state.facts["history"], state.facts["timing"]
         self.attempts, self.bit_exact = state.facts["attempts"], state.facts["bit_exact"]
+        if self.best is not None:
+            self.best = Best(*state.facts["best"], dict(_under("best.", state.tensors)))
 
     def _environment(self) -> dict[str, Any]:
         """What a resumed run must find again to end with the same bits; what is compiled or cached rounds otherwise."""
@@ -224,9 +242,12 @@ class Run:
             momentum = self.optimiser.state[parameter].get("momentum_buffer")
             if momentum is not None:  # there is none with momentum 0
                 tensors[f"momentum.{name}"] = momentum
+        if self.best is not None:
+            tensors |= {f"best.{name}": tensor for name, tensor in self.best.tensors.items()}
         facts = {
             "history": self.history,
             "timing": self.timing,
+            "best": None if self.best is None else [self.best.epoch, self.best.correct],
             "scaler": self.scaler.state_dict(),
             "attempts": self.attempts,
             "bit_exact": self.bit_exact,
@@ -282,6 +303,8 @@ class Run:
             with ledger.measure("evaluation"):
                 evaluation = self._evaluate()
                 row |= evaluation.columns()
+                if self.best is not None and evaluation.correct > self.best.correct:
+                    self.best = Best(self.epoch, evaluation.correct, self._copy())
         check_finite(row, self.epoch)
         self.history.append(row)
         return evaluation
@@ -312,6 +335,17 @@ class Run:
     def _evaluate(self) -> Evaluation:
         return evaluate(self.network, self.test_set, self.machine.autocast)
 
+    def _copy(self) -> dict[str, Tensor]:
+        return {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+
+
+class Best(NamedTuple):
+    """The epoch with most right answers on the test set so far (the earliest of equals), and its network's state."""
+
+    epoch: int
+    correct: int
+    tensors: dict[str, Tensor]
+
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
     return [(name.removeprefix(prefix), tensor) for name, tensor in tensors.items() if name.startswith(prefix)]
@@ -328,20 +362,32 @@ def write_outputs(run: Run, evaluation: Evaluation) -> None:
         "dataset": s.data.dataset,
     }
     facts |= {"correct": evaluation.correct, "images": evaluation.images}
-    weights = encode_weights(run.network.backbone, s.network, facts)
+    kept_epoch = run.epoch if run.best is None else run.best.epoch
+    facts |= {"kept_epoch": kept_epoch}
+    weights = encode_weights(run.network.kept(), s.network, facts)
+    teacher = {} if run.teacher_test is None else {"teacher_logits": run.teacher_test.logits}
     contents: dict[str, bytes | str] = {
         "history.csv": to_csv(history_columns(run.history), run.history),
         "timing.csv": to_csv(list(TIMING), run.timing),
-        "test_logits.safetensors": encode(evaluation.tensors(), facts),
+        "test_logits.safetensors": encode(evaluation.tensors() | teacher, facts),
         "weights.safetensors": weights,
     }
     if len(run.network.heads):
         contents["auxiliary.safetensors"] = encode(run.network.heads.state_dict(), facts | {"heads": s.heads})
     for name, content in contents.items():
         write_atomically(folder / name, content)
-    write_sealed(folder / "evaluation.json", evaluation.summary() | vouch(machine, sha256_bytes(weights)))
+    write_sealed(
+        folder / "evaluation.json", evaluation.summary() | vouch(machine, sha256_bytes(weights)) | about_teacher(run)
+    )
     names = [*contents, "evaluation.json"]
     write_sealed(folder / "run.json", describe_run(run, {name: sha256_of(folder / name) for name in names}))
+
+
+def about_teacher(run: Run) -> dict[str, Any]:
+    """The right answers of a student's teacher as it taught, for evaluation.json; nothing without a teacher."""
+    if run.teacher_test is None:
+        return {}
+    return {"teacher": {"correct": run.teacher_test.correct, "weights_sha256": run.teacher_facts["weights_sha256"]}}
 
 
 def describe_run(run: Run, outputs: dict[str, str]) -> dict[str, Any]:

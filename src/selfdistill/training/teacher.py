@@ -7,15 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
+from torchvision.models.resnet import ResNet
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Batch, Normalisation, TestSet
 from selfdistill.data.prepared import read_prepared
-from selfdistill.evaluation.evaluate import BATCH, evaluate
+from selfdistill.evaluation.evaluate import BATCH, Evaluation, evaluate
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, write_sealed
 from selfdistill.models.network import Network
-from selfdistill.models.resnet import freeze
+from selfdistill.models.resnet import freeze, replace_stem
 from selfdistill.models.weights import read_weights
 from selfdistill.stop import REQUEST
 from selfdistill.training.machine import AUTOCAST, Machine, set_up
@@ -23,9 +24,12 @@ from selfdistill.training.machine import AUTOCAST, Machine, set_up
 TOLERANCE = 10  # images of 10,000 that may differ on another device or in another precision
 
 
-def load_teacher(path: Path, expected: NetworkSettings, test_set: TestSet, machine: Machine) -> tuple[Network, dict]:
-    """The teacher, frozen and in evaluation mode, and its evaluation.json.
+def load_teacher(
+    path: Path, expected: NetworkSettings, test_set: TestSet, machine: Machine, stem_seed: int | None = None
+) -> tuple[Network, dict, Evaluation]:
+    """The teacher, frozen and in evaluation mode, its evaluation.json, and its answers to the test set as it teaches.
 
+    stem_seed: of the untrained stem that takes the place of its own once it has passed; None keeps its own.
     Raises: Failure 65 when it is not the network that was configured, when its SHA-256 is not the recorded
     one, or when it does not reach its recorded accuracy here.
     """
@@ -34,9 +38,17 @@ def load_teacher(path: Path, expected: NetworkSettings, test_set: TestSet, machi
     check_sha256(path, found, recorded)
     if settings != expected:
         raise Failure(path, f"expected a teacher {_describe(expected)}, got {_describe(settings)}")
-    teacher = Network(backbone).to(machine.device, memory_format=torch.channels_last).requires_grad_(False).eval()
-    check_accuracy(path, teacher, recorded, test_set, machine)
-    return teacher, recorded
+    teacher = _frozen(backbone, machine)
+    answers = check_accuracy(path, teacher, recorded, test_set, machine)
+    if stem_seed is not None:
+        replace_stem(backbone, stem_seed)
+        teacher = _frozen(backbone, machine)
+        answers = evaluate(teacher, test_set, machine.autocast)
+    return teacher, recorded, answers
+
+
+def _frozen(backbone: ResNet, machine: Machine) -> Network:
+    return Network(backbone).to(machine.device, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
 def check_sha256(path: Path, found: str, recorded: dict[str, Any]) -> None:
@@ -48,17 +60,21 @@ def check_sha256(path: Path, found: str, recorded: dict[str, Any]) -> None:
 
 def check_accuracy(
     path: Path, network: nn.Module, recorded: dict[str, Any], test_set: TestSet, machine: Machine
-) -> None:
-    """Refuse (Failure 65) weights that do not reach their recorded accuracy: exactly in the same environment
+) -> Evaluation:
+    """The answers to the test set of weights that reach their recorded accuracy: exactly in the same environment
     (device, precision, threads, versions), within 10 of 10,000 images elsewhere.
+
+    Raises: Failure 65 for other weights.
     """
-    correct = evaluate(network, test_set, machine.autocast).correct
+    answers = evaluate(network, test_set, machine.autocast)
+    correct = answers.correct
     allowed = 0 if recorded.get("environment") == machine.fingerprint() else max(1, TOLERANCE * len(test_set) // 10_000)
     if recorded.get("images") != len(test_set) or abs(correct - recorded.get("correct", -1)) > allowed:
         expected = f"{recorded.get('correct')} of {recorded.get('images')} test images right"
         raise Failure(
             path, f"does not reach its recorded accuracy (expected {expected}, got {correct} of {len(test_set)})"
         )
+    return answers
 
 
 def _describe(settings: NetworkSettings) -> str:

@@ -1,0 +1,237 @@
+"""The arms of a comparison, trained: limiting cases, the notebooks' oddities, wrong labels, the teacher's gate."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from trainer import KINDS, WEIGHTS, make_job
+
+from selfdistill.config.settings import NetworkSettings
+from selfdistill.data.batches import with_label_noise
+from selfdistill.failures import BAD_DATA, Failure
+from selfdistill.files import read_sealed, sha256_of, write_sealed
+from selfdistill.models.weights import encode, encode_weights, read_weights
+from selfdistill.training.job import train
+from selfdistill.training.teacher import evaluate_weights
+
+
+def trained(folder, digits, kind="control", changes=None, **options):
+    """The folder of a finished run."""
+    job = make_job(folder, digits, kind, changes=changes, **options)
+    train(job)
+    return job.output
+
+
+def tensors(folder, name="weights.safetensors"):
+    return load_file(folder / name)
+
+
+def equal(first, second, name="weights.safetensors") -> bool:
+    ours, theirs = tensors(first, name), tensors(second, name)
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def rows(folder):
+    with (folder / "history.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+# Limiting cases
+
+
+def test_kd_with_alpha_1_trains_the_control_bit_for_bit(digits, teacher, tmp_path):
+    alone = {"parameters": {"temperature": 4.0, "cross_entropy_weight": 1.0, "distillation_weight": 0.0}}
+    kd = trained(tmp_path, digits, "kd", alone, teacher=teacher)
+    assert equal(kd, trained(tmp_path, digits))
+
+
+def test_self_distillation_without_divergences_trains_deep_supervision_bit_for_bit(digits, tmp_path):
+    without = {"parameters": WEIGHTS | {"distillation_weight": 0.0}}
+    first = trained(tmp_path / "a", digits, "self_distillation", without)
+    deep = {"objective": "deep_supervision", "heads": "fc", "parameters": {"cross_entropy_weight": 0.5}}
+    second = trained(tmp_path / "b", digits, changes=deep)
+    assert equal(first, second)
+    assert equal(first, second, "auxiliary.safetensors")
+
+
+def test_a_loss_scale_of_1_is_the_control(digits, tmp_path):
+    scaled = {"parameters": {"loss_scale": 1.0}}
+    assert equal(trained(tmp_path / "a", digits, changes=scaled), trained(tmp_path / "b", digits))
+
+
+# The notebooks' oddities
+
+
+def notebooks(folder, digits, **changes):
+    """A run whose best epoch on the test set is not its last."""
+    few = {"epochs": 4, "learning_rate": 0.4, "data": {"train_images": 100}, "batch_size": 20}
+    return trained(folder, digits, "notebooks", {**few, **changes})
+
+
+def test_the_kept_network_is_of_the_best_epoch_on_the_test_set(digits, tmp_path):
+    folder = notebooks(tmp_path, digits)
+    accuracies = [float(row["test_accuracy"]) for row in rows(folder)]
+    evaluation = read_sealed(folder / "evaluation.json")
+    assert evaluation["correct"] / evaluation["images"] == max(accuracies)
+    assert max(accuracies) > accuracies[-1], "the last epoch is the best one: this shows nothing"
+    _, _, facts, _ = read_weights(folder / "weights.safetensors")
+    assert facts["kept_epoch"] == 1 + accuracies.index(max(accuracies))
+
+
+def test_the_kept_network_with_a_folded_head_reaches_what_training_recorded(digits, tmp_path):
+    folder = notebooks(tmp_path, digits)
+    recorded = folder / "evaluation.json"
+    result = evaluate_weights(folder / "weights.safetensors", digits, tmp_path / "k.json", recorded, "cpu", 1, "auto")
+    assert result["correct"] == read_sealed(recorded)["correct"]
+
+
+def test_the_feature_distance_and_the_oddities_are_logged(digits, tmp_path):
+    folder = notebooks(tmp_path, digits)
+    row, facts = rows(folder)[-1], json.loads((folder / "run.json").read_text())
+    parts = sum(facts["coefficients"][name] * float(row[name]) for name in facts["coefficients"])
+    assert float(row["train_loss"]) == pytest.approx(parts, rel=1e-5)
+    assert float(row["train_feature"]) > 0
+    assert [name for name in facts["coefficients"] if "feature" in name] == [
+        f"train_feature_head{k}" for k in (1, 2, 3)
+    ]
+    said = (tmp_path / "notebooks.txt").read_text()
+    assert "notice: undetached_target, an oddity of the published notebooks: " in said
+    assert "notice: best_on_test, an oddity of the published notebooks: " in said
+
+
+def imagenet_teacher(digits, tmp_path):
+    network = {"network": {"stem": "imagenet"}}
+    return trained(tmp_path / "t", digits, changes=network), KINDS["kd"]["teacher"] | {"stem": "imagenet"}
+
+
+def test_a_teacher_whose_stem_is_replaced_passes_its_gate_before_and_not_after(digits, tmp_path):
+    folder, settings = imagenet_teacher(digits, tmp_path)
+    weights, changes = folder / "weights.safetensors", {"teacher": settings, "epochs": 1}
+    intact = trained(tmp_path / "i", digits, "kd", changes, teacher=weights)
+    swapped = trained(tmp_path / "s", digits, "kd", {**changes, "replaced_stem": True}, teacher=weights)
+    recorded = read_sealed(folder / "evaluation.json")["correct"]
+    assert read_sealed(intact / "evaluation.json")["teacher"]["correct"] == recorded
+    assert "teacher with its stem replaced: " in (tmp_path / "s" / "kd.txt").read_text()
+    answers = [tensors(run, "test_logits.safetensors")["teacher_logits"] for run in (intact, swapped)]
+    assert torch.equal(answers[0], tensors(folder, "test_logits.safetensors")["logits"])
+    assert not torch.allclose(answers[0], answers[1], atol=0.1)
+    assert sha256_of(weights) == read_sealed(folder / "evaluation.json")["weights_sha256"]
+
+
+# Wrong labels
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_so_many_labels_are_wrong(share):
+    labels = np.arange(1000, dtype=np.uint8) % 10
+    noisy = with_label_noise(labels, share, 10)
+    assert (noisy != labels).mean() == share
+    assert noisy.max() <= 9
+    assert (noisy == with_label_noise(labels, share, 10)).all()
+
+
+def test_wrong_labels_are_any_other_class_alike():
+    labels = np.full(9000, 3, dtype=np.uint8)
+    counts = np.bincount(with_label_noise(labels, 1.0, 10), minlength=10)
+    assert counts[3] == 0
+    assert (abs(np.delete(counts, 3) - 1000) < 130).all()  # four standard deviations
+
+
+def test_label_noise_changes_the_run_and_not_the_test_set(digits, tmp_path):
+    clean, noisy = trained(tmp_path / "a", digits), trained(tmp_path / "b", digits, changes={"label_noise": 0.5})
+    assert not equal(clean, noisy)
+    labels = [tensors(run, "test_logits.safetensors")["labels"] for run in (clean, noisy)]
+    assert torch.equal(*labels)
+    assert float(rows(noisy)[0]["train_cross_entropy"]) > float(rows(clean)[0]["train_cross_entropy"])
+
+
+# The teacher's gate
+
+
+@pytest.fixture(scope="module")
+def good_teacher(digits, tmp_path_factory):
+    """A teacher that knows enough for chance not to reach its accuracy."""
+    more = {"epochs": 4, "data": {"train_images": 300}, "batch_size": 20}
+    return trained(tmp_path_factory.mktemp("good"), digits, changes=more) / "weights.safetensors"
+
+
+def forged(teacher, tmp_path, content: bytes):
+    """A teacher's folder with other weights, whose record vouches for them."""
+    folder = tmp_path / "forged"
+    shutil.copytree(teacher.parent, folder)
+    path = folder / "weights.safetensors"
+    path.write_bytes(content)
+    recorded = folder / "evaluation.json"
+    write_sealed(recorded, read_sealed(recorded) | {"weights_sha256": sha256_of(path)})
+    return path
+
+
+def altered(teacher, change) -> bytes:
+    """The teacher's file with other tensors or facts, whole in itself."""
+    backbone, settings, facts, _ = read_weights(teacher)
+    kept, described = change(dict(backbone.state_dict()), settings.model_dump())
+    facts = {key: value for key, value in facts.items() if key not in described}
+    return encode_weights(kept, NetworkSettings(**described), facts)
+
+
+def prefixed(kept, settings):
+    return {f"module.{name}": tensor for name, tensor in kept.items()}, settings
+
+
+def of_100_classes(kept, settings):
+    more = {"fc.weight": kept["fc.weight"].repeat(10, 1), "fc.bias": kept["fc.bias"].repeat(10)}
+    return kept | more, settings | {"classes": 100}
+
+
+def of_another_width(kept, settings):
+    return kept, settings | {"width": 16}
+
+
+def with_another_stem(kept, settings):
+    torch.manual_seed(0)
+    return kept | {"conv1.weight": torch.randn_like(kept["conv1.weight"])}, settings
+
+
+GATE = {
+    "module. before every name": (prefixed, "lacks tensor 'bn1.bias' for the network"),
+    "100 classes": (of_100_classes, "expected a teacher resnet18 with cifar stem, width 8, 10 classes, got "),
+    "another width": (of_another_width, "differs (expected ["),
+    "another stem": (with_another_stem, "does not reach its recorded accuracy"),
+}
+
+
+@pytest.mark.parametrize("what", GATE)
+def test_a_teacher_that_is_not_the_one_recorded_is_refused(what, digits, good_teacher, tmp_path):
+    change, line = GATE[what]
+    path = forged(good_teacher, tmp_path, altered(good_teacher, change))
+    job = make_job(tmp_path, digits, "kd", teacher=path)
+    with pytest.raises(Failure) as failure:
+        train(job)
+    assert failure.value.code == BAD_DATA
+    assert line in str(failure.value)
+    assert not (job.output / "run.json").exists()
+
+
+def test_a_truncated_teacher_is_refused(digits, teacher, tmp_path):
+    path = forged(teacher, tmp_path, teacher.read_bytes()[:-1000])
+    with pytest.raises(Failure, match=r"weights\.safetensors: "):
+        train(make_job(tmp_path, digits, "kd", teacher=path))
+
+
+def test_the_teacher_of_another_seed_is_refused(digits, teacher, tmp_path):
+    other = trained(tmp_path / "o", digits, seed=1)
+    folder = tmp_path / "mixed"
+    shutil.copytree(teacher.parent, folder)
+    shutil.copy(other / "weights.safetensors", folder / "weights.safetensors")
+    with pytest.raises(Failure, match=r"SHA-256 differs from its evaluation\.json"):
+        train(make_job(tmp_path, digits, "kd", teacher=folder / "weights.safetensors"))
+
+
+def test_a_teacher_with_a_seal_of_its_own_is_still_held_to_its_record(digits, teacher, tmp_path):
+    backbone, _, facts, _ = read_weights(teacher)
+    path = forged(teacher, tmp_path, encode(backbone.state_dict(), facts))
+    train(make_job(tmp_path, digits, "kd", teacher=path, changes={"epochs": 1}))  # the same network: it may teach
