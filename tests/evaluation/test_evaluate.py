@@ -1,5 +1,7 @@
+import base64
 import math
 from contextlib import nullcontext
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from torch import nn
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data import batches
 from selfdistill.evaluation import evaluate as module
-from selfdistill.evaluation.evaluate import Evaluation, count_correct, evaluate
+from selfdistill.evaluation.evaluate import Evaluation, count_correct, describe_teacher, evaluate
 from selfdistill.models.network import build_network
 from selfdistill.models.outputs import Outputs
 
@@ -148,3 +150,27 @@ def test_the_last_smaller_batch_is_evaluated(test_set, monkeypatch):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_logits_are_float32_whatever_the_precision(dtype, test_set):
     assert evaluate(Recorder(dtype), test_set, nullcontext).logits.dtype == torch.float32
+
+
+def test_the_summary_has_each_images_predicted_class():
+    evaluation = example()
+    found = np.frombuffer(base64.b64decode(evaluation.summary()["predictions"]), np.uint8)
+    assert found.tolist() == evaluation.logits.argmax(1).tolist()
+    assert evaluation.summary()["labels_sha256"] == sha256(bytes(evaluation.labels.tolist())).hexdigest()
+
+
+def test_a_teacher_that_knows_nothing_has_the_entropy_of_the_classes_and_no_spread():
+    student = example()
+    teacher = student._replace(logits=torch.zeros_like(student.logits))
+    found = describe_teacher(teacher, student, temperature=4.0)
+    assert found["entropy"] == pytest.approx(math.log(student.logits.shape[1]))
+    assert found["spread"] == 0
+    assert describe_teacher(student, student, 4.0)["agreement"] == student.images
+
+
+def test_a_teachers_entropy_is_of_its_soft_targets():
+    logits = torch.tensor([[4 * math.log(3.0), 0.0], [4 * math.log(3.0), 0.0]])  # 3/4 and 1/4 at T = 4
+    teacher = Evaluation(logits, (), torch.tensor([0, 1]))
+    found = describe_teacher(teacher, teacher, temperature=4.0)
+    assert found["entropy"] == pytest.approx(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)))
+    assert found["correct"] == 1

@@ -1,5 +1,6 @@
 """Accuracy and loss of a network on the test set."""
 
+import base64
 from typing import NamedTuple
 
 import torch
@@ -7,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfdistill.data.batches import TestSet
+from selfdistill.files import sha256_bytes
 
 # Images; the result does not depend on it but for rounding. On a CPU activations should stay in the cache.
 BATCH = {"cpu": 100, "cuda": 1000}
@@ -52,8 +54,12 @@ class Evaluation(NamedTuple):
         return found | {f"test_accuracy_{name}": count / self.images for name, count in self.per_classifier().items()}
 
     def summary(self) -> dict:
-        """The content of evaluation.json: accuracy as k of n."""
+        """The content of evaluation.json: accuracy as k of n, and the predicted class of each image (a byte each, in
+        base64), from which runs can be compared image by image.
+        """
         return {
+            "labels_sha256": sha256_bytes(_bytes(self.labels)),
+            "predictions": base64.b64encode(_bytes(self.logits.argmax(1))).decode(),
             "correct": self.correct,
             "images": self.images,
             "accuracy": self.correct / self.images,
@@ -65,6 +71,25 @@ class Evaluation(NamedTuple):
         """The content of test_logits.safetensors."""
         heads = {f"logits_head{k}": logits for k, logits in enumerate(self.auxiliary, 1)}
         return {"logits": self.logits, "labels": self.labels, **heads}
+
+
+def _bytes(classes: Tensor) -> bytes:
+    return classes.to(torch.uint8).numpy().tobytes()
+
+
+def describe_teacher(teacher: Evaluation, student: Evaluation, temperature: float) -> dict[str, float]:
+    """A teacher as it taught, on the test set: its right answers, and on how many images its student agrees with it.
+
+    entropy: of its soft targets, mean, in nats; ln(classes) if it knows nothing. spread: the standard deviation of its
+    logits over images, mean over classes; near 0 if it does not look at the image.
+    """
+    soft = (teacher.logits / temperature).log_softmax(1)
+    return {
+        "correct": teacher.correct,
+        "agreement": int((teacher.logits.argmax(1) == student.logits.argmax(1)).sum()),
+        "entropy": -(soft.exp() * soft).sum(1).mean().item(),
+        "spread": teacher.logits.std(0).mean().item(),
+    }
 
 
 def count_correct(scores: Tensor, labels: Tensor) -> int:

@@ -13,7 +13,7 @@ from selfdistill.config.schema import ODDITIES
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_bounds, with_label_noise
 from selfdistill.data.prepared import first_of_each_class, read_prepared
-from selfdistill.evaluation.evaluate import Evaluation, evaluate
+from selfdistill.evaluation.evaluate import Evaluation, describe_teacher, evaluate
 from selfdistill.failures import Failure
 from selfdistill.files import check_free_space, sha256_bytes, sha256_of, write_atomically, write_sealed
 from selfdistill.log import Log
@@ -365,29 +365,23 @@ def write_outputs(run: Run, evaluation: Evaluation) -> None:
     kept_epoch = run.epoch if run.best is None else run.best.epoch
     facts |= {"kept_epoch": kept_epoch}
     weights = encode_weights(run.network.kept(), s.network, facts)
-    teacher = {} if run.teacher_test is None else {"teacher_logits": run.teacher_test.logits}
+    answers, teacher = evaluation.tensors(), {}
+    if run.teacher_test is not None:
+        answers["teacher_logits"] = run.teacher_test.logits
+        teacher = {"teacher": describe_teacher(run.teacher_test, evaluation, s.parameters.get("temperature", 1.0))}
     contents: dict[str, bytes | str] = {
         "history.csv": to_csv(history_columns(run.history), run.history),
         "timing.csv": to_csv(list(TIMING), run.timing),
-        "test_logits.safetensors": encode(evaluation.tensors() | teacher, facts),
+        "test_logits.safetensors": encode(answers, facts),
         "weights.safetensors": weights,
     }
     if len(run.network.heads):
         contents["auxiliary.safetensors"] = encode(run.network.heads.state_dict(), facts | {"heads": s.heads})
     for name, content in contents.items():
         write_atomically(folder / name, content)
-    write_sealed(
-        folder / "evaluation.json", evaluation.summary() | vouch(machine, sha256_bytes(weights)) | about_teacher(run)
-    )
+    write_sealed(folder / "evaluation.json", evaluation.summary() | vouch(machine, sha256_bytes(weights)) | teacher)
     names = [*contents, "evaluation.json"]
     write_sealed(folder / "run.json", describe_run(run, {name: sha256_of(folder / name) for name in names}))
-
-
-def about_teacher(run: Run) -> dict[str, Any]:
-    """The right answers of a student's teacher as it taught, for evaluation.json; nothing without a teacher."""
-    if run.teacher_test is None:
-        return {}
-    return {"teacher": {"correct": run.teacher_test.correct, "weights_sha256": run.teacher_facts["weights_sha256"]}}
 
 
 def describe_run(run: Run, outputs: dict[str, str]) -> dict[str, Any]:
