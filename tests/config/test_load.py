@@ -10,7 +10,7 @@ from selfdistill.config.settings import run_settings
 from selfdistill.failures import CONFIGURATION, Failures
 
 NAMES = "cross_entropy, knowledge_distillation, self_distillation, deep_supervision, constant_teacher"
-METHODS = "teacher, kd, self_distillation, control"
+METHODS = ", ".join(read_yaml(Path(__file__).parents[2] / "config.yaml")["methods"])
 SEEDS = "expected a list of different whole numbers >= 0, such as [0, 1, 2], got "
 PROTOCOLS = sorted((Path(__file__).parents[2] / "workflow" / "protocols").glob("*.yaml"))
 ABSENT = object()

@@ -262,7 +262,9 @@ def test_the_report_knows_every_run_that_may_lie_there(values):
     values["seeds"], values["rows"] = [0, 1], ["control"]
     values["methods"]["kd"] |= {"teacher_seed": 7}
     known = report_settings(validate(values), "table")["known"]
-    assert known == {"teacher": [0, 1, 7], "kd": [0, 1], "self_distillation": [0, 1], "control": [0, 1]}
+    assert known.keys() == values["methods"].keys()
+    assert known["teacher"] == [0, 1, 7]
+    assert all(known[method] == [0, 1] for method in known if method != "teacher")
 
 
 @pytest.mark.parametrize("part", ["table", "figures"])

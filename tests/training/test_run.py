@@ -16,7 +16,7 @@ KINDS = ["control", "kd", "self_distillation", "notebooks"]
 
 def bits(job) -> dict[str, str]:
     """The SHA-256 of everything a run promises to repeat."""
-    names = ["weights.safetensors", "history.csv", "test_logits.safetensors", "evaluation.json"]
+    names = ["weights.safetensors", "history.csv", "predictions.csv", "test_logits.safetensors", "evaluation.json"]
     found = {name: (job.output / name).read_bytes() for name in names}
     if (job.output / "auxiliary.safetensors").exists():
         found["auxiliary.safetensors"] = (job.output / "auxiliary.safetensors").read_bytes()

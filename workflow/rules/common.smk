@@ -1,4 +1,5 @@
 # What the rules share: the validated configuration, and which files it asks for. Imports no torch.
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ BASE = Path(workflow.basedir)
 PUBLISHED = load_config([BASE / "config.yaml", BASE / "workflow" / "protocols" / "published.yaml"])
 PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}
 PACKS = packs(CONFIG, Path("results"))
+EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "run.json")
 RUN = "results/{protocol}/{method}/seed{seed}"
 DATA_FILE = f"results/data/{CONFIG.data.dataset}.safetensors"
 

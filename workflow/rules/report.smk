@@ -90,7 +90,7 @@ if CONFIG.logs == "results":
         log:
             f"results/{CONFIG.protocol}/logs/{{method}}-seed{{seed}}-{{file}}.txt",
         wildcard_constraints:
-            file=r"history\.csv|timing\.csv|evaluation\.json|run\.json",
+            file="|".join(map(re.escape, EVIDENCE)),
         shell:
             "cp {input:q} {output:q} 2> {log:q}"
 
@@ -101,5 +101,5 @@ if CONFIG.logs == "results":
                 f"report/{CONFIG.protocol}/{row}/seed{seed}/{file}"
                 for row in CONFIG.rows
                 for seed in CONFIG.seeds_of(row)
-                for file in ("history.csv", "timing.csv", "evaluation.json", "run.json")
+                for file in EVIDENCE
             ],

@@ -21,6 +21,7 @@ rule train_teacher:
         history=f"{RUN}/history.csv",
         timing=f"{RUN}/timing.csv",
         logits=f"{RUN}/test_logits.safetensors",
+        predictions=f"{RUN}/predictions.csv",
         evaluation=f"{RUN}/evaluation.json",
         run=f"{RUN}/run.json",
     log:
@@ -59,6 +60,7 @@ use rule train_teacher as train_self_distillation with:
         history=f"{RUN}/history.csv",
         timing=f"{RUN}/timing.csv",
         logits=f"{RUN}/test_logits.safetensors",
+        predictions=f"{RUN}/predictions.csv",
         evaluation=f"{RUN}/evaluation.json",
         run=f"{RUN}/run.json",
         auxiliary=f"{RUN}/auxiliary.safetensors",

@@ -124,12 +124,28 @@ def validate(values: dict[str, Any]) -> Config:
     config, found = _validated(Config, top)
     problems += [_problem(_dotted(*location) or "configuration", what) for location, what in found]
     data, rows = getattr(config, "data", None), getattr(config, "rows", None)
-    problems += _data_problems(data) + _row_problems(rows, methods) + _method_problems(methods, data)
+    problems += _data_problems(data) + _row_problems(rows, methods) + _teacher_problems(methods)
     problems += _device_problems(methods, getattr(config, "device", None))
-    problems += _comparison_problems(config, rows or [], methods)
+    for name, method in _reached(rows or [], methods).items():
+        problems += _trained_problems(name, method, data, getattr(config, "oddities", None))
+    if getattr(config, "same_augmentation", False):
+        problems += _augmentation_problems(rows or [], methods)
     if problems:
-        raise Failures(list({str(problem): problem for problem in problems}.values()))  # a wrong default once
+        raise Failures(_once(problems, blocks))
     return config
+
+
+def _once(problems: list[Failure], blocks: dict) -> list[Failure]:
+    """Each problem where it was written, and not again in the blocks that are like that one."""
+    said = {str(problem): problem for problem in problems}  # a wrong default once
+
+    def is_inherited(text: str) -> bool:
+        place = re.match(r"error: (methods\.([^.:]+))", text)
+        block = blocks.get(place[2]) if place else None
+        like = block.get("like") if isinstance(block, dict) else None
+        return text.replace(place[1], f"methods.{like}", 1) in said if like and like != place[2] else False
+
+    return [problem for text, problem in said.items() if not is_inherited(text)]
 
 
 def _mapping(key: str, value: Any, problems: list[Failure]) -> dict[str, Any] | None:
@@ -332,43 +348,56 @@ def _device_problems(methods: dict, device: str | None) -> list[Failure]:
     ]
 
 
-def _comparison_problems(config: Any, rows: list[str], methods: dict) -> list[Failure]:
-    """Oddities that the protocol does not allow, and rows that do not see the same images where they must."""
-    problems, allowed = [], getattr(config, "oddities", None)
-    for name, method in methods.items():
-        for oddity in getattr(method, "oddities", []) if allowed is not None else ():
-            if oddity not in allowed:
-                what = f"has an oddity of the published notebooks ({ODDITIES[oddity]}), expected oddities: [{oddity}]"
-                problems.append(_problem(f"methods.{name}", what))
-    seen = {row: methods[row].augmentation for row in rows if hasattr(methods.get(row), "augmentation")}
-    first = next(iter(seen), None)
-    for row, augmentation in seen.items() if getattr(config, "same_augmentation", False) else ():
-        if augmentation != seen[first]:
-            what = f"expected {seen[first]} as in {first} (same_augmentation: true), got {augmentation}"
-            problems.append(_problem(f"methods.{row}.augmentation", what))
+def _reached(rows: list[str], methods: dict) -> dict[str, Any]:
+    """The methods that are trained: the rows, their teachers, and the teachers' teachers. Others may lie in the
+    library as they are.
+    """
+    found = [row for row in dict.fromkeys(rows) if row in methods]
+    for name in found:  # grows while it is walked
+        teacher = getattr(methods[name], "teacher", None)
+        if teacher in methods and teacher not in found:
+            found.append(teacher)
+    return {name: methods[name] for name in found}
+
+
+def _trained_problems(name: str, method: Any, data: Data | None, oddities: list[str] | None) -> list[Failure]:
+    """What several keys of a method that is trained say together; a key that is wrong in itself is absent here."""
+    problems, where = [], f"methods.{name}"
+    batch_size = getattr(method, "batch_size", 0)
+    if data is not None and batch_size > data.used_train_images:
+        what = f"expected at most the {data.used_train_images} training images, got {batch_size}"
+        problems.append(_problem(f"{where}.batch_size", what))
+    if getattr(method, "nesterov", False) and getattr(method, "momentum", 1) == 0:
+        problems.append(_problem(f"{where}.nesterov", "expected false with momentum 0, got True"))
+    heads = getattr(method, "heads", None), getattr(method, "final_head", None)  # whose maps have as many channels
+    if getattr(method, "feature_weight", 0) and heads not in (("conv1x1", "conv1x1"), ("bottleneck", "fc")):
+        expected = "expected 0, or heads: bottleneck, or heads: conv1x1 with final_head: conv1x1"
+        problems.append(_problem(f"{where}.feature_weight", f"{expected}, got {method.feature_weight:g}"))
+    for oddity in set(getattr(method, "oddities", [])) - set(ODDITIES if oddities is None else oddities):
+        what = f"has an oddity of the published notebooks ({ODDITIES[oddity]}), expected oddities: [{oddity}]"
+        problems.append(_problem(where, what))
     return problems
 
 
-def _feature_problems(name: str, method: Any) -> list[Failure]:
-    """A distance between feature maps needs maps of equally many channels."""
-    pair = getattr(method, "heads", None), getattr(method, "final_head", None)
-    if not getattr(method, "feature_weight", 0) or pair in (("conv1x1", "conv1x1"), ("bottleneck", "fc")):
-        return []
-    expected = "heads: bottleneck, or heads: conv1x1 with final_head: conv1x1"
-    return [_problem(f"methods.{name}.feature_weight", f"expected 0, or {expected}, got {method.feature_weight:g}")]
+def _augmentation_problems(rows: list[str], methods: dict) -> list[Failure]:
+    """Rows that do not see the same images as the first one, though they must."""
+    seen = {row: methods[row].augmentation for row in rows if hasattr(methods.get(row), "augmentation")}
+    first = next(iter(seen), None)
+    return [
+        _problem(
+            f"methods.{row}.augmentation",
+            f"expected {seen[first]} as in {first} (same_augmentation: true), got {augmentation}",
+        )
+        for row, augmentation in seen.items()
+        if augmentation != seen[first]
+    ]
 
 
-def _method_problems(methods: dict, data: Data | None) -> list[Failure]:
-    """What concerns a method and something else; a key that is wrong in itself is absent here."""
+def _teacher_problems(methods: dict) -> list[Failure]:
+    """Teachers that there are not, and circles of teachers."""
     problems = []
     for name, method in methods.items():
-        batch_size, teacher = getattr(method, "batch_size", 0), getattr(method, "teacher", None)
-        if data is not None and batch_size > data.used_train_images:
-            what = f"expected at most the {data.used_train_images} training images, got {batch_size}"
-            problems.append(_problem(f"methods.{name}.batch_size", what))
-        problems += _feature_problems(name, method)
-        if getattr(method, "nesterov", False) and getattr(method, "momentum", 1) == 0:
-            problems.append(_problem(f"methods.{name}.nesterov", "expected false with momentum 0, got True"))
+        teacher = getattr(method, "teacher", None)
         if teacher is not None and teacher not in methods:
             problems.append(_unknown_method(f"methods.{name}.teacher", teacher, methods))
         elif chain := _circle(methods, name):

@@ -1,6 +1,5 @@
 """Accuracy and loss of a network on the test set."""
 
-import base64
 from typing import NamedTuple
 
 import torch
@@ -8,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfdistill.data.batches import TestSet
-from selfdistill.files import sha256_bytes
 
 # Images; the result does not depend on it but for rounding. On a CPU activations should stay in the cache.
 BATCH = {"cpu": 100, "cuda": 1000}
@@ -54,12 +52,8 @@ class Evaluation(NamedTuple):
         return found | {f"test_accuracy_{name}": count / self.images for name, count in self.per_classifier().items()}
 
     def summary(self) -> dict:
-        """The content of evaluation.json: accuracy as k of n, and the predicted class of each image (a byte each, in
-        base64), from which runs can be compared image by image.
-        """
+        """The content of evaluation.json: accuracy as k of n."""
         return {
-            "labels_sha256": sha256_bytes(_bytes(self.labels)),
-            "predictions": base64.b64encode(_bytes(self.logits.argmax(1))).decode(),
             "correct": self.correct,
             "images": self.images,
             "accuracy": self.correct / self.images,
@@ -67,14 +61,17 @@ class Evaluation(NamedTuple):
             "correct_per_classifier": self.per_classifier(),
         }
 
+    def predictions(self) -> str:
+        """The content of predictions.csv: true and predicted class of each image, in file order, from which runs can be
+        compared image by image.
+        """
+        pairs = zip(self.labels.tolist(), self.logits.argmax(1).tolist(), strict=True)
+        return "label,prediction\n" + "".join(f"{label},{predicted}\n" for label, predicted in pairs)
+
     def tensors(self) -> dict[str, Tensor]:
         """The content of test_logits.safetensors."""
         heads = {f"logits_head{k}": logits for k, logits in enumerate(self.auxiliary, 1)}
         return {"logits": self.logits, "labels": self.labels, **heads}
-
-
-def _bytes(classes: Tensor) -> bytes:
-    return classes.to(torch.uint8).numpy().tobytes()
 
 
 def describe_teacher(teacher: Evaluation, student: Evaluation, temperature: float) -> dict[str, float]:

@@ -372,6 +372,7 @@ def write_outputs(run: Run, evaluation: Evaluation) -> None:
     contents: dict[str, bytes | str] = {
         "history.csv": to_csv(history_columns(run.history), run.history),
         "timing.csv": to_csv(list(TIMING), run.timing),
+        "predictions.csv": evaluation.predictions(),
         "test_logits.safetensors": encode(answers, facts),
         "weights.safetensors": weights,
     }
