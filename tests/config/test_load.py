@@ -203,15 +203,6 @@ def test_the_next_seed_teaches_and_the_last_is_taught_by_the_first(paper):
     assert [config.teacher_of("kd", seed)[1] for seed in (0, 2, 5)] == [2, 5, 0]
 
 
-PROTOCOLS = ("as_run", "controlled", "quick_arms")
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_protocol_is_valid(protocol, repository):
-    files = [repository / "config.yaml", repository / f"workflow/protocols/{protocol}.yaml"]
-    assert load_config(files).protocol == protocol
-
-
 def test_as_run_differs_from_the_paper_where_the_notebooks_do(repository):
     config = load_config([repository / "config.yaml", repository / "workflow/protocols/as_run.yaml"])
     kd, self_distillation = (run_settings(config, name) for name in ("kd", "self_distillation"))

@@ -1,0 +1,319 @@
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import functional_call
+
+from selfdistill.config.settings import NetworkSettings
+from selfdistill.mechanisms import answers
+from selfdistill.mechanisms.flatness import (
+    half_accuracy_noise,
+    hessian_vector_product,
+    noise_curve,
+    top_eigenvalue,
+    trace,
+)
+from selfdistill.models.network import build_network
+
+
+def images_and_labels(count):
+    source = torch.Generator().manual_seed(0)
+    return torch.randn(count, 3, 32, 32, generator=source), torch.randint(10, (count,), generator=source)
+
+
+def resnet(heads=None, stem="cifar"):
+    settings = NetworkSettings(model="resnet18", stem=stem, width=8, classes=10)
+    return build_network(settings, heads, zero_init_residual=False, seed=0)
+
+
+def learn(network, images, labels, steps, learning_rate):
+    optimiser = torch.optim.SGD(network.parameters(), learning_rate, momentum=0.9)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        F.cross_entropy(answers.final_logits(network, images), labels).backward()
+        optimiser.step()
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A trained network of 210 parameters with what a ResNet has, and its training set of two batches."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            *(nn.Conv2d(3, 4, 3, stride=4, bias=False), nn.BatchNorm2d(4), nn.ReLU()),
+            *(nn.Conv2d(4, 4, 1, bias=False), nn.AdaptiveAvgPool2d(2), nn.Flatten()),
+            *(nn.Linear(16, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2)),
+        )
+    images, _ = images_and_labels(150)
+    labels = torch.arange(150) % 2
+    images[:, 0] += (0.4 * labels - 0.2).view(-1, 1, 1)  # the classes differ in red
+    learn(network, images, labels, steps=30, learning_rate=0.05)
+    return network, images, labels
+
+
+def dense_hessian(network, images, labels, temperature=1.0):
+    """The Hessian [parameters, parameters] in float64, row by row and by other means than ours."""
+    exact = copy.deepcopy(network).double().eval()
+    names, shapes = zip(*((name, weight.shape) for name, weight in exact.named_parameters()), strict=True)
+
+    def loss(flat):
+        parts = flat.split([shape.numel() for shape in shapes])
+        weights = {name: part.view(shape) for name, part, shape in zip(names, parts, shapes, strict=True)}
+        return F.cross_entropy(functional_call(exact, weights, images.double()) / temperature, labels)
+
+    flat = torch.cat([weight.detach().flatten() for weight in exact.parameters()])
+    return torch.autograd.functional.hessian(loss, flat)
+
+
+@pytest.fixture(scope="module")
+def hessian(small):
+    return dense_hessian(*small)
+
+
+def test_the_product_is_that_of_the_dense_hessian(small, hessian):
+    vector = torch.randn(len(hessian), generator=torch.Generator().manual_seed(1))
+    found = hessian_vector_product(*small, vector)
+    torch.testing.assert_close(found.double(), hessian @ vector.double(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_top_eigenvalue_is_that_of_the_dense_hessian(small, hessian):
+    expected = torch.linalg.eigvalsh(hessian)
+    assert 180 < len(expected) < 240
+    assert top_eigenvalue(*small, steps=20, seed=0) == pytest.approx(expected[-1].item(), rel=0.02)
+    assert top_eigenvalue(*small, steps=40, seed=1) == pytest.approx(expected[-1].item(), rel=1e-3)
+
+
+def test_steps_end_where_the_curvature_has_no_other_direction():
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))  # 8 parameters, rank at most 4
+    images, labels = images_and_labels(30)
+    expected = torch.linalg.eigvalsh(dense_hessian(network, images, labels % 2))[-1].item()
+    calls = []
+    network.register_forward_pre_hook(lambda *_: calls.append(1))
+    assert top_eigenvalue(network, images, labels % 2, steps=100, seed=0) == pytest.approx(expected, rel=1e-4)
+    assert 4 <= len(calls) <= 6
+
+
+class Slope(nn.Module):
+    """Logits (w m, 0), where m is the mean of the image; unless it is `flat`, which has no use for w."""
+
+    def __init__(self, flat=False):
+        super().__init__()
+        self.weight, self.flat = nn.Parameter(torch.tensor(0.5)), flat
+
+    def forward(self, images):
+        mean = images.mean((1, 2, 3))
+        return torch.stack([self.weight * mean * (not self.flat), 0 * mean], 1)
+
+
+def test_of_one_parameter_the_trace_is_exact_because_probes_are_signs():
+    network, (images, labels) = Slope(), images_and_labels(20)
+    images = images * 50  # so that the means are not all near 0
+    mean, p = images.mean((1, 2, 3)), torch.sigmoid(0.5 * images.mean((1, 2, 3)))
+    expected = (p * (1 - p) * mean.square()).mean().item()  # the second derivative of the logistic loss
+    assert trace(network, images, labels % 2, 3, 0) == (pytest.approx(expected, rel=1e-5), pytest.approx(0, abs=1e-9))
+    assert top_eigenvalue(network, images, labels % 2, 5, 0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_flat_loss_has_no_curvature():
+    images, labels = images_and_labels(20)
+    assert top_eigenvalue(Slope(flat=True), images, labels % 2, 5, 0) == 0
+    assert trace(Slope(flat=True), images, labels % 2, 5, 0) == (0, 0)
+
+
+def test_the_trace_is_that_of_the_dense_hessian(small, hessian):
+    estimate, error = trace(*small, probes=64, seed=0)
+    assert abs(estimate - hessian.trace()) < 3 * error
+    assert error < 0.2 * hessian.trace()
+
+
+def test_the_standard_error_of_the_trace_is_that_of_random_signs(small, hessian):
+    # Var(v^T H v) = 2 (||H||^2 - sum_i H_ii^2) for random signs, by which they beat normal numbers.
+    expected = math.sqrt(2 * (hessian.square().sum() - hessian.diagonal().square().sum()) / 64)
+    assert trace(*small, probes=64, seed=0).standard_error == pytest.approx(expected, rel=0.35)
+
+
+def test_a_temperature_divides_the_logits(small):
+    network, images, labels = small
+    softer = dense_hessian(network, images, labels, temperature=3.0)
+    found = top_eigenvalue(network, images, labels, steps=40, seed=0, temperature=3.0)
+    assert found == pytest.approx(torch.linalg.eigvalsh(softer)[-1].item(), rel=0.02)
+    estimate, error = trace(network, images, labels, probes=32, seed=0, temperature=3.0)
+    assert abs(estimate - softer.trace()) < 3 * error
+
+
+def test_one_probe_has_no_standard_error(small):
+    with pytest.raises(ValueError, match="at least 2"):
+        trace(*small, probes=1, seed=0)
+
+
+@pytest.mark.parametrize(("heads", "stem"), [(None, "cifar"), ("fc", "imagenet")])
+def test_the_product_of_our_networks_is_the_gradient_s_slope(heads, stem):
+    network = resnet(heads, stem)  # with the ImageNet stem, convolutions of 2x2 and 1x1 pixels are matrix products
+    images, labels = images_and_labels(12)
+    learn(network, images, labels, steps=3, learning_rate=0.01)
+    network, images = network.double(), images.double()  # finite differences need it
+    vector = torch.cat([weight.detach().flatten() for weight in network.parameters()])  # along the weights themselves
+    found = hessian_vector_product(network, images, labels, vector)
+
+    def gradient(step):
+        moved = resnet(heads, stem).double().eval()
+        moved.load_state_dict({name: value.clone() for name, value in network.state_dict().items()})
+        with torch.no_grad():
+            for weight in moved.parameters():
+                weight.mul_(1 + step)
+        loss = F.cross_entropy(moved(images).final, labels)
+        parts = torch.autograd.grad(loss, list(moved.parameters()), materialize_grads=True)
+        return torch.cat([part.flatten() for part in parts])
+
+    step = 1e-10  # small enough that no ReLU changes its side
+    slope = (gradient(step) - gradient(-step)) / (2 * step)
+    assert slope.norm() > 0.1
+    assert (found - slope).norm() < 1e-3 * slope.norm()
+    unused = sum(weight.numel() for weight in network.heads.parameters())
+    assert found[len(found) - unused :].count_nonzero() == 0
+
+
+def test_frozen_parameters_are_left_out(small, hessian):
+    network, images, labels = copy.deepcopy(small)
+    for weight in network[:-1].parameters():
+        weight.requires_grad_(False)
+    expected = torch.linalg.eigvalsh(hessian[-10:, -10:])[-1].item()  # the last layer's 4 x 2 + 2
+    assert top_eigenvalue(network, images, labels, steps=10, seed=0) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("measure", [top_eigenvalue, trace])
+def test_the_hessian_is_the_same_again_and_another_with_another_seed(small, measure):
+    first, again, other = (measure(*small, 3, seed) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+@pytest.mark.parametrize("kind", ["absolute", "filter"])
+def test_noise_is_the_same_again_and_another_with_another_seed(small, kind):
+    first, again, other = (noise_curve(*small, [0.5, 0.5], 2, seed, kind) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+    assert first[0] != first[1]  # each size draws anew
+
+
+@pytest.mark.parametrize("kind", ["absolute", "filter"])
+def test_without_noise_the_curve_is_plain_accuracy_and_loss(kind):
+    network, (images, labels) = resnet("fc"), images_and_labels(130)
+    learn(network, images[:64], labels[:64], steps=2, learning_rate=0.1)
+    network.eval()
+    with torch.no_grad():
+        logits = torch.cat([network(some).final for some in images.split(100)])
+    (point,) = noise_curve(network, images, labels, [0.0], 3, 0, kind)
+    assert point.accuracy == (logits.argmax(1) == labels).double().mean().item()
+    assert point.cross_entropy == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-6)
+
+
+def noisy_weights(network, size, kind):
+    """The weights that one draw of noise shows the network, by name."""
+    seen = {}
+
+    def record(module, images):
+        seen.update({name: weight.clone() for name, weight in module.named_parameters()})
+
+    hook = network.register_forward_pre_hook(record)
+    noise_curve(network, *images_and_labels(2), [size], 1, 0, kind)
+    hook.remove()
+    return seen
+
+
+def test_absolute_noise_is_normal_on_every_parameter():
+    network = resnet()
+    seen = noisy_weights(network, 0.03, "absolute")
+    parts = {name: (seen[name] - weight).detach() for name, weight in network.named_parameters()}
+    assert all(part.count_nonzero() > 0 for part in parts.values())
+    every = torch.cat([part.flatten() for part in parts.values()])
+    assert every.std().item() == pytest.approx(0.03, rel=0.02)
+    assert every.mean().abs().item() < 5 * 0.03 / math.sqrt(len(every))
+    kurtosis = (every / every.std()).pow(4).mean().item()
+    assert kurtosis == pytest.approx(3, abs=0.1)
+
+
+def test_filter_noise_has_a_share_of_each_filter_s_length_and_leaves_biases_and_batch_norm():
+    network = resnet()
+    with torch.no_grad():
+        network.backbone.layer1[0].conv1.weight[3].mul_(50)
+        network.backbone.layer1[0].conv1.weight[4].zero_()
+    seen = noisy_weights(network, 0.3, "filter")
+    for name, weight in network.named_parameters():
+        noise = (seen[name] - weight).detach()
+        if weight.dim() == 1:
+            assert noise.count_nonzero() == 0, name
+        else:
+            lengths = weight.detach().flatten(1).norm(dim=1)
+            torch.testing.assert_close(noise.flatten(1).norm(dim=1), 0.3 * lengths, rtol=1e-4, atol=1e-7)
+
+
+def test_the_backbone_s_noise_does_not_depend_on_heads():
+    bare, headed = (noisy_weights(resnet(heads), 0.1, "absolute") for heads in (None, "fc"))
+    assert len(headed) > len(bare) > 0
+    assert all(torch.equal(headed[name], weight) for name, weight in bare.items())
+
+
+def test_points_are_means_over_the_draws(small):
+    one = noise_curve(*small, [0.3], 1, 0)[0]
+    two = noise_curve(*small, [0.3], 2, 0)[0]
+    many = noise_curve(*small, [0.0, 0.3], 30, 0)
+    assert one != two
+    assert many[1].accuracy * 150 * 30 == pytest.approx(round(many[1].accuracy * 150 * 30))  # a share of 30 x 150
+    assert many[0].accuracy > 0.9 > many[1].accuracy
+    assert many[0].cross_entropy < many[1].cross_entropy
+
+
+class Breaks(nn.Module):
+    """Fails at its third batch."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.calls = network, 0
+
+    def forward(self, images):
+        self.calls += 1
+        if self.calls == 3:
+            raise RuntimeError("broken")
+        return self.network(images)
+
+
+@pytest.mark.parametrize("kind", ["absolute", "filter"])
+def test_the_network_is_left_bit_for_bit_as_it_was_also_by_a_failure(kind):
+    network, (images, labels) = resnet(), images_and_labels(4)
+    network.train()
+    network.backbone.layer2.eval()
+    broken = Breaks(network)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    places = [weight.data_ptr() for weight in network.parameters()]
+    with pytest.raises(RuntimeError, match="broken"):
+        noise_curve(broken, images, labels, [0.0, 0.5], 4, 0, kind)
+    assert broken.calls == 3  # two with noise
+    noise_curve(network, images, labels, [0.5], 2, 0, kind)
+    top_eigenvalue(network, images, labels, 2, 0)
+    after = network.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert [weight.data_ptr() for weight in network.parameters()] == places
+    assert network.training
+    assert not network.backbone.layer2.training
+    assert all(weight.grad is None for weight in network.parameters())
+
+
+def test_half_accuracy_by_hand():
+    # Half of .8 lies 2/3 of the way from .6 to .3.
+    assert half_accuracy_noise([0, 0.1, 0.2, 0.4], [0.8, 0.6, 0.3, 0.1]) == pytest.approx(0.1 + 0.1 * 2 / 3)
+    assert half_accuracy_noise([0, 0.1, 0.2], [0.8, 0.4, 0.1]) == pytest.approx(0.1)
+    assert half_accuracy_noise([0, 0.1, 0.2, 0.3], [0.8, 0.2, 0.7, 0.1]) == pytest.approx(0.1 * 2 / 3)  # the first time
+
+
+def test_half_accuracy_may_never_be_reached():
+    assert half_accuracy_noise([0, 0.1, 0.2], [0.8, 0.7, 0.41]) is None
+    assert half_accuracy_noise([0, 0.1], [0.0, 0.0]) is None
+
+
+@pytest.mark.parametrize("sizes", [[0.1, 0.2], [0, 0.2, 0.1], [0, 0, 0.1]])
+def test_sizes_rise_from_zero(sizes):
+    with pytest.raises(ValueError, match="rise from 0"):
+        half_accuracy_noise(sizes, [0.5] * len(sizes))

@@ -1,0 +1,182 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from selfdistill.config.settings import NetworkSettings
+from selfdistill.data import batches
+from selfdistill.evaluation.evaluate import evaluate
+from selfdistill.mechanisms.smoothness import flip_rate, margin_gradient_norm, predictor, view_consistency
+from selfdistill.models.network import build_network
+from selfdistill.training.machine import Machine
+
+COUNT = 2000
+
+
+def random_images(count):
+    return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def random_pixels(count):
+    return torch.randint(256, (count, 32, 32, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def yes_or_no(chosen):
+    """The logits of a network that says 1 where the condition holds."""
+    return torch.stack([torch.zeros(len(chosen)), chosen.float() * 2 - 1], 1)
+
+
+def bright(pixels):
+    """Whether the first pixel's red is above 1/2."""
+    return yes_or_no(pixels[:, 0, 0, 0] > 0.5)
+
+
+def constant(pixels):
+    return torch.tensor([[1.0, 3.0, 2.0]]).expand(len(pixels), 3)
+
+
+def test_flips_are_as_many_as_the_normal_distribution_says():
+    pixels = torch.full((COUNT, 32, 32, 3), 128, dtype=torch.uint8)  # .00196 above the threshold
+    sizes = [0.0, 0.001, 0.004]
+    expected = [0.5 * math.erfc((128 / 255 - 0.5) / size / math.sqrt(2)) if size else 0 for size in sizes]
+    found = flip_rate(bright, pixels, sizes, seed=0)
+    for rate, probability in zip(found, expected, strict=True):
+        assert rate == pytest.approx(probability, abs=4 * math.sqrt(probability * (1 - probability) / COUNT))
+    assert found[0] == 0 < found[1] < found[2]
+
+
+def test_both_directions_count_as_a_flip():
+    pixels = torch.full((400, 32, 32, 3), 128, dtype=torch.uint8)
+    pixels[::2] = 127
+    assert flip_rate(bright, pixels, [100.0], seed=0)[0] == pytest.approx(0.5, abs=0.1)
+    assert flip_rate(lambda some: -bright(some), pixels, [0.01], 0) == flip_rate(bright, pixels, [0.01], 0)
+
+
+def test_noisy_pixels_stay_in_their_range_and_are_float():
+    seen = []
+
+    def record(pixels):
+        seen.append(pixels)
+        return constant(pixels)
+
+    assert flip_rate(record, random_pixels(50), [0.3], seed=0) == [0.0]
+    clean, noisy = seen
+    assert noisy.dtype == torch.float32
+    assert (noisy.min(), noisy.max()) == (0, 1)  # both bounds are met
+    inside = (noisy > 0) & (noisy < 1) & ((clean - 0.5).abs() < 0.05)
+    assert (noisy - clean)[inside].std().item() == pytest.approx(0.25, abs=0.03)  # .3, cut off at about 1.6 sd
+
+
+def test_flips_are_the_same_again_and_others_with_another_seed():
+    pixels = torch.full((COUNT, 32, 32, 3), 128, dtype=torch.uint8)
+    first, again, other = (flip_rate(bright, pixels, [0.002, 0.002], seed) for seed in (0, 0, 1))
+    assert first == again != other
+    assert first[0] != first[1]
+
+
+class Linear(nn.Module):
+    """Three logits, by hand: 3 a, 4 b and -5, where a and b are two of the pixels."""
+
+    def forward(self, images):
+        flat = images.flatten(1)
+        return torch.stack([3 * flat[:, 0], 4 * flat[:, 1], torch.full_like(flat[:, 0], -5.0)], 1)
+
+
+def test_the_gradient_of_the_margin_by_hand():
+    images = torch.zeros(3, 3, 32, 32)
+    images[0, 0, 0, 0] = 1  # 3, 0, -5: the margin is 3 a - 4 b, its gradient (3, -4)
+    images[1, 0, 0, :2] = torch.tensor([-9.0, 1.0])  # -27, 4, -5: 4 b + 5
+    images[2, 0, 0, :2] = torch.tensor([1.0, -9.0])  # 3, -36, -5: 3 a + 5
+    assert margin_gradient_norm(Linear(), images) == pytest.approx((5 + 4 + 3) / 3)
+    assert margin_gradient_norm(Linear(), images[:1]) == pytest.approx(5)
+
+
+def small_network():
+    settings = NetworkSettings(model="resnet18", stem="cifar", width=8, classes=10)
+    return build_network(settings, "fc", zero_init_residual=False, seed=0)
+
+
+def test_the_gradient_of_a_network_is_the_margin_s_slope():
+    network, images = small_network().double().eval(), random_images(1).double()
+
+    def margin(some):
+        top, second = network(some).final.topk(2).values[0]
+        return (top - second).item()
+
+    inputs = images.clone().requires_grad_()
+    top, second = network(inputs).final.topk(2).values[0]
+    (gradient,) = torch.autograd.grad(top - second, inputs)
+    direction = gradient / gradient.norm()  # along it the slope is the norm
+    step = 1e-8  # small enough that no ReLU changes its side
+    slope = (margin(images + step * direction) - margin(images - step * direction)) / (2 * step)
+    assert margin_gradient_norm(network, images) == pytest.approx(slope, rel=1e-4)
+
+
+def test_the_gradient_is_a_mean_over_batches_and_changes_nothing():
+    network, images = small_network().train(), random_images(130)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    whole = margin_gradient_norm(network, images)
+    parts = [margin_gradient_norm(network, some) for some in (images[:65], images[65:])]
+    assert whole == pytest.approx(sum(parts) / 2, rel=1e-5)
+    assert network.training
+    assert not images.requires_grad
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(weight.grad is None for weight in network.parameters())
+
+
+def test_views_are_windows_of_the_padded_image_or_their_mirror_images():
+    pixels, seen = random_pixels(40) | 1, []  # no pixel of the image itself is 0
+
+    def record(views):
+        seen.append((views * 255).round().to(torch.uint8))
+        return constant(views)
+
+    assert view_consistency(record, pixels, views=3, seed=0) == 1
+    padded = torch.zeros(40, 40, 40, 3, dtype=torch.uint8)
+    padded[:, 4:36, 4:36] = pixels
+    places = set()
+    for views in seen:
+        for image, view in enumerate(views):
+            found = [
+                (down, right, flip)
+                for down in range(9)
+                for right in range(9)
+                for flip in (False, True)
+                if torch.equal(view.flip(1) if flip else view, padded[image, down : down + 32, right : right + 32])
+            ]
+            assert len(found) == 1
+            places.add(found[0])
+    assert len(places) > 60  # of 120 views of 162 kinds
+    assert {place[0] for place in places} == {place[1] for place in places} == set(range(9))
+
+
+def test_an_image_whose_flip_is_another_class_is_rarely_consistent():
+    pixels = torch.zeros(COUNT, 32, 32, 3, dtype=torch.uint8)
+    pixels[:, :, :8] = 200  # bright on the left, however it is cropped
+
+    def left(some):
+        return yes_or_no(some[:, :, :16].sum((1, 2, 3)) > some[:, :, 16:].sum((1, 2, 3)))
+
+    for views in (1, 2, 4):
+        expected = 2 * 0.5**views
+        error = math.sqrt(expected * (1 - expected) / COUNT)
+        assert view_consistency(left, pixels, views, seed=0) == pytest.approx(expected, abs=4 * error)
+
+
+def test_consistency_is_the_same_again_and_another_with_another_seed():
+    pixels = random_pixels(500)
+    first, again, other = (view_consistency(bright, pixels, 2, seed) for seed in (0, 0, 1))
+    assert first == again != other
+    assert 0 < first < 1
+
+
+def test_the_predictor_sees_what_evaluation_shows():
+    network, pixels = small_network(), random_pixels(130)
+    normalise = batches.Normalisation([0.49, 0.48, 0.45], [0.25, 0.24, 0.26], torch.device("cpu"))
+    network.train()
+    found = predictor(network, normalise)(pixels.float() / 255)
+    assert network.training
+    test_set = batches.TestSet(pixels.permute(0, 3, 1, 2).numpy(), torch.zeros(130).numpy(), normalise)
+    autocast = Machine(torch.device("cpu"), 1, "fp32", True).autocast
+    assert torch.equal(found, evaluate(network, test_set, autocast).logits)
