@@ -16,10 +16,11 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
-    """Table I and the curves of the configured protocol."""
+    """Table I, the verdicts and the curves of the configured protocol."""
     default_target: True
     input:
         table_files(CONFIG),
+        comparison_files(CONFIG),
         figure_files(CONFIG),
 
 

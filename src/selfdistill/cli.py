@@ -196,6 +196,28 @@ def figures(settings: Settings, logs: Logs, output: Folder, log: LogFile = None)
 
 
 @app.command()
+def compare(
+    settings: Settings,
+    logs: Logs,
+    output: Folder,
+    claims: Annotated[Path, Option(help="The claims, and beside them what they were when declared.")],
+    log: LogFile = None,
+) -> None:
+    """Judge the paper's claims, and compare every arm with the control, from the CSV logs."""
+    from selfdistill.config.claims import amendment, read_claims
+    from selfdistill.config.settings import ReportSettings, read_settings
+    from selfdistill.files import sha256_of
+    from selfdistill.report.comparison import write_comparison
+
+    said, read = Log(log), read_settings(settings, ReportSettings)
+    declared = read_claims(claims, list(read.known))
+    amended = amendment(claims, claims.with_suffix(".sha256.yaml"))
+    origin = [f"Claims and rules: SHA-256 {sha256_of(claims)}.", *([f"{amended}."] if amended else [])]
+    for verdict in write_comparison(read, logs, declared, origin, output):
+        said.say(f"{verdict.claim.id}: {verdict.word} ({verdict.why})")
+
+
+@app.command()
 def show(report: Annotated[Path, Option(help="report/<protocol>.")]) -> None:
     """Print Table I and say what there is to open."""
     try:

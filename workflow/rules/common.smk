@@ -114,6 +114,21 @@ def run_logs(config):
     return [path for path in found if Path(path).is_file()]
 
 
+def run_predictions(config):
+    """What each run answered to each image; logs of somebody else may lack that."""
+    folders = [f"{log_folder(config)}/{row}/seed{seed}" for row in config.rows for seed in config.seeds_of(row)]
+    found = [f"{folder}/predictions.csv" for folder in folders]
+    if config.logs == "results" and not config.allow_missing:
+        return found
+    return [path for path in found if Path(path).is_file()]
+
+
+def comparison_files(config):
+    """What the comparison rule makes."""
+    names = ["verdicts", "differences", "selection"]
+    return [f"report/{config.protocol}/{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")]
+
+
 def figure_names(config):
     """The figures that can be drawn: where runs are taken as they are, some may lack what a figure shows."""
     names = config.figure_names()

@@ -5,7 +5,7 @@ rule write_report_settings:
     log:
         "results/{protocol}/logs/{part}-settings.txt",
     wildcard_constraints:
-        part="table|figures",
+        part="table|figures|comparison",
     params:
         block=report_block,
     shell:
@@ -28,6 +28,26 @@ rule table:
     shell:
         "python -m selfdistill table --settings {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
         " --log {log:q}"
+
+
+rule comparison:
+    """The paper's claims judged, every arm against the control, from the CSV logs and each image's prediction."""
+    input:
+        run_logs(CONFIG),
+        run_predictions(CONFIG),
+        claims=BASE / "workflow" / "claims.yaml",
+        declared=BASE / "workflow" / "claims.sha256.yaml",
+        settings=f"results/{CONFIG.protocol}/settings/comparison.yaml",
+    output:
+        comparison_files(CONFIG),
+    log:
+        f"results/{CONFIG.protocol}/logs/comparison.txt",
+    params:
+        logs=lambda wildcards, output: log_folder(CONFIG),
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    shell:
+        "python -m selfdistill compare --settings {input.settings:q} --logs {params.logs:q} --claims {input.claims:q}"
+        " --output {params.folder:q} --log {log:q}"
 
 
 rule figures:
@@ -60,6 +80,19 @@ if CONFIG.protocol != PUBLISHED.protocol:
         params:
             logs=lambda wildcards, output: log_folder(PUBLISHED),
 
+    use rule comparison as published_comparison with:
+        input:
+            run_logs(PUBLISHED),
+            claims=BASE / "workflow" / "claims.yaml",
+            declared=BASE / "workflow" / "claims.sha256.yaml",
+            settings=f"results/{PUBLISHED.protocol}/settings/comparison.yaml",
+        output:
+            comparison_files(PUBLISHED),
+        log:
+            f"results/{PUBLISHED.protocol}/logs/comparison.txt",
+        params:
+            logs=lambda wildcards, output: log_folder(PUBLISHED),
+
     use rule figures as published_figures with:
         input:
             run_logs(PUBLISHED),
@@ -76,6 +109,7 @@ rule published:
     """Target: Table I and the curves from the paper's own logs."""
     input:
         table_files(PUBLISHED),
+        comparison_files(PUBLISHED),
         figure_files(PUBLISHED),
 
 

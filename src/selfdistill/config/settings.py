@@ -133,7 +133,7 @@ def _parameters(block) -> dict[str, bool | float]:
 
 
 def report_settings(config: Config, part: str, figures: list[str] | None = None) -> dict[str, Any]:
-    """The settings of the `table` or the `figures` (all, or those named), as plain values."""
+    """The settings of the `table`, the `figures` (all, or those named) or the `comparison`, as plain values."""
     rows = [
         ReportRow(
             method=name,
@@ -145,7 +145,7 @@ def report_settings(config: Config, part: str, figures: list[str] | None = None)
         )
         for name in config.rows
     ]
-    style = getattr(config, part).model_dump(mode="json")
+    style = {} if part == "comparison" else getattr(config, part).model_dump(mode="json")
     if part == "figures":
         style["names"] = config.figure_names() if figures is None else figures
     settings = ReportSettings(

@@ -92,6 +92,7 @@ def _matching(expected: str, pattern: str) -> Any:
 
 
 RESERVED_NAMES = {
+    "comparison",
     "data",
     "figures",
     "logs",

@@ -88,8 +88,13 @@ def prediction_interval(values: ArrayLike, level: float = 0.95, rounding: float 
     if n < 2:
         return None
     mean = float(np.mean(values))
-    half = float(stats.t.ppf((1 + level) / 2, n - 1) * np.std(values, ddof=1) * math.sqrt(1 + 1 / n)) + rounding
+    half = prediction_half_width(float(np.std(values, ddof=1)), n, level) + rounding
     return Interval(mean, mean - half, mean + half)
+
+
+def prediction_half_width(sd: float, n: int, level: float = 0.95) -> float:
+    """Half the width of the interval for one new run after n runs of this spread: t(n - 1) s sqrt(1 + 1/n)."""
+    return float(stats.t.ppf((1 + level) / 2, n - 1)) * sd * math.sqrt(1 + 1 / n)
 
 
 def probability_of_superiority(a: ArrayLike, b: ArrayLike) -> float:

@@ -1,0 +1,100 @@
+"""Arms as statistics take them: accuracies over seeds, and each run's right answers image by image."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from selfdistill.config.settings import ReportSettings
+from selfdistill.failures import Failure
+from selfdistill.files import sha256_of
+from selfdistill.report.logs import RETRAIN, RowRecords, RunRecord, read_rows, read_table
+
+LAST = 10  # epochs of the secondary figure
+
+
+class Arm(NamedTuple):
+    """A row's runs in the order of their seeds; accuracies in percent.
+
+    correct: [seeds, images] right or wrong in the last epoch; None where a run has no predictions of that epoch.
+    """
+
+    method: str
+    label: str
+    seeds: list[int]
+    last: np.ndarray
+    last_ten: np.ndarray
+    best: np.ndarray
+    seconds: np.ndarray
+    correct: np.ndarray | None
+    runs: list[RunRecord]
+    settings: dict
+
+    @property
+    def names(self) -> list[str]:
+        """`kd/seed0` and so on."""
+        return [f"{self.method}/seed{seed}" for seed in self.seeds]
+
+    @property
+    def devices(self) -> set[str]:
+        """What the runs were trained on."""
+        return {str(run.facts.get("environment", {}).get("device", "unknown")) for run in self.runs}
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else trained them: their settings are not known to us."""
+        return any("source" in run.facts for run in self.runs)
+
+
+def read_arms(settings: ReportSettings, logs: Path) -> dict[str, Arm]:
+    """The arms by method; a row without runs (allow_missing) is absent.
+
+    Raises: Failure 65 for logs that are not whole, and for answers to another test set.
+    """
+    records = [record for record in read_rows(settings, logs) if record.runs]
+    arms, first = {}, None
+    for record in records:
+        correct = []
+        for run in record.runs:
+            folder = logs / record.row.method / f"seed{run.seed}"
+            labels, right = _answers(folder, run)
+            if labels is not None and first is None:
+                first = folder, labels
+            if labels is not None and not np.array_equal(labels, first[1]):
+                what = f"its labels differ from those of {first[0].parent.name}/{first[0].name}: another test set"
+                raise Failure(folder / "predictions.csv", what, "compare runs on one test set")
+            correct.append(right)
+        arms[record.row.method] = _arm(record, correct)
+    return arms
+
+
+def _arm(record: RowRecords, correct: list[np.ndarray | None]) -> Arm:
+    histories = [100 * run.history["test_accuracy"].dropna().to_numpy() for run in record.runs]
+    return Arm(
+        method=record.row.method,
+        label=record.row.label,
+        seeds=[run.seed for run in record.runs],
+        last=np.array([accuracies[-1] for accuracies in histories]),
+        last_ten=np.array([accuracies[-LAST:].mean() for accuracies in histories]),
+        best=np.array([accuracies.max() for accuracies in histories]),
+        seconds=np.array([run.training_seconds for run in record.runs]),
+        correct=None if any(right is None for right in correct) else np.stack(correct),
+        runs=record.runs,
+        settings=record.row.settings,
+    )
+
+
+def _answers(folder: Path, run: RunRecord) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The labels, and which images are right in the last epoch; None for what there is not: no predictions, or those
+    of another epoch than the last (`kept_epoch: best_on_test`).
+    """
+    path = folder / "predictions.csv"
+    if not path.is_file():
+        return None, None
+    if sha256_of(path) != run.facts["outputs"].get("predictions.csv"):
+        raise Failure(path, "differs from what its run.json recorded (SHA-256)", RETRAIN)
+    table = read_table(path, ("label", "prediction"))
+    labels, right = table["label"].to_numpy(), (table["label"] == table["prediction"]).to_numpy()
+    if abs(right.mean() - run.accuracy) > 0.5 / len(right):
+        return labels, None
+    return labels, right

@@ -1,0 +1,146 @@
+"""The tables of a comparison: verdicts on the claims, every arm against the control, and the choice of the epoch."""
+
+from pathlib import Path
+
+import numpy as np
+
+from selfdistill.config.claims import Claims, Rules
+from selfdistill.config.settings import ReportSettings
+from selfdistill.report.answers import LAST, Arm, read_arms
+from selfdistill.report.sheets import Sheet
+from selfdistill.report.verdicts import Comparison, Verdict, against_control, judge
+from selfdistill.statistics import seeds
+from selfdistill.statistics.seeds import Interval
+
+TABLES = ("verdicts", "differences", "selection")
+
+
+def write_comparison(
+    settings: ReportSettings, logs: Path, claims: Claims, origin: list[str], output: Path
+) -> list[Verdict]:
+    """Write the tables of TABLES as .csv, .md and .tex into `output`; origin: what is said of the claims' own file."""
+    arms = read_arms(settings, logs)
+    verdicts = judge(claims, arms, settings)
+    about = (f"Protocol {settings.protocol}, made by selfdistill from the runs' CSV logs", *origin)
+    foreign = any(arm.foreign for arm in arms.values())
+    remarks = [
+        *origin,
+        *(["Not our runs: a verdict here says whether these logs bear the text out."] if foreign else []),
+    ]
+    sheets = {
+        "verdicts": verdict_sheet(verdicts, claims.rules, settings, remarks),
+        "differences": difference_sheet(against_control(arms, claims.rules), claims.rules),
+        "selection": selection_sheet(list(arms.values())),
+    }
+    for name in TABLES:
+        sheets[name]._replace(provenance=about).write(output, name)
+    return verdicts
+
+
+def verdict_sheet(verdicts: list[Verdict], rules: Rules, settings: ReportSettings, remarks: list[str]) -> Sheet:
+    """A row for each claim: the paper's words and number, ours, the verdict, why, and from which runs."""
+    headings = ["Claim", "The paper", "Section", "Paper", "Ours", "Verdict", "Why", "Seeds lacking", "Holm's p", "Runs"]
+    rows = [
+        [
+            verdict.claim.id,
+            verdict.claim.quote,
+            verdict.claim.section,
+            verdict.paper,
+            verdict.ours,
+            verdict.word,
+            verdict.why,
+            "" if verdict.needed is None else str(verdict.needed),
+            "" if verdict.p_holm is None else f"{verdict.p_holm:.3g}",
+            named(verdict.runs),
+        ]
+        for verdict in verdicts
+    ]
+    family = len(rules.family)
+    notes = [
+        *remarks,
+        f"Last epoch, test set. {', '.join(rules.family)}: intervals of {100 - 5 / family:.1f} % (Bonferroni for"
+        f" {family} comparisons), others 95 %. Images: on new images (seeds and images crossed); seeds: on this test"
+        f" set. No p-value below {seeds.SEEDS_FOR_A_P_VALUE} seeds.",
+    ]
+    if settings.reduced:
+        notes.append(f"Reduced protocol “{settings.protocol}”: not a replication, verdicts withheld.")
+    return Sheet(headings, rows, notes, [4, 19, 7, 7, 18, 10, 11, 6, 5, 12])
+
+
+def named(runs: tuple[str, ...]) -> str:
+    """Runs in short: `kd/seed0..4, control/seed0`."""
+    found: dict[str, list[int]] = {}
+    for run in runs:
+        method, seed = run.split("/seed")
+        found.setdefault(method, []).append(int(seed))
+    return ", ".join(f"{method}/seed{_span(numbers)}" for method, numbers in found.items())
+
+
+def _span(numbers: list[int]) -> str:
+    first, last = numbers[0], numbers[-1]
+    whole = numbers == list(range(first, last + 1)) and len(numbers) > 1
+    return f"{first}..{last}" if whole else "+".join(map(str, numbers))
+
+
+def difference_sheet(compared: list[Comparison], rules: Rules) -> Sheet:
+    """A row for each arm minus the control."""
+    headings = ["Arm", "Method", "n", "Difference", "Images", "Seeds", "p", "Holm's p", "TOST p", "P(better)"]
+    headings += ["Seeds for the margin"]
+    adjusted = seeds.holm([found.p for found in compared])
+    rows = [
+        [
+            found.arm.label,
+            found.arm.method,
+            str(len(found.arm.seeds)),
+            f"{found.estimate:+.2f}",
+            _interval(found.over_images),
+            _interval(found.over_seeds),
+            _p(found.p),
+            _p(p),
+            _p(found.tost),
+            f"{found.superiority:.2f}" if len(found.arm.seeds) > 1 else "",
+            "" if found.sd is None else str(seeds.seeds_needed(rules.margin, found.sd)),
+        ]
+        for found, p in zip(compared, adjusted, strict=True)
+    ]
+    notes = ["Each arm minus the control of the same augmentation, in points, last epoch; 95 % intervals."]
+    notes += [] if rows else ["Not run: no control whose augmentation is known, or nothing beside it."]
+    widths = [22, 16, 3, 9, 12, 12, 7, 7, 7, 7, 8]
+    return Sheet(headings, rows, notes, widths)
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f"{interval.low:+.2f} to {interval.high:+.2f}"
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+def selection_sheet(arms: list[Arm]) -> Sheet:
+    """Which epoch is reported: the last (ours), the mean of the last ten, and the best on the test set, which is chosen
+    by looking at what it is tested on.
+    """
+    headings = ["Arm", "Method", "n", "Last epoch", f"Mean of last {LAST}", "Best on test", "Best minus last"]
+    rows = [
+        [
+            arm.label,
+            arm.method,
+            str(len(arm.seeds)),
+            _mean(arm.last),
+            _mean(arm.last_ten),
+            _mean(arm.best),
+            f"+{(arm.best - arm.last).mean():.2f}",
+        ]
+        for arm in arms
+    ]
+    notes = [
+        "Accuracy in percent, mean ± sd over seeds. Verdicts follow the last epoch. The best on the test set was chosen"
+        " by the images that it is tested on, so nothing is tested against it."
+    ]
+    return Sheet(headings, rows, notes, [30, 18, 4, 13, 13, 13, 9])
+
+
+def _mean(values: np.ndarray) -> str:
+    spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+    return f"{values.mean():.2f}{spread}"

@@ -1,0 +1,151 @@
+"""The comparison's files from logs on the disk: what they say, what they refuse, and that LaTeX takes them."""
+
+import shutil
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from reporting import report_settings, write_run
+from tools import needs
+
+from selfdistill.config.claims import read_claims
+from selfdistill.config.load import read_yaml
+from selfdistill.failures import Failure
+from selfdistill.files import read_sealed, write_sealed
+from selfdistill.report.answers import read_arms
+from selfdistill.report.comparison import named, write_comparison
+
+ROOT = Path(__file__).parents[2]
+METHODS = list(read_yaml(ROOT / "config.yaml")["methods"])
+CLAIMS = read_claims(ROOT / "workflow" / "claims.yaml", METHODS)
+ROWS = [
+    {"method": "kd", "label": "KD & co, 100%"},
+    {"method": "control", "label": "Control"},
+]
+LABELS = [image % 10 for image in range(200)]
+
+
+def with_predictions(folder, wrong: int, labels=LABELS) -> None:
+    """Add predictions.csv, of which the first so many are wrong, to a run's logs."""
+    lines = [f"{label},{(label + (image < wrong)) % 10}\n" for image, label in enumerate(labels)]
+    content = "label,prediction\n" + "".join(lines)
+    (folder / "predictions.csv").write_text(content)
+    facts = read_sealed(folder / "run.json")
+    facts["outputs"]["predictions.csv"] = sha256(content.encode()).hexdigest()
+    write_sealed(folder / "run.json", facts)
+
+
+@pytest.fixture
+def logs(tmp_path):
+    """Three seeds of two arms: 20, 22 and 24 of 200 wrong, and 40, 42 and 44."""
+    for method, wrong in (("kd", 20), ("control", 40)):
+        for seed in range(3):
+            accuracy = 1 - (wrong + 2 * seed) / 200
+            folder = write_run(tmp_path / "logs", method, seed, [0.5, accuracy])
+            with_predictions(folder, wrong + 2 * seed)
+    return tmp_path / "logs"
+
+
+def settings(**options):
+    return report_settings(ROWS, seeds=(0, 1, 2), style={}, **options)
+
+
+def written(logs, output, **options) -> dict[str, str]:
+    """The files by name."""
+    write_comparison(settings(**options), logs, CLAIMS, ["Claims: SHA-256 abc."], output)
+    return {path.name: path.read_text() for path in output.iterdir()}
+
+
+def test_every_table_comes_in_three_forms(logs, tmp_path):
+    names = {path.rpartition(".")[0] for path in written(logs, tmp_path / "out")}
+    assert names == {"verdicts", "differences", "selection"}
+    assert len(list((tmp_path / "out").iterdir())) == 9
+
+
+def test_verdicts_name_their_runs_their_claims_and_what_was_not_run(logs, tmp_path):
+    text = written(logs, tmp_path / "out")["verdicts.md"]
+    assert "Claims: SHA-256 abc." in text
+    assert "| kd/seed0..2, control/seed0..2 |" in text
+    assert "not run: self\\_distillation" in text or "not run: self_distillation" in text
+
+
+def test_a_difference_has_both_intervals(logs, tmp_path):
+    lines = written(logs, tmp_path / "out")["differences.csv"].splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith('"KD & co, 100%",kd,3,+10.00,')
+
+
+def test_a_reduced_protocol_says_that_it_is_no_replication(logs, tmp_path):
+    text = written(logs, tmp_path / "out", reduced="few images")["verdicts.md"]
+    assert "not a replication, verdicts withheld" in text
+    assert "| withheld |" in text
+    assert "| replicated |" not in text
+
+
+def test_the_same_logs_give_the_same_bytes(logs, tmp_path):
+    assert written(logs, tmp_path / "a") == written(logs, tmp_path / "b")
+
+
+def test_last_mean_of_ten_and_best_stand_side_by_side(tmp_path):
+    accuracies = [0.5] * 5 + [0.8] * 5 + [0.9, 0.7]
+    rows = [{"method": "kd", "label": "KD"}]
+    write_run(tmp_path / "logs", "kd", 0, accuracies)
+    found = read_arms(report_settings(rows, epochs=12, style={}), tmp_path / "logs")["kd"]
+    assert (found.last[0], found.best[0]) == (pytest.approx(70), pytest.approx(90))
+    assert found.last_ten[0] == pytest.approx((3 * 50 + 5 * 80 + 90 + 70) / 10)
+    assert found.correct is None
+
+
+# What is refused
+
+
+def refused(logs, tmp_path) -> str:
+    with pytest.raises(Failure) as failure:
+        written(logs, tmp_path / "out")
+    assert failure.value.code == 65
+    assert not (tmp_path / "out").exists()
+    return str(failure.value)
+
+
+def test_answers_to_another_test_set_are_refused(logs, tmp_path):
+    with_predictions(logs / "control/seed1", 42, labels=[*LABELS[1:], 0])
+    assert "control/seed1/predictions.csv: its labels differ from those of kd/seed0: another test set" in refused(
+        logs, tmp_path
+    )
+
+
+def test_answers_to_another_number_of_images_are_refused(logs, tmp_path):
+    with_predictions(logs / "control/seed1", 21, labels=LABELS[:100])
+    assert "another test set" in refused(logs, tmp_path)
+
+
+def test_edited_answers_are_refused(logs, tmp_path):
+    path = logs / "kd/seed0/predictions.csv"
+    path.write_text(path.read_text().replace("0,1\n", "0,0\n", 1))
+    assert "kd/seed0/predictions.csv: differs from what its run.json recorded (SHA-256)" in refused(logs, tmp_path)
+
+
+def test_answers_of_another_epoch_than_the_last_are_no_evidence(logs, tmp_path):
+    with_predictions(logs / "kd/seed0", 0)
+    assert read_arms(settings(), logs)["kd"].correct is None
+
+
+def test_runs_in_short():
+    assert named(("kd/seed0", "kd/seed1", "kd/seed2", "control/seed4")) == "kd/seed0..2, control/seed4"
+    assert named(("kd/seed0", "kd/seed7")) == "kd/seed0+7"
+
+
+@needs("pdflatex")
+def test_latex_takes_the_tables(logs, tmp_path):
+    written(logs, tmp_path / "out")
+    body = "\n".join(
+        rf"\begin{{table*}}\scriptsize\input{{{name}}}\end{{table*}}"
+        for name in ("verdicts", "differences", "selection")
+    )
+    document = rf"\documentclass{{IEEEtran}}\usepackage{{booktabs,array}}\begin{{document}}x{body}\end{{document}}"
+    (tmp_path / "out" / "all.tex").write_text(document)
+    command = [shutil.which("pdflatex"), "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout

@@ -1,0 +1,238 @@
+"""Golden verdicts: each word of each kind of claim, from arms of known answers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from selfdistill.config.claims import Claims
+from selfdistill.report.answers import Arm
+from selfdistill.report.logs import RunRecord
+from selfdistill.report.verdicts import against_control, compare, judge
+
+IMAGES = 2000
+RULES = {
+    "margin": 0.2,
+    "level_tolerance": 0.5,
+    "rounding": 0.05,
+    "ratio_tolerance": 0.02,
+    "device": "NVIDIA L4",
+    "family": ["H1"],
+}
+SETTINGS = {"augmentation": ["crop", "flip"], "epochs": 200}
+
+
+class Report:
+    """The two facts of a report's settings that a verdict asks for."""
+
+    def __init__(self, reduced=None):
+        self.reduced, self.protocol = reduced, "golden"
+
+
+def arm(method, errors, *, images=IMAGES, shared=True, seconds=100.0, device="a test", settings=SETTINGS, **facts):
+    """An arm whose seeds get so many images wrong; with `shared` the wrong ones are the same as far as can be."""
+    correct = np.ones((len(errors), images), dtype=bool)
+    for seed, count in enumerate(errors):
+        first = 0 if shared else 17 * seed
+        correct[seed, first : first + count] = False
+    accuracies = 100 * correct.mean(axis=1)
+    environment = {"environment": {"device": device, "precision": "fp32"}}
+    runs = [RunRecord(seed, pd.DataFrame(), seconds, environment | facts) for seed in range(len(errors))]
+    every = np.full(len(errors), seconds)
+    labels = list(range(len(errors)))
+    return Arm(method, method, labels, accuracies, accuracies, accuracies, every, correct, runs, dict(settings))
+
+
+def verdict(claim, *arms, reduced=None, family=("H1",)):
+    """The verdict on one claim."""
+    values = {"id": "H1" if claim["kind"] == "difference" else "C1", "quote": "q", "section": "I", **claim}
+    rules = RULES | {"family": list(family) if claim["kind"] == "difference" else []}
+    claims = Claims.model_validate({"rules": rules, "claims": [values]})
+    (found,) = judge(claims, {one.method: one for one in arms}, Report(reduced))
+    return found
+
+
+# Levels: accuracies 95.0, 94.9, 95.1 -> sd .1, a new run within 95 +- .497 + .05
+
+LEVEL = {"kind": "level", "arm": "kd"}
+TIGHT = [100, 102, 98]
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        (95.0, "replicated"),
+        (95.49, "replicated"),
+        (94.3, "contradicted"),
+        (95.7, "contradicted"),
+        (95.52, "not resolved"),
+    ],
+)
+def test_a_level(value, word):
+    assert verdict(LEVEL | {"value": value}, arm("kd", TIGHT)).word == word
+
+
+def test_a_level_far_from_a_wide_spread_is_not_resolved_and_says_how_many_seeds_it_lacks():
+    found = verdict(LEVEL | {"value": 94.0}, arm("kd", [80, 100, 120]))
+    assert found.word == "not resolved"
+    assert found.why == "inside the prediction interval, 1.00 from our mean"
+    assert found.needed > 100
+
+
+def test_one_run_has_no_spread_and_resolves_no_level():
+    found = verdict(LEVEL | {"value": 95.0}, arm("kd", [100]))
+    assert (found.word, found.why, found.needed) == ("not resolved", "n = 1: no spread over seeds", 1)
+
+
+# Differences
+
+DIFFERENCE = {"kind": "difference", "arm": "kd", "against": "control", "published": 0.2}
+SPREAD = np.array([-3, -1, 0, 1, 3])
+
+
+def pair(better, worse, n=5, **options):
+    """Two arms of about so many errors."""
+    spread = np.resize(SPREAD, n)
+    return arm("kd", list(better + spread), **options), arm("control", list(worse + spread), **options)
+
+
+def test_the_claimed_sign_is_replicated():
+    found = verdict(DIFFERENCE, *pair(80, 120))
+    assert (found.word, found.why) == ("replicated", "the 95 % interval lies above 0")
+    assert found.paper == "+0.2"
+    assert found.runs == tuple(f"{method}/seed{n}" for method in ("kd", "control") for n in range(5))
+
+
+def test_the_other_sign_is_contradicted():
+    found = verdict(DIFFERENCE, *pair(120, 80))
+    assert (found.word, found.why) == ("contradicted", "the 95 % interval lies below 0")
+
+
+def test_no_difference_that_matters_is_contradicted():
+    """The same images are wrong in both arms, so that even new images would show next to no difference."""
+    found = verdict(DIFFERENCE, *pair(200, 200, n=20, images=20_000))
+    assert (found.word, found.why) == ("contradicted", "the 90 % interval lies inside ±0.2: no difference that matters")
+
+
+def test_a_small_difference_with_the_claimed_sign_is_replicated_although_it_lies_inside_the_margin():
+    """The order of the rule: sign first."""
+    found = verdict(DIFFERENCE, *pair(185, 205, n=20, images=20_000))
+    assert found.comparison.narrow.inside(0.2)
+    assert found.word == "replicated"
+
+
+def test_both_signs_are_not_resolved_and_seeds_are_named():
+    wide = [60, 100, 140, 90, 110]
+    found = verdict(DIFFERENCE, arm("kd", wide), arm("control", [error + 8 for error in wide[::-1]]))
+    assert (found.word, found.why) == ("not resolved", "the 95 % interval has both signs")
+    assert found.needed > 5
+
+
+def test_one_run_each_is_not_resolved_and_mcnemar_speaks_of_this_pair():
+    found = verdict(DIFFERENCE, arm("kd", [80]), arm("control", [120]))
+    assert (found.word, found.why) == ("not resolved", "n = 1 and 1: no spread over seeds")
+    assert "this pair of runs: 40 images right in the first alone, 0 in the second" in found.ours
+    assert found.needed == 9
+
+
+def test_without_predictions_a_difference_is_not_resolved():
+    better, worse = pair(80, 120)
+    found = verdict(DIFFERENCE, better._replace(correct=None), worse)
+    assert (found.word, found.why) == ("not resolved", "n = 5 and 5: no answers image by image")
+
+
+def test_few_seeds_need_both_intervals():
+    better, worse = arm("kd", [60, 110]), arm("control", [120, 118])
+    found = verdict(DIFFERENCE, better, worse)
+    assert found.word == "not resolved"
+    assert found.comparison.over_seeds.excludes_zero is False
+
+
+def test_no_p_value_below_four_seeds():
+    assert verdict(DIFFERENCE, *pair(80, 120, n=3)).comparison.p is None
+    assert verdict(DIFFERENCE, *pair(80, 120, n=4)).comparison.p is not None
+
+
+def test_the_family_has_bonferroni_intervals_and_holms_p():
+    arms = {one.method: one for one in (*pair(95, 105), arm("self_distillation", [90, 93, 91, 92, 94]))}
+    wanted = [("H1", "kd", "control"), ("H2", "self_distillation", "control"), ("H3", "self_distillation", "kd")]
+    listed = [
+        {"id": name, "kind": "difference", "quote": "q", "section": "I", "arm": a, "against": b, "published": None}
+        for name, a, b in wanted
+    ]
+    rules = RULES | {"family": ["H1", "H2", "H3"]}
+    found = judge(Claims.model_validate({"rules": rules, "claims": listed}), arms, Report())
+    assert {round(one.comparison.level, 4) for one in found} == {0.9833}
+    raw = sorted(one.comparison.p for one in found)
+    assert min(one.p_holm for one in found) == pytest.approx(3 * raw[0])
+    assert found[0].why.startswith("the 98.3 % interval")
+
+
+def test_a_reduced_protocol_withholds_its_verdicts_and_keeps_its_numbers():
+    found = verdict(DIFFERENCE, *pair(80, 120), reduced="few epochs")
+    assert (found.word, found.why, found.needed) == ("withheld", "a reduced protocol", None)
+    assert found.ours.startswith("+2.00 points")
+
+
+def test_an_arm_that_is_no_row_is_named():
+    found = verdict(DIFFERENCE, arm("kd", TIGHT))
+    assert (found.word, found.why) == ("not resolved", "not run: control")
+
+
+# Costs
+
+COST = {"kind": "cost", "arm": "kd", "against": "teacher", "ratio": [1.15, 1.17]}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "word"),
+    [(116, "replicated"), (113.1, "replicated"), (118.9, "replicated"), (112, "contradicted"), (120, "contradicted")],
+)
+def test_a_cost_on_the_papers_device(seconds, word):
+    arms = [arm(name, [5], seconds=time, device="NVIDIA L4") for name, time in (("kd", seconds), ("teacher", 100))]
+    assert verdict(COST, *arms).word == word
+
+
+def test_a_cost_on_another_device_is_not_comparable_and_our_ratio_is_told():
+    found = verdict(COST, arm("kd", [5], seconds=116), arm("teacher", [5], seconds=100))
+    assert (found.word, found.why, found.ours) == ("not comparable", "not on one NVIDIA L4", "×1.160 on a test")
+
+
+def test_a_cost_in_another_precision_is_not_comparable():
+    bf16 = {"environment": {"device": "NVIDIA L4", "precision": "bf16"}}
+    found = verdict(COST, arm("kd", [5], **bf16), arm("teacher", [5], **bf16))
+    assert (found.word, found.why) == ("not comparable", "in bf16")
+
+
+# Conditions
+
+CONDITIONS = {"kind": "conditions", "arms": ["kd", "control"], "keys": ["augmentation", "epochs"]}
+
+
+def test_equal_conditions_are_replicated():
+    assert verdict(CONDITIONS, arm("kd", [5]), arm("control", [5])).word == "replicated"
+
+
+def test_other_conditions_are_contradicted_by_name():
+    other = arm("control", [5], settings=SETTINGS | {"epochs": 300})
+    found = verdict(CONDITIONS, arm("kd", [5]), other)
+    assert (found.word, found.why) == ("contradicted", "other epochs")
+
+
+def test_the_conditions_of_somebody_elses_logs_are_not_comparable():
+    assert verdict(CONDITIONS, arm("kd", [5], source="elsewhere"), arm("control", [5])).word == "not comparable"
+
+
+# Every arm against the control
+
+
+def test_only_arms_with_the_controls_augmentation_are_compared_with_it():
+    other = arm("as_run", [5, 6], settings=SETTINGS | {"augmentation": ["crop"]})
+    arms = {one.method: one for one in (*pair(80, 120), other)}
+    rules = Claims.model_validate({"rules": RULES | {"family": []}, "claims": []}).rules
+    assert [found.arm.method for found in against_control(arms, rules)] == ["kd"]
+    assert against_control({"kd": arms["kd"]}, rules) == []
+
+
+def test_superiority_is_over_pairs_of_seeds():
+    rules = Claims.model_validate({"rules": RULES | {"family": []}, "claims": []}).rules
+    assert compare(*pair(80, 120), rules).superiority == 1.0
