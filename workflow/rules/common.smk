@@ -126,7 +126,10 @@ def run_predictions(config):
 def comparison_files(config):
     """What the comparison rule makes."""
     names = ["verdicts", "differences", "selection"]
-    return [f"report/{config.protocol}/{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")]
+    tables = [f"report/{config.protocol}/{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")]
+    return tables + [
+        f"report/{config.protocol}/{name}.{suffix}" for name in ("forest", "seeds") for suffix in ("pdf", "png")
+    ]
 
 
 def figure_names(config):

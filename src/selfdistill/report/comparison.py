@@ -7,6 +7,7 @@ import numpy as np
 from selfdistill.config.claims import Claims, Rules
 from selfdistill.config.settings import ReportSettings
 from selfdistill.report.answers import LAST, Arm, read_arms
+from selfdistill.report.comparison_figures import write_comparison_figures
 from selfdistill.report.sheets import Sheet
 from selfdistill.report.verdicts import Comparison, Verdict, against_control, judge
 from selfdistill.statistics import seeds
@@ -18,10 +19,14 @@ TABLES = ("verdicts", "differences", "selection")
 def write_comparison(
     settings: ReportSettings, logs: Path, claims: Claims, origin: list[str], output: Path
 ) -> list[Verdict]:
-    """Write the tables of TABLES as .csv, .md and .tex into `output`; origin: what is said of the claims' own file."""
+    """Write the tables of TABLES (.csv, .md, .tex), and the figures, into `output`.
+
+    origin: what is said of the claims' own file.
+    """
     arms = read_arms(settings, logs)
     verdicts = judge(claims, arms, settings)
     about = (f"Protocol {settings.protocol}, made by selfdistill from the runs' CSV logs", *origin)
+    compared = against_control(arms, claims.rules)
     foreign = any(arm.foreign for arm in arms.values())
     remarks = [
         *origin,
@@ -29,11 +34,13 @@ def write_comparison(
     ]
     sheets = {
         "verdicts": verdict_sheet(verdicts, claims.rules, settings, remarks),
-        "differences": difference_sheet(against_control(arms, claims.rules), claims.rules),
+        "differences": difference_sheet(compared, claims.rules),
         "selection": selection_sheet(list(arms.values())),
     }
     for name in TABLES:
         sheets[name]._replace(provenance=about).write(output, name)
+    published = {row.method: row.published.accuracy for row in settings.rows if row.published and not settings.reduced}
+    write_comparison_figures(list(arms.values()), compared, claims.rules, published, settings.style["width"], output)
     return verdicts
 
 

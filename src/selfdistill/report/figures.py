@@ -227,14 +227,23 @@ FIGURES: dict[str, Callable[[list[RowRecords], float], Figure]] = {
 }
 
 
+def styled():
+    """The context in which figures are drawn: ours alone, whatever the user's own matplotlibrc says."""
+    return matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "Agg", **STYLE})
+
+
+def save(figure: Figure, output: Path, name: str) -> None:
+    """Write name.pdf and name.png into `output` and close the figure."""
+    for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, metadata=metadata)
+        write_atomically(output / f"{name}.{suffix}", buffer.getvalue())
+    plt.close(figure)
+
+
 def write_figures(settings: ReportSettings, logs: Path, output: Path) -> None:
     """Write curves_<name>.pdf and .png into `output`, for each name of the configuration."""
     records = [record for record in read_rows(settings, logs) if record.runs]
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "Agg", **STYLE}):
+    with styled():
         for name in settings.style["names"]:
-            figure = FIGURES[name](records, settings.style["width"])
-            for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
-                buffer = io.BytesIO()
-                figure.savefig(buffer, format=suffix, metadata=metadata)
-                write_atomically(output / f"curves_{name}.{suffix}", buffer.getvalue())
-            plt.close(figure)
+            save(FIGURES[name](records, settings.style["width"]), output, f"curves_{name}")

@@ -1,0 +1,102 @@
+"""Figures of a comparison: every arm against the control with both intervals, and every seed beside the paper."""
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from selfdistill.config.claims import Rules
+from selfdistill.report.answers import Arm
+from selfdistill.report.figures import COLOURS, save, styled
+from selfdistill.report.verdicts import Comparison
+from selfdistill.statistics import seeds
+
+OURS, PAPER, GREY = COLOURS[0], COLOURS[1], "#888888"
+LETTERS = 9  # of a row's label to an inch of the figure's width: the labels take a good third of it
+
+
+def write_comparison_figures(
+    arms: list[Arm], compared: list[Comparison], rules: Rules, published: dict[str, float], width: float, output: Path
+) -> None:
+    """Write forest.{pdf,png} and seeds.{pdf,png}; published: the paper's accuracy of a method, in percent."""
+    with styled():
+        save(draw_forest(compared, rules, width), output, "forest")
+        save(draw_seeds(arms, published, width), output, "seeds")
+
+
+def draw_forest(compared: list[Comparison], rules: Rules, width: float) -> Figure:
+    """Every arm minus the control: thick over seeds, thin over seeds and images, and the margin as a band."""
+    if not compared:
+        return not_run("no control whose augmentation is known,\nor no arm beside it", width)
+    figure, axes = plt.subplots(figsize=(width, 0.8 + 0.24 * len(compared)), layout="constrained")
+    axes.axvspan(-rules.margin, rules.margin, color="#EEEEEE", lw=0, label=f"±{rules.margin:g}", zorder=0)
+    axes.axvline(0, color=GREY, lw=0.6)
+    labels = {"over_images": "95 %, new images", "over_seeds": "95 %, this test set"}
+    for row, found in enumerate(compared):
+        for name, thickness in (("over_images", 1.0), ("over_seeds", 3.5)):
+            interval = getattr(found, name)
+            if interval is not None:
+                axes.plot(
+                    interval[1:],
+                    [row, row],
+                    color=OURS,
+                    lw=thickness,
+                    solid_capstyle="butt",
+                    label=labels.pop(name, None),
+                )
+        axes.plot([found.estimate], [row], "o", color="black", ms=3)
+    names = [f"{found.arm.label}, n = {len(found.arm.seeds)}" for found in compared]
+    _rows(axes, names, width)
+    axes.set_xlabel(f"points above {compared[0].against.label}, n = {len(compared[0].against.seeds)}")
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def draw_seeds(arms: list[Arm], published: dict[str, float], width: float) -> Figure:
+    """Every seed's accuracy, where a new run would fall, and the paper's number."""
+    figure, axes = plt.subplots(figsize=(width, 0.8 + 0.24 * len(arms)), layout="constrained")
+    labels = {"seed": "a seed", "new": "95 % of new runs", "paper": "paper"}
+    for row, arm in enumerate(arms):
+        expected = seeds.prediction_interval(arm.last, rounding=0.0)
+        if expected is not None and expected.high - expected.low < 100:
+            axes.plot(expected[1:], [row, row], color=GREY, lw=1, label=labels.pop("new", None), zorder=1)
+        axes.plot(
+            arm.last, np.full(len(arm.last), row), "o", color=OURS, ms=3, alpha=0.7, label=labels.pop("seed", None)
+        )
+        if arm.method in published:
+            axes.plot(published[arm.method], row, "x", color=PAPER, ms=5, label=labels.pop("paper", None), zorder=3)
+    _rows(axes, [f"{arm.label}, n = {len(arm.seeds)}" for arm in arms], width)
+    axes.set_xlabel("test accuracy (%), last epoch")
+    axes.set_xlim(*_limits(arms, published))
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def _limits(arms: list[Arm], published: dict[str, float]) -> tuple[float, float]:
+    """The range of the points: an interval from two seeds may be far wider, and is cut off."""
+    values = np.concatenate([arm.last for arm in arms])
+    values = np.append(values, [published[arm.method] for arm in arms if arm.method in published])
+    room = max(0.15 * (values.max() - values.min()), 0.3)
+    return values.min() - room, min(100.0, values.max() + room)
+
+
+def _rows(axes: Axes, labels: list[str], width: float) -> None:
+    """One row for each label, the first on top."""
+    wrapped = ["\n".join(textwrap.wrap(label, int(width * LETTERS), break_on_hyphens=False)) for label in labels]
+    axes.set_yticks(range(len(labels)), wrapped)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+
+
+def not_run(why: str, width: float) -> Figure:
+    """What stands for a figure of something that was not run."""
+    figure, axes = plt.subplots(figsize=(width, 0.8), layout="constrained")
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, f"not run: {why}", ha="center", va="center", transform=axes.transAxes)
+    return figure
