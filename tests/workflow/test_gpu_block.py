@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from snakemake_runs import ROOT, Workflow
 
+from scripts.gpu_block import BLOCKS, block_config
+from selfdistill.config.load import read_yaml
+from selfdistill.config.settings import run_settings
+
 pytestmark = pytest.mark.slow
 
 
@@ -129,3 +133,16 @@ def test_the_script_says_what_it_can_do():
     )
     assert done.returncode == 0
     assert b"time limit of a block" in done.stdout
+
+
+def test_every_block_is_a_valid_configuration_and_later_ones_ask_for_the_same_runs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    runs = {}
+    for name in read_yaml(BLOCKS):
+        config = block_config(name, [])
+        runs[name] = {(method, seed): run_settings(config, method) for method, seed in config.runs()}
+    assert set(runs) == {"paper", *"ABCDEFG", "demo"}
+    assert len(runs["B"].keys() & runs["C"].keys()) >= 8
+    for name in "CDEFG":  # settings that differed would train a run of the same name again
+        shared = runs["B"].keys() & runs[name].keys()
+        assert all(runs["B"][run] == runs[name][run] for run in shared)
