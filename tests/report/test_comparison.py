@@ -14,7 +14,7 @@ from selfdistill.config.load import read_yaml
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, write_sealed
 from selfdistill.report.answers import read_arms
-from selfdistill.report.comparison import named, write_comparison
+from selfdistill.report.comparison import TABLES, named, write_comparison
 
 ROOT = Path(__file__).parents[2]
 METHODS = list(read_yaml(ROOT / "config.yaml")["methods"])
@@ -59,7 +59,7 @@ def written(logs, output, **options) -> dict[str, str]:
 
 def test_every_table_comes_in_three_forms(logs, tmp_path):
     names = {path.rpartition(".")[0] for path in written(logs, tmp_path / "out")}
-    assert names == {"verdicts", "differences", "selection"}
+    assert names == set(TABLES)
     figures = {path.name for path in (tmp_path / "out").iterdir() if path.suffix in (".pdf", ".png")}
     assert figures == {f"{name}.{suffix}" for name in ("forest", "seeds") for suffix in ("pdf", "png")}
 
@@ -132,6 +132,37 @@ def test_answers_of_another_epoch_than_the_last_are_no_evidence(logs, tmp_path):
     assert read_arms(settings(), logs)["kd"].correct is None
 
 
+def with_teacher(folder, **facts) -> None:
+    """Add an evaluation.json that speaks of a teacher to a run's logs."""
+    teacher = {"correct": 150, "agreement": 160, "entropy": 2.3, "spread": 0.01} | facts
+    write_sealed(folder / "evaluation.json", {"images": 200, "teacher": teacher})
+    run = read_sealed(folder / "run.json")
+    run["outputs"]["evaluation.json"] = sha256((folder / "evaluation.json").read_bytes()).hexdigest()
+    write_sealed(folder / "run.json", run)
+
+
+def test_a_students_teacher_stands_beside_it(logs, tmp_path):
+    for seed in range(3):
+        with_teacher(logs / f"kd/seed{seed}", correct=150 + seed)
+    lines = written(logs, tmp_path / "out")["teachers.csv"].splitlines()
+    assert lines[1:] == [
+        f'"KD & co, 100%",kd/seed{n},{75 + n / 2:.2f},{90 - n:.2f},80.00,2.300,0.010' for n in range(3)
+    ]
+
+
+def test_an_edited_evaluation_is_refused(logs, tmp_path):
+    with_teacher(logs / "kd/seed0")
+    write_sealed(logs / "kd/seed0/evaluation.json", {"images": 200, "teacher": {"correct": 199}})
+    assert "kd/seed0/evaluation.json: differs from what its run.json recorded" in refused(logs, tmp_path)
+
+
+def test_every_run_is_listed_and_a_missing_one_is_named(logs, tmp_path):
+    shutil.rmtree(logs / "kd/seed1")
+    text = written(logs, tmp_path / "out", allow_missing=True)["runs.md"]
+    assert text.count("| kd/seed") == 2
+    assert "Missing: kd/seed1." in text
+
+
 def test_runs_in_short():
     assert named(("kd/seed0", "kd/seed1", "kd/seed2", "control/seed4")) == "kd/seed0..2, control/seed4"
     assert named(("kd/seed0", "kd/seed7")) == "kd/seed0+7"
@@ -140,10 +171,7 @@ def test_runs_in_short():
 @needs("pdflatex")
 def test_latex_takes_the_tables(logs, tmp_path):
     written(logs, tmp_path / "out")
-    body = "\n".join(
-        rf"\begin{{table*}}\scriptsize\input{{{name}}}\end{{table*}}"
-        for name in ("verdicts", "differences", "selection")
-    )
+    body = "\n".join(rf"\begin{{table*}}\scriptsize\input{{{name}}}\end{{table*}}" for name in TABLES)
     document = rf"\documentclass{{IEEEtran}}\usepackage{{booktabs,array}}\begin{{document}}x{body}\end{{document}}"
     (tmp_path / "out" / "all.tex").write_text(document)
     command = [shutil.which("pdflatex"), "-interaction=nonstopmode", "-halt-on-error", "all.tex"]

@@ -39,7 +39,7 @@ def arm(method, errors, *, images=IMAGES, shared=True, seconds=100.0, device="a 
     runs = [RunRecord(seed, pd.DataFrame(), seconds, environment | facts) for seed in range(len(errors))]
     every = np.full(len(errors), seconds)
     labels = list(range(len(errors)))
-    return Arm(method, method, labels, accuracies, accuracies, accuracies, every, correct, runs, dict(settings))
+    return Arm(method, method, labels, accuracies, accuracies, accuracies, every, correct, [], runs, dict(settings))
 
 
 def verdict(claim, *arms, reduced=None, family=("H1",)):

@@ -115,9 +115,9 @@ def run_logs(config):
 
 
 def run_predictions(config):
-    """What each run answered to each image; logs of somebody else may lack that."""
+    """What each run answered to each image, and what is known of its teacher; logs of somebody else may lack that."""
     folders = [f"{log_folder(config)}/{row}/seed{seed}" for row in config.rows for seed in config.seeds_of(row)]
-    found = [f"{folder}/predictions.csv" for folder in folders]
+    found = [f"{folder}/{name}" for folder in folders for name in ("predictions.csv", "evaluation.json")]
     if config.logs == "results" and not config.allow_missing:
         return found
     return [path for path in found if Path(path).is_file()]
@@ -125,7 +125,7 @@ def run_predictions(config):
 
 def comparison_files(config):
     """What the comparison rule makes."""
-    names = ["verdicts", "differences", "selection"]
+    names = ["verdicts", "differences", "selection", "teachers", "runs"]
     tables = [f"report/{config.protocol}/{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")]
     return tables + [
         f"report/{config.protocol}/{name}.{suffix}" for name in ("forest", "seeds") for suffix in ("pdf", "png")

@@ -7,7 +7,7 @@ import numpy as np
 
 from selfdistill.config.settings import ReportSettings
 from selfdistill.failures import Failure
-from selfdistill.files import sha256_of
+from selfdistill.files import read_sealed, sha256_of
 from selfdistill.report.logs import RETRAIN, RowRecords, RunRecord, read_rows, read_table
 
 LAST = 10  # epochs of the secondary figure
@@ -17,6 +17,7 @@ class Arm(NamedTuple):
     """A row's runs in the order of their seeds; accuracies in percent.
 
     correct: [seeds, images] right or wrong in the last epoch; None where a run has no predictions of that epoch.
+    taught: what evaluation.json says of each run's teacher (`describe_teacher`); empty where there is none.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Arm(NamedTuple):
     best: np.ndarray
     seconds: np.ndarray
     correct: np.ndarray | None
+    taught: list[dict[str, float]]
     runs: list[RunRecord]
     settings: dict
 
@@ -64,11 +66,12 @@ def read_arms(settings: ReportSettings, logs: Path) -> dict[str, Arm]:
                 what = f"its labels differ from those of {first[0].parent.name}/{first[0].name}: another test set"
                 raise Failure(folder / "predictions.csv", what, "compare runs on one test set")
             correct.append(right)
-        arms[record.row.method] = _arm(record, correct)
+        taught = [_teacher(logs / record.row.method / f"seed{run.seed}", run) for run in record.runs]
+        arms[record.row.method] = _arm(record, correct, taught)
     return arms
 
 
-def _arm(record: RowRecords, correct: list[np.ndarray | None]) -> Arm:
+def _arm(record: RowRecords, correct: list[np.ndarray | None], taught: list[dict[str, float] | None]) -> Arm:
     histories = [100 * run.history["test_accuracy"].dropna().to_numpy() for run in record.runs]
     return Arm(
         method=record.row.method,
@@ -79,6 +82,7 @@ def _arm(record: RowRecords, correct: list[np.ndarray | None]) -> Arm:
         best=np.array([accuracies.max() for accuracies in histories]),
         seconds=np.array([run.training_seconds for run in record.runs]),
         correct=None if any(right is None for right in correct) else np.stack(correct),
+        taught=[] if None in taught else taught,
         runs=record.runs,
         settings=record.row.settings,
     )
@@ -91,10 +95,25 @@ def _answers(folder: Path, run: RunRecord) -> tuple[np.ndarray | None, np.ndarra
     path = folder / "predictions.csv"
     if not path.is_file():
         return None, None
-    if sha256_of(path) != run.facts["outputs"].get("predictions.csv"):
-        raise Failure(path, "differs from what its run.json recorded (SHA-256)", RETRAIN)
+    _check(path, run)
     table = read_table(path, ("label", "prediction"))
     labels, right = table["label"].to_numpy(), (table["label"] == table["prediction"]).to_numpy()
     if abs(right.mean() - run.accuracy) > 0.5 / len(right):
         return labels, None
     return labels, right
+
+
+def _teacher(folder: Path, run: RunRecord) -> dict[str, float] | None:
+    """What a run's evaluation.json says of its teacher, with the number of test images; None without one."""
+    path = folder / "evaluation.json"
+    if not path.is_file():
+        return None
+    _check(path, run)
+    evaluation = read_sealed(path)
+    teacher = evaluation.get("teacher")
+    return None if teacher is None else teacher | {"images": evaluation["images"]}
+
+
+def _check(path: Path, run: RunRecord) -> None:
+    if sha256_of(path) != run.facts["outputs"].get(path.name):
+        raise Failure(path, "differs from what its run.json recorded (SHA-256)", RETRAIN)

@@ -13,7 +13,7 @@ from selfdistill.report.verdicts import Comparison, Verdict, against_control, ju
 from selfdistill.statistics import seeds
 from selfdistill.statistics.seeds import Interval
 
-TABLES = ("verdicts", "differences", "selection")
+TABLES = ("verdicts", "differences", "selection", "teachers", "runs")
 
 
 def write_comparison(
@@ -36,6 +36,8 @@ def write_comparison(
         "verdicts": verdict_sheet(verdicts, claims.rules, settings, remarks),
         "differences": difference_sheet(compared, claims.rules),
         "selection": selection_sheet(list(arms.values())),
+        "teachers": teacher_sheet(list(arms.values())),
+        "runs": run_sheet(list(arms.values()), settings),
     }
     for name in TABLES:
         sheets[name]._replace(provenance=about).write(output, name)
@@ -146,6 +148,60 @@ def selection_sheet(arms: list[Arm]) -> Sheet:
         " by the images that it is tested on, so nothing is tested against it."
     ]
     return Sheet(headings, rows, notes, [30, 18, 4, 13, 13, 13, 9])
+
+
+def teacher_sheet(arms: list[Arm]) -> Sheet:
+    """A row for each student that was taught: its teacher as it taught, and how far the student agrees with it."""
+    headings = ["Student", "Run", "Teacher right", "Student right", "Agreement", "Entropy at T", "Spread of logits"]
+    rows = [
+        [
+            arm.label,
+            name,
+            f"{100 * teacher['correct'] / teacher['images']:.2f}",
+            f"{accuracy:.2f}",
+            f"{100 * teacher['agreement'] / teacher['images']:.2f}",
+            f"{teacher['entropy']:.3f}",
+            f"{teacher['spread']:.3f}",
+        ]
+        for arm in arms
+        for name, teacher, accuracy in zip(arm.names, arm.taught, arm.last, strict=False)
+    ]
+    notes = [
+        "On the test set, in percent. Entropy: of the teacher's soft targets, mean, in nats (2.303 for ten classes"
+        " alike); spread: the standard deviation of its logits over images, near 0 if it does not look at them."
+    ]
+    return Sheet(
+        headings, rows, notes if rows else ["No student with a teacher: not run."], [24, 20, 11, 11, 11, 11, 12]
+    )
+
+
+def run_sheet(arms: list[Arm], settings: ReportSettings) -> Sheet:
+    """A row for each run: what it reached, its time, and what made it; runs that are missing are named."""
+    headings = ["Run", "Augmentation", "Last epoch", f"Mean of last {LAST}", "Best on test", "Seconds"]
+    headings += ["Weights", "Commit", "Bits"]
+    rows, found = [], set()
+    for arm in arms:
+        for index, (name, run) in enumerate(zip(arm.names, arm.runs, strict=True)):
+            found.add(name)
+            outputs = run.facts.get("outputs", {})
+            rows.append(
+                [
+                    name,
+                    "unknown" if arm.foreign else ", ".join(arm.settings.get("augmentation", [])),
+                    f"{arm.last[index]:.2f}",
+                    f"{arm.last_ten[index]:.2f}",
+                    f"{arm.best[index]:.2f}",
+                    f"{arm.seconds[index]:.0f}",
+                    str(outputs.get("weights.safetensors", ""))[:12],
+                    str(run.facts.get("commit", "unknown")),
+                    "as unbroken" if run.facts.get("bit_exact", not arm.foreign) else "unknown",
+                ]
+            )
+    wanted = [f"{row.method}/seed{seed}" for row in settings.rows for seed in row.seeds]
+    missing = [name for name in wanted if name not in found]
+    notes = ["Accuracy on the test set in percent; seconds of training; the weights' SHA-256."]
+    notes += [f"Missing: {', '.join(missing)}."] if missing else []
+    return Sheet(headings, rows, notes, [20, 16, 8, 9, 8, 8, 12, 13, 9])
 
 
 def _mean(values: np.ndarray) -> str:
