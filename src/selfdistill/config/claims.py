@@ -67,12 +67,13 @@ class Conditions(Claim):
 
 
 class Mechanism(Claim):
-    """A measure of the trained networks is higher or lower than that of each control; judged with the mechanisms."""
+    """Measures of an arm's trained networks are higher or lower than those of each control; judged with the mechanisms,
+    of which it holds if it holds in each of these measures.
+    """
 
     kind: Literal["mechanism"]
-    arms: list[t.Name]
-    measures: list[t.Label]
-    direction: t.one_of("higher", "lower")
+    arms: Annotated[list[t.Name], Field(min_length=1)]
+    measures: dict[t.Label, t.one_of("higher", "lower")]
 
 
 AnyClaim = Annotated[Level | Difference | Cost | Conditions | Mechanism, Field(discriminator="kind")]
