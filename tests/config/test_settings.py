@@ -7,6 +7,8 @@ from selfdistill.config.schema import Config, Method
 from selfdistill.config.settings import (
     ReportSettings,
     RunSettings,
+    completed,
+    differences,
     read_settings,
     report_settings,
     run_options,
@@ -339,6 +341,16 @@ def test_wrong_settings_are_refused_with_file_and_key(change, key, config, tmp_p
     path.write_text(to_yaml({**run_settings(config, "kd"), **change}))
     with refused(CONFIGURATION, f"{path}: {key}: ", "rerun write_settings"):
         read_settings(path, RunSettings)
+
+
+def test_settings_recorded_before_a_key_was_there_have_its_default(config):
+    now = run_settings(config, "self_distillation")
+    then = {key: value for key, value in now.items() if key not in ("final_head", "label_noise", "oddities")}
+    new = ("detach", "classifiers", "feature_weight")
+    then["parameters"] = {key: value for key, value in now["parameters"].items() if key not in new}
+    assert then != now
+    assert differences(completed(then), now) == []
+    assert differences(completed(then | {"epochs": 3}), now) == ["epochs"]
 
 
 def test_every_top_level_key_is_tested_here():

@@ -166,6 +166,16 @@ def known_runs(config: Config) -> dict[str, list[int]]:
     return {name: sorted(seed for method, seed in runs if method == name) for name in config.methods}
 
 
+def completed(settings: dict[str, Any]) -> dict[str, Any]:
+    """A run's recorded settings with the defaults of the keys that there were not yet when it was trained."""
+    try:
+        found = RunSettings.model_validate(settings).model_dump(mode="json", exclude_none=True)
+    except ValidationError:
+        return settings
+    known = objectives().get(found["objective"])
+    return found | {"parameters": dict(known.defaults if known else {}) | found["parameters"]}
+
+
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """The dotted keys in which two nested mappings differ; an absent value is a None."""
     found = []

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from selfdistill.config.settings import ReportRow, ReportSettings, differences
+from selfdistill.config.settings import ReportRow, ReportSettings, completed, differences
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, sha256_of
 from selfdistill.metrics import HISTORY_END, HISTORY_START, TIMING, WORK
@@ -123,7 +123,7 @@ def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow)
         raise Failure(path, what, RETRAIN)
     if foreign:
         return
-    if others := differences(settings, row.settings):
+    if others := differences(completed(settings), completed(row.settings)):
         raise Failure(path, f"was trained with other settings ({', '.join(others)})", RETRAIN)
 
 
