@@ -9,7 +9,7 @@ PY := .venv/bin/python -m
 PROTOCOLS := workflow/protocols
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick replicate published test test-faults bench lint format clean-state
+.PHONY: help demo quick replicate published test test-faults bench docs lint format clean-state
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
@@ -19,6 +19,7 @@ help: ## list these commands
 	@echo "make published              Table I from the paper's own logs (seconds)"
 	@echo "make test-faults            kills, full disks, damage and hostile input (about 8 minutes; strace for some of it)"
 	@echo "make bench [DEVICE=cuda]     our loop beside others, on this machine (under 10 minutes on a CPU)"
+	@echo "make docs                   docs/paper-gaps.md and docs/contradictions.md from their YAML files"
 	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
 	@echo "make clean-state RUN=quick/kd-seed0   forget the saved state of a run"
 	@echo "Settings: PYTHON=python3.12, CORES=2, PIP_OPTIONS='--extra-index-url ...' (for another build of torch)"
@@ -59,6 +60,9 @@ test-faults: $(READY)
 bench: $(READY)
 	$(PY) pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/requirements.txt
 	$(PY) benchmarks.bench --device $(DEVICE)
+
+docs: $(READY)
+	$(PY) selfdistill ledger --pages docs --beside $(PROTOCOLS)/as_run.yaml --beside $(PROTOCOLS)/controlled.yaml
 
 lint: $(READY)
 	$(PY) ruff format --check .

@@ -49,6 +49,7 @@ def loaded(code: str) -> set[str]:
         "training.status",
         "training.job",
         "report.table",
+        "report.ledger",
         "report.figures",
         "cli",
     ],

@@ -218,6 +218,28 @@ def compare(
 
 
 @app.command()
+def ledger(
+    files: Annotated[list[Path] | None, typer.Argument(help="--base (the default), then files over it.")] = None,
+    output: Annotated[Path | None, Option(help="Where to write assumptions and contradictions.{md,csv,tex}.")] = None,
+    pages: Annotated[Path | None, Option(help="Where to write paper-gaps.md and contradictions.md.")] = None,
+    docs: Annotated[Path, Option(help="The folder of paper-gaps.yaml and contradictions.yaml.")] = Path("docs"),
+    base: Annotated[Path, Option(help="The paper's protocol.")] = Path("config.yaml"),
+    beside: Annotated[list[Path] | None, Option(help="A protocol over --base, shown where it differs.")] = None,
+    log: LogFile = None,
+) -> None:
+    """Write what the paper leaves open, and where it disagrees with itself, beside the configuration's values."""
+    from selfdistill.config.load import load_config
+    from selfdistill.report.ledger import write_ledger
+
+    if not output and not pages:
+        raise Failure("--output", "expected --output or --pages, got neither", code=CONFIGURATION)
+    said = Log(log)
+    others = [load_config([base, *over]) for over in ([], *([path] for path in beside or []))]
+    write_ledger(load_config(files or [base]), others, docs, output, pages)
+    said.say(f"wrote the ledgers of {docs} to {', '.join(str(folder) for folder in (output, pages) if folder)}")
+
+
+@app.command()
 def show(report: Annotated[Path, Option(help="report/<protocol>.")]) -> None:
     """Print Table I and say what there is to open."""
     try:

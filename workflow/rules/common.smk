@@ -94,8 +94,10 @@ def run_block(wildcards):
 
 
 def report_block(wildcards):
-    """The settings of the table or the figures as one JSON text."""
+    """The settings of the table, the figures or the ledger as one JSON text."""
     config = PROTOCOLS[wildcards.protocol]
+    if wildcards.part == "ledger":
+        return canonical_json(config.model_dump(mode="json"))  # a configuration again, whole
     return canonical_json(report_settings(config, wildcards.part, figure_names(config)))
 
 
@@ -150,6 +152,12 @@ def figure_names(config):
 def table_files(config):
     """What the table rule makes."""
     names = ["table1.tex", "table1_float.tex", "table1.csv", "table1.md", "numbers.tex"]
+    return [f"report/{config.protocol}/{name}" for name in names]
+
+
+def ledger_files(config):
+    """What the ledger rule makes."""
+    names = [f"{name}.{suffix}" for name in ("assumptions", "contradictions") for suffix in ("md", "csv", "tex")]
     return [f"report/{config.protocol}/{name}" for name in names]
 
 

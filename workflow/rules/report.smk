@@ -1,11 +1,11 @@
 rule write_report_settings:
-    """What the table or the figures may know of the configuration."""
+    """What the table, the figures or the ledger may know of the configuration."""
     output:
         "results/{protocol}/settings/{part}.yaml",
     log:
         "results/{protocol}/logs/{part}-settings.txt",
     wildcard_constraints:
-        part="table|figures|comparison",
+        part="table|figures|comparison|ledger",
     params:
         block=report_block,
     shell:
@@ -65,6 +65,27 @@ rule figures:
     shell:
         "python -m selfdistill figures --settings {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
         " --log {log:q}"
+
+
+rule ledger:
+    """Target: what the paper leaves open with the protocol's values, and the contradictions of its text."""
+    input:
+        base=BASE / "config.yaml",
+        gaps=BASE / "docs" / "paper-gaps.yaml",
+        contradictions=BASE / "docs" / "contradictions.yaml",
+        beside=[BASE / "workflow" / "protocols" / f"{name}.yaml" for name in ("as_run", "controlled")],
+        settings=f"results/{CONFIG.protocol}/settings/ledger.yaml",
+    output:
+        ledger_files(CONFIG),
+    log:
+        f"results/{CONFIG.protocol}/logs/ledger.txt",
+    params:
+        docs=lambda wildcards, input: Path(input.gaps).parent,
+        beside=lambda wildcards, input: [f"--beside={path}" for path in input.beside],
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    shell:
+        "python -m selfdistill ledger {input.settings:q} --output {params.folder:q} --docs {params.docs:q}"
+        " --base {input.base:q} {params.beside:q} --log {log:q}"
 
 
 if CONFIG.protocol != PUBLISHED.protocol:

@@ -233,6 +233,17 @@ def _defaults_model() -> type[BaseModel]:
     return create_model("Defaults", __base__=Block, **{key: (field.annotation, field) for key, field in fields.items()})
 
 
+def read_model(path: Path | str, model: type[BaseModel]) -> Any:
+    """The mapping in a YAML file as a model.
+
+    Raises: Failure or Failures, all with exit status 78, with one line for each problem: file and dotted key.
+    """
+    read, found = _validated(model, read_yaml(path))
+    if found:
+        raise Failures([_problem(str(path), f"{_dotted(*location) or 'file'}: {what}") for location, what in found])
+    return read
+
+
 class _NameModel(BaseModel):
     name: Name
 
