@@ -48,7 +48,26 @@ def test_the_latex_table_prints_it(published):
 
 
 def test_the_curves_are_drawn(published):
-    assert sorted(path.name for path in published.glob("*.pdf")) == ["curves_accuracy.pdf", "curves_loss.pdf"]
+    curves = sorted(path.name for path in published.glob("curves_*.pdf"))
+    assert curves == ["curves_accuracy.pdf", "curves_loss.pdf"]
+
+
+def test_one_run_each_resolves_no_difference(published):
+    """The published logs, n = 1: what the paper concludes from them is not resolved."""
+    rows = {row["Claim"]: row for row in csv.DictReader((published / "verdicts.csv").read_text().splitlines())}
+    assert {rows[claim]["Verdict"] for claim in ("C1", "C2", "C3", "C4", "H1", "H2", "H3")} == {"not resolved"}
+    assert rows["H3"]["Ours"] == "+0.22 points (n = 1 and 1)"
+    assert rows["H3"]["Seeds lacking"] == "9"
+    assert rows["C6"]["Ours"] == "×1.145 on NVIDIA L4"
+
+
+def test_the_epoch_that_is_reported_stands_beside_the_others(published):
+    rows = {row["Method"]: row for row in csv.DictReader((published / "selection.csv").read_text().splitlines())}
+    found = {name: (row["Last epoch"], row["Mean of last 10"], row["Best on test"]) for name, row in rows.items()}
+    assert found["teacher"] == ("90.03", "90.04", "90.17")
+    assert {name: mean for name, (_, mean, _) in found.items()} == {
+        **{"teacher": "90.04", "kd": "94.20", "self_distillation": "94.25", "control": "96.30"}
+    }
 
 
 @pytest.mark.parametrize(

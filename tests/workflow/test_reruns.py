@@ -7,8 +7,8 @@ import time
 import pytest
 
 pytestmark = pytest.mark.slow
-TOLD = {"write_report_settings table", "write_report_settings figures"}  # what the runs must have been trained with
-REPORT = {"table", "figures"}
+REPORT = {"table", "comparison", "figures"}
+TOLD = {f"write_report_settings {name}" for name in REPORT}  # what the runs must have been trained with
 KD = {"write_settings kd", "train_kd_student kd/0", *TOLD, *REPORT}
 
 
@@ -19,7 +19,8 @@ def test_nothing_changed(finished):
 @pytest.mark.parametrize(
     ("change", "jobs"),
     [
-        ("figures: {width: 7}", {"write_report_settings figures", "figures"}),
+        ("figures: {names: [loss]}", {"write_report_settings figures", "figures"}),
+        ("figures: {width: 7}", (REPORT | TOLD) - {"table", "write_report_settings table"}),
         ("table: {decimals: 2}", {"write_report_settings table", "table"}),
         ("methods: {kd: {label: Student}}", TOLD | REPORT),
         ("methods: {kd: {alpha: .4}}", KD),

@@ -145,7 +145,8 @@ def report_settings(config: Config, part: str, figures: list[str] | None = None)
         )
         for name in config.rows
     ]
-    style = getattr(config, "figures" if part == "comparison" else part).model_dump(mode="json")
+    comparison = {"width": config.figures.width}
+    style = comparison if part == "comparison" else getattr(config, part).model_dump(mode="json")
     if part == "figures":
         style["names"] = config.figure_names() if figures is None else figures
     settings = ReportSettings(
