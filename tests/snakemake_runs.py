@@ -19,6 +19,8 @@ methods:
   kd: {epochs: 2}
   self_distillation: {epochs: 2}
   control: {epochs: 2}
+mechanisms: {train_images: 20, test_images: 20, noise_draws: 1, hessian_images: 20, lanczos_steps: 2, trace_probes: 2,
+  corruption_severities: [3], corruption_images: 20}
 """
 
 
@@ -134,3 +136,4 @@ class Workflow:
 
 
 TARGETS = {"all", "data", "teacher", "kd", "self_distillation", "control", "evaluation", "published", "evidence"}
+TARGETS |= {"claims"}

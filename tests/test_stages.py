@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "selfdistill"
 ORDER = ["config", "data", "models", "losses", "evaluation", "training", "mechanisms", "statistics", "report"]
-FOR_ALL = {"failures", "files", "lock", "log", "stop", "metrics", "config", "__version__"}
+FOR_ALL = {"failures", "files", "lock", "log", "stop", "metrics", "measures", "config", "__version__"}
 MODULES = sorted(path for stage in ORDER for path in (SOURCE / stage).glob("*.py"))
 
 

@@ -27,6 +27,7 @@ Threads = Annotated[str, Option(help="Torch threads, or auto.")]
 Settings = Annotated[Path, Option(help="The settings.yaml that `settings` wrote.")]
 LogFile = Annotated[Path | None, Option(help="Also write what is said to this file.")]
 Folder = Annotated[Path, Option(help="The folder to write to.")]
+ClaimsFile = Annotated[Path, Option(help="The claims; beside them lies what they were when they were declared.")]
 Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
 
 
@@ -174,6 +175,46 @@ def evaluate(
 
 
 @app.command()
+def measure(
+    weights: Annotated[Path, Option(help="A run's weights.safetensors.")],
+    data: DataFile,
+    settings: Settings,
+    sizes: Annotated[Path, Option(help="The block `mechanisms` as `settings` wrote it.")],
+    output: Annotated[Path, Option(help="The JSON file to write.")],
+    teacher: Annotated[list[Path] | None, Option(help="Weights to compare with; several times.")] = None,
+    replaced_stem: Annotated[list[Path] | None, Option(help="The same, with a replaced stem.")] = None,
+    device: Device = "auto",
+    threads: Threads = "auto",
+    log: LogFile = None,
+) -> None:
+    """Measure the paper's explanations on the kept network of a run."""
+    from selfdistill.config import types as t
+    from selfdistill.config.schema import Mechanisms
+    from selfdistill.config.settings import RunSettings, read_settings
+
+    device, threads = _checked("--device", t.Device, device), _checked("--threads", t.Threads, threads)
+    run, of = read_settings(settings, RunSettings), read_settings(sizes, Mechanisms)
+    from selfdistill.mechanisms.measure import measure as measure_network
+
+    said, others = Log(log), {"teachers": teacher, "replaced": replaced_stem}
+    found = measure_network(weights, data, run, of, output, **others, device=device, threads=threads)
+    said.say(f"{len(found['measures'])} measures of {weights}")
+
+
+@app.command()
+def mechanisms(settings: Settings, logs: Logs, output: Folder, claims: ClaimsFile, log: LogFile = None) -> None:
+    """Make the tables and figures of the explanations from every run's mechanisms.json."""
+    from selfdistill.config.settings import ReportSettings, read_settings
+    from selfdistill.report.mechanisms import write_mechanisms
+
+    said, read = Log(log), read_settings(settings, ReportSettings)
+    declared, origin = _claims(claims, list(read.known))
+    explained = [claim for claim in declared.claims if claim.kind == "mechanism"]
+    write_mechanisms(read, logs, explained, origin, output)
+    said.say(f"wrote the explanations, measured, to {output}")
+
+
+@app.command()
 def table(settings: Settings, logs: Logs, output: Folder, log: LogFile = None) -> None:
     """Make Table I from the CSV logs."""
     from selfdistill.config.settings import ReportSettings, read_settings
@@ -196,23 +237,13 @@ def figures(settings: Settings, logs: Logs, output: Folder, log: LogFile = None)
 
 
 @app.command()
-def compare(
-    settings: Settings,
-    logs: Logs,
-    output: Folder,
-    claims: Annotated[Path, Option(help="The claims, and beside them what they were when declared.")],
-    log: LogFile = None,
-) -> None:
+def compare(settings: Settings, logs: Logs, output: Folder, claims: ClaimsFile, log: LogFile = None) -> None:
     """Judge the paper's claims, and compare every arm with the control, from the CSV logs."""
-    from selfdistill.config.claims import amendment, read_claims
     from selfdistill.config.settings import ReportSettings, read_settings
-    from selfdistill.files import sha256_of
     from selfdistill.report.comparison import write_comparison
 
     said, read = Log(log), read_settings(settings, ReportSettings)
-    declared = read_claims(claims, list(read.known))
-    amended = amendment(claims, claims.with_suffix(".sha256.yaml"))
-    origin = [f"Claims and rules: SHA-256 {sha256_of(claims)}.", *([f"{amended}."] if amended else [])]
+    declared, origin = _claims(claims, list(read.known))
     for verdict in write_comparison(read, logs, declared, origin, output):
         said.say(f"{verdict.claim.id}: {verdict.word} ({verdict.why})")
 
@@ -282,6 +313,15 @@ def _json(option: str, text: str, kind: type):
     if not isinstance(value, kind):
         raise Failure(option, f"expected a JSON {kind.__name__}, got {text[:80]}", code=CONFIGURATION)
     return value
+
+
+def _claims(path: Path, methods: list[str]) -> tuple[Any, list[str]]:
+    """The claims in a file, and what a report says of the file itself."""
+    from selfdistill.config.claims import amendment, read_claims
+    from selfdistill.files import sha256_of
+
+    claims, amended = read_claims(path, methods), amendment(path, path.with_suffix(".sha256.yaml"))
+    return claims, [f"Claims and rules: SHA-256 {sha256_of(path)}.", *([f"{amended}."] if amended else [])]
 
 
 def _archives(text: str) -> list:

@@ -19,6 +19,10 @@ from selfdistill.failures import CONFIGURATION
 from selfdistill.files import canonical_json
 
 METHODS = ["teacher", "kd", "self_distillation", "control"]
+MECHANISMS = {
+    **{"train_images": 100, "test_images": None, "noise_draws": 2, "hessian_images": 10, "lanczos_steps": 2},
+    **{"trace_probes": 2, "corruption_severities": [1], "corruption_images": None, "official_corruptions": None},
+}
 
 
 @pytest.fixture
@@ -174,6 +178,7 @@ def test_every_key_of_a_method_has_a_class():
         ("allow_missing", True),
         ("table", {"caption": "x", "label": "y", "decimals": 2, "show_best": True}),
         ("figures", {"names": ["loss"], "width": 7}),
+        ("mechanisms", {**MECHANISMS, "noise_draws": 1}),
         ("reduced", "in some way"),
     ],
 )
@@ -375,6 +380,7 @@ def test_every_top_level_key_is_tested_here():
         "allow_missing",
         "table",
         "figures",
+        "mechanisms",
         "reduced",
         "data",
         "methods",

@@ -19,6 +19,7 @@ from selfdistill.failures import Failure, Failures
 
 ROOT = Path(__file__).parents[2]
 BASE = yaml.safe_load((ROOT / "config.yaml").read_text())
+NESTED = ("data", "checkpoint", "table", "figures", "mechanisms")
 HUGE = 10**400
 
 # What is no value of a kind. `1e-1x` is what a slip makes of a number, `010` and `1:30` are YAML's surprises.
@@ -33,6 +34,8 @@ KINDS: dict[str, list[Any]] = {
     "count": [*WHOLE, 0, "0", 10**10],
     "width": [*WHOLE, 0, 1025],
     "pack": [*WHOLE, 0, 65],
+    "probes": [*WHOLE, 1, 10**5],
+    "severities": ["", 3, True, {}, [], [0], [6], ["x"], [1, 1]],
     "classifiers": [*WHOLE, 2, 5],
     "oddities": ["", 3, True, {}, [3], ["stem"], ["best_on_test", "best_on_test"]],
     "decimals": [*WHOLE, 5],
@@ -73,6 +76,7 @@ KINDS: dict[str, list[Any]] = {
     "block": ["", 3, True, [], [1]],
 }
 NULL = {"reduced", "data.train_images", "published", "seeds of a method", "alpha", "url", "path", "size"}
+NULL |= {f"mechanisms.{key}" for key in ("test_images", "corruption_images", "official_corruptions")}
 CLASSIFIED = {  # every key of the configuration and its kind; a key that is not here fails the suite
     **{"protocol": "name", "reduced": "text", "seeds": "seeds", "rows": "names", "data": "block", "device": "device"},
     **{
@@ -92,7 +96,11 @@ CLASSIFIED = {  # every key of the configuration and its kind; a key that is not
     **{"data.std": "three above 0", "data.archives": "archives"},
     **{"checkpoint.overhead": "fraction", "checkpoint.grace": "at least 0"},
     **{"table.caption": "text", "table.label": "label", "table.decimals": "decimals", "table.show_best": "switch"},
-    **{"figures.names": "figures", "figures.width": "inches"},
+    **{"figures.names": "figures", "figures.width": "inches", "mechanisms": "block"},
+    **{f"mechanisms.{key}": "count" for key in ("train_images", "test_images", "noise_draws", "hessian_images")},
+    **{"mechanisms.lanczos_steps": "count", "mechanisms.trace_probes": "probes"},
+    **{"mechanisms.corruption_severities": "severities", "mechanisms.corruption_images": "count"},
+    **{"mechanisms.official_corruptions": "text"},
 }
 ARCHIVE = {"url": "url", "path": "text", "sha256": "sha256", "size": "count"}
 METHOD = {
@@ -155,7 +163,8 @@ def cases() -> list[tuple[str, Any, dict]]:
 
 def test_every_key_is_classified():
     assert keys_of(schema.Config) | {"defaults"} == {key for key in CLASSIFIED if "." not in key}
-    for block, model in {"data": schema.Data, "checkpoint": schema.Checkpoint, "table": schema.Table}.items():
+    blocks = {"data": schema.Data, "checkpoint": schema.Checkpoint, "table": schema.Table}
+    for block, model in (blocks | {"mechanisms": schema.Mechanisms}).items():
         assert keys_of(model) == {key.split(".")[1] for key in CLASSIFIED if key.startswith(block + ".")}
     assert keys_of(schema.Figures) == {key.split(".")[1] for key in CLASSIFIED if key.startswith("figures.")}
     assert keys_of(schema.Archive) == ARCHIVE.keys()
@@ -198,13 +207,13 @@ def test_every_bad_value_is_refused_by_its_key(tmp_path, figure):
 
 def blocks() -> list[str]:
     """The dotted names of all blocks."""
-    return ["", "data", "checkpoint", "table", "figures", "defaults", *(f"methods.{name}" for name in BASE["methods"])]
+    return ["", *NESTED, "defaults", *(f"methods.{name}" for name in BASE["methods"])]
 
 
 def required() -> list[str]:
     """Every key of config.yaml without which it is incomplete."""
     top = [key for key in BASE if key != "defaults"]
-    inner = [f"{block}.{key}" for block in ("data", "checkpoint", "table", "figures") for key in BASE[block]]
+    inner = [f"{block}.{key}" for block in NESTED for key in BASE[block]]
     own = ("label", "model", "stem", "objective", "epochs", "batch_size", "teacher", "temperature", "heads")
     methods = [f"methods.{m}.{key}" for m, block in BASE["methods"].items() for key in own if key in block]
     return top + inner + methods

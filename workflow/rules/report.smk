@@ -145,7 +145,7 @@ if CONFIG.logs == "results":
         log:
             f"results/{CONFIG.protocol}/logs/{{method}}-seed{{seed}}-{{file}}.txt",
         wildcard_constraints:
-            file="|".join(map(re.escape, EVIDENCE)),
+            file="|".join(map(re.escape, (*EVIDENCE, "mechanisms.json"))),
         shell:
             "cp {input:q} {output:q} 2> {log:q}"
 
@@ -156,5 +156,6 @@ if CONFIG.logs == "results":
                 f"report/{CONFIG.protocol}/{row}/seed{seed}/{file}"
                 for row in CONFIG.rows
                 for seed in CONFIG.seeds_of(row)
-                for file in EVIDENCE
+                for file in (*EVIDENCE, "mechanisms.json")
+                if file in EVIDENCE or Path(f"results/{CONFIG.protocol}/{row}/seed{seed}/{file}").is_file()
             ],

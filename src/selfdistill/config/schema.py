@@ -92,6 +92,20 @@ class Figures(Block):
     width: t.Inches = Field(description="3.5 is a column of a two-column paper")
 
 
+class Mechanisms(Block):
+    """On how much the paper's explanations are measured (target `claims`); class report."""
+
+    train_images: t.Count = Field(description="for flatness and features: the first of each class")
+    test_images: t.Count | None = Field(description="for features, smoothness and transfer; null: all of them")
+    noise_draws: t.Count = Field(description="of weight noise, for each size")
+    hessian_images: t.Count
+    lanczos_steps: t.Count = Field(description="for the largest eigenvalue")
+    trace_probes: t.Probes
+    corruption_severities: t.distinct(t.Severity, least=1)
+    corruption_images: t.Count | None = Field(description="test images; null: all of them")
+    official_corruptions: t.Line | None = Field(description="a folder with the unpacked CIFAR-10-C; null: leave it out")
+
+
 class Published(Block):
     """The paper's own numbers for a row; class report."""
 
@@ -208,6 +222,7 @@ class Config(Block):
     logs: t.Line = Field(description="results, or a folder of logs to report on instead of training")
     table: Table
     figures: Figures
+    mechanisms: Mechanisms
     methods: dict[str, Any]
 
     def seeds_of(self, method: str) -> list[int]:

@@ -46,6 +46,8 @@ Width = _whole("a whole number from 1 to 1024", 1, 1024)
 Count = _whole("a whole number >= 1", 1, 10**9)
 Classifiers = _whole("3 or 4", 3, 4)
 Pack = _whole("a whole number from 1 to 64", 1, 64)
+Probes = _whole("a whole number from 2 to 10000", 2, 10_000)
+Severity = _whole("a whole number from 1 to 5", 1, 5)
 Seed = _whole("a whole number from 0 to 9223372036854775807", 0, 2**63 - 1)
 Decimals = _whole("a whole number from 0 to 4", 0, 4)
 Number = Annotated[float, BeforeValidator(_in_range("a finite number", False, lambda value: True))]
@@ -93,6 +95,8 @@ def _matching(expected: str, pattern: str) -> Any:
 
 RESERVED_NAMES = {
     "comparison",
+    "ledger",
+    "mechanisms",
     "data",
     "figures",
     "logs",

@@ -1,0 +1,192 @@
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from trainer import make_job
+
+from selfdistill import cli
+from selfdistill.config.settings import to_yaml
+from selfdistill.data.prepare import prepare
+from selfdistill.data.prepared import read_prepared
+from selfdistill.failures import BAD_DATA
+from selfdistill.files import read_sealed, sha256_of, write_sealed
+from selfdistill.measures import CORRUPTIONS, MEASURES, OFFICIAL_CORRUPTIONS, measure_of, teacher_in
+from selfdistill.mechanisms import corruptions
+from selfdistill.models.weights import encode, read_weights
+from selfdistill.training.job import train
+
+SIZES = {
+    **{"train_images": 40, "test_images": 60, "noise_draws": 1, "hessian_images": 20, "lanczos_steps": 3},
+    **{"trace_probes": 2, "corruption_severities": [1, 5], "corruption_images": 40, "official_corruptions": None},
+}
+LIGHT = SIZES | {
+    **{"train_images": 20, "test_images": 20, "hessian_images": 20, "lanczos_steps": 1},
+    **{"corruption_severities": [1], "corruption_images": 20},
+}
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "digits.safetensors"
+    prepare("digits", [], path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def jobs(digits, tmp_path_factory):
+    """A control that learned wrong labels, and a student that it taught."""
+    folder = tmp_path_factory.mktemp("runs")
+    control = make_job(folder, digits, changes={"label_noise": 0.2, "epochs": 6})
+    train(control)
+    kd = make_job(folder, digits, "kd", teacher=control.output / "weights.safetensors")
+    train(kd)
+    return {"control": control, "kd": kd}
+
+
+def run_verb(job, output, sizes=SIZES, weights=None, **teachers):
+    """The facts that `measure` writes."""
+    path = output.with_suffix(".yaml")
+    path.write_text(to_yaml(sizes))
+    options = {"teacher": None, "replaced_stem": None, "device": "cpu", "threads": "1", "log": None} | teachers
+    weights = weights or job.output / "weights.safetensors"
+    cli.measure(weights=weights, data=job.data, settings=job.settings, sizes=path, output=output, **options)
+    return read_sealed(output)
+
+
+@pytest.fixture(scope="module")
+def measured(jobs, tmp_path_factory):
+    """The control alone, and the student beside its teacher, intact and with a replaced stem."""
+    folder, teacher = tmp_path_factory.mktemp("measured"), [jobs["control"].output / "weights.safetensors"]
+    return {
+        "control": run_verb(jobs["control"], folder / "control.json"),
+        "kd": run_verb(jobs["kd"], folder / "kd.json", teacher=teacher, replaced_stem=teacher),
+        "file": folder / "kd.json",
+    }
+
+
+def test_every_measure_is_there_and_a_finite_number_or_null(measured):
+    for method in ("control", "kd"):
+        measures = measured[method]["measures"]
+        assert all(value is None or math.isfinite(value) for value in measures.values())
+        assert {name for name, value in measures.items() if value is None} <= {"noise_r50", "wrong_labels_fitted"}
+    own = {name for name in MEASURES if not name.startswith("official_") and "{teacher}" not in MEASURES[name].words}
+    assert set(measured["control"]["measures"]) == own
+    against = {name for name in MEASURES if "{teacher}" in MEASURES[name].words}
+    teachers = ("control", "control_replaced_stem")
+    assert set(measured["kd"]["measures"]) - own == {f"{name}:{teacher}" for name in against for teacher in teachers}
+
+
+def test_the_same_command_gives_the_same_bytes(measured, jobs, tmp_path):
+    teacher = [jobs["control"].output / "weights.safetensors"]
+    run_verb(jobs["kd"], tmp_path / "again.json", teacher=teacher, replaced_stem=teacher)
+    assert (tmp_path / "again.json").read_bytes() == measured["file"].read_bytes()
+
+
+def test_what_training_recorded_is_measured_again(measured, jobs):
+    for method in ("control", "kd"):
+        recorded, found = read_sealed(jobs[method].output / "evaluation.json"), measured[method]
+        assert found["measures"]["test_accuracy"] == recorded["accuracy"]
+        assert found["measures"]["nll"] == pytest.approx(recorded["loss"], rel=1e-5)
+        assert found["weights_sha256"] == recorded["weights_sha256"]
+        noiseless = found["measures"]["noise_accuracy_0"]
+        assert 0 <= noiseless <= 1
+
+
+def test_gaps_are_differences(measured):
+    m = measured["control"]["measures"]
+    assert m["accuracy_gap"] == pytest.approx(m["train_accuracy"] - m["test_accuracy"])
+    assert m["nll_gap"] == pytest.approx(m["nll"] - m["train_nll"])
+
+
+def test_corruptions_are_the_mean_of_their_kinds(measured):
+    m = measured["control"]["measures"]
+    assert m["corruption_accuracy"] == pytest.approx(np.mean([m[f"corruption_{kind}"] for kind in CORRUPTIONS]))
+
+
+def test_wrong_labels_are_counted_where_there_are_some(measured):
+    assert 0 <= measured["control"]["measures"]["wrong_labels_fitted"] <= 1
+    assert measured["kd"]["measures"]["wrong_labels_fitted"] is None
+
+
+def test_a_student_shares_more_with_its_teacher_than_with_one_of_a_replaced_stem(measured, jobs):
+    m, teachers = measured["kd"]["measures"], measured["kd"]["teachers"]
+    assert m["cka:control"] > m["cka:control_replaced_stem"]
+    expected = sha256_of(jobs["control"].output / "weights.safetensors")
+    assert teachers["control"] == {"weights_sha256": expected, "replaced_stem": False}
+    assert teachers["control_replaced_stem"] == {"weights_sha256": expected, "replaced_stem": True}
+
+
+def test_a_network_is_its_own_perfect_student(jobs, tmp_path):
+    own = jobs["control"].output / "weights.safetensors"
+    m = run_verb(jobs["control"], tmp_path / "own.json", LIGHT, teacher=[own])["measures"]
+    assert (m["agreement:control"], m["shared_errors:control"]) == (1, 1)
+    assert m["divergence:control"] == pytest.approx(0, abs=1e-9)
+    assert m["cka:control"] == pytest.approx(1)
+
+
+def test_it_says_on_what_it_was_measured(measured):
+    on = measured["control"]["measured_on"]
+    assert (on["train_images"], on["hessian_images"], on["test_images"], on["corruption_images"]) == (40, 20, 60, 40)
+    assert (on["all_train_images"], on["all_test_images"], on["official_corruptions"]) == (90, 360, False)
+    assert measured["control"]["environment"]["precision"] == "fp32"
+
+
+def test_the_official_archive_stands_beside_ours(jobs, tmp_path, monkeypatch):
+    images, _ = read_prepared(jobs["control"].data, "digits")
+    pixels = images.test_images.transpose(0, 2, 3, 1)
+    monkeypatch.setattr(corruptions, "read_official", lambda folder, kind, severity: pixels)
+    monkeypatch.setattr(corruptions, "read_official_labels", lambda folder: images.test_labels)
+    found = run_verb(jobs["control"], tmp_path / "official.json", LIGHT | {"official_corruptions": "a/folder"})
+    m = found["measures"]
+    assert len({m[f"official_{kind}"] for kind in OFFICIAL_CORRUPTIONS}) == 1  # these are not corrupted
+    assert (m["official_drop"], found["measured_on"]["official_corruptions"]) == (0, True)
+    assert "a/folder" not in (tmp_path / "official.json").read_text()
+
+
+def test_an_archive_of_other_images_is_refused(jobs, tmp_path, monkeypatch, refused):
+    monkeypatch.setattr(corruptions, "read_official_labels", lambda folder: np.zeros(360, np.uint8))
+    with refused(BAD_DATA, "a/folder", "labels are not those of the test set"):
+        run_verb(jobs["control"], tmp_path / "x.json", LIGHT | {"official_corruptions": "a/folder"})
+
+
+@pytest.fixture
+def own(jobs, tmp_path):
+    """A copy of the control's run that a test may damage."""
+    shutil.copytree(jobs["control"].output, tmp_path / "control" / "seed0")
+    return tmp_path / "control" / "seed0" / "weights.safetensors"
+
+
+def test_weights_that_are_not_the_recorded_ones_are_refused(own, jobs, tmp_path, refused):
+    backbone, _, facts, _ = read_weights(own)
+    own.write_bytes(encode(backbone.state_dict(), facts | {"kept_epoch": 1}))
+    with refused(BAD_DATA, own, "SHA-256 differs from its evaluation.json"):
+        run_verb(jobs["control"], tmp_path / "x.json", weights=own)
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_weights_that_do_not_reach_their_accuracy_are_refused(own, jobs, tmp_path, refused):
+    backbone, _, facts, _ = read_weights(own)
+    torch.manual_seed(0)
+    torch.nn.init.normal_(backbone.fc.weight)
+    own.write_bytes(encode(backbone.state_dict(), facts))
+    recorded = own.parent / "evaluation.json"
+    write_sealed(recorded, read_sealed(recorded) | {"weights_sha256": sha256_of(own)})
+    with refused(BAD_DATA, own, "does not reach its recorded accuracy"):
+        run_verb(jobs["control"], tmp_path / "x.json", weights=own)
+
+
+def test_another_methods_weights_are_refused(jobs, tmp_path, refused):
+    with refused(BAD_DATA, "is no network of control's settings"):
+        run_verb(jobs["control"], tmp_path / "x.json", weights=jobs["kd"].output / "weights.safetensors")
+
+
+def test_the_kinds_in_the_table_are_those_that_are_made():
+    assert CORRUPTIONS == corruptions.KINDS
+    assert OFFICIAL_CORRUPTIONS == corruptions.OFFICIAL_KINDS
+
+
+def test_a_name_with_a_teacher_says_which():
+    assert measure_of("cka:teacher").words == "CKA of stage 4 with teacher"
+    assert (teacher_in("cka:teacher"), teacher_in("nll")) == ("teacher", "")
