@@ -90,8 +90,8 @@ rule mechanisms_table:
     input:
         run_logs(CONFIG),
         [f"{log_folder(CONFIG)}/{row}/seed{seed}/mechanisms.json" for row, seed in measured_runs()],
-        claims=BASE / "workflow" / "claims.yaml",
-        declared=BASE / "workflow" / "claims.sha256.yaml",
+        claims="workflow/claims.yaml",
+        declared="workflow/claims.sha256.yaml",
         settings=f"results/{CONFIG.protocol}/settings/mechanisms.yaml",
     output:
         mechanism_files(CONFIG),

@@ -35,8 +35,8 @@ rule comparison:
     input:
         run_logs(CONFIG),
         run_predictions(CONFIG),
-        claims=BASE / "workflow" / "claims.yaml",
-        declared=BASE / "workflow" / "claims.sha256.yaml",
+        claims="workflow/claims.yaml",
+        declared="workflow/claims.sha256.yaml",
         settings=f"results/{CONFIG.protocol}/settings/comparison.yaml",
     output:
         comparison_files(CONFIG),
@@ -104,8 +104,8 @@ if CONFIG.protocol != PUBLISHED.protocol:
     use rule comparison as published_comparison with:
         input:
             run_logs(PUBLISHED),
-            claims=BASE / "workflow" / "claims.yaml",
-            declared=BASE / "workflow" / "claims.sha256.yaml",
+            claims="workflow/claims.yaml",
+            declared="workflow/claims.sha256.yaml",
             settings=f"results/{PUBLISHED.protocol}/settings/comparison.yaml",
         output:
             comparison_files(PUBLISHED),
