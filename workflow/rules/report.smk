@@ -70,10 +70,10 @@ rule figures:
 rule ledger:
     """Target: what the paper leaves open with the protocol's values, and the contradictions of its text."""
     input:
-        base=BASE / "config.yaml",
-        gaps=BASE / "docs" / "paper-gaps.yaml",
-        contradictions=BASE / "docs" / "contradictions.yaml",
-        beside=[BASE / "workflow" / "protocols" / f"{name}.yaml" for name in ("as_run", "controlled")],
+        base="config.yaml",
+        gaps="docs/paper-gaps.yaml",
+        contradictions="docs/contradictions.yaml",
+        beside=[f"workflow/protocols/{name}.yaml" for name in ("as_run", "controlled")],
         settings=f"results/{CONFIG.protocol}/settings/ledger.yaml",
     output:
         ledger_files(CONFIG),
