@@ -17,12 +17,10 @@ include: "workflow/rules/claims.smk"
 
 
 rule all:
-    """Table I, the verdicts and the curves of the configured protocol."""
+    """Table I, the verdicts and the curves of the configured protocol; of one with a hold-out, its sweeps."""
     default_target: True
     input:
-        table_files(CONFIG),
-        comparison_files(CONFIG),
-        figure_files(CONFIG),
+        report_files(CONFIG),
 
 
 onsuccess:

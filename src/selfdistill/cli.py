@@ -271,6 +271,17 @@ def ledger(
 
 
 @app.command()
+def sweep(settings: Settings, logs: Logs, output: Folder, log: LogFile = None) -> None:
+    """Make the table and the figure of each sweep from the CSV logs, and say what was chosen on the hold-out."""
+    from selfdistill.config.settings import ReportSettings, read_settings
+    from selfdistill.report.sweeps import write_sweeps
+
+    said = Log(log)
+    for name, chosen in write_sweeps(read_settings(settings, ReportSettings), logs, output).items():
+        said.say(f"{name}: chosen on the hold-out: {'; '.join(chosen)}")
+
+
+@app.command()
 def show(report: Annotated[Path, Option(help="report/<protocol>.")]) -> None:
     """Print Table I and say what there is to open."""
     try:

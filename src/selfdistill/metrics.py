@@ -1,9 +1,13 @@
 """Columns of a run's logs, shared by the training that writes them and the report that reads them."""
 
 HISTORY_START = ("epoch", "learning_rate", "train_loss", "train_cross_entropy", "train_distillation", "train_feature")
-HISTORY_END = ("train_accuracy", "test_loss", "test_accuracy")
 TIMING = ("epoch", "data", "train", "teacher", "evaluation", "checkpoint", "compile")
 WORK = TIMING[1:]  # seconds of these columns are the training time of Table I
+
+
+def fixed_columns(evaluated: str = "test") -> tuple[str, ...]:
+    """The columns of every history.csv; evaluated: `test`, or `holdout` where a hold-out stands in its place."""
+    return (*HISTORY_START, "train_accuracy", f"{evaluated}_loss", f"{evaluated}_accuracy")
 
 
 def history_columns(rows: list[dict]) -> list[str]:
@@ -11,7 +15,7 @@ def history_columns(rows: list[dict]) -> list[str]:
 
     Their order depends on the names alone: rows that come back from a saved state have sorted keys.
     """
-    fixed = [*HISTORY_START, *HISTORY_END]
+    fixed = list(fixed_columns("holdout" if any("holdout_accuracy" in row for row in rows) else "test"))
     extra = {name for row in rows for name in row if name not in fixed}
     return fixed + sorted(extra, key=lambda name: (not name.startswith("train"), name.endswith("ensemble"), name))
 

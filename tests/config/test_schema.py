@@ -46,14 +46,16 @@ def test_an_archive_needs_its_sha256():
 
 @pytest.mark.parametrize(("train_images", "used"), [(None, 50_000), (10_000, 10_000)])
 def test_used_train_images(train_images, used):
-    data = Data(dataset="cifar10", train_images=train_images, mean=[0, 0, 0], std=[1, 1, 1], archives=[])
+    data = Data(
+        dataset="cifar10", train_images=train_images, holdout_images=0, mean=[0, 0, 0], std=[1, 1, 1], archives=[]
+    )
     assert data.used_train_images == used
 
 
 @pytest.mark.parametrize("std", [[1, 1, 0], [1, 1], [1, 1, 1, 1], [1, 1, float("nan")]])
 def test_a_standard_deviation_is_three_numbers_above_0(std):
     with pytest.raises(ValidationError):
-        Data(dataset="cifar10", train_images=None, mean=[0, 0, 0], std=std, archives=[])
+        Data(dataset="cifar10", train_images=None, holdout_images=0, mean=[0, 0, 0], std=std, archives=[])
 
 
 def test_a_method_has_its_own_seeds_or_the_shared_ones(config):

@@ -180,6 +180,9 @@ def test_every_key_of_a_method_has_a_class():
         ("figures", {"names": ["loss"], "width": 7}),
         ("mechanisms", {**MECHANISMS, "noise_draws": 1}),
         ("reduced", "in some way"),
+        ("sweep_size", "full"),
+        ("sweep_noise", 1),
+        ("sweeps", {}),
     ],
 )
 def test_a_top_level_key_of_class_run_or_report_leaves_the_settings(key, value, values):
@@ -190,12 +193,24 @@ def test_a_top_level_key_of_class_run_or_report_leaves_the_settings(key, value, 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("dataset", "digits"), ("train_images", 1000), ("mean", [0.5, 0.5, 0.5]), ("std", [0.25, 0.25, 0.25])],
+    [
+        ("dataset", "digits"),
+        ("train_images", 1000),
+        ("holdout_images", 500),
+        ("mean", [0.5, 0.5, 0.5]),
+        ("std", [0.25, 0.25, 0.25]),
+    ],
 )
 def test_the_data_change_the_settings(key, value, values):
     before = run_settings(validate(values), "kd")
     values["data"][key] = value
     assert run_settings(validate(values), "kd") != before
+
+
+def test_without_a_hold_out_the_settings_do_not_speak_of_it(values):
+    assert "holdout_images" not in every_key(run_settings(validate(values), "kd"))
+    values["data"]["holdout_images"] = 500
+    assert run_settings(validate(values), "kd")["data"]["holdout_images"] == 500
 
 
 def test_where_the_archive_lies_leaves_the_settings(values):
@@ -387,4 +402,8 @@ def test_every_top_level_key_is_tested_here():
         "protocol",
         "oddities",
         "same_augmentation",
+        "sweep",
+        "sweep_size",
+        "sweep_noise",
+        "sweeps",
     } == set(Config.model_fields)

@@ -12,6 +12,7 @@ from selfdistill.data.prepared import (
     first_of_each_class,
     read_metadata,
     read_prepared,
+    training_and_evaluation,
     write_prepared,
 )
 from selfdistill.failures import BAD_DATA
@@ -172,3 +173,41 @@ def test_first_of_each_class_is_balanced():
 def test_first_of_each_class_takes_all_when_all_are_asked_for():
     images = np.arange(7)
     assert first_of_each_class(images, np.array([0, 0, 0, 0, 0, 1, 1]), 7)[0] is images
+
+
+def numbered(train=50, test=20):
+    """Images whose first pixel is their number."""
+    images = some_images(train, test)
+    images.train_images[:, 0, 0, 0], images.test_images[:, 0, 0, 0] = np.arange(train), 100 + np.arange(test)
+    return images
+
+
+def numbers(pixels):
+    return pixels[:, 0, 0, 0].tolist()
+
+
+def test_a_hold_out_is_the_last_of_each_class_and_stands_in_place_of_the_test_set():
+    found = training_and_evaluation(numbered(), 50, 20)
+    assert numbers(found.test_images) == list(range(30, 50))
+    assert numbers(found.train_images) == list(range(30))
+    assert np.bincount(found.test_labels).tolist() == [2] * 10
+    assert np.array_equal(found.train_labels, numbered().train_labels[:30])
+
+
+def test_a_hold_out_is_of_the_images_that_are_used():
+    found = training_and_evaluation(numbered(), 30, 10)
+    assert (numbers(found.train_images), numbers(found.test_images)) == (list(range(20)), list(range(20, 30)))
+
+
+def test_without_a_hold_out_the_test_set_is_the_test_set():
+    found, images = training_and_evaluation(numbered(), 30, None), numbered()
+    assert numbers(found.train_images) == list(range(30))
+    assert np.array_equal(found.test_images, images.test_images)
+
+
+def test_classes_that_are_not_equal_lend_equally():
+    labels = np.array([0] * 7 + [1] * 13, dtype=np.uint8)
+    images = Images(np.zeros((20, 3, 32, 32), np.uint8), labels, np.zeros((0, 3, 32, 32), np.uint8), labels[:0])
+    found = training_and_evaluation(images, 20, 4)
+    assert np.bincount(found.test_labels).tolist() == [2, 2]
+    assert np.bincount(found.train_labels).tolist() == [5, 11]

@@ -32,6 +32,8 @@ KINDS: dict[str, list[Any]] = {
     "text": TEXTS,
     "label": [*TEXTS, "a}b", "a b"],
     "count": [*WHOLE, 0, "0", 10**10],
+    "amount": [*WHOLE, 10**10],
+    "sweeps": ["", 3, True, {}, [], [3], ["s1"], ["S99"], ["S1", "S1"], "S1;rm", "S99"],
     "width": [*WHOLE, 0, 1025],
     "pack": [*WHOLE, 0, 65],
     "probes": [*WHOLE, 1, 10**5],
@@ -75,7 +77,7 @@ KINDS: dict[str, list[Any]] = {
     "word": ["", 3, True, *SHAPES, "nobody", "Cosine"],
     "block": ["", 3, True, [], [1]],
 }
-NULL = {"reduced", "data.train_images", "published", "seeds of a method", "alpha", "url", "path", "size"}
+NULL = {"sweep", "reduced", "data.train_images", "published", "seeds of a method", "alpha", "url", "path", "size"}
 NULL |= {f"mechanisms.{key}" for key in ("test_images", "corruption_images", "official_corruptions")}
 CLASSIFIED = {  # every key of the configuration and its kind; a key that is not here fails the suite
     **{"protocol": "name", "reduced": "text", "seeds": "seeds", "rows": "names", "data": "block", "device": "device"},
@@ -92,7 +94,13 @@ CLASSIFIED = {  # every key of the configuration and its kind; a key that is not
     },
     **{"evaluate_every": "count", "logs": "text", "allow_missing": "switch", "table": "block", "figures": "block"},
     **{"methods": "block", "defaults": "block", "oddities": "oddities", "same_augmentation": "switch"},
-    **{"data.dataset": "word", "data.train_images": "count", "data.mean": "three numbers"},
+    **{"sweep": "sweeps", "sweep_size": "word", "sweep_noise": "at least 0", "sweeps": "block"},
+    **{
+        "data.dataset": "word",
+        "data.train_images": "count",
+        "data.holdout_images": "amount",
+        "data.mean": "three numbers",
+    },
     **{"data.std": "three above 0", "data.archives": "archives"},
     **{"checkpoint.overhead": "fraction", "checkpoint.grace": "at least 0"},
     **{"table.caption": "text", "table.label": "label", "table.decimals": "decimals", "table.show_best": "switch"},

@@ -34,6 +34,7 @@ PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}
 PACKS = packs(CONFIG, Path("results"))
 EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "run.json")
 RUN = "results/{protocol}/{method}/seed{seed}"
+EVALUATED = "holdout" if CONFIG.data.holdout_images else "test"
 DATA_FILE = f"results/data/{CONFIG.data.dataset}.safetensors"
 
 
@@ -147,6 +148,19 @@ def figure_names(config):
     if not any((folder / "timing.csv").is_file() for folder in whole):
         lacks.add("time")
     return [name for name in names if name not in lacks]
+
+
+def sweep_files(config):
+    """What the sweep rule makes."""
+    names = [f"sweep_{name}.{suffix}" for name in config.sweep or [] for suffix in ("csv", "md", "tex", "pdf", "png")]
+    return [f"report/{config.protocol}/{name}" for name in names]
+
+
+def report_files(config):
+    """What a protocol makes for people: results on the test set, or, of runs on a hold-out, the sweeps alone."""
+    if config.data.holdout_images:
+        return sweep_files(config) or run_logs(config)
+    return table_files(config) + comparison_files(config) + figure_files(config)
 
 
 def table_files(config):

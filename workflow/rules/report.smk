@@ -5,7 +5,7 @@ rule write_report_settings:
     log:
         "results/{protocol}/logs/{part}-settings.txt",
     wildcard_constraints:
-        part="table|figures|comparison|ledger",
+        part="table|figures|comparison|ledger|sweep",
     params:
         block=report_block,
     shell:
@@ -48,6 +48,25 @@ rule comparison:
     shell:
         "python -m selfdistill compare --settings {input.settings:q} --logs {params.logs:q} --claims {input.claims:q}"
         " --output {params.folder:q} --log {log:q}"
+
+
+if CONFIG.sweep:
+
+    rule sweep:
+        """A table and a figure of each sweep, from the CSV logs: what to choose, by the hold-out."""
+        input:
+            run_logs(CONFIG),
+            settings=f"results/{CONFIG.protocol}/settings/sweep.yaml",
+        output:
+            sweep_files(CONFIG),
+        log:
+            f"results/{CONFIG.protocol}/logs/sweep.txt",
+        params:
+            logs=lambda wildcards, output: log_folder(CONFIG),
+            folder=lambda wildcards, output: Path(output[0]).parent,
+        shell:
+            "python -m selfdistill sweep --settings {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
+            " --log {log:q}"
 
 
 rule figures:

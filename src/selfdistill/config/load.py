@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from selfdistill.config.objectives import objectives
-from selfdistill.config.schema import DATASETS, ODDITIES, Block, Config, Data, Method, method_model
+from selfdistill.config.schema import DATASETS, ODDITIES, Block, Config, Data, Method, Sweep, method_model
+from selfdistill.config.sweeps import cells, with_cells
 from selfdistill.config.types import Name
 from selfdistill.failures import CONFIGURATION, Failure, Failures
 
@@ -110,6 +111,7 @@ def validate(values: dict[str, Any]) -> Config:
     Raises: Failures (78) with one line for each problem, named by its dotted key.
     """
     problems: list[Failure] = []
+    written, values = values.get("methods"), with_cells(values)
     defaults = _mapping("defaults", values.get("defaults", {}), problems)
     blocks = _mapping("methods", values.get("methods", {}), problems) or {}
     laid = {name: _like(name, blocks, problems) for name in blocks}
@@ -126,6 +128,9 @@ def validate(values: dict[str, Any]) -> Config:
     data, rows = getattr(config, "data", None), getattr(config, "rows", None)
     problems += _data_problems(data) + _row_problems(rows, methods) + _teacher_problems(methods)
     problems += _device_problems(methods, getattr(config, "device", None))
+    problems += _sweep_plan_problems(config)
+    for name, sweep in (getattr(config, "sweeps", None) or {}).items() if methods else []:
+        problems += _sweep_problems(name, sweep, methods, written)
     for name, method in _reached(rows or [], methods).items():
         problems += _trained_problems(name, method, data, getattr(config, "oddities", None))
     if getattr(config, "same_augmentation", False):
@@ -324,6 +329,9 @@ def _data_problems(data: Data | None) -> list[Failure]:
     if data.train_images is not None and (data.train_images > total or data.train_images % classes):
         expected = f"expected a multiple of {classes} up to {total} for {data.dataset}"
         problems.append(_problem("data.train_images", f"{expected}, got {data.train_images}"))
+    if data.holdout_images % classes or data.holdout_images > data.used_train_images // 2:
+        expected = f"expected a multiple of {classes} up to half of the {data.used_train_images} training images"
+        problems.append(_problem("data.holdout_images", f"{expected}, got {data.holdout_images}"))
     if data.dataset != "digits" and not data.archives:
         problems.append(_problem("data.archives", f"expected at least one archive for {data.dataset}, got none"))
     return problems
@@ -375,9 +383,12 @@ def _trained_problems(name: str, method: Any, data: Data | None, oddities: list[
     """What several keys of a method that is trained say together; a key that is wrong in itself is absent here."""
     problems, where = [], f"methods.{name}"
     batch_size = getattr(method, "batch_size", 0)
-    if data is not None and batch_size > data.used_train_images:
-        what = f"expected at most the {data.used_train_images} training images, got {batch_size}"
+    if data is not None and batch_size > data.epoch_images > 0:
+        what = f"expected at most the {data.epoch_images} training images, got {batch_size}"
         problems.append(_problem(f"{where}.batch_size", what))
+    if data is not None and data.holdout_images and getattr(method, "kept_epoch", "last") != "last":
+        what = f"expected last with data.holdout_images, which is no test set, got {method.kept_epoch!r}"
+        problems.append(_problem(f"{where}.kept_epoch", what))
     if getattr(method, "nesterov", False) and getattr(method, "momentum", 1) == 0:
         problems.append(_problem(f"{where}.nesterov", "expected false with momentum 0, got True"))
     heads = getattr(method, "heads", None), getattr(method, "final_head", None)  # whose maps have as many channels
@@ -387,6 +398,76 @@ def _trained_problems(name: str, method: Any, data: Data | None, oddities: list[
     for oddity in set(getattr(method, "oddities", [])) - set(ODDITIES if oddities is None else oddities):
         what = f"has an oddity of the published notebooks ({ODDITIES[oddity]}), expected oddities: [{oddity}]"
         problems.append(_problem(where, what))
+    return problems
+
+
+def _sweep_plan_problems(config: Any) -> list[Failure]:
+    """Sweeps that there are not, and sweeps without a hold-out to choose on."""
+    names, sweeps, data = (getattr(config, key, None) for key in ("sweep", "sweeps", "data"))
+    if not names or sweeps is None:
+        return []
+    problems = [
+        _problem(f"sweep.{index}", f"expected one of {', '.join(sweeps)}, got {name!r}{_nearest(name, sweeps)}")
+        for index, name in enumerate(names)
+        if name not in sweeps
+    ]
+    if not problems and data is not None and not data.holdout_images:
+        what = "expected data.holdout_images > 0, on which a sweep chooses (never on the test set), got 0"
+        problems.append(_problem("sweep", what))
+    return problems
+
+
+def _sweep_problems(sweep_name: str, sweep: Sweep, methods: dict, written: dict) -> list[Failure]:
+    """What a sweep of the library says of methods, keys and values that there are not.
+
+    written: the methods without the cells, whose names they may not have.
+    """
+    where = f"sweeps.{sweep_name}"
+    problems = [
+        _unknown_method(f"{where}.methods.{index}", name, written)
+        for index, name in enumerate(sweep.methods)
+        if name not in written
+    ]
+    if sweep.reference is not None and sweep.reference not in written:
+        problems.append(_unknown_method(f"{where}.reference", sweep.reference, written))
+    if sweep.mini.keys() != sweep.grid.keys():
+        keys = [list(part) for part in (sweep.grid, sweep.mini)]
+        problems.append(_problem(f"{where}.mini", f"expected the keys of grid, {keys[0]}, got {keys[1]}"))
+    problems += [
+        _problem(f"{where}.mini.{key}.{index}", f"expected a value of the grid, got {repr(value)[:80]}")
+        for key, values in sweep.mini.items()
+        for index, value in enumerate(values)
+        if value not in sweep.grid.get(key, [value])
+    ]
+    for index, pattern in enumerate(sweep.leave_out):
+        for key in pattern.keys() - sweep.grid.keys():
+            what = f"expected one of {', '.join(sweep.grid)}, got {key!r}"
+            problems.append(_problem(f"{where}.leave_out.{index}", what))
+    for key, values in sweep.grid.items():
+        for name in sweep.methods:
+            if hasattr(methods.get(name), "objective"):
+                model = method_model(methods[name].objective)
+                problems += _grid_problems(f"{where}.grid.{key}", key, values, name, model)
+    taken = sorted({cell.method for cell in cells(sweep_name, sweep, "full")} & written.keys())
+    return problems + [_problem(f"methods.{name}", f"expected another name than a cell of {where}") for name in taken]
+
+
+def _grid_problems(where: str, key: str, values: list, method: str, model: type[Method]) -> list[Failure]:
+    """A key that a method does not take, or values that the key does not."""
+    known = [name for name in model.model_fields if name not in OWN | {"objective"}]
+    if key not in known:
+        return [_problem(where, f"unknown key for {method}{_nearest_key(key, known)}")]
+    problems = []
+    for index, value in enumerate(values):
+        if isinstance(value, dict) and key not in value:
+            problems.append(_problem(f"{where}.{index}", f"expected {key} among the keys, got {list(value)}"))
+        for name, part in value.items() if isinstance(value, dict) else [(key, value)]:
+            place = _dotted(where, index, *([name] if isinstance(value, dict) else []))
+            if name not in known:
+                problems.append(_problem(place, f"unknown key for {method}{_nearest_key(name, known)}"))
+                continue
+            one = create_model("One", **{name: (model.model_fields[name].annotation, model.model_fields[name])})
+            problems += [_problem(place, what) for _, what in _validated(one, {name: part})[1]]
     return problems
 
 

@@ -59,14 +59,22 @@ class Data(Block):
 
     dataset: t.one_of(*DATASETS)
     train_images: t.Count | None = Field(description="first images of each class in file order; null: all of them")
+    holdout_images: t.Amount = Field(
+        description="last ones of each class among them: not trained on, and evaluated in place of the test set"
+    )
     mean: tuple[t.Number, t.Number, t.Number]
     std: tuple[t.Positive, t.Positive, t.Positive]
     archives: list[Archive]
 
     @property
     def used_train_images(self) -> int:
-        """How many images one epoch passes over."""
+        """How many images there are to train on, the hold-out among them."""
         return self.train_images or DATASETS[self.dataset][0]
+
+    @property
+    def epoch_images(self) -> int:
+        """How many images one epoch passes over."""
+        return self.used_train_images - self.holdout_images
 
 
 class Checkpoint(Block):
@@ -104,6 +112,23 @@ class Mechanisms(Block):
     corruption_severities: t.distinct(t.Severity, least=1)
     corruption_images: t.Count | None = Field(description="test images; null: all of them")
     official_corruptions: t.Line | None = Field(description="a folder with the unpacked CIFAR-10-C; null: leave it out")
+
+
+class Sweep(Block):
+    """Methods trained with each combination of a grid's values; class plan.
+
+    grid, mini: key of a method -> its values, whole and reduced to a small corner. A value that is itself keys and
+    values lays all of them over the method.
+    """
+
+    methods: t.distinct(t.Name, least=1)
+    grid: dict[str, t.Values] = Field(description="empty: the methods are compared as they are")
+    mini: dict[str, t.Values] = Field(description="the same keys, each with some of its values")
+    leave_out: list[dict[str, Any]] = Field([], description="combinations of values that are not trained")
+    reference: t.Name | None = Field(
+        None, description="a method to compare with; trained as it is if not among methods"
+    )
+    choose_by: t.HoldoutAccuracy = Field(description="holdout_accuracy: never anything of the test set")
 
 
 class Published(Block):
@@ -204,6 +229,12 @@ class Config(Block):
         description="which oddities of the published notebooks a method may have; class plan"
     )
     same_augmentation: t.Switch = Field(description="refuse rows whose augmentations differ; class plan")
+    sweep: t.SweepNames | None = Field(description="which sweeps' cells are the rows; null: none; class plan")
+    sweep_size: t.one_of("mini", "full") = Field(description="class plan")
+    sweep_noise: t.NonNegative = Field(
+        description="points: 2 sd of a run; measured where a cell has seeds; class report"
+    )
+    sweeps: dict[t.SweepName, Sweep]
     data: Data
     device: t.Device = Field(description="class run")
     threads: t.Threads = Field(description="torch threads of a job; class run")

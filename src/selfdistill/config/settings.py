@@ -10,6 +10,7 @@ from selfdistill.config import types as t
 from selfdistill.config.load import read_yaml
 from selfdistill.config.objectives import objectives
 from selfdistill.config.schema import DATASETS, MODELS, STEMS, Block, Config, Published
+from selfdistill.config.sweeps import cells
 from selfdistill.failures import CONFIGURATION, Failure
 
 S = TypeVar("S", bound=Block)
@@ -29,8 +30,14 @@ class DataSettings(Block):
 
     dataset: t.one_of(*DATASETS)
     train_images: t.Count
+    holdout_images: t.Count | None = None
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+    @property
+    def evaluated(self) -> str:
+        """Which images a run is evaluated on, and how its columns are called: `test`, or `holdout` if there is one."""
+        return "holdout" if self.holdout_images else "test"
 
 
 class RunSettings(Block):
@@ -75,6 +82,24 @@ class ReportRow(Block):
     settings: dict[str, Any]
 
 
+class SweptCell(Block):
+    """A row of a sweep: its method, the method that it is like and that one's label, its values by key of the grid."""
+
+    method: t.Name
+    base: t.Name
+    label: str
+    values: dict[str, Any]
+
+
+class SweepSettings(Block):
+    """A sweep to show; reference: the method to compare with. noise: 2 sd of a run, in points."""
+
+    name: t.SweepName
+    cells: list[SweptCell]
+    reference: t.Name | None = None
+    noise: float
+
+
 class ReportSettings(Block):
     """The settings.yaml of the table or the figures; `style` is that block of the configuration.
 
@@ -88,6 +113,7 @@ class ReportSettings(Block):
     rows: list[ReportRow]
     known: dict[t.Name, list[int]]
     style: dict[str, Any]
+    sweeps: list[SweepSettings] | None = None
 
 
 def run_settings(config: Config, name: str) -> dict[str, Any]:
@@ -105,6 +131,7 @@ def run_settings(config: Config, name: str) -> dict[str, Any]:
         data=DataSettings(
             dataset=config.data.dataset,
             train_images=config.data.used_train_images,
+            holdout_images=config.data.holdout_images or None,  # without one the settings are what they always were
             mean=config.data.mean,
             std=config.data.std,
         ),
@@ -133,7 +160,9 @@ def _parameters(block) -> dict[str, bool | float]:
 
 
 def report_settings(config: Config, part: str, figures: list[str] | None = None) -> dict[str, Any]:
-    """The settings of the `table`, the `figures` (all, or those named) or the `comparison`, as plain values."""
+    """The settings of the `table`, the `figures` (all, or those named), the `comparison` or the `sweep`, as plain
+    values.
+    """
     rows = [
         ReportRow(
             method=name,
@@ -146,7 +175,7 @@ def report_settings(config: Config, part: str, figures: list[str] | None = None)
         for name in config.rows
     ]
     comparison = {"width": config.figures.width}
-    style = comparison if part == "comparison" else getattr(config, part).model_dump(mode="json")
+    style = comparison if part in ("comparison", "sweep") else getattr(config, part).model_dump(mode="json")
     if part == "figures":
         style["names"] = config.figure_names() if figures is None else figures
     settings = ReportSettings(
@@ -157,8 +186,18 @@ def report_settings(config: Config, part: str, figures: list[str] | None = None)
         rows=rows,
         known=known_runs(config),
         style=style,
+        sweeps=[_sweep(config, name) for name in config.sweep or []] if part == "sweep" else None,
     )
     return settings.model_dump(mode="json", exclude_none=True)
+
+
+def _sweep(config: Config, name: str) -> SweepSettings:
+    sweep = config.sweeps[name]
+    found = [
+        SweptCell(method=cell.method, base=cell.base, label=config.methods[cell.base].label, values=cell.shown)
+        for cell in cells(name, sweep, config.sweep_size)
+    ]
+    return SweepSettings(name=name, cells=found, reference=sweep.reference, noise=config.sweep_noise)
 
 
 def known_runs(config: Config) -> dict[str, list[int]]:

@@ -44,6 +44,7 @@ def _whole(expected: str, least: int, most: int) -> Any:
 
 Width = _whole("a whole number from 1 to 1024", 1, 1024)
 Count = _whole("a whole number >= 1", 1, 10**9)
+Amount = _whole("a whole number >= 0", 0, 10**9)
 Classifiers = _whole("3 or 4", 3, 4)
 Pack = _whole("a whole number from 1 to 64", 1, 64)
 Probes = _whole("a whole number from 2 to 10000", 2, 10_000)
@@ -115,6 +116,7 @@ def _free_name(value: Any) -> Any:
 
 
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$"), BeforeValidator(_free_name)]
+SweepName = _matching("a name such as S1", r"[A-Z][A-Z0-9]{0,7}")
 Sha256 = _matching("64 hexadecimal digits in lower case", r"[0-9a-f]{64}")
 
 
@@ -169,6 +171,18 @@ def _seeds(value: Any) -> Any:
 Seeds = Annotated[list[Seed], BeforeValidator(_seeds)]
 
 
+def _sweep_names(value: Any) -> Any:
+    """A list of different names; `S1,S5` as `--config` delivers it is one too."""
+    items = re.split(r"\s*,\s*", value.strip(" []")) if isinstance(value, str) else value
+    named = isinstance(items, list) and all(isinstance(item, str) for item in items)
+    if not named or not items or len(set(items)) < len(items):
+        raise refuse("null or a list of different sweeps, such as [S1]", value)
+    return items
+
+
+SweepNames = Annotated[list[SweepName], BeforeValidator(_sweep_names)]
+
+
 def _switch(value: Any) -> Any:
     if value in ("true", "True", "false", "False"):
         return value in ("true", "True")
@@ -192,6 +206,26 @@ def one_of(*choices: str) -> Any:
 
 
 THREADS = "auto or a whole number >= 1"
+
+
+def _values(value: Any) -> Any:
+    if not isinstance(value, list) or not value:
+        raise refuse("a list of at least one value", value)
+    return value
+
+
+Values = Annotated[list[Any], BeforeValidator(_values)]
+
+
+def _holdout_accuracy(value: Any) -> Any:
+    if value != "holdout_accuracy":
+        raise refuse("holdout_accuracy (a sweep chooses on the hold-out, never on the test set)", value)
+    return value
+
+
+HoldoutAccuracy = Annotated[
+    str, BeforeValidator(_holdout_accuracy), Field(json_schema_extra={"const": "holdout_accuracy"})
+]
 
 
 def _threads(value: Any) -> Any:

@@ -114,6 +114,20 @@ def check_images(path: Path, dataset: str, images: Images) -> None:
             )
 
 
+def training_and_evaluation(images: Images, train_images: int, holdout_images: int | None) -> Images:
+    """The training images that are used, and beside them the test set, or the hold-out in its place: the last of each
+    class among them, whatever the seed, which are then not trained on.
+    """
+    pixels, labels = first_of_each_class(images.train_images, images.train_labels, train_images)
+    if not holdout_images:
+        return images._replace(train_images=pixels, train_labels=labels)
+    each = holdout_images // (int(labels.max()) + 1)
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        held[np.flatnonzero(labels == label)[-each:]] = True
+    return Images(pixels[~held], labels[~held], pixels[held], labels[held])
+
+
 def first_of_each_class(images: np.ndarray, labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first images of each class in file order: `count` in all, equally many of each, or simply all."""
     if count == len(labels):

@@ -1,4 +1,4 @@
-"""Accuracy and loss of a network on the test set."""
+"""Accuracy and loss of a network on the test set, or on the hold-out that stands in its place."""
 
 from typing import NamedTuple
 
@@ -46,10 +46,10 @@ class Evaluation(NamedTuple):
         mean = torch.stack([logits.softmax(1) for logits in heads]).mean(0)
         return counts | {"ensemble": count_correct(mean, self.labels)}
 
-    def columns(self) -> dict[str, float]:
-        """The columns of history.csv."""
-        found = {"test_loss": self.loss, "test_accuracy": self.correct / self.images}
-        return found | {f"test_accuracy_{name}": count / self.images for name, count in self.per_classifier().items()}
+    def columns(self, images: str = "test") -> dict[str, float]:
+        """The columns of history.csv; images: which ones were seen, `test` or `holdout`."""
+        found = {f"{images}_loss": self.loss, f"{images}_accuracy": self.correct / self.images}
+        return found | {f"{images}_accuracy_{name}": n / self.images for name, n in self.per_classifier().items()}
 
     def summary(self) -> dict:
         """The content of evaluation.json: accuracy as k of n."""
@@ -69,7 +69,7 @@ class Evaluation(NamedTuple):
         return "label,prediction\n" + "".join(f"{label},{predicted}\n" for label, predicted in pairs)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The content of test_logits.safetensors."""
+        """The content of test_logits.safetensors (holdout_logits.safetensors)."""
         heads = {f"logits_head{k}": logits for k, logits in enumerate(self.auxiliary, 1)}
         return {"logits": self.logits, "labels": self.labels, **heads}
 

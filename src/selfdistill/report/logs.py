@@ -9,7 +9,7 @@ import pandas as pd
 from selfdistill.config.settings import ReportRow, ReportSettings, completed, differences
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, sha256_of
-from selfdistill.metrics import HISTORY_END, HISTORY_START, TIMING, WORK
+from selfdistill.metrics import TIMING, WORK, fixed_columns
 
 RETRAIN = "rerun its training rule"
 
@@ -45,13 +45,18 @@ class RowRecords(NamedTuple):
     missing: list[int]
 
 
-def read_rows(settings: ReportSettings, logs: Path) -> list[RowRecords]:
-    """The runs of every row under `logs`/<method>/seed<n>/.
+def read_rows(settings: ReportSettings, logs: Path, evaluated: str = "test") -> list[RowRecords]:
+    """The runs of every row under `logs`/<method>/seed<n>/; evaluated: on the `test` set, or (a sweep) on a `holdout`.
 
     Raises: Failure 65 naming the run: missing or unfinished (unless allow_missing), damaged, trained with other
-    settings, or (unless allow_missing) there without being named by the configuration.
+    settings, or (unless allow_missing) there without being named by the configuration; and for rows of other images.
     """
-    if not settings.allow_missing:
+    for row in settings.rows:
+        if bool(row.settings.get("data", {}).get("holdout_images")) != (evaluated == "holdout"):
+            what = "is evaluated on a hold-out" if evaluated == "test" else "is evaluated on the test set"
+            wanted = "0 for results on the test set" if evaluated == "test" else "> 0 for a sweep"
+            raise Failure(row.method, f"{what} (expected data.holdout_images {wanted})")
+    if not settings.allow_missing and evaluated == "test":  # cells of other sweeps may lie beside those of this one
         for folder in leftovers(settings, logs):
             what = "a run that the configuration does not name"
             raise Failure(folder, what, "add its seed, remove the folder, or set allow_missing: true")
@@ -64,7 +69,7 @@ def read_rows(settings: ReportSettings, logs: Path) -> list[RowRecords]:
                 raise Failure(
                     folders[seed], f"seed {seed} of {row.method}: {lack}", "train it, or set allow_missing: true"
                 )
-        runs = [read_run(folder, seed, row) for seed, folder in folders.items() if seed not in missing]
+        runs = [read_run(folder, seed, row, evaluated) for seed, folder in folders.items() if seed not in missing]
         records.append(RowRecords(row, runs, list(missing)))
     if not any(record.runs for record in records):
         raise Failure(logs, "holds none of the runs that the configuration names")
@@ -91,12 +96,12 @@ def _lack(folder: Path) -> str | None:
     return f"is not finished (it lacks {', '.join(absent)})" if absent else None
 
 
-def read_run(folder: Path, seed: int, row: ReportRow) -> RunRecord:
+def read_run(folder: Path, seed: int, row: ReportRow, evaluated: str = "test") -> RunRecord:
     """One run's record; timing.csv may be absent where run.json gives the total (the paper's own logs)."""
     facts = read_sealed(folder / "run.json")
     _check_facts(folder, facts, seed, row)
-    history = read_table(folder / "history.csv", (*HISTORY_START, *HISTORY_END))
-    _check_history(folder / "history.csv", history, row.epochs)
+    history = read_table(folder / "history.csv", fixed_columns(evaluated))
+    _check_history(folder / "history.csv", history, row.epochs, f"{evaluated}_accuracy")
     timing = None
     if (folder / "timing.csv").is_file():
         timing = read_table(folder / "timing.csv", TIMING)
@@ -177,14 +182,12 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return numbers
 
 
-def _check_history(path: Path, history: pd.DataFrame, epochs: int) -> None:
+def _check_history(path: Path, history: pd.DataFrame, epochs: int, accuracy: str) -> None:
     _check_epochs(path, history, epochs)
-    last = history["test_accuracy"].iloc[-1]
+    last = history[accuracy].iloc[-1]
     if pd.isna(last):
-        raise Failure(
-            path, f"line {epochs + 1}, test_accuracy: expected the last epoch's accuracy, got nothing", RETRAIN
-        )
-    for column in [name for name in history if name.startswith(("test_accuracy", "train_accuracy"))]:
+        raise Failure(path, f"line {epochs + 1}, {accuracy}: expected the last epoch's accuracy, got nothing", RETRAIN)
+    for column in [name for name in history if name.startswith((accuracy, "train_accuracy"))]:
         outside = history[column][(history[column] < 0) | (history[column] > 1)]
         if len(outside):
             line = int(outside.index[0]) + 2

@@ -67,7 +67,8 @@ class EpochProgress:
 
 def epoch_line(row: dict, epochs: int, seconds: float) -> str:
     """An epoch in one line."""
-    test = "" if row.get("test_accuracy") is None else f"  test {100 * row['test_accuracy']:.2f} %"
+    seen = [(name, row.get(f"{name}_accuracy")) for name in ("test", "holdout")]
+    test = "".join(f"  {name} {100 * accuracy:.2f} %" for name, accuracy in seen if accuracy is not None)
     return (
         f"epoch {row['epoch']}/{epochs}  lr {row['learning_rate']:.5f}  loss {row['train_loss']:.4f}"
         f"  train {100 * row['train_accuracy']:.2f} %{test}  {seconds:.1f} s"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from selfdistill.config.schema import ODDITIES
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_bounds, with_label_noise
-from selfdistill.data.prepared import first_of_each_class, read_prepared
+from selfdistill.data.prepared import read_prepared, training_and_evaluation
 from selfdistill.evaluation.evaluate import Evaluation, describe_teacher, evaluate
 from selfdistill.failures import Failure
 from selfdistill.files import check_free_space, sha256_bytes, sha256_of, write_atomically, write_sealed
@@ -71,7 +71,10 @@ def train_side_by_side(jobs: list[Job], settings: RunSettings) -> dict[str, Fail
 
 
 class Data(NamedTuple):
-    """The images that runs share."""
+    """The images that runs share; test_set: what they are evaluated on, the hold-out if there is one.
+
+    sha256: of the whole prepared dataset.
+    """
 
     training_set: TrainingSet
     test_set: TestSet
@@ -82,12 +85,14 @@ class Data(NamedTuple):
         """Read the prepared dataset onto the device; so many runs share the workers."""
         images, sha256 = read_prepared(job.data, settings.data.dataset)
         normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
-        chosen = first_of_each_class(images.train_images, images.train_labels, settings.data.train_images)
-        labels = with_label_noise(chosen[1], settings.label_noise, settings.network.classes)
+        images = training_and_evaluation(images, settings.data.train_images, settings.data.holdout_images)
+        labels = with_label_noise(images.train_labels, settings.label_noise, settings.network.classes)
         workers = count_workers(job.workers, machine.device)
         workers = min(workers, max(1, workers // runs))
         twice = job.teacher is not None
-        training_set = TrainingSet(chosen[0], labels, settings.augmentation, normalise, workers=workers, twice=twice)
+        training_set = TrainingSet(
+            images.train_images, labels, settings.augmentation, normalise, workers=workers, twice=twice
+        )
         return cls(training_set, TestSet(images.test_images, images.test_labels, normalise), sha256)
 
 
@@ -171,7 +176,8 @@ class Run:
         if evaluation is None or self.best is not None:
             evaluation = self._evaluate()
         write_outputs(self, evaluation)
-        self.log.say(f"done: {evaluation.correct} of {evaluation.images} test images right ({self.job.output})")
+        right = f"{evaluation.correct} of {evaluation.images} {self.settings.data.evaluated} images right"
+        self.log.say(f"done: {right} ({self.job.output})")
 
     def _announce(self) -> None:
         s, machine = self.settings, self.machine
@@ -182,9 +188,11 @@ class Run:
         self.log.say(f"on {device_name(machine.device)}, {machine.threads} threads, {machine.precision}")
         if self.teacher_facts:
             facts = self.teacher_facts
-            self.log.say(f"teacher: {facts['correct']} of {facts['images']} test images right, as recorded")
+            right = f"{facts['correct']} of {facts['images']} {s.data.evaluated} images right"
+            self.log.say(f"teacher: {right}, as recorded")
         if s.replaced_stem:
-            self.log.say(f"teacher with its stem replaced: {self.teacher_test.correct} test images right")
+            right = f"{self.teacher_test.correct} {s.data.evaluated} images right"
+            self.log.say(f"teacher with its stem replaced: {right}")
         for oddity in s.oddities:
             self.log.say(f"notice: {oddity}, an oddity of the published notebooks: {ODDITIES[oddity]}")
         self.log.say(f"loss: {describe_coefficients(self.coefficients())}")
@@ -302,7 +310,7 @@ class Run:
         if self.epoch == s.epochs or self.epoch % self.job.evaluate_every == 0:
             with ledger.measure("evaluation"):
                 evaluation = self._evaluate()
-                row |= evaluation.columns()
+                row |= evaluation.columns(s.data.evaluated)
                 if self.best is not None and evaluation.correct > self.best.correct:
                     self.best = Best(self.epoch, evaluation.correct, self._copy())
         check_finite(row, self.epoch)
@@ -315,7 +323,7 @@ class Run:
             batches = self.training_set.batches(self.job.seed, self.epoch, self.teacher.batch_size)
             return self.teacher.logits(batches)
         if self.views is None:
-            data = self.settings.data.model_dump(mode="json") | {"sha256": self.data_sha256}
+            data = self.settings.data.model_dump(mode="json", exclude_none=True) | {"sha256": self.data_sha256}
             key = {"teacher": self.teacher_facts["weights_sha256"], "data": data, "views": self.training_set.views}
             key |= {"environment": self.machine.fingerprint()}
             self.views = all_views(self.job.states, key, self.teacher, self.training_set, self.log.say)
@@ -361,6 +369,8 @@ def write_outputs(run: Run, evaluation: Evaluation) -> None:
         "std": s.data.std,
         "dataset": s.data.dataset,
     }
+    if s.data.holdout_images:
+        facts |= {"train_images": s.data.train_images, "holdout_images": s.data.holdout_images}
     facts |= {"correct": evaluation.correct, "images": evaluation.images}
     kept_epoch = run.epoch if run.best is None else run.best.epoch
     facts |= {"kept_epoch": kept_epoch}
@@ -373,7 +383,7 @@ def write_outputs(run: Run, evaluation: Evaluation) -> None:
         "history.csv": to_csv(history_columns(run.history), run.history),
         "timing.csv": to_csv(list(TIMING), run.timing),
         "predictions.csv": evaluation.predictions(),
-        "test_logits.safetensors": encode(answers, facts),
+        f"{s.data.evaluated}_logits.safetensors": encode(answers, facts),
         "weights.safetensors": weights,
     }
     if len(run.network.heads):

@@ -11,7 +11,7 @@ from torchvision.models.resnet import ResNet
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Batch, Normalisation, TestSet
-from selfdistill.data.prepared import read_prepared
+from selfdistill.data.prepared import read_prepared, training_and_evaluation
 from selfdistill.evaluation.evaluate import BATCH, Evaluation, evaluate
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, write_sealed
@@ -128,7 +128,7 @@ def vouch(machine: Machine, weights_sha256: str) -> dict[str, Any]:
 def evaluate_weights(
     weights: Path, data: Path, output: Path, expect: Path | None, device: str, threads: int | str, precision: str
 ) -> dict[str, Any]:
-    """Test the network in a weights file on its own dataset and write its evaluation.json.
+    """Test the network in a weights file on its own dataset (its hold-out if it had one) and write its evaluation.json.
 
     expect: an evaluation.json whose accuracy must be reached, and whose precision is then used.
     Raises: Failure 65 for damaged weights or another accuracy than expected.
@@ -143,6 +143,8 @@ def evaluate_weights(
         precision = recorded.get("environment", {}).get("precision", precision)
     machine = set_up(device, threads, precision, deterministic=True)
     images, _ = read_prepared(data, facts["dataset"])
+    if "holdout_images" in facts:  # the weights were chosen by it and have yet to see the test set
+        images = training_and_evaluation(images, facts["train_images"], facts["holdout_images"])
     test_set = TestSet(
         images.test_images, images.test_labels, Normalisation(facts["mean"], facts["std"], machine.device)
     )

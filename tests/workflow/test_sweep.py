@@ -1,0 +1,44 @@
+"""A sweep through the whole workflow."""
+
+import csv
+
+import pytest
+from snakemake_runs import Workflow
+
+pytestmark = pytest.mark.slow
+SWEEP = """
+data: {holdout_images: 20}
+sweeps: {S6: {methods: [control]}}
+methods: {control: {epochs: 1}}
+"""
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory) -> Workflow:
+    """A workflow that has run a sweep of two cells."""
+    workflow = Workflow.make(tmp_path_factory.mktemp("workflow") / "swept")
+    workflow.said = workflow.run("--config", "sweep=[S6]", files=(workflow.write("sweep.yaml", SWEEP),), cores=2)
+    return workflow
+
+
+def test_two_cells_are_trained_and_shown(swept):
+    folder = swept.folder / "report/demo"
+    rows = list(csv.DictReader((folder / "sweep_S6.csv").read_text().splitlines()))
+    assert [(row["Row"], row["weight_decay"]) for row in rows] == [("s6-control-0", "0"), ("s6-control-2", "0.0005")]
+    assert sorted(row["Mark"] for row in rows) in (["", "chosen"], ["chosen", "within noise"])
+    for suffix in ("md", "tex", "pdf", "png"):
+        assert (folder / f"sweep_S6.{suffix}").stat().st_size > 0
+    assert swept.said.count("rule train_control:") == 2
+
+
+def test_nothing_of_the_test_set_is_made(swept):
+    assert "rule table:" not in swept.said
+    assert not list(swept.folder.glob("report/demo/table1*"))
+    assert not list(swept.folder.glob("results/demo/*/seed0/test_logits.safetensors"))
+    assert len(list(swept.folder.glob("results/demo/*/seed0/holdout_logits.safetensors"))) == 2
+
+
+def test_the_full_sweep_trains_what_the_mini_one_has_not(swept):
+    assert swept.plan("--config", "sweep=[S6]", files=("sweep.yaml",)) == {}
+    plan = swept.plan("--config", "sweep=[S6]", "sweep_size=full", files=("sweep.yaml",))
+    assert {job for job in plan if job.startswith("train")} == {"train_control s6-control-1/0"}
