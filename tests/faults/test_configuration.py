@@ -223,7 +223,8 @@ def required() -> list[str]:
     top = [key for key in BASE if key != "defaults"]
     inner = [f"{block}.{key}" for block in NESTED for key in BASE[block]]
     own = ("label", "model", "stem", "objective", "epochs", "batch_size", "teacher", "temperature", "heads")
-    methods = [f"methods.{m}.{key}" for m, block in BASE["methods"].items() for key in own if key in block]
+    whole = {m: block for m, block in BASE["methods"].items() if "like" not in block}
+    methods = [f"methods.{m}.{key}" for m, block in whole.items() for key in own if key in block]
     return top + inner + methods
 
 
