@@ -35,6 +35,7 @@ def draw_forest(compared: list[Comparison], rules: Rules, width: float) -> Figur
     figure, axes = plt.subplots(figsize=(width, 0.8 + 0.24 * len(compared)), layout="constrained")
     axes.axvspan(-rules.margin, rules.margin, color="#EEEEEE", lw=0, label=f"±{rules.margin:g}", zorder=0)
     axes.axvline(0, color=GREY, lw=0.6)
+    limits = _forest_limits(compared, rules)
     labels = {"over_images": "95 %, new images", "over_seeds": "95 %, this test set"}
     for row, found in enumerate(compared):
         for name, thickness in (("over_images", 1.0), ("over_seeds", 3.5)):
@@ -49,11 +50,34 @@ def draw_forest(compared: list[Comparison], rules: Rules, width: float) -> Figur
                     label=labels.pop(name, None),
                 )
         axes.plot([found.estimate], [row], "o", color="black", ms=3)
-    names = [f"{found.arm.label}, n = {len(found.arm.seeds)}" for found in compared]
+        _arrows(axes, row, found, *limits)
+    axes.set_xlim(*limits)
+    names = [f"{found.arm.label}{_count(found.arm)}" for found in compared]
     _rows(axes, names, width)
-    axes.set_xlabel(f"points above {compared[0].against.label}, n = {len(compared[0].against.seeds)}")
+    axes.set_xlabel(f"points above {compared[0].against.label}{_count(compared[0].against)}")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
+
+
+def _count(arm: Arm) -> str:
+    """`, n = 5`, which is not broken over lines."""
+    return f", n\u00a0=\u00a0{len(arm.seeds)}"
+
+
+def _forest_limits(compared: list[Comparison], rules: Rules) -> tuple[float, float]:
+    """The range of the differences: an interval from two seeds may be far wider, and is cut off at an arrow."""
+    values = [found.estimate for found in compared] + [-rules.margin, rules.margin]
+    room = 0.25 * (max(values) - min(values))
+    return min(values) - room, max(values) + room
+
+
+def _arrows(axes: Axes, row: int, found: Comparison, low: float, high: float) -> None:
+    """Arrows where an interval leaves the panel."""
+    intervals = [interval for interval in (found.over_images, found.over_seeds) if interval is not None]
+    for end, beyond, marker in ((low, min, "<"), (high, max, ">")):
+        furthest = beyond((interval[1 + (end == high)] for interval in intervals), default=0)
+        if not low <= furthest <= high:
+            axes.plot([end], [row], marker, color=OURS, ms=4, clip_on=False)
 
 
 def draw_seeds(arms: list[Arm], published: dict[str, float], width: float) -> Figure:
@@ -69,7 +93,7 @@ def draw_seeds(arms: list[Arm], published: dict[str, float], width: float) -> Fi
         )
         if arm.method in published:
             axes.plot(published[arm.method], row, "x", color=PAPER, ms=5, label=labels.pop("paper", None), zorder=3)
-    _rows(axes, [f"{arm.label}, n = {len(arm.seeds)}" for arm in arms], width)
+    _rows(axes, [f"{arm.label}{_count(arm)}" for arm in arms], width)
     axes.set_xlabel("test accuracy (%), last epoch")
     axes.set_xlim(*_limits(arms, published))
     figure.legend(loc="outside lower center", ncols=3)

@@ -130,7 +130,7 @@ def _epoch_axis(axes: Axes) -> None:
 
 def draw_accuracy(records: list[RowRecords], width: float) -> Figure:
     """Every method's test accuracy in one panel."""
-    figure, axes = plt.subplots(figsize=(width, 2.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(width, 1.98 + 0.13 * len(records)), layout="constrained")
     for index, record in enumerate(records):
         draw_with_last(axes, mean_and_range(record.runs, "test_accuracy"), index, record.row.label)
     _accuracy_axes(axes)
