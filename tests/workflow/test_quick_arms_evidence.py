@@ -1,4 +1,4 @@
-"""The committed evidence of the reduced comparison: its tables come out of its logs, and show what a short training can."""
+"""The committed evidence of the reduced comparison: tables come out of its logs, and show what a short training can."""
 
 import csv
 import json

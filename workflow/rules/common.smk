@@ -182,6 +182,50 @@ def figure_files(config):
     ]
 
 
+def measured_runs():
+    """Every row's runs, as method and seed; those that are there where runs are taken as they are."""
+    runs = [(row, seed) for row in CONFIG.rows for seed in CONFIG.seeds_of(row)]
+    if CONFIG.logs == "results" and not CONFIG.allow_missing:
+        return runs
+    return [(row, seed) for row, seed in runs if Path(f"{log_folder(CONFIG)}/{row}/seed{seed}/run.json").is_file()]
+
+
+def compared_teachers(wildcards):
+    """The weights of the teachers that this seed of a row with a teacher has (plain students are the baseline of what
+    its students share with it), whether the row replaces their stem; none for teachers.
+    """
+    method, seed = wildcards.method, int(wildcards.seed)
+    if CONFIG.methods[method].role == "teacher":
+        return {"teachers": [], "replaced": []}
+    runs, found = CONFIG.runs(), {"teachers": {}, "replaced": {}}
+    for row in CONFIG.rows:
+        teacher = CONFIG.teacher_of(row, seed)
+        if teacher in runs and teacher != (method, seed):
+            kind = "replaced" if CONFIG.methods[row].replaced_stem else "teachers"
+            found[kind][f"results/{CONFIG.protocol}/{teacher[0]}/seed{teacher[1]}/weights.safetensors"] = None
+    return {kind: list(paths) for kind, paths in found.items()}
+
+
+def compared_files(wildcards):
+    """What `measure` reads of these teachers."""
+    weights = dict.fromkeys(path for paths in compared_teachers(wildcards).values() for path in paths)
+    return [*weights, *(str(Path(path).with_name("evaluation.json")) for path in weights)]
+
+
+def compared_options(wildcards):
+    """The options of `measure` that name them."""
+    names = {"teachers": "--teacher", "replaced": "--replaced-stem"}
+    found = compared_teachers(wildcards)
+    return shlex.join(word for kind, option in names.items() for path in found[kind] for word in (option, path))
+
+
+def mechanism_files(config):
+    """What the rule mechanisms_table makes."""
+    names = [f"{name}.{suffix}" for name in ("mechanisms", "explanations") for suffix in ("csv", "md", "tex")]
+    names += [f"mechanisms_{name}.{suffix}" for name in ("flatness", "corruptions") for suffix in ("pdf", "png")]
+    return [f"report/{config.protocol}/{name}" for name in names]
+
+
 def forget_finished_runs():
     """Drop the resumable states of runs that are done, so that forcing a rule trains again."""
     remove_finished_states(Path("results") / CONFIG.protocol)
