@@ -8,7 +8,7 @@ from selfdistill.config.claims import Mechanism
 from selfdistill.failures import BAD_DATA
 from selfdistill.files import read_sealed, write_sealed
 from selfdistill.measures import CORRUPTIONS, MEASURES, WEIGHT_NOISE
-from selfdistill.report.mechanisms import MechanismTable, explanation_sheet, read_arms, write_mechanisms
+from selfdistill.report.mechanisms import MechanismTable, explanation_sheet, read_measured, write_mechanisms
 from selfdistill.statistics.seeds import welch
 
 CLAIMED = [
@@ -58,7 +58,7 @@ class Golden:
 
     def table(self, **options):
         settings = self.settings(**options)
-        return MechanismTable(settings, read_arms(settings, self.logs))
+        return MechanismTable(settings, read_measured(settings, self.logs))
 
     def row(self, name, **options):
         """The line of a measure in the CSV."""

@@ -37,7 +37,7 @@ class MeasuredRun(NamedTuple):
     taught_by: str | None
 
 
-class Arm(NamedTuple):
+class MeasuredArm(NamedTuple):
     """A row with its measured runs."""
 
     row: ReportRow
@@ -64,7 +64,7 @@ class Arm(NamedTuple):
         return all(run.taught_by == teacher for run in self.runs)
 
 
-def read_arms(settings: ReportSettings, logs: Path) -> list[Arm]:
+def read_measured(settings: ReportSettings, logs: Path) -> list[MeasuredArm]:
     """The rows that have runs, with what was measured on each run's kept network.
 
     Raises: Failure 65 as `read_rows`, and for a mechanisms.json that is missing, damaged, of other weights than the
@@ -81,7 +81,7 @@ def read_arms(settings: ReportSettings, logs: Path) -> list[Arm]:
                 raise Failure(path, f"was measured on other images or in other sizes than {first[0]}", MEASURE)
             runs.append(MeasuredRun(facts["measures"], _taught_by(run, facts)))
         if runs:
-            arms.append(Arm(record.row, runs))
+            arms.append(MeasuredArm(record.row, runs))
     return arms
 
 
@@ -117,7 +117,7 @@ class Difference(NamedTuple):
     n: int
 
 
-def difference(arm: Arm, control: Arm, name: str) -> Difference | None:
+def difference(arm: MeasuredArm, control: MeasuredArm, name: str) -> Difference | None:
     """Of a measure, over seeds; None unless every run of both has it."""
     ours, theirs = arm.values(name), control.values(name)
     if len(ours) < len(arm.runs) or len(theirs) < len(control.runs):
@@ -151,8 +151,8 @@ def verdict(claim: str, differences: list[Difference | None], reduced: str | Non
 class Comparison(NamedTuple):
     """An arm beside its controls; a control is None where no such row was trained."""
 
-    arm: Arm
-    controls: dict[str, Arm | None]
+    arm: MeasuredArm
+    controls: dict[str, MeasuredArm | None]
 
     def differences(self, name: str) -> dict[str, Difference | None]:
         """The arm minus each control that was run."""
@@ -164,17 +164,17 @@ class Comparison(NamedTuple):
         return bool(measure_of(name).claim) and (not teacher or self.arm.is_taught_by(teacher))
 
 
-def compare(arms: list[Arm]) -> list[Comparison]:
+def compare(arms: list[MeasuredArm]) -> list[Comparison]:
     """Every arm that is more than a plain network, beside the controls of its kind."""
     return [
         Comparison(arm, {name: _control(name, arm, arms) for name in CONTROLS[arm.kind]}) for arm in arms if arm.kind
     ]
 
 
-def _control(name: str, arm: Arm, arms: list[Arm]) -> Arm | None:
+def _control(name: str, arm: MeasuredArm, arms: list[MeasuredArm]) -> MeasuredArm | None:
     """The control of this name with the arm's network and share of wrong labels; None if no row is that."""
 
-    def same(key: str, other: Arm) -> bool:
+    def same(key: str, other: MeasuredArm) -> bool:
         return other.row.settings.get(key) == arm.row.settings.get(key)
 
     found = (other for other in arms if other.row.method in (name, name + NOISE) and other is not arm)
@@ -184,7 +184,7 @@ def _control(name: str, arm: Arm, arms: list[Arm]) -> Arm | None:
 class MechanismTable:
     """One row for each measure; one column for each arm, then the differences and the verdict of each compared arm."""
 
-    def __init__(self, settings: ReportSettings, arms: list[Arm]):
+    def __init__(self, settings: ReportSettings, arms: list[MeasuredArm]):
         self.settings, self.arms, self.comparisons = settings, arms, compare(arms)
         self.names = _names(arms)
 
@@ -333,7 +333,7 @@ def _tabular(columns: str, headings: list[str], rows: list[list[str]]) -> list[s
     return [start, *tabular, r"\bottomrule", r"\end{tabular}}"]
 
 
-def _names(arms: list[Arm]) -> list[str]:
+def _names(arms: list[MeasuredArm]) -> list[str]:
     """Every measure that a run has a value of, in the order of MEASURES; teachers in the order of their first run."""
     found = dict.fromkeys(
         name for arm in arms for run in arm.runs for name, value in run.measures.items() if value is not None
@@ -342,7 +342,7 @@ def _names(arms: list[Arm]) -> list[str]:
     return sorted(found, key=lambda name: order.index(name.partition(":")[0]))
 
 
-def _mean(arm: Arm, name: str, measure: Measure) -> str:
+def _mean(arm: MeasuredArm, name: str, measure: Measure) -> str:
     """Mean ± standard deviation; n where a run has no value."""
     values = arm.values(name)
     if not values:
@@ -352,7 +352,7 @@ def _mean(arm: Arm, name: str, measure: Measure) -> str:
     return _number(statistics.fmean(values), measure) + spread + fewer
 
 
-def _difference_cell(comparison: Comparison, control: Arm | None, name: str, measure: Measure) -> str:
+def _difference_cell(comparison: Comparison, control: MeasuredArm | None, name: str, measure: Measure) -> str:
     if not comparison.is_about(name):
         return ""
     if control is None:
@@ -399,7 +399,9 @@ def explanation_sheet(table: MechanismTable, claims: list[Mechanism], remarks: l
             rows.append([claim.id, claim.quote, claim.section, name, said or "not run", _together(words)])
     notes = [*remarks, "Replicated: every measure supports the claim against every control; contradicted: one is"]
     notes += ["contradicted and none supports it. Intervals of 95 % over seeds; measures in mechanisms.md."]
-    return Sheet(["Claim", "The paper", "Section", "Arm", "Measures", "Verdict"], rows, notes, [5, 22, 7, 14, 38, 12])
+    return Sheet(
+        ["Claim", "The paper", "Section", "MeasuredArm", "Measures", "Verdict"], rows, notes, [5, 22, 7, 14, 38, 12]
+    )
 
 
 def _judged(table: MechanismTable, found: Comparison, claim: Mechanism) -> dict[str, str]:
@@ -432,7 +434,7 @@ def write_mechanisms(
 
     origin: what is said of the claims' own file.
     """
-    arms = read_arms(settings, logs)
+    arms = read_measured(settings, logs)
     table = MechanismTable(settings, arms)
     for suffix, content in (("csv", table.csv()), ("md", table.markdown()), ("tex", table.tex())):
         write_atomically(output / f"mechanisms.{suffix}", content)
@@ -443,12 +445,12 @@ def write_mechanisms(
     return table
 
 
-def _series(arms: list[Arm]) -> Series:
+def _series(arms: list[MeasuredArm]) -> Series:
     """What the figures show: each arm's label, and its values by measure."""
     names = _names(arms)
     return [(arm.row.label, {name: arm.values(name) for name in names}) for arm in arms]
 
 
-def _plain(arms: list[Arm]) -> int | None:
+def _plain(arms: list[MeasuredArm]) -> int | None:
     """Which of the arms is the control, if there is one."""
     return next((index for index, arm in enumerate(arms) if arm.row.method == "control"), None)
