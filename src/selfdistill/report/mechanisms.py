@@ -399,9 +399,7 @@ def explanation_sheet(table: MechanismTable, claims: list[Mechanism], remarks: l
             rows.append([claim.id, claim.quote, claim.section, name, said or "not run", _together(words)])
     notes = [*remarks, "Replicated: every measure supports the claim against every control; contradicted: one is"]
     notes += ["contradicted and none supports it. Intervals of 95 % over seeds; measures in mechanisms.md."]
-    return Sheet(
-        ["Claim", "The paper", "Section", "MeasuredArm", "Measures", "Verdict"], rows, notes, [5, 22, 7, 14, 38, 12]
-    )
+    return Sheet(["Claim", "The paper", "Section", "Arm", "Measures", "Verdict"], rows, notes, [5, 22, 7, 14, 38, 12])
 
 
 def _judged(table: MechanismTable, found: Comparison, claim: Mechanism) -> dict[str, str]:
