@@ -124,7 +124,7 @@ def test_a_file_that_is_no_runs_is_refused(machine, tmp_path):
 
 
 def test_an_unknown_block_is_named(machine):
-    assert "expected one of A, B, C, demo, got 'Z'" in block(machine, "Z", code=78)
+    assert "expected one of paper, A, B, C, D, E, F, G, demo, got 'Z'" in block(machine, "Z", code=78)
 
 
 def test_the_script_says_what_it_can_do():
