@@ -1,0 +1,60 @@
+"""What the published notebooks executed, on digits with narrow networks: every oddity runs and is told."""
+
+import json
+
+import pytest
+from snakemake_runs import Workflow
+
+pytestmark = pytest.mark.slow
+DIGITS = """
+seeds: [0]
+reduced: handwritten digits
+data: {dataset: digits, train_images: 200, archives: []}
+threads: 1
+defaults: {width: 8, precision: fp32}
+methods:
+  teacher: {model: resnet18, epochs: 3, batch_size: 40}
+  kd: {epochs: 2, batch_size: 40}
+  self_distillation: {epochs: 2, batch_size: 40}
+  control: {epochs: 2, batch_size: 40, precision: fp32}
+"""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    workflow = Workflow.make(tmp_path_factory.mktemp("as_run") / "w")
+    workflow.write("tiny.yaml", DIGITS)
+    workflow.run(protocol="as_run", cores=2)
+    return workflow.folder
+
+
+def test_each_oddity_is_printed_before_the_first_epoch(ran):
+    for method, oddity in (
+        ("teacher", "best_on_test"),
+        ("kd", "replaced_stem"),
+        ("self_distillation", "undetached_target"),
+    ):
+        said = (ran / f"results/as_run/logs/{method}-seed0.txt").read_text()
+        assert f"notice: {oddity}, an oddity of the published notebooks: " in said.split("epoch 1/")[0]
+
+
+def test_the_table_and_the_verdicts_tell_them_too(ran):
+    table = (ran / "report/as_run/table1.md").read_text()
+    assert "Oddities of the published notebooks: ResNet50 (Teacher): best_on_test; " in table
+    assert (ran / "report/as_run/verdicts.csv").read_text().count("withheld") >= 10  # a reduced run of it
+
+
+def test_the_recipe_is_the_notebooks(ran):
+    facts = {
+        method: json.loads((ran / f"results/as_run/{method}/seed0/run.json").read_text())
+        for method in ("teacher", "kd", "self_distillation", "control")
+    }
+    assert facts["kd"]["coefficients"] == {"train_cross_entropy": 0.5, "train_distillation": 4.5}  # .5 T^2, T = 3
+    weights = facts["self_distillation"]["coefficients"]
+    assert {name: value for name, value in weights.items() if "ce" in name} == {
+        f"train_ce_head{k}": 1.0 for k in (1, 2, 3, 4)
+    }
+    assert {round(value, 9) for name, value in weights.items() if "kl" in name} == {11.2}  # .7 T^2, T = 4
+    assert {value for name, value in weights.items() if "feature" in name} == {0.3}
+    assert "rotation" in facts["teacher"]["settings"]["augmentation"]
+    assert facts["control"]["settings"]["augmentation"] == facts["self_distillation"]["settings"]["augmentation"]
