@@ -54,3 +54,10 @@ def no_checksums() -> None:
             return self
 
     checkpoint.sha256_bytes = lambda content: Anything("0" * 64)
+
+
+def save_every_epoch() -> None:
+    """A state after each epoch however slow the disk is, so that each run makes the same calls."""
+    from selfdistill.training import checkpoint
+
+    checkpoint.Cadence.due = lambda self: True

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 import warm
+from breakages import save_every_epoch
 from commands import Subject, litter, subjects, train
 from syscalls import Call, failing_at, record
 from tools import needs
@@ -48,10 +49,10 @@ def faults(calls: list[Call], folder) -> list[tuple[Call, str]]:
 
 def problems_of(subject: Subject, call: Call, error: str, whole: dict, tmp_path) -> list[str]:
     folder, trace = tmp_path / "failing", tmp_path / "trace"
-    arguments = subject.arguments(folder)
     for _ in range(TRIES):
         shutil.rmtree(folder, ignore_errors=True)
-        code, said = failing_at(call, error, arguments, folder, trace)
+        arguments = subject.arguments(folder)
+        code, said = failing_at(call, error, arguments, folder, trace, breakage=save_every_epoch)
         if fell_on(call, trace.read_text()):
             break
     lines = [line for line in said.splitlines() if line.startswith("error:")]
@@ -84,7 +85,9 @@ def fell_on(call: Call, trace: str) -> bool:
 def synced_again(trace: str) -> list[str]:
     """A file whose sync failed and that is synced once more: the kernel would call that a success."""
     lines = trace.splitlines()
-    failed = next(index for index, line in enumerate(lines) if "(INJECTED)" in line)
+    failed = next((index for index, line in enumerate(lines) if "(INJECTED)" in line), None)
+    if failed is None:
+        return ["the call to break did not come"]
     path = lines[failed].split("<")[1].split(">")[0]
     again = [line for line in lines[failed + 1 :] if line.startswith("fsync(") and f"<{path}>" in line]
     return [f"synced again: {again[0]}"] if again else []
@@ -95,7 +98,7 @@ def synced_again(trace: str) -> list[str]:
 def test_every_failing_call_ends_in_order(name, write_paths, tmp_path, figure):
     subject = write_paths[name]
     folder = tmp_path / "failing"
-    calls = record(subject.arguments(folder), folder, tmp_path / "trace")
+    calls = record(subject.arguments(folder), folder, tmp_path / "trace", breakage=save_every_epoch)
     whole = subject.result(folder)
     wrong, cases = [], faults(calls, folder)
     for call, error in cases:
