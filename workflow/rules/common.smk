@@ -107,23 +107,25 @@ def log_folder(config):
     return f"results/{config.protocol}" if config.logs == "results" else config.logs
 
 
-def run_logs(config):
-    """The logs of every run that a protocol's table and figures show."""
+def run_files(config, names):
+    """These files of every run that a protocol's table and figures show; where runs are taken as they are, those that
+    are there.
+    """
     folders = [f"{log_folder(config)}/{row}/seed{seed}" for row in config.rows for seed in config.seeds_of(row)]
-    names = ["history.csv", "timing.csv", "run.json"]
     found = [f"{folder}/{name}" for folder in folders for name in names]
     if config.logs == "results" and not config.allow_missing:
         return found
     return [path for path in found if Path(path).is_file()]
 
 
+def run_logs(config):
+    """The logs of every run."""
+    return run_files(config, ["history.csv", "timing.csv", "run.json"])
+
+
 def run_predictions(config):
     """What each run answered to each image, and what is known of its teacher; logs of somebody else may lack that."""
-    folders = [f"{log_folder(config)}/{row}/seed{seed}" for row in config.rows for seed in config.seeds_of(row)]
-    found = [f"{folder}/{name}" for folder in folders for name in ("predictions.csv", "evaluation.json")]
-    if config.logs == "results" and not config.allow_missing:
-        return found
-    return [path for path in found if Path(path).is_file()]
+    return run_files(config, ["predictions.csv", "evaluation.json"])
 
 
 def comparison_files(config):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from selfdistill.config import types as t
-from selfdistill.config.load import read_yaml
+from selfdistill.config.load import read_model, read_yaml
 from selfdistill.config.schema import Block
 from selfdistill.config.settings import RunSettings
 from selfdistill.failures import CONFIGURATION, Failure, Failures
@@ -137,12 +137,7 @@ def _problem(path: Path, location: tuple, what: str) -> Failure:
 
 def amendment(path: Path, declared: Path) -> str | None:
     """What to print if the claims are not those that were declared, else None."""
-    try:
-        first = Declared.model_validate(read_yaml(declared))
-    except ValidationError as error:
-        detail = error.errors()[0]
-        raise _problem(declared, detail["loc"], _what(detail)) from error
-    found = sha256_of(path)
+    first, found = read_model(declared, Declared), sha256_of(path)
     if found == first.sha256:
         return None
     return f"amended: declared on {first.date} with SHA-256 {first.sha256[:12]}, now {found[:12]}"

@@ -7,8 +7,8 @@ import numpy as np
 
 from selfdistill.config.settings import ReportSettings
 from selfdistill.failures import Failure
-from selfdistill.files import read_sealed, sha256_of
-from selfdistill.report.logs import RETRAIN, RowRecords, RunRecord, read_rows, read_table
+from selfdistill.files import read_sealed
+from selfdistill.report.logs import RowRecords, RunRecord, check_recorded, read_rows, read_table
 
 LAST = 10  # epochs of the secondary figure
 
@@ -56,7 +56,7 @@ def read_arms(settings: ReportSettings, logs: Path) -> dict[str, Arm]:
     records = [record for record in read_rows(settings, logs) if record.runs]
     arms, first = {}, None
     for record in records:
-        correct = []
+        correct, taught = [], []
         for run in record.runs:
             folder = logs / record.row.method / f"seed{run.seed}"
             labels, right = _answers(folder, run)
@@ -66,7 +66,7 @@ def read_arms(settings: ReportSettings, logs: Path) -> dict[str, Arm]:
                 what = f"its labels differ from those of {first[0].parent.name}/{first[0].name}: another test set"
                 raise Failure(folder / "predictions.csv", what, "compare runs on one test set")
             correct.append(right)
-        taught = [_teacher(logs / record.row.method / f"seed{run.seed}", run) for run in record.runs]
+            taught.append(_teacher(folder, run))
         arms[record.row.method] = _arm(record, correct, taught)
     return arms
 
@@ -95,7 +95,7 @@ def _answers(folder: Path, run: RunRecord) -> tuple[np.ndarray | None, np.ndarra
     path = folder / "predictions.csv"
     if not path.is_file():
         return None, None
-    _check(path, run)
+    check_recorded(path, run.facts["outputs"])
     table = read_table(path, ("label", "prediction"))
     labels, right = table["label"].to_numpy(), (table["label"] == table["prediction"]).to_numpy()
     if abs(right.mean() - run.accuracy) > 0.5 / len(right):
@@ -108,12 +108,7 @@ def _teacher(folder: Path, run: RunRecord) -> dict[str, float] | None:
     path = folder / "evaluation.json"
     if not path.is_file():
         return None
-    _check(path, run)
+    check_recorded(path, run.facts["outputs"])
     evaluation = read_sealed(path)
     teacher = evaluation.get("teacher")
     return None if teacher is None else teacher | {"images": evaluation["images"]}
-
-
-def _check(path: Path, run: RunRecord) -> None:
-    if sha256_of(path) != run.facts["outputs"].get(path.name):
-        raise Failure(path, "differs from what its run.json recorded (SHA-256)", RETRAIN)

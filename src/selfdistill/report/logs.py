@@ -118,8 +118,8 @@ def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow)
     if not isinstance(outputs, dict) or "history.csv" not in outputs:
         raise Failure(path, "does not vouch for history.csv (outputs lacks its SHA-256)", RETRAIN)
     for name in ("history.csv", "timing.csv"):
-        if (folder / name).is_file() and sha256_of(folder / name) != outputs.get(name):
-            raise Failure(folder / name, "differs from what its run.json recorded (SHA-256)", RETRAIN)
+        if (folder / name).is_file():
+            check_recorded(folder / name, outputs)
     foreign = "source" in facts  # somebody else's run: no settings of ours, maybe no seed
     settings = facts if foreign else facts.get("settings")
     method = settings.get("method") if isinstance(settings, dict) else None
@@ -130,6 +130,12 @@ def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow)
         return
     if others := differences(completed(settings), completed(row.settings)):
         raise Failure(path, f"was trained with other settings ({', '.join(others)})", RETRAIN)
+
+
+def check_recorded(path: Path, outputs: dict[str, str]) -> None:
+    """Refuse (Failure 65) a file that is not the one whose SHA-256 its run.json has under outputs."""
+    if sha256_of(path) != outputs.get(path.name):
+        raise Failure(path, "differs from what its run.json recorded (SHA-256)", RETRAIN)
 
 
 def _check_epochs(path: Path, log: pd.DataFrame, epochs: int) -> None:
