@@ -44,7 +44,7 @@ from selfdistill.models.resnet import replace_stem
 from selfdistill.models.weights import read_weights
 from selfdistill.training import provenance
 from selfdistill.training.machine import NEEDS_GPU, Machine, choose_device, set_up
-from selfdistill.training.teacher import check_accuracy, check_sha256, load_teacher
+from selfdistill.training.teacher import check_accuracy, check_sha256, frozen, load_teacher
 
 SEED = 0  # of every draw, whatever the run's seed: all networks meet the same noise
 LEAST = 2  # images of a class in any choice
@@ -309,7 +309,7 @@ def _teacher(path: Path, subject: Subject, device: str, threads: int | str, stem
     network, _, _ = load_teacher(path, expected, subject.test, machine)
     if stem_seed is not None:
         replace_stem(network.backbone, stem_seed)
-        network = network.to(machine.device, memory_format=torch.channels_last).requires_grad_(False).eval()
+        network = frozen(network.backbone, machine)
     name = f"{facts.get('method')}{REPLACED_STEM if stem_seed is not None else ''}"
     return Teacher(name, network, {"weights_sha256": found, "replaced_stem": stem_seed is not None})
 

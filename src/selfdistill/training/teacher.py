@@ -38,16 +38,17 @@ def load_teacher(
     check_sha256(path, found, recorded)
     if settings != expected:
         raise Failure(path, f"expected a teacher {_describe(expected)}, got {_describe(settings)}")
-    teacher = _frozen(backbone, machine)
+    teacher = frozen(backbone, machine)
     answers = check_accuracy(path, teacher, recorded, test_set, machine)
     if stem_seed is not None:
         replace_stem(backbone, stem_seed)
-        teacher = _frozen(backbone, machine)
+        teacher = frozen(backbone, machine)
         answers = evaluate(teacher, test_set, machine.autocast)
     return teacher, recorded, answers
 
 
-def _frozen(backbone: ResNet, machine: Machine) -> Network:
+def frozen(backbone: ResNet, machine: Machine) -> Network:
+    """The network of a teacher on the device, in evaluation mode and without gradients."""
     return Network(backbone).to(machine.device, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
