@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import warm
-from commands import server, train
+from commands import SMALL, server, train
 
 HERE = Path(__file__).parent
 
@@ -49,7 +49,7 @@ def tiny_data(tmp_path_factory) -> Path:
 def tiny_teacher(tiny_data, tmp_path_factory) -> Path:
     """The weights of a small teacher."""
     folder = tmp_path_factory.mktemp("teacher") / "run"
-    assert warm.run(train("control", tiny_data, network={"width": 8})(folder), folder) == 0
+    assert warm.run(train("control", tiny_data, network=SMALL | {"width": 8})(folder), folder) == 0
     return folder / "control" / "seed0" / "weights.safetensors"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import warm
 from breakages import append_history, no_projection
-from commands import Subject, litter, subjects, torn_run, train, trained
+from commands import SMALL, Subject, litter, subjects, torn_run, train, trained
 from syscalls import Call, killed_at, record
 from tools import needs
 
@@ -84,7 +84,7 @@ def test_a_broken_writer_is_caught(breakage, write_paths, tmp_path):
 
 
 KINDS = {
-    "teacher": ("control", {"network": {"width": 1, "model": "resnet50"}, "epochs": 2}),
+    "teacher": ("control", {"network": SMALL | {"model": "resnet50"}, "epochs": 2}),
     "kd": ("kd", {"epochs": 2}),
     "self_distillation": ("self_distillation", {}),
 }

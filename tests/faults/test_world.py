@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import warm
-from commands import train, trained
+from commands import SMALL, train, trained
 from test_damage import die_after_two_epochs
 
 from selfdistill.data.prepared import read_prepared, write_prepared
@@ -38,7 +38,7 @@ def cold(folder, arguments, **environment) -> tuple[int, str]:
 OTHER = {  # what is changed -> the word by which the line names it
     "settings": ({"learning_rate": 0.04}, "settings.learning_rate"),
     "objective": ({"objective": "cross_entropy", "weight_decay": 0.0}, "settings.weight_decay"),
-    "network": ({"network": {"width": 2}}, "settings.network.width"),
+    "network": ({"network": SMALL | {"width": 2}}, "settings.network.width"),
 }
 
 
@@ -80,7 +80,7 @@ def test_other_data_start_afresh_and_say_so(half, tiny_data, tmp_path):
 
 def test_another_teacher_starts_afresh_and_says_so(tiny_data, tiny_teacher, tmp_path):
     other = tmp_path / "other"
-    assert warm.run(train("control", tiny_data, learning_rate=0.01, network={"width": 8})(other), other) == 0
+    assert warm.run(train("control", tiny_data, learning_rate=0.01, network=SMALL | {"width": 8})(other), other) == 0
     folder = tmp_path / "run"
     arguments = train("kd", tiny_data, tiny_teacher)(folder)
     assert warm.run(arguments, folder, breakage=die_after_two_epochs) == -9
