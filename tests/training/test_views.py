@@ -150,10 +150,18 @@ def test_a_second_seed_finds_the_table_of_the_first(digits, teacher, tmp_path):
     assert "sees all views" not in (tmp_path / "1.txt").read_text()
 
 
-def test_other_augmentations_have_no_table(digits, teacher, tmp_path):
-    changes = {"augmentation": ["crop", "random_erasing"], "epochs": 1}
-    job = make_job(tmp_path, digits, "kd", teacher=teacher, teacher_cache=True, changes=changes)
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"augmentation": ["crop", "random_erasing"]}, "too many views"),
+        ({"replaced_stem": True, "oddities": ["replaced_stem"]}, "its stem is replaced"),
+    ],
+)
+def test_a_run_that_can_have_no_table_says_so(digits, teacher, tmp_path, changes, reason):
+    job = make_job(tmp_path, digits, "kd", teacher=teacher, teacher_cache=True, changes={"epochs": 1, **changes})
     train(job)
+    (line,) = [line for line in job.log.read_text().splitlines() if "teacher_cache is on" in line]
+    assert reason in line
     assert "teacher_cache" not in read_sealed(job.output / "run.json")["environment"]
     assert not list((job.states).glob("views-*"))
 
@@ -173,6 +181,7 @@ def test_other_augmentations_have_no_table(digits, teacher, tmp_path):
         ({"seeds": [0, 1], "methods": {"kd": {"teacher_seed": 0, "augmentation": ["crop", "rotation"]}}}, False),
         ({"seeds": [0, 1], "teacher_cache": "off", "methods": {"kd": {"teacher_seed": 0}}}, False),
         ({"teacher_cache": "on"}, True),
+        ({"teacher_cache": "on", "methods": {"kd": {"augmentation": ["crop", "rotation"]}}}, True),  # the run says no
     ],
 )
 def test_auto_makes_a_table_where_students_look_more_often(change, expected, repository, tmp_path):

@@ -294,13 +294,13 @@ class Config(Block):
 
     def caches_views(self, method: str, seed: int) -> bool:
         """Whether a student takes its teacher's answers from a table of all views: auto, where several students of
-        one teacher together see each image more often than it has views.
+        one teacher together see each image more often than it has views. With `on` a run that can have none says so.
         """
         teacher, augmentation = self.teacher_of(method, seed), set(self.methods[method].augmentation)
-        if teacher is None or not augmentation <= {"crop", "flip"} or self.methods[method].replaced_stem:
+        if teacher is None or self.teacher_cache != "auto":
+            return teacher is not None and self.teacher_cache == "on"
+        if not augmentation <= {"crop", "flip"} or self.methods[method].replaced_stem:
             return False
-        if self.teacher_cache != "auto":
-            return self.teacher_cache == "on"
         views = (81 if "crop" in augmentation else 1) * (2 if "flip" in augmentation else 1)
         students = self.students.get(teacher, [])
         return len(students) > 1 and sum(self.methods[student].epochs for student in students) > views

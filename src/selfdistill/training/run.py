@@ -128,8 +128,7 @@ class Run:
             loaded = load_teacher(job.teacher, settings.teacher, self.test_set, machine, stem_seed)
             teacher, self.teacher_facts, self.teacher_test = loaded
             self.teacher = FrozenTeacher(teacher, machine)
-        # With other augmentations than crop and flip an image has too many views.
-        self.cached = job.teacher_cache and self.teacher is not None and self.training_set.workers is None
+        self.cached = job.teacher_cache and self.teacher is not None and self._why_live() is None
         self.views: Tensor | None = None
         self.identity = {
             "settings": settings.model_dump(mode="json", exclude_none=True),
@@ -193,9 +192,19 @@ class Run:
         if s.replaced_stem:
             right = f"{self.teacher_test.correct} {s.data.evaluated} images right"
             self.log.say(f"teacher with its stem replaced: {right}")
+        if self.teacher and self.job.teacher_cache and not self.cached:
+            self.log.say(f"notice: teacher_cache is on, but the teacher answers live: {self._why_live()}")
         for oddity in s.oddities:
             self.log.say(f"notice: {oddity}, an oddity of the published notebooks: {ODDITIES[oddity]}")
         self.log.say(f"loss: {describe_coefficients(self.coefficients())}")
+
+    def _why_live(self) -> str | None:
+        """Why a table of the teacher's answers to all views cannot be, None if it can."""
+        if self.settings.replaced_stem:
+            return "its stem is replaced, another one for each seed"
+        if self.training_set.workers is not None:
+            return "with augmentations beside crop and flip an image has too many views"
+        return None
 
     def coefficients(self) -> dict[str, float]:
         """The objective's effective coefficients by history column, from the objective itself."""
