@@ -175,11 +175,35 @@ def evaluate(
 
 
 @app.command()
+def nearest(
+    data: DataFile,
+    dataset: Annotated[str, Option(help="cifar10 or digits.")],
+    output: Annotated[Path, Option(help="The JSON file to write.")],
+    threads: Threads = "auto",
+    log: LogFile = None,
+) -> None:
+    """Find how far each test image is from its nearest training image (a minute of a processor)."""
+    from selfdistill.config import types as t
+    from selfdistill.config.schema import DATASETS
+
+    dataset = _checked("--dataset", t.one_of(*DATASETS), dataset)
+    threads = _checked("--threads", t.Threads, threads)
+    from selfdistill.mechanisms.new_data import write_nearest
+    from selfdistill.training.machine import set_up
+
+    said = Log(log)
+    set_up("cpu", threads, "fp32", deterministic=True)
+    distances = write_nearest(data, dataset, output)
+    said.say(f"{len(distances)} test images, the nearest to a training image {distances.min():.3f} away ({output})")
+
+
+@app.command()
 def measure(
     weights: Annotated[Path, Option(help="A run's weights.safetensors.")],
     data: DataFile,
     settings: Settings,
     sizes: Annotated[Path, Option(help="The block `mechanisms` as `settings` wrote it.")],
+    nearest: Annotated[Path, Option(help="The file that `nearest` wrote.")],
     output: Annotated[Path, Option(help="The JSON file to write.")],
     teacher: Annotated[list[Path] | None, Option(help="Weights to compare with; several times.")] = None,
     replaced_stem: Annotated[list[Path] | None, Option(help="The same, with a replaced stem.")] = None,
@@ -197,7 +221,7 @@ def measure(
     from selfdistill.mechanisms.measure import measure as measure_network
 
     said, others = Log(log), {"teachers": teacher, "replaced": replaced_stem}
-    found = measure_network(weights, data, run, of, output, **others, device=device, threads=threads)
+    found = measure_network(weights, data, run, of, output, nearest=nearest, **others, device=device, threads=threads)
     said.say(f"{len(found['measures'])} measures of {weights}")
 
 

@@ -27,6 +27,7 @@ EXPLANATIONS = {
     "M3": "Smoother decisions",
     "M4": "Robustness",
     "M5": "Regularisation",
+    "M6": "New data",
     "M7": "Calibration (not claimed)",
     "M8": "Knowledge transfer",
     "M9": "What soft targets say",
@@ -76,12 +77,17 @@ def _of_corruptions(prefix: str, source: str, kinds: tuple[str, ...]) -> dict[st
 MEASURES: dict[str, Measure] = {
     **_of_weight_noise(),
     "noise_r50": Measure("Filter-relative noise that halves the train accuracy", "", "M1", "higher"),
+    "noise_r50_reestimated": Measure("The same, batch normalisation re-estimated", "", "M1", "higher"),
     "hessian_top": Measure("Largest Hessian eigenvalue", "", "M1", "lower"),
     "hessian_trace": Measure("Hessian trace", "", "M1", "lower"),
     "hessian_trace_se": Measure("Standard error of the trace over probes", "", "M1"),
     "hessian_top_fitted": Measure("Largest Hessian eigenvalue at T*", "", "M1", "lower"),
     "hessian_trace_fitted": Measure("Hessian trace at T*", "", "M1", "lower"),
     "hessian_trace_fitted_se": Measure("Standard error of the trace at T* over probes", "", "M1"),
+    "hessian_adaptive": Measure("Adaptive trace, of |θ| H |θ|", "", "M1", "lower"),
+    "hessian_adaptive_se": Measure("Standard error of the adaptive trace over probes", "", "M1"),
+    "hessian_adaptive_fitted": Measure("Adaptive trace at T*", "", "M1", "lower"),
+    "hessian_adaptive_fitted_se": Measure("Standard error of the adaptive trace at T* over probes", "", "M1"),
     **{name: measure for stage in STAGES for name, measure in _of_stage(stage).items()},
     **{
         f"flip_rate_{size:g}": Measure(f"Predictions changed, pixel noise of sd {size:g}", "%", "M3", "lower")
@@ -97,6 +103,8 @@ MEASURES: dict[str, Measure] = {
     "accuracy_gap": Measure("Train minus test accuracy", "%", "M5", "lower"),
     "nll_gap": Measure("Test minus train NLL", "nats", "M5", "lower"),
     "wrong_labels_fitted": Measure("Wrong train labels fitted", "%", "M5", "lower"),
+    "no_copies_accuracy": Measure("Test accuracy without near copies of train images", "%", "M6", "higher"),
+    "cifar10_1_accuracy": Measure("Accuracy on CIFAR-10.1 v6 (2,000 images, descriptive only)", "%", "M6"),
     "ece_width": Measure("Calibration error, 15 bins of equal width", "%", "M7"),
     "ece_mass": Measure("Calibration error, 15 bins of equal mass", "%", "M7"),
     "nll": Measure("Test NLL", "nats", "M7"),
@@ -105,10 +113,16 @@ MEASURES: dict[str, Measure] = {
     "nll_after_temperature": Measure("Test NLL at T*", "nats", "M7"),
     "agreement": Measure("Predictions shared with {teacher}", "%", "M8", "higher"),
     "divergence": Measure("KL from {teacher}", "nats", "M8", "lower"),
+    **{
+        f"cka_stage{stage}": Measure(f"CKA of stage {stage} with {{teacher}}", "", "M8", "higher")
+        for stage in STAGES[:-1]
+    },
     "cka": Measure("CKA of stage 4 with {teacher}", "", "M8", "higher"),
     "shared_errors": Measure("Errors of {teacher} repeated", "%", "M8", "higher"),
-    "soft_entropy": Measure(f"Entropy of the soft targets at T = {SOFT_TEMPERATURE:g}", "nats", "M9"),
-    "logit_spread": Measure("Standard deviation of a logit over images", "", "M9"),
+    "soft_entropy": Measure(f"Entropy of the soft targets at T = {SOFT_TEMPERATURE:g}, test", "nats", "M9"),
+    "soft_entropy_train": Measure(f"Entropy of the soft targets at T = {SOFT_TEMPERATURE:g}, train", "nats", "M9"),
+    "logit_spread": Measure("Standard deviation of a logit over test images", "", "M9"),
+    "logit_spread_train": Measure("Standard deviation of a logit over train images", "", "M9"),
 }
 
 

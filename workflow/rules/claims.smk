@@ -11,11 +11,27 @@ if CONFIG.logs == "results":
         shell:
             "python -m selfdistill settings --block {params.block:q} --output {output:q} --log {log:q}"
 
+    rule find_nearest:
+        """How far each test image is from its nearest training image: once for all protocols and runs."""
+        input:
+            data="results/data/{dataset}.safetensors",
+        output:
+            "results/data/{dataset}_nearest.json",
+        log:
+            "results/data/logs/{dataset}_nearest.txt",
+        threads: job_threads(CONFIG.threads, "cpu")
+        params:
+            machine=lambda wildcards, output: f"--threads {CONFIG.threads}",
+        shell:
+            "python -m selfdistill nearest --data {input.data:q} --dataset {wildcards.dataset} --output {output:q}"
+            " {params.machine} --log {log:q}"
+
     rule measure:
         """The paper's explanations, measured on the kept network of a run."""
         input:
             compared_files,
             data=DATA_FILE,
+            nearest=NEAREST_FILE,
             weights=f"{RUN}/weights.safetensors",
             recorded=f"{RUN}/evaluation.json",
             settings="results/{protocol}/{method}/settings.yaml",
@@ -32,8 +48,8 @@ if CONFIG.logs == "results":
             machine=lambda wildcards, output: f"--device {CONFIG.device} --threads {CONFIG.threads}",
         shell:
             "python -m selfdistill measure --weights {input.weights:q} --data {input.data:q}"
-            " --settings {input.settings:q} --sizes {input.sizes:q} --output {output:q} {params.teachers}"
-            " {params.machine} --log {log:q}"
+            " --settings {input.settings:q} --sizes {input.sizes:q} --nearest {input.nearest:q} --output {output:q}"
+            " {params.teachers} {params.machine} --log {log:q}"
 
 
 use rule write_report_settings as write_mechanisms_settings with:

@@ -36,6 +36,7 @@ EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "
 RUN = "results/{protocol}/{method}/seed{seed}"
 EVALUATED = "holdout" if CONFIG.data.holdout_images else "test"
 DATA_FILE = f"results/data/{CONFIG.data.dataset}.safetensors"
+NEAREST_FILE = f"results/data/{CONFIG.data.dataset}_nearest.json"
 
 
 def methods_of(stage):

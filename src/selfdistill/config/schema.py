@@ -100,6 +100,15 @@ class Figures(Block):
     width: t.Inches = Field(description="3.5 is a column of a two-column paper")
 
 
+class CIFAR101(Block):
+    """CIFAR-10.1 v6 as two numpy files, checked against their SHA-256 before they are read; class report."""
+
+    images: t.Line = Field(description="cifar10.1_v6_data.npy, uint8 [2000, 32, 32, 3]")
+    images_sha256: t.Sha256
+    labels: t.Line = Field(description="cifar10.1_v6_labels.npy, [2000]")
+    labels_sha256: t.Sha256
+
+
 class Mechanisms(Block):
     """On how much the paper's explanations are measured (target `claims`); class report."""
 
@@ -112,6 +121,10 @@ class Mechanisms(Block):
     corruption_severities: t.distinct(t.Severity, least=1)
     corruption_images: t.Count | None = Field(description="test images; null: all of them")
     official_corruptions: t.Line | None = Field(description="a folder with the unpacked CIFAR-10-C; null: leave it out")
+    near_copy_distance: t.NonNegative = Field(
+        description="Euclidean, pixels from 0 to 1: test images nearer to a training image are left out of a subset"
+    )
+    cifar10_1: CIFAR101 | None = Field(description="null: accuracy on it is not run")
 
 
 class Sweep(Block):

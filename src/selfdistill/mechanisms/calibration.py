@@ -3,13 +3,14 @@
 Logits and probabilities are [n, classes], labels [n]; all sums are in float64, likelihoods in nats.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+BINS = 15  # of confidence, from 0 to 1
 TEMPERATURES = (
     0.01,
     100.0,
@@ -23,8 +24,7 @@ def calibration(logits: NDArray, labels: NDArray) -> dict[str, float]:
     round, the two averaged; so no image is judged by a temperature that saw it.
     """
     probabilities = softmax(logits.astype(np.float64), axis=1)
-    halves = [(logits[start::2], labels[start::2]) for start in (0, 1)]
-    temperatures = [best_temperature(*half) for half in halves]
+    halves, temperatures = _halves(logits, labels)
     swapped = zip(halves[::-1], temperatures, strict=True)
     return {
         "ece_width": expected_calibration_error(probabilities, labels, mass="width"),
@@ -36,8 +36,47 @@ def calibration(logits: NDArray, labels: NDArray) -> dict[str, float]:
     }
 
 
+def _halves(logits: NDArray, labels: NDArray) -> tuple[list[tuple[NDArray, NDArray]], list[float]]:
+    """The logits and labels of the images of even and of odd index, and the temperature that fits each half."""
+    halves = [(logits[start::2], labels[start::2]) for start in (0, 1)]
+    return halves, [best_temperature(*half) for half in halves]
+
+
+class Reliability(NamedTuple):
+    """A reliability diagram: of each bin of equal width in confidence, how many images it has, and their mean
+    confidence and accuracy from 0 to 1 (None in an empty one).
+    """
+
+    count: list[int]
+    confidence: list[float | None]
+    accuracy: list[float | None]
+
+
+def reliability(logits: NDArray, labels: NDArray, bins: int = BINS) -> tuple[Reliability, Reliability]:
+    """The diagrams before and after temperature (Guo et al. 2017, Fig. 1 and 4); after, each half of the images has its
+    logits divided by the temperature that fits the other half, as in `calibration`.
+    """
+    _, temperatures = _halves(logits, labels)
+    cooled = logits.astype(np.float64)  # a copy
+    for start, temperature in enumerate(temperatures[::-1]):
+        cooled[start::2] /= temperature
+    return _diagram(logits, labels, bins), _diagram(cooled, labels, bins)
+
+
+def _diagram(logits: NDArray, labels: NDArray, bins: int) -> Reliability:
+    confidence = softmax(logits.astype(np.float64), axis=1).max(1)
+    of_image = np.minimum(_bins_of_equal_width(confidence, bins), bins - 1)  # 1 itself belongs to the last one
+    counts = np.bincount(of_image, minlength=bins)
+
+    def means(values: NDArray) -> list[float | None]:
+        sums = np.bincount(of_image, weights=values, minlength=bins)
+        return [float(total / count) if count else None for total, count in zip(sums, counts, strict=True)]
+
+    return Reliability(counts.tolist(), means(confidence), means(logits.argmax(1) == labels))
+
+
 def expected_calibration_error(
-    probabilities: NDArray, labels: NDArray, bins: int = 15, mass: Literal["width", "equal"] = "width"
+    probabilities: NDArray, labels: NDArray, bins: int = BINS, mass: Literal["width", "equal"] = "width"
 ) -> float:
     """Mean over the images of |accuracy - confidence| of the bin they are in, 0 to 1 (Guo et al. 2017, Eq. (3)).
 

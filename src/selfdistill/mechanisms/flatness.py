@@ -6,7 +6,8 @@ what is measured. `models.resnet.freeze`d networks keep matrices of their old we
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -37,12 +38,16 @@ def noise_curve(
     draws: int,
     seed: int,
     kind: Literal["absolute", "filter"] = "absolute",
+    *,
+    reestimate: bool = False,
 ) -> list[NoisePoint]:
     """Accuracy and loss under noise on the weights, for each size in turn; the network itself is never changed.
 
     absolute: theta + N(0, size^2) on every parameter (BYOT's own test, Zhang et al. 2019, arXiv 1905.08094, sec. 5).
     filter: theta_f + size ||theta_f|| e / ||e|| on every filter (Li et al. 2018, arXiv 1712.09913, sec. 4), a filter
     being what makes one output; biases and batch normalisation stay.
+    reestimate: before each look, means and variances of batch normalisation are those of these images under the noisy
+    weights, so that a network does not fail for statistics that are no longer its own.
     Without noise one draw says it all. A network with heads is given the same noise on its backbone as one without.
     """
     points = []
@@ -50,6 +55,8 @@ def noise_curve(
         found = []
         for draw in range(draws if size else 1):
             weights = _noisy(network, size, generator(seed, f"noise/{index}", draw), kind)
+            if reestimate:
+                weights |= _statistics(network, weights, images)
             found.append(_accuracy_and_loss(partial(functional_call, network, weights), network, images, labels))
         points.append(NoisePoint(size, *torch.tensor(found, dtype=torch.float64).mean(0).tolist()))
     return points
@@ -75,6 +82,32 @@ def _filter_relative(weight: Tensor, noise: Tensor, size: float) -> Tensor:
     of_filter = tuple(range(1, weight.dim()))
     length, drawn = (torch.linalg.vector_norm(part, dim=of_filter, keepdim=True) for part in (weight, noise))
     return weight + size * length / drawn * noise
+
+
+def _statistics(network: nn.Module, weights: dict[str, Tensor], images: Tensor) -> dict[str, Tensor]:
+    """The buffers of batch normalisation, by name, as these weights need them: averages over batches of the images."""
+    buffers = {name: torch.zeros_like(buffer) for name, buffer in network.named_buffers()}
+    with torch.no_grad(), _gathering(network):
+        for (some,) in batches(images):
+            functional_call(network, weights | buffers, some)  # which writes into the buffers
+    return buffers
+
+
+@contextmanager
+def _gathering(network: nn.Module) -> Iterator[None]:
+    """Inside the block batch normalisation averages its statistics over all batches (momentum None), and everything
+    else is in evaluation mode.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    with evaluating(network):
+        for norm in norms:
+            norm.momentum, norm.training = None, True
+        try:
+            yield
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
 
 
 def _accuracy_and_loss(answer, network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
@@ -139,19 +172,29 @@ def _orthogonal(vector: Tensor, basis: list[Tensor]) -> Tensor:
 
 
 def trace(
-    network: nn.Module, images: Tensor, labels: Tensor, probes: int, seed: int, *, temperature: float = 1.0
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    probes: int,
+    seed: int,
+    *,
+    temperature: float = 1.0,
+    adaptive: bool = False,
 ) -> Trace:
     """The trace of the loss's Hessian: mean of v^T H v over random signs v (Hutchinson 1990).
 
+    adaptive: of D H D with D = diag(|theta|) instead, which does not change where a layer is scaled up and the next
+    one down (Kwon et al. 2021, arXiv 2102.11600); signs times |theta| take the place of the signs.
     Raises: ValueError for fewer than two probes, which have no standard error.
     """
     if probes < 2:
         raise ValueError(f"probes: expected at least 2, got {probes}")
+    scale = torch.cat([weight.detach().abs().flatten() for weight in _trainable(network)]) if adaptive else 1.0
     found = []
     for probe in range(probes):
         drawn = _normal(network, generator(seed, "trace", probe))
-        signs = torch.where(drawn < 0, -1.0, 1.0).to(drawn)
-        found.append(signs @ hessian_vector_product(network, images, labels, signs, temperature=temperature))
+        vector = torch.where(drawn < 0, -1.0, 1.0).to(drawn) * scale
+        found.append(vector @ hessian_vector_product(network, images, labels, vector, temperature=temperature))
     values = torch.stack(found).double()
     return Trace(values.mean().item(), values.std().item() / math.sqrt(probes))
 

@@ -33,9 +33,9 @@ from selfdistill.measures import (
     VIEWS,
     WEIGHT_NOISE,
 )
-from selfdistill.mechanisms import corruptions, transfer
+from selfdistill.mechanisms import corruptions, new_data, transfer
 from selfdistill.mechanisms.answers import batches, evaluating
-from selfdistill.mechanisms.calibration import calibration, negative_log_likelihood
+from selfdistill.mechanisms.calibration import calibration, negative_log_likelihood, reliability
 from selfdistill.mechanisms.discrimination import discrimination
 from selfdistill.mechanisms.flatness import half_accuracy_noise, noise_curve, top_eigenvalue, trace
 from selfdistill.mechanisms.smoothness import flip_rate, margin_gradient_norm, predictor, view_consistency
@@ -51,6 +51,7 @@ LEAST = 2  # images of a class in any choice
 REPLACED_STEM = "_replaced_stem"  # stands behind the name of a teacher whose stem is replaced
 
 Measured = dict[str, float | None]
+Distributions = dict[str, Any]  # what a figure shows of a network and no single number says
 
 
 class Teacher(NamedTuple):
@@ -59,6 +60,13 @@ class Teacher(NamedTuple):
     name: str
     network: Network
     facts: dict[str, Any]
+
+
+class NewData(NamedTuple):
+    """new: which test images are no near copies of training images [n]; cifar101: its images and labels, if any."""
+
+    new: NDArray
+    cifar101: tuple[NDArray, NDArray] | None
 
 
 class Subject(NamedTuple):
@@ -96,18 +104,21 @@ def measure(
     *,
     teachers: list[Path] | None = None,
     replaced: list[Path] | None = None,
+    nearest: Path,
     device: str = "auto",
     threads: int | str = "auto",
 ) -> dict[str, Any]:
     """Measure the network that a run kept, and write its mechanisms.json.
 
     teachers: networks to compare it with; replaced: the same, with the stem that a student of this seed would find
-    replaced. Each must reach its recorded accuracy, as the measured network must.
-    Raises: Failure 65 for weights that do not, or of another run than the settings'.
+    replaced. Each must reach its recorded accuracy, as the measured network must. nearest: of `new_data.write_nearest`.
+    Raises: Failure 65 for weights that do not, or of another run than the settings', and for other data than theirs.
     """
     images, data_sha256 = read_prepared(data, settings.data.dataset)
     if sizes.official_corruptions is not None:
         check_official(Path(sizes.official_corruptions), images.test_labels)
+    distances = new_data.read_nearest(nearest, data_sha256, len(images.test_labels))
+    newer = NewData(distances > sizes.near_copy_distance, sizes.cifar10_1 and new_data.read_cifar101(sizes.cifar10_1))
     subject, facts, found = _load(weights, images, settings, device, threads)
     seed = facts["seed"]
     loaded = [_teacher(path, subject, device, threads, None) for path in teachers or []]
@@ -115,12 +126,14 @@ def measure(
     machine = set_up(device, threads, "fp32", deterministic=True)
     subject = subject._replace(machine=machine)
     with threadpool_limits(machine.threads, user_api="blas"):
-        measured = measure_all(subject, settings, sizes, loaded)
+        measured, distributions = measure_all(subject, sizes, loaded, newer)
     result = {
         "method": settings.method,
         "seed": seed,
         "measures": {name: _finite(value) for name, value in measured.items()},
-        "measured_on": _measured_on(subject, sizes) | {"dataset": settings.data.dataset, "data_sha256": data_sha256},
+        "distributions": distributions,
+        "measured_on": _measured_on(subject, sizes, newer)
+        | {"dataset": settings.data.dataset, "data_sha256": data_sha256},
         "teachers": {teacher.name: teacher.facts for teacher in loaded},
         "weights_sha256": found,
         "environment": machine.fingerprint(),
@@ -131,8 +144,10 @@ def measure(
     return result
 
 
-def measure_all(subject: Subject, settings: RunSettings, sizes: Mechanisms, teachers: list[Teacher]) -> Measured:
-    """Every measure by its name; what cannot be measured is None or not finite."""
+def measure_all(
+    subject: Subject, sizes: Mechanisms, teachers: list[Teacher], newer: NewData
+) -> tuple[Measured, Distributions]:
+    """Every measure by its name; what cannot be measured is None or not finite. And what figures show beside them."""
     train, test = (_logits(subject, part) for part in (subject.train(), subject.test))
     labels = subject.test.labels.cpu().numpy()
     calibrated = calibration(test, labels)
@@ -141,25 +156,50 @@ def measure_all(subject: Subject, settings: RunSettings, sizes: Mechanisms, teac
         "soft_entropy": transfer.entropy(test, SOFT_TEMPERATURE),
         "logit_spread": transfer.spread_over_inputs(test),
     }
-    found |= flatness(subject, sizes, calibrated["temperature"])
+    found |= new_images(subject, test, newer)
+    flat, filter_noise = flatness(subject, sizes, calibrated["temperature"])
+    found |= flat
     chosen = subject.first(labels, sizes.test_images)
     looked = look(subject.network, _part(subject.test, chosen))
     train_rows = subject.first(subject.true_labels, sizes.train_images)
-    trained = look(subject.network, subject.train(train_rows))
+    train_part, true_labels = subject.train(train_rows), subject.true_labels[train_rows]
+    trained = look(subject.network, train_part)
+    own = transfer.soft_targets(trained.logits, true_labels, SOFT_TEMPERATURE)
+    found |= {"soft_entropy_train": own.entropy, "logit_spread_train": own.logit_spread}
     for stage in STAGES:
-        sets = (trained.stages[stage - 1], subject.true_labels[train_rows], looked.stages[stage - 1], labels[chosen])
+        sets = (trained.stages[stage - 1], true_labels, looked.stages[stage - 1], labels[chosen])
         found |= {f"stage{stage}_{name}": value for name, value in discrimination(*sets).items()}
     found |= smoothness(subject, chosen)
     found |= robustness(subject, sizes)
+    taught = {}
     for teacher in teachers:
         theirs = look(teacher.network, _part(subject.test, chosen))
-        compared = transfer.fidelity(looked.logits, theirs.logits, labels[chosen], looked.stages[-1], theirs.stages[-1])
+        compared = transfer.fidelity(looked.logits, theirs.logits, labels[chosen], looked.stages, theirs.stages)
         found |= {f"{name}:{teacher.name}": value for name, value in compared.items()}
+        targets = transfer.soft_targets(look(teacher.network, train_part).logits, true_labels, SOFT_TEMPERATURE)
+        accuracy = corruptions.accuracy(theirs.logits, labels[chosen])
+        taught[teacher.name] = {"test_accuracy": accuracy, **targets._asdict()}
+    before, after = reliability(test, labels)
+    return found, {
+        "reliability": {"before": before._asdict(), "after": after._asdict()},
+        "filter_noise": filter_noise,
+        "soft_targets": own._asdict(),
+        "teachers": taught,
+    }
+
+
+def new_images(subject: Subject, test: NDArray, newer: NewData) -> Measured:
+    """M6, from the logits of all test images; CIFAR-10.1's only where there is one."""
+    labels, new = subject.test.labels.cpu().numpy(), newer.new
+    found: Measured = {"no_copies_accuracy": corruptions.accuracy(test[new], labels[new]) if new.any() else None}
+    if newer.cifar101 is not None:
+        images = TestSet(*newer.cifar101, subject.normalise)
+        found["cifar10_1_accuracy"] = corruptions.accuracy(_logits(subject, images), newer.cifar101[1])
     return found
 
 
-def flatness(subject: Subject, sizes: Mechanisms, temperature: float) -> Measured:
-    """M1: weight noise and the Hessian on the first training images of each class.
+def flatness(subject: Subject, sizes: Mechanisms, temperature: float) -> tuple[Measured, Distributions]:
+    """M1: weight noise and the Hessian on the first training images of each class; and the curves of filter noise.
 
     temperature: T*, which fits the network; the Hessian is also that of the loss of logits / T*.
     """
@@ -169,15 +209,20 @@ def flatness(subject: Subject, sizes: Mechanisms, temperature: float) -> Measure
     for point in noise_curve(network, *sample, WEIGHT_NOISE, sizes.noise_draws, SEED):
         found[f"noise_accuracy_{point.size:g}"] = point.accuracy
         found[f"noise_nll_{point.size:g}"] = point.cross_entropy
-    curve = noise_curve(network, *sample, FILTER_NOISE, sizes.noise_draws, SEED, "filter")
-    found["noise_r50"] = half_accuracy_noise(FILTER_NOISE, [point.accuracy for point in curve])
+    curves = {}
+    for suffix, again in (("", False), ("_reestimated", True)):
+        curve = noise_curve(network, *sample, FILTER_NOISE, sizes.noise_draws, SEED, "filter", reestimate=again)
+        curves[f"accuracy{suffix}"] = [point.accuracy for point in curve]
+        found[f"noise_r50{suffix}"] = half_accuracy_noise(FILTER_NOISE, curves[f"accuracy{suffix}"])
     sample = _tensors(subject, sizes.hessian_images)
     for suffix, fitted in (("", 1.0), ("_fitted", temperature)):
         top = top_eigenvalue(network, *sample, sizes.lanczos_steps, SEED, temperature=fitted)
-        estimate = trace(network, *sample, sizes.trace_probes, SEED, temperature=fitted)
-        found |= {f"hessian_top{suffix}": top, f"hessian_trace{suffix}": estimate.estimate}
-        found[f"hessian_trace{suffix}_se"] = estimate.standard_error
-    return found
+        found[f"hessian_top{suffix}"] = top
+        for name, adaptive in (("trace", False), ("adaptive", True)):
+            estimate = trace(network, *sample, sizes.trace_probes, SEED, temperature=fitted, adaptive=adaptive)
+            found[f"hessian_{name}{suffix}"] = estimate.estimate
+            found[f"hessian_{name}{suffix}_se"] = estimate.standard_error
+    return found, curves
 
 
 def regularisation(subject: Subject, train: NDArray, test: NDArray) -> Measured:
@@ -322,7 +367,7 @@ def _set_up_as(recorded: dict[str, Any], device: str, threads: int | str) -> Mac
     return set_up(device, threads, precision, deterministic=True)
 
 
-def _measured_on(subject: Subject, sizes: Mechanisms) -> dict[str, Any]:
+def _measured_on(subject: Subject, sizes: Mechanisms, newer: NewData) -> dict[str, Any]:
     """How many images each part saw, and the other sizes; no path of this machine."""
     labels = subject.test.labels.cpu()
     return {
@@ -336,6 +381,9 @@ def _measured_on(subject: Subject, sizes: Mechanisms) -> dict[str, Any]:
         "corruption_severities": list(sizes.corruption_severities),
         "corruptions": corruptions.NAME,
         "official_corruptions": sizes.official_corruptions is not None,
+        "near_copy_distance": sizes.near_copy_distance,
+        "near_copies": int((~newer.new).sum()),
+        "cifar10_1": sizes.cifar10_1 and [sizes.cifar10_1.images_sha256, sizes.cifar10_1.labels_sha256],
         "noise_draws": sizes.noise_draws,
         "lanczos_steps": sizes.lanczos_steps,
         "trace_probes": sizes.trace_probes,

@@ -4,23 +4,34 @@ Logits are [n, classes] at temperature 1, features [n, channels], labels [n], of
 Agreement says nothing by itself: compare it with that of students which never saw the teacher.
 """
 
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
+
+BINS = 20  # of entropy
 
 
 def fidelity(
     student_logits: NDArray,
     teacher_logits: NDArray,
     labels: NDArray,
-    student_features: NDArray,
-    teacher_features: NDArray,
+    student_stages: Sequence[NDArray],
+    teacher_stages: Sequence[NDArray],
 ) -> dict[str, float | None]:
-    """How closely a student follows a teacher (Stanton et al. 2021, arXiv 2106.05945)."""
+    """How closely a student follows a teacher (Stanton et al. 2021, arXiv 2106.05945).
+
+    stages: the features of every stage, from shallow to deep; `cka` is that of the last, cka_stage<k> of those before.
+    """
+    *shallow, deepest = (cka(x, y) for x, y in zip(student_stages, teacher_stages, strict=True))
     return {
         "agreement": agreement(student_logits, teacher_logits),
         "divergence": divergence(teacher_logits, student_logits),
-        "cka": cka(student_features, teacher_features),
+        **{f"cka_stage{stage}": value for stage, value in enumerate(shallow, 1)},
+        "cka": deepest,
         "shared_errors": shared_errors(student_logits, teacher_logits, labels),
     }
 
@@ -52,10 +63,37 @@ def shared_errors(student_logits: NDArray, teacher_logits: NDArray, labels: NDAr
     return agreement(student_logits[wrong], teacher_logits[wrong]) if wrong.any() else None
 
 
+class SoftTargets(NamedTuple):
+    """What soft targets say at a temperature: their mean entropy in nats, how many of the images lie in each of BINS
+    equal bins from 0 to log(classes), and the mean target [classes, classes] of each true class.
+
+    logit_spread: as `spread_over_inputs`, of the logits themselves.
+    """
+
+    entropy: float
+    entropy_counts: list[int]
+    rows: list[list[float]]
+    logit_spread: float
+
+
+def soft_targets(logits: NDArray, labels: NDArray, temperature: float) -> SoftTargets:
+    """Of these images. Rows that are all alike, and a spread near 0, are those of a teacher that looks at no image."""
+    targets, classes = softmax(logits.astype(np.float64) / temperature, axis=1), logits.shape[1]
+    each = entropies(logits, temperature)
+    counts, _ = np.histogram(each, bins=BINS, range=(0.0, math.log(classes) + 1e-9))  # the most, with its rounding
+    rows = [targets[labels == label].mean(0).tolist() for label in range(classes)]
+    return SoftTargets(float(each.mean()), counts.tolist(), rows, spread_over_inputs(logits))
+
+
 def entropy(logits: NDArray, temperature: float) -> float:
     """Mean entropy in nats of the soft targets at a temperature: 0 to log(classes)."""
+    return float(entropies(logits, temperature).mean())
+
+
+def entropies(logits: NDArray, temperature: float) -> NDArray:
+    """[n] entropies in nats of the soft targets at a temperature."""
     log_probabilities = log_softmax(logits.astype(np.float64) / temperature, axis=1)
-    return float(-(np.exp(log_probabilities) * log_probabilities).sum(1).mean())
+    return -(np.exp(log_probabilities) * log_probabilities).sum(1)
 
 
 def spread_over_inputs(logits: NDArray) -> float:
