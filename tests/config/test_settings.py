@@ -22,6 +22,7 @@ METHODS = ["teacher", "kd", "self_distillation", "control"]
 MECHANISMS = {
     **{"train_images": 100, "test_images": None, "noise_draws": 2, "hessian_images": 10, "lanczos_steps": 2},
     **{"trace_probes": 2, "corruption_severities": [1], "corruption_images": None, "official_corruptions": None},
+    **{"near_copy_distance": 1.0, "cifar10_1": None},
 }
 
 

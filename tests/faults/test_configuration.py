@@ -78,7 +78,7 @@ KINDS: dict[str, list[Any]] = {
     "block": ["", 3, True, [], [1]],
 }
 NULL = {"sweep", "reduced", "data.train_images", "published", "seeds of a method", "alpha", "url", "path", "size"}
-NULL |= {f"mechanisms.{key}" for key in ("test_images", "corruption_images", "official_corruptions")}
+NULL |= {f"mechanisms.{key}" for key in ("test_images", "corruption_images", "official_corruptions", "cifar10_1")}
 CLASSIFIED = {  # every key of the configuration and its kind; a key that is not here fails the suite
     **{"protocol": "name", "reduced": "text", "seeds": "seeds", "rows": "names", "data": "block", "device": "device"},
     **{
@@ -108,7 +108,8 @@ CLASSIFIED = {  # every key of the configuration and its kind; a key that is not
     **{f"mechanisms.{key}": "count" for key in ("train_images", "test_images", "noise_draws", "hessian_images")},
     **{"mechanisms.lanczos_steps": "count", "mechanisms.trace_probes": "probes"},
     **{"mechanisms.corruption_severities": "severities", "mechanisms.corruption_images": "count"},
-    **{"mechanisms.official_corruptions": "text"},
+    **{"mechanisms.official_corruptions": "text", "mechanisms.near_copy_distance": "at least 0"},
+    **{"mechanisms.cifar10_1": "block"},
 }
 ARCHIVE = {"url": "url", "path": "text", "sha256": "sha256", "size": "count"}
 METHOD = {
@@ -121,6 +122,7 @@ METHOD = {
     **{"loss_scale": "above 0", "detach": "switch", "classifiers": "classifiers", "feature_weight": "at least 0"},
     **{"alpha": "fraction", "cross_entropy_weight": "at least 0", "distillation_weight": "at least 0"},
 }
+CIFAR101 = {"images": "text", "images_sha256": "sha256", "labels": "text", "labels_sha256": "sha256"}
 PUBLISHED = {"accuracy": "percent", "time": "duration"}
 
 
@@ -159,6 +161,13 @@ def cases() -> list[tuple[str, Any, dict]]:
             add(f"methods.kd.{key}", kind, pair, null=True)
     for key, kind in PUBLISHED.items():
         add(f"methods.kd.published.{key}", kind)
+    for key, kind in CIFAR101.items():
+
+        def files(path: str, value: Any, key=key) -> dict:
+            whole = {"images": "a.npy", "labels": "b.npy", "images_sha256": "0" * 64, "labels_sha256": "0" * 64}
+            return {"mechanisms": {"cifar10_1": whole | {key: value}}}
+
+        add(f"mechanisms.cifar10_1.{key}", kind, files)
     for key, kind in ARCHIVE.items():
 
         def place(path: str, value: Any, key=key) -> dict:
@@ -177,6 +186,7 @@ def test_every_key_is_classified():
     assert keys_of(schema.Figures) == {key.split(".")[1] for key in CLASSIFIED if key.startswith("figures.")}
     assert keys_of(schema.Archive) == ARCHIVE.keys()
     assert keys_of(schema.Published) == PUBLISHED.keys()
+    assert keys_of(schema.CIFAR101) == CIFAR101.keys()
     assert {key for name in schema.objectives() for key in keys_of(schema.method_model(name))} == METHOD.keys()
 
 

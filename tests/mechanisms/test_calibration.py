@@ -12,6 +12,7 @@ from selfdistill.mechanisms.calibration import (
     calibration,
     expected_calibration_error,
     negative_log_likelihood,
+    reliability,
 )
 
 
@@ -140,3 +141,36 @@ def test_all_measures_of_a_test_set():
 
 def test_no_torch():
     assert "torch" not in loaded("import selfdistill.mechanisms.calibration")
+
+
+def test_a_reliability_diagram_by_hand():
+    # Confidences .75 (right), .75 (wrong), 1 (right): bins of width .25 are (3, 2 images) and, with 1 itself, the same.
+    logits = np.array([[math.log(3), 0.0], [math.log(3), 0.0], [0.0, 900.0]])
+    before, _ = reliability(logits, np.array([0, 1, 1]), bins=5)
+    assert before.count == [0, 0, 0, 2, 1]
+    assert before.confidence == [None, None, None, pytest.approx(0.75), 1]
+    assert before.accuracy == [None, None, None, 0.5, 1]
+
+
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_the_diagrams_give_the_calibration_error_before_and_after_temperature(scale):
+    logits, labels = example(scale=scale)
+
+    def error(diagram):
+        rows = zip(*diagram, strict=True)
+        return sum(count * abs(accuracy - sure) for count, sure, accuracy in rows if count) / len(labels)
+
+    before, after = reliability(logits, labels)
+    assert error(before) == pytest.approx(calibration(logits, labels)["ece_width"])
+    assert error(after) < 0.03 < 0.1 < error(before)  # drawn from their softmax: T* puts the scale right
+    assert sum(before.count) == sum(after.count) == len(labels)
+
+
+def test_no_image_is_cooled_by_a_temperature_that_saw_it():
+    logits, labels = example(400)
+    labels[::2] = logits[::2].argmax(1)  # the even half is always right, and would be cooled to certainty
+    _, after = reliability(logits, labels)
+    alone = best_temperature(logits[1::2], labels[1::2])
+    cooled = np.concatenate([softmax(logits[::2] / alone).max(1), softmax(logits[1::2] / 0.01).max(1)])
+    mean = sum(count * sure for count, sure, _ in zip(*after, strict=True) if count) / 400
+    assert mean == pytest.approx(cooled.mean(), abs=1e-3)

@@ -144,6 +144,33 @@ def test_a_temperature_divides_the_logits(small):
     assert abs(estimate - softer.trace()) < 3 * error
 
 
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_the_adaptive_trace_is_that_of_the_dense_hessian_between_the_weights(small, temperature):
+    network, images, labels = small
+    scale = torch.cat([weight.detach().abs().flatten() for weight in network.parameters()]).double()
+    scaled = scale[:, None] * dense_hessian(network, images, labels, temperature) * scale
+    estimate, error = trace(network, images, labels, 64, 0, temperature=temperature, adaptive=True)
+    assert abs(estimate - scaled.trace()) < 3 * error
+    expected = math.sqrt(2 * (scaled.square().sum() - scaled.diagonal().square().sum()) / 64)
+    assert error == pytest.approx(expected, rel=0.35)
+
+
+def test_the_adaptive_trace_does_not_see_that_one_layer_is_scaled_up_and_the_next_one_down():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 10))
+    images, labels = images_and_labels(40)
+    scaled = copy.deepcopy(network)
+    with torch.no_grad():
+        scaled[2].weight.mul_(8), scaled[2].bias.mul_(8), scaled[4].weight.div_(8)
+    plain, adaptive = (
+        [trace(one, images, labels, 5, 0, adaptive=kind).estimate for one in (network, scaled)]
+        for kind in (False, True)
+    )
+    assert adaptive[1] == pytest.approx(adaptive[0], rel=1e-4)
+    assert abs(plain[1] / plain[0] - 1) > 0.5
+
+
 def test_one_probe_has_no_standard_error(small):
     with pytest.raises(ValueError, match="at least 2"):
         trace(*small, probes=1, seed=0)
@@ -266,6 +293,20 @@ def test_points_are_means_over_the_draws(small):
     assert many[0].cross_entropy < many[1].cross_entropy
 
 
+def test_statistics_of_batch_normalisation_are_estimated_again(small):
+    network, images, labels = copy.deepcopy(small)
+    network[1].running_mean.add_(3)  # as if the weights had been moved under it
+    network[7].running_var.mul_(9)
+    plain, ours = (
+        noise_curve(network, images, labels, [0.0, 0.1], 2, 0, "filter", reestimate=r) for r in (False, True)
+    )
+    torch.optim.swa_utils.update_bn([(some,) for some in images.split(100)], network)
+    (expected,) = noise_curve(network, images, labels, [0.0], 1, 0, "filter")
+    assert ours[0] == expected
+    assert ours[0].accuracy > plain[0].accuracy + 0.1
+    assert ours[1].accuracy != plain[1].accuracy
+
+
 class Breaks(nn.Module):
     """Fails at its third batch."""
 
@@ -280,8 +321,8 @@ class Breaks(nn.Module):
         return self.network(images)
 
 
-@pytest.mark.parametrize("kind", ["absolute", "filter"])
-def test_the_network_is_left_bit_for_bit_as_it_was_also_by_a_failure(kind):
+@pytest.mark.parametrize(("kind", "reestimate"), [("absolute", False), ("filter", False), ("filter", True)])
+def test_the_network_is_left_bit_for_bit_as_it_was_also_by_a_failure(kind, reestimate):
     network, (images, labels) = resnet(), images_and_labels(4)
     network.train()
     network.backbone.layer2.eval()
@@ -289,9 +330,9 @@ def test_the_network_is_left_bit_for_bit_as_it_was_also_by_a_failure(kind):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     places = [weight.data_ptr() for weight in network.parameters()]
     with pytest.raises(RuntimeError, match="broken"):
-        noise_curve(broken, images, labels, [0.0, 0.5], 4, 0, kind)
+        noise_curve(broken, images, labels, [0.0, 0.5], 4, 0, kind, reestimate=reestimate)
     assert broken.calls == 3  # two with noise
-    noise_curve(network, images, labels, [0.5], 2, 0, kind)
+    noise_curve(network, images, labels, [0.5], 2, 0, kind, reestimate=reestimate)
     top_eigenvalue(network, images, labels, 2, 0)
     after = network.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
@@ -299,6 +340,8 @@ def test_the_network_is_left_bit_for_bit_as_it_was_also_by_a_failure(kind):
     assert network.training
     assert not network.backbone.layer2.training
     assert all(weight.grad is None for weight in network.parameters())
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {0.1}
 
 
 def test_half_accuracy_by_hand():

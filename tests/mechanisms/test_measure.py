@@ -12,15 +12,19 @@ from selfdistill.data.prepare import prepare
 from selfdistill.data.prepared import read_prepared
 from selfdistill.failures import BAD_DATA
 from selfdistill.files import read_sealed, sha256_of, write_sealed
-from selfdistill.measures import CORRUPTIONS, MEASURES, OFFICIAL_CORRUPTIONS, measure_of, teacher_in
-from selfdistill.mechanisms import corruptions
+from selfdistill.measures import CORRUPTIONS, FILTER_NOISE, MEASURES, OFFICIAL_CORRUPTIONS, measure_of, teacher_in
+from selfdistill.mechanisms import corruptions, new_data
+from selfdistill.mechanisms.new_data import read_nearest, write_nearest
 from selfdistill.models.weights import encode, read_weights
 from selfdistill.training.job import train
 
 SIZES = {
     **{"train_images": 40, "test_images": 60, "noise_draws": 1, "hessian_images": 20, "lanczos_steps": 3},
     **{"trace_probes": 2, "corruption_severities": [1, 5], "corruption_images": 40, "official_corruptions": None},
+    **{"near_copy_distance": 2.0, "cifar10_1": None},
 }
+SHAS = ("images_sha256", "labels_sha256")
+MAY_BE_NONE = {"noise_r50", "noise_r50_reestimated", "wrong_labels_fitted"}
 LIGHT = SIZES | {
     **{"train_images": 20, "test_images": 20, "hessian_images": 20, "lanczos_steps": 1},
     **{"corruption_severities": [1], "corruption_images": 20},
@@ -35,7 +39,14 @@ def digits(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def jobs(digits, tmp_path_factory):
+def nearest(digits):
+    path = digits.with_name("digits_nearest.json")
+    write_nearest(digits, "digits", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def jobs(digits, nearest, tmp_path_factory):
     """A control that learned wrong labels, and a student that it taught."""
     folder = tmp_path_factory.mktemp("runs")
     control = make_job(folder, digits, changes={"label_noise": 0.2, "epochs": 6})
@@ -50,8 +61,9 @@ def run_verb(job, output, sizes=SIZES, weights=None, **teachers):
     path = output.with_suffix(".yaml")
     path.write_text(to_yaml(sizes))
     options = {"teacher": None, "replaced_stem": None, "device": "cpu", "threads": "1", "log": None} | teachers
+    options |= {"data": job.data, "nearest": job.data.with_name("digits_nearest.json")}
     weights = weights or job.output / "weights.safetensors"
-    cli.measure(weights=weights, data=job.data, settings=job.settings, sizes=path, output=output, **options)
+    cli.measure(weights=weights, settings=job.settings, sizes=path, output=output, **options)
     return read_sealed(output)
 
 
@@ -70,8 +82,9 @@ def test_every_measure_is_there_and_a_finite_number_or_null(measured):
     for method in ("control", "kd"):
         measures = measured[method]["measures"]
         assert all(value is None or math.isfinite(value) for value in measures.values())
-        assert {name for name, value in measures.items() if value is None} <= {"noise_r50", "wrong_labels_fitted"}
-    own = {name for name in MEASURES if not name.startswith("official_") and "{teacher}" not in MEASURES[name].words}
+        assert {name for name, value in measures.items() if value is None} <= MAY_BE_NONE
+    optional = {name for name in MEASURES if name.startswith("official_")} | {"cifar10_1_accuracy"}
+    own = {name for name in MEASURES if name not in optional and "{teacher}" not in MEASURES[name].words}
     assert set(measured["control"]["measures"]) == own
     against = {name for name in MEASURES if "{teacher}" in MEASURES[name].words}
     teachers = ("control", "control_replaced_stem")
@@ -124,6 +137,60 @@ def test_a_network_is_its_own_perfect_student(jobs, tmp_path):
     assert (m["agreement:control"], m["shared_errors:control"]) == (1, 1)
     assert m["divergence:control"] == pytest.approx(0, abs=1e-9)
     assert m["cka:control"] == pytest.approx(1)
+
+
+def test_test_images_near_to_a_training_image_are_left_out(measured, jobs, nearest):
+    recorded = np.loadtxt(jobs["control"].output / "predictions.csv", delimiter=",", skiprows=1, dtype=int)
+    on = measured["control"]["measured_on"]
+    far = read_nearest(nearest, on["data_sha256"], 360) > 2.0
+    assert 0 < on["near_copies"] == (~far).sum() < 360
+    right = recorded[:, 0] == recorded[:, 1]
+    assert measured["control"]["measures"]["no_copies_accuracy"] == right[far].mean() != right.mean()
+
+
+def test_without_far_test_images_there_is_no_accuracy_on_them(jobs, tmp_path):
+    found = run_verb(jobs["control"], tmp_path / "x.json", LIGHT | {"near_copy_distance": 100.0})
+    assert found["measures"]["no_copies_accuracy"] is None
+
+
+def test_cifar_10_1_is_tested_where_its_files_are_named(jobs, tmp_path, monkeypatch):
+    images, _ = read_prepared(jobs["control"].data, "digits")
+    monkeypatch.setattr(new_data, "read_cifar101", lambda files: (images.test_images[:50], images.test_labels[:50]))
+    files = {"images": "a/folder", "images_sha256": "1" * 64, "labels": "a/folder", "labels_sha256": "2" * 64}
+    found = run_verb(jobs["control"], tmp_path / "new.json", LIGHT | {"cifar10_1": files})
+    recorded = np.loadtxt(jobs["control"].output / "predictions.csv", delimiter=",", skiprows=1, dtype=int)[:50]
+    assert found["measures"]["cifar10_1_accuracy"] == (recorded[:, 0] == recorded[:, 1]).mean()
+    assert found["measured_on"]["cifar10_1"] == ["1" * 64, "2" * 64]
+    assert "a/folder" not in (tmp_path / "new.json").read_text()
+
+
+def test_a_file_of_cifar_10_1_with_another_sha256_ends_it_in_one_line(jobs, tmp_path, refused):
+    (tmp_path / "images.npy").write_bytes(b"x")
+    files = {"images": str(tmp_path / "images.npy"), "labels": "none", **dict.fromkeys(SHAS, "0" * 64)}
+    with refused(BAD_DATA, tmp_path / "images.npy", "SHA-256 differs"):
+        run_verb(jobs["control"], tmp_path / "x.json", LIGHT | {"cifar10_1": files})
+
+
+def test_distributions_are_there_for_the_figures(measured):
+    for method in ("control", "kd"):
+        found, m = measured[method]["distributions"], measured[method]["measures"]
+        for diagram in found["reliability"].values():
+            assert {len(row) for row in diagram.values()} == {15}
+            assert sum(diagram["count"]) == 360
+        right = zip(*(found["reliability"]["before"][key] for key in ("count", "accuracy")), strict=True)
+        assert sum(count * share for count, share in right if count) == pytest.approx(360 * m["test_accuracy"])
+        assert found["filter_noise"]["accuracy"][0] == m["noise_accuracy_0"]
+        assert len(found["filter_noise"]["accuracy_reestimated"]) == len(FILTER_NOISE)
+        targets = found["soft_targets"]
+        assert sum(targets["entropy_counts"]) == 40
+        np.testing.assert_allclose(np.sum(targets["rows"], 1), 1)
+        assert targets["entropy"] == m["soft_entropy_train"]
+    teachers = measured["kd"]["distributions"]["teachers"]
+    assert list(teachers) == ["control", "control_replaced_stem"]
+    own = measured["control"]["distributions"]["soft_targets"]  # on the same images, wrong labels or not
+    np.testing.assert_allclose(own["rows"], teachers["control"]["rows"], rtol=1e-5)
+    assert teachers["control"]["logit_spread"] > 2 * teachers["control_replaced_stem"]["logit_spread"]
+    assert teachers["control"]["test_accuracy"] > teachers["control_replaced_stem"]["test_accuracy"]
 
 
 def test_it_says_on_what_it_was_measured(measured):

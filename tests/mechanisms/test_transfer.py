@@ -11,6 +11,7 @@ from selfdistill.mechanisms.transfer import (
     entropy,
     fidelity,
     shared_errors,
+    soft_targets,
     spread_over_inputs,
 )
 
@@ -97,6 +98,23 @@ def test_entropy_lies_between_certain_and_uniform():
     assert entropy(logits, 1) < entropy(logits, 4) < entropy(logits, 1e4) == pytest.approx(math.log(10))
 
 
+def test_soft_targets_by_hand():
+    logits = 2 * np.array([[math.log(3), 0.0], [0.0, math.log(3)], [0.0, 0.0], [0.0, 800.0]])
+    found = soft_targets(logits, np.array([0, 0, 1, 1]), 2)
+    assert found.rows == [[pytest.approx(0.5), pytest.approx(0.5)], [pytest.approx(0.25), pytest.approx(0.75)]]
+    between = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert found.entropy == pytest.approx((2 * between + math.log(2)) / 4)
+    filled = {index: count for index, count in enumerate(found.entropy_counts) if count}
+    assert filled == {0: 1, int(20 * between / math.log(2)): 2, 19: 1}  # certain, twice 3 to 1, even
+    assert found.logit_spread == spread_over_inputs(logits)
+
+
+def test_the_rows_of_a_teacher_that_ignores_its_input_are_all_alike():
+    found = soft_targets(np.repeat(normal(1, 3), 30, 0), np.arange(30) % 3, 4.0)
+    np.testing.assert_allclose(found.rows, [found.rows[0]] * 3, rtol=1e-12)
+    assert (sum(found.entropy_counts), max(found.entropy_counts), found.logit_spread) == (30, 30, 0)
+
+
 def test_spread_over_inputs_by_hand():
     logits = np.array([[0.0, 1.0], [2.0, 1.0], [4.0, 4.0], [2.0, 2.0]])
     assert spread_over_inputs(logits) == pytest.approx((math.sqrt(2) + math.sqrt(1.5)) / 2)
@@ -111,8 +129,12 @@ def test_a_network_that_ignores_its_input_has_no_spread():
 def test_fidelity_has_each_measure_the_right_way_round():
     student, teacher, labels = normal(60, 5), normal(60, 5, seed=1), np.arange(60) % 5
     features = normal(60, 4), normal(60, 6, seed=3)
-    found = fidelity(student, teacher, labels, *features)
-    assert list(found) == ["agreement", "divergence", "cka", "shared_errors"]
+    shallow = [(normal(60, 3, seed=2 * k), normal(60, 5, seed=2 * k + 1)) for k in (3, 4, 5)]
+    stages = zip(*shallow, features, strict=True)
+    found = fidelity(student, teacher, labels, *stages)
+    names = ["agreement", "divergence", "cka_stage1", "cka_stage2", "cka_stage3", "cka", "shared_errors"]
+    assert list(found) == names
+    assert [found[f"cka_stage{k}"] for k in (1, 2, 3)] == [cka(*pair) for pair in shallow]
     assert found["divergence"] == divergence(teacher, student) != divergence(student, teacher)
     assert found["shared_errors"] == shared_errors(student, teacher, labels) != shared_errors(teacher, student, labels)
     assert found["cka"] == cka(*features)

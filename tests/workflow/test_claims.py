@@ -9,7 +9,11 @@ METHODS = ("teacher", "kd", "self_distillation", "control")
 
 
 def test_claims_measures_every_run_and_trains_none_again(done):
-    expected = {f"measure {method}/0" for method in METHODS} | {"write_measure_settings", "mechanisms_table"}
+    expected = {f"measure {method}/0" for method in METHODS} | {
+        "write_measure_settings",
+        "mechanisms_table",
+        "find_nearest",
+    }
     assert set(done.plan("claims")) == expected | {"write_mechanisms_settings mechanisms"}
     done.run("claims", cores=2)
     assert done.plan("claims") == {}
