@@ -9,6 +9,7 @@ WEIGHT_NOISE = (0.0, 0.002, 0.005, 0.01, 0.02, 0.03)  # standard deviations; Zha
 FILTER_NOISE = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6)  # shares of a filter's norm
 PIXEL_NOISE = (0.02, 0.04, 0.08)  # standard deviations; pixels count from 0 to 1
 VIEWS = 8  # crops and flips of an image
+REPLACED_STEM = "_replaced_stem"  # stands behind the name of a teacher whose stem was replaced
 STAGES = (1, 2, 3, 4)
 SOFT_TEMPERATURE = 4.0  # T of the soft targets; paper II-B
 
@@ -124,6 +125,18 @@ MEASURES: dict[str, Measure] = {
     "logit_spread": Measure("Standard deviation of a logit over test images", "", "M9"),
     "logit_spread_train": Measure("Standard deviation of a logit over train images", "", "M9"),
 }
+
+REPORTED = {  # by the report, which sees all runs, of the soft targets and predictions of each
+    "soft_confusion": Measure("Rank correlation of its soft targets with the control's errors", "", "M9"),
+    "taught_accuracy": Measure("Its teacher as it taught: test accuracy", "%", "M9"),
+    "taught_spread": Measure("Its teacher as it taught: standard deviation of a logit, train", "", "M9"),
+    "taught_entropy": Measure(
+        f"Its teacher as it taught: entropy of the soft targets at T = {SOFT_TEMPERATURE:g}, train", "nats", "M9"
+    ),
+    "taught_confusion": Measure("Its teacher as it taught: rank correlation with the control's errors", "", "M9"),
+}
+MEASURES |= REPORTED
+OPTIONAL = ("cifar10_1_accuracy",)  # shown as not run where nobody named its files
 
 
 def teacher_in(name: str) -> str:

@@ -1,5 +1,6 @@
 import math
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +13,15 @@ from selfdistill.data.prepare import prepare
 from selfdistill.data.prepared import read_prepared
 from selfdistill.failures import BAD_DATA
 from selfdistill.files import read_sealed, sha256_of, write_sealed
-from selfdistill.measures import CORRUPTIONS, FILTER_NOISE, MEASURES, OFFICIAL_CORRUPTIONS, measure_of, teacher_in
+from selfdistill.measures import (
+    CORRUPTIONS,
+    FILTER_NOISE,
+    MEASURES,
+    OFFICIAL_CORRUPTIONS,
+    REPORTED,
+    measure_of,
+    teacher_in,
+)
 from selfdistill.mechanisms import corruptions, new_data
 from selfdistill.mechanisms.new_data import read_nearest, write_nearest
 from selfdistill.models.weights import encode, read_weights
@@ -83,7 +92,7 @@ def test_every_measure_is_there_and_a_finite_number_or_null(measured):
         measures = measured[method]["measures"]
         assert all(value is None or math.isfinite(value) for value in measures.values())
         assert {name for name, value in measures.items() if value is None} <= MAY_BE_NONE
-    optional = {name for name in MEASURES if name.startswith("official_")} | {"cifar10_1_accuracy"}
+    optional = {name for name in MEASURES if name.startswith("official_")} | {"cifar10_1_accuracy", *REPORTED}
     own = {name for name in MEASURES if name not in optional and "{teacher}" not in MEASURES[name].words}
     assert set(measured["control"]["measures"]) == own
     against = {name for name in MEASURES if "{teacher}" in MEASURES[name].words}
@@ -95,6 +104,15 @@ def test_the_same_command_gives_the_same_bytes(measured, jobs, tmp_path):
     teacher = [jobs["control"].output / "weights.safetensors"]
     run_verb(jobs["kd"], tmp_path / "again.json", teacher=teacher, replaced_stem=teacher)
     assert (tmp_path / "again.json").read_bytes() == measured["file"].read_bytes()
+
+
+@pytest.mark.slow
+def test_a_network_of_width_8_takes_less_than_three_minutes_on_two_processors(jobs, tmp_path):
+    sizes = SIZES | dict.fromkeys(("train_images", "test_images", "hessian_images", "corruption_images"), 256)
+    sizes |= {"lanczos_steps": 8, "trace_probes": 8, "noise_draws": 3, "corruption_severities": [1, 3, 5]}
+    start = time.process_time()
+    run_verb(jobs["control"], tmp_path / "timed.json", sizes)
+    assert time.process_time() - start < 2 * 180
 
 
 def test_what_training_recorded_is_measured_again(measured, jobs):

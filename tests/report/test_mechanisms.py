@@ -6,15 +6,16 @@ from reporting import report_settings, write_run
 
 from selfdistill.config.claims import Mechanism
 from selfdistill.failures import BAD_DATA
-from selfdistill.files import read_sealed, write_sealed
+from selfdistill.files import read_sealed, sha256_bytes, write_sealed
 from selfdistill.measures import CORRUPTIONS, MEASURES, WEIGHT_NOISE
-from selfdistill.report.mechanisms import MechanismTable, explanation_sheet, read_measured, write_mechanisms
+from selfdistill.report.mechanisms import MechanismTable, _taught, explanation_sheet, read_measured, write_mechanisms
 from selfdistill.statistics.seeds import welch
 
 CLAIMED = [
     Mechanism(id="M5", kind="mechanism", quote="q", section="II-E", arms=["kd"], measures={"nll_gap": "lower"}),
     Mechanism(id="M8", kind="mechanism", quote="q", section="II-E", arms=["kd"], measures={"cka:teacher": "higher"}),
 ]
+FIGURES = ("flatness", "corruptions", "teachers", "stages", "reliability")
 NETWORK = {"model": "resnet18", "stem": "cifar", "width": 8, "classes": 10}
 TEACHER = {"weights_sha256": "c" * 64, "replaced_stem": False}
 KINDS = {
@@ -46,6 +47,7 @@ class Golden:
             run |= {"settings": settings, "teacher_sha256": TEACHER["weights_sha256"] if method == "kd" else None}
             write_sealed(folder / "run.json", run)
             facts = {"measures": measures, "measured_on": {"train_images": 9}, "teachers": {"teacher": TEACHER}}
+            facts |= {"distributions": measures.pop("distributions", {})}
             write_sealed(folder / "mechanisms.json", facts | {"weights_sha256": f"{method}-{seed}"})
         return self
 
@@ -200,7 +202,8 @@ def test_people_read_percent_and_programs_shares(golden):
 def test_latex_has_the_values_and_then_the_claims_of_each_explanation(golden):
     probes(golden, HIGH, LOW).add("self_distillation", {"stage1_probe": 0.5, "agreement:teacher_replaced_stem": 0.5})
     text = golden.table().tex()
-    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 4  # M2: values, two arms; M8: values
+    # M2: values, two arms; M6: values (CIFAR-10.1, not run); M8: values
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 5
     assert r"Linear probe, stage 1 (\%) & higher & $+$60.00" in text.replace("+60.00", "$+$60.00")
     assert r"teacher\_replaced\_stem" in text
     assert "(1) CONTROL, n = 3; (2) KD, n = 3; (3) SELF" in text
@@ -216,6 +219,7 @@ def test_latex_has_the_values_and_then_the_claims_of_each_explanation(golden):
         (lambda path: reseal(path, measures={"nonsense": 1.0}), "nonsense: expected a known measure"),
         (lambda path: reseal(path, measures={"nll": "1"}), "nll: expected"),
         (lambda path: reseal(path, teachers=None), "lacks measures"),
+        (lambda path: reseal(path, distributions=None), "or distributions"),
     ],
 )
 def test_a_damaged_or_foreign_file_is_refused(change, words, golden, refused):
@@ -235,6 +239,7 @@ def everything(shift):
     found = {f"noise_accuracy_{size:g}": max(0.1, 0.9 - shift - 20 * size) for size in WEIGHT_NOISE}
     found |= {f"corruption_{kind}": 0.5 + shift + index / 50 for index, kind in enumerate((*CORRUPTIONS, "accuracy"))}
     found |= {"noise_r50": 0.2 + shift, "hessian_top": 90 + 900 * shift, "hessian_top_fitted": 200 - 900 * shift}
+    found |= {f"stage{stage}_probe": 0.1 * stage + shift for stage in (1, 2, 3, 4)}
     return found | {"hessian_trace": 500 + 90 * shift, "hessian_trace_fitted": 9000.0}
 
 
@@ -244,7 +249,7 @@ def test_the_files_are_the_same_bytes_each_time(golden, tmp_path):
     for folder in ("a", "b"):
         write_mechanisms(golden.settings(), golden.logs, CLAIMED, [], tmp_path / folder)
     names = {path.name for path in (tmp_path / "a").iterdir()}
-    figures = {f"mechanisms_{name}.{suffix}" for name in ("flatness", "corruptions") for suffix in ("pdf", "png")}
+    figures = {f"mechanisms_{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "png")}
     tables = {f"{name}.{suffix}" for name in ("mechanisms", "explanations") for suffix in ("csv", "md", "tex")}
     assert names == figures | tables
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in names)
@@ -261,6 +266,65 @@ def test_every_measure_has_its_words_and_a_direction_or_none():
     words = [measure.words for measure in MEASURES.values()]
     kinds = [word for word in words if word.startswith("Accuracy, ")]  # of two sources
     assert len(set(words) - set(kinds)) == len(words) - len(kinds)
+
+
+def test_what_nobody_named_files_for_was_not_run(golden):
+    golden.add("control", {"nll": 1.0})
+    line = next(line for line in golden.table().markdown().splitlines() if "CIFAR-10.1" in line)
+    assert "descriptive only" in line
+    assert line.endswith("| not run |")
+    assert golden.row("cifar10_1_accuracy")["control_n"] == "0"
+
+
+ROWS = [[0.6, 0.3, 0.1], [0.3, 0.5, 0.2], [0.1, 0.2, 0.7]]
+
+
+def said(rows, accuracy=0.9):
+    """What mechanisms.json has of soft targets."""
+    return {"rows": rows, "entropy": 1.5, "logit_spread": 2.0, "entropy_counts": [1, 2], "test_accuracy": accuracy}
+
+
+def predicted(golden, method, seed, errors):
+    """Predictions of nine images, three of each class, of which these (class, taken for) are wrong."""
+    pairs = [(label, label) for label in (0, 1, 2) for _ in range(3)]
+    for label, other in errors:
+        pairs[pairs.index((label, label))] = (label, other)
+    text = "label,prediction\n" + "".join(f"{label},{other}\n" for label, other in pairs)
+    folder = golden.logs / method / f"seed{seed}"
+    (folder / "predictions.csv").write_text(text)
+    run = read_sealed(folder / "run.json")
+    run["outputs"]["predictions.csv"] = sha256_bytes(text.encode())
+    write_sealed(folder / "run.json", run)
+
+
+def test_a_teacher_that_names_alike_classes_agrees_with_the_controls_errors(golden):
+    opposite = [[row[k] for k in (0, 2, 1)] for row in ROWS]
+    golden.add("control", {"distributions": {"soft_targets": said(ROWS)}}, {"nll": 1.0})
+    taught = {"distributions": {"teachers": {"teacher": said(ROWS), "teacher_replaced_stem": said(opposite, 0.1)}}}
+    golden.add("kd", taught)
+    for seed, errors in enumerate([[(0, 1), (0, 1), (1, 0)], [(0, 2)]]):
+        predicted(golden, "control", seed, errors)
+    taught_by_own = golden.row("taught_confusion")
+    assert 0 < float(taught_by_own["kd_mean"]) < 1
+    assert taught_by_own["control_n"] == "0"
+    assert float(golden.row("taught_accuracy")["kd_mean"]) == 0.9  # of the one that taught, not the replaced one
+    own = float(golden.row("soft_confusion")["control_mean"])
+    assert own < 0  # beside the other seed's single error: never its own
+
+
+def test_teachers_of_one_seed_are_told_of_once(golden):
+    intact, replaced = said(ROWS), said(ROWS, 0.1)
+    both = {"distributions": {"teachers": {"teacher_replaced_stem": replaced, "teacher": intact}}}
+    golden.add("teacher", {}).add("control", dict(both), dict(both)).add("kd", dict(both), dict(both))
+    first, second = _taught(read_measured(golden.settings(), golden.logs))
+    assert (first.label, first.accuracy) == ("TEACHER", [0.9, 0.9])
+    assert (second.label, second.accuracy) == ("TEACHER, stem replaced", [0.1, 0.1])
+
+
+def test_a_replaced_stem_that_no_row_has_was_not_run(golden):
+    golden.add("kd", {"distributions": {"teachers": {"teacher": said(ROWS)}}})
+    (_, second) = _taught(read_measured(golden.settings(), golden.logs))
+    assert (second.label, second.accuracy) == ("a teacher with a replaced stem", [])
 
 
 def explained(golden, claims=CLAIMED, **options):

@@ -21,7 +21,7 @@ def test_claims_measures_every_run_and_trains_none_again(done):
     assert {method for method in METHODS if found[method]["teachers"]} == {"kd", "self_distillation", "control"}
     for name in ("mechanisms.csv", "mechanisms.md", "mechanisms.tex", "explanations.csv"):
         assert (done.folder / "report/demo" / name).stat().st_size > 400
-    for name in ("flatness", "corruptions"):
+    for name in ("flatness", "corruptions", "teachers", "stages", "reliability"):
         assert all(
             (done.folder / f"report/demo/mechanisms_{name}.{end}").stat().st_size > 1000 for end in ("pdf", "png")
         )

@@ -58,9 +58,10 @@ use rule write_report_settings as write_mechanisms_settings with:
 
 
 rule mechanisms_table:
-    """Every arm beside its controls, the claims on mechanisms, and the figures of flatness and corruptions."""
+    """Every arm beside its controls, the claims on mechanisms, and their figures."""
     input:
         run_logs(CONFIG),
+        run_predictions(CONFIG),
         [f"{log_folder(CONFIG)}/{row}/seed{seed}/mechanisms.json" for row, seed in measured_runs()],
         claims="workflow/claims.yaml",
         declared="workflow/claims.sha256.yaml",

@@ -225,7 +225,8 @@ def compared_options(wildcards):
 def mechanism_files(config):
     """What the rule mechanisms_table makes."""
     names = [f"{name}.{suffix}" for name in ("mechanisms", "explanations") for suffix in ("csv", "md", "tex")]
-    names += [f"mechanisms_{name}.{suffix}" for name in ("flatness", "corruptions") for suffix in ("pdf", "png")]
+    figures = ("flatness", "corruptions", "teachers", "stages", "reliability")
+    names += [f"mechanisms_{name}.{suffix}" for name in figures for suffix in ("pdf", "png")]
     return [f"report/{config.protocol}/{name}" for name in names]
 
 

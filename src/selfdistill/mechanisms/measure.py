@@ -28,6 +28,7 @@ from selfdistill.measures import (
     FILTER_NOISE,
     OFFICIAL_CORRUPTIONS,
     PIXEL_NOISE,
+    REPLACED_STEM,
     SOFT_TEMPERATURE,
     STAGES,
     VIEWS,
@@ -48,7 +49,6 @@ from selfdistill.training.teacher import check_accuracy, check_sha256, frozen, l
 
 SEED = 0  # of every draw, whatever the run's seed: all networks meet the same noise
 LEAST = 2  # images of a class in any choice
-REPLACED_STEM = "_replaced_stem"  # stands behind the name of a teacher whose stem is replaced
 
 Measured = dict[str, float | None]
 Distributions = dict[str, Any]  # what a figure shows of a network and no single number says

@@ -3,6 +3,7 @@
 import math
 import statistics
 import textwrap
+from typing import Any
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -40,13 +41,18 @@ def draw_flatness(arms: Series) -> Figure:
         axes.set_yticks(range(len(arms)), range(1, len(arms) + 1))
     curves, bars = curve.get_legend_handles_labels(), panels[-1].get_legend_handles_labels()
     handles, labels = (lines + patches for lines, patches in zip(curves, bars, strict=True))
-    figure.legend(handles, labels, loc="outside lower center", ncols=_columns(labels))
+    figure.legend(handles, labels, loc="outside lower center", ncols=legend_columns(labels))
     return figure
 
 
-def _columns(labels: list[str]) -> int:
+def legend_columns(labels: list[str]) -> int:
     """How many entries of a legend fit beside each other."""
     return max(1, min(4, len(labels), int(WIDTH * 19 / (8 + max(map(len, labels))))))
+
+
+def style_of(index: int) -> dict[str, Any]:
+    """The line of an arm by its place among them."""
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
 
 
 def _draw_curve(axes: Axes, index: int, label: str, values: dict[str, list[float]]) -> None:
@@ -54,7 +60,7 @@ def _draw_curve(axes: Axes, index: int, label: str, values: dict[str, list[float
     found = [(size, [100 * value for value in values.get(f"noise_accuracy_{size:g}", [])]) for size in WEIGHT_NOISE]
     found = [(size, seeds) for size, seeds in found if seeds]
     sizes = [size for size, _ in found]
-    style = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
+    style = style_of(index)
     axes.plot(sizes, [statistics.fmean(seeds) for _, seeds in found], label=f"{index + 1} {label}", **style)
     low, high = [min(seeds) for _, seeds in found], [max(seeds) for _, seeds in found]
     if low != high:

@@ -4,19 +4,24 @@ import csv
 import io
 import math
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
 
 from selfdistill.config.claims import Mechanism
 from selfdistill.config.settings import ReportRow, ReportSettings
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, write_atomically
-from selfdistill.measures import EXPLANATIONS, MEASURES, Measure, measure_of, teacher_in
+from selfdistill.measures import EXPLANATIONS, MEASURES, OPTIONAL, REPLACED_STEM, Measure, measure_of, teacher_in
 from selfdistill.report.figures import save, styled
 from selfdistill.report.latex import comment, escape, quoted
 from selfdistill.report.logs import RunRecord, read_rows
 from selfdistill.report.mechanism_figures import Series, draw_corruptions, draw_flatness
+from selfdistill.report.network_figures import Taught, draw_reliability, draw_stages, draw_teachers
 from selfdistill.report.sheets import Sheet
+from selfdistill.report.soft_targets import rank_correlation, read_confusion
 from selfdistill.report.table import markdown_escape
 from selfdistill.statistics.seeds import Interval, welch
 
@@ -31,10 +36,21 @@ CLAIMED = ("kd", "self_distillation")  # the kinds of which the paper explains s
 
 
 class MeasuredRun(NamedTuple):
-    """A run's measures by name, and the name of the teacher that taught it (None without one)."""
+    """A run's measures by name, and the name of the teacher that taught it (None without one).
+
+    distributions: what no single number says, as mechanisms.json has it; confusion: of `read_confusion`.
+    """
 
     measures: dict[str, float | None]
     taught_by: str | None
+    seed: int
+    distributions: dict[str, Any]
+    confusion: NDArray | None
+
+    @property
+    def teachers(self) -> dict[str, dict[str, Any]]:
+        """What the teachers say that the run was compared with, by name."""
+        return self.distributions.get("teachers", {})
 
 
 class MeasuredArm(NamedTuple):
@@ -79,10 +95,29 @@ def read_measured(settings: ReportSettings, logs: Path) -> list[MeasuredArm]:
             first = first or (path, facts["measured_on"])
             if facts["measured_on"] != first[1]:
                 raise Failure(path, f"was measured on other images or in other sizes than {first[0]}", MEASURE)
-            runs.append(MeasuredRun(facts["measures"], _taught_by(run, facts)))
+            parts = (facts["measures"], _taught_by(run, facts), run.seed, facts["distributions"])
+            runs.append(MeasuredRun(*parts, read_confusion(path.parent, run)))
         if runs:
             arms.append(MeasuredArm(record.row, runs))
-    return arms
+    return [arm._replace(runs=[_with_soft_targets(arm, run, arms) for run in arm.runs]) for arm in arms]
+
+
+def _with_soft_targets(arm: MeasuredArm, run: MeasuredRun, arms: list[MeasuredArm]) -> MeasuredRun:
+    """A run with what its soft targets and its teacher's say beside the errors of the control's (other) seeds."""
+    errors = [
+        other.confusion
+        for control in arms
+        if control.row.method == "control"
+        for other in control.runs
+        if other.confusion is not None and (arm.row.method, run.seed) != ("control", other.seed)
+    ]
+    found: dict[str, float | None] = {}
+    if own := run.distributions.get("soft_targets"):
+        found["soft_confusion"] = rank_correlation(own["rows"], errors)
+    if teacher := run.teachers.get(run.taught_by or ""):
+        found |= {"taught_accuracy": teacher["test_accuracy"], "taught_spread": teacher["logit_spread"]}
+        found |= {"taught_entropy": teacher["entropy"], "taught_confusion": rank_correlation(teacher["rows"], errors)}
+    return run._replace(measures=run.measures | found)
 
 
 def _read(path: Path, run: RunRecord) -> dict:
@@ -93,8 +128,9 @@ def _read(path: Path, run: RunRecord) -> dict:
         found = f"expected {expected}, got {facts.get('weights_sha256')}"
         raise Failure(path, f"is not of the weights that run.json recorded ({found})", MEASURE)
     measures, on = facts.get("measures"), facts.get("measured_on")
-    if not isinstance(measures, dict) or not isinstance(on, dict) or not isinstance(facts.get("teachers"), dict):
-        raise Failure(path, "lacks measures, measured_on or teachers", MEASURE)
+    parts = (measures, on, facts.get("teachers"), facts.get("distributions"))
+    if not all(isinstance(part, dict) for part in parts):
+        raise Failure(path, "lacks measures, measured_on, teachers or distributions", MEASURE)
     for name, value in measures.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if name.partition(":")[0] not in MEASURES or not (value is None or number):
@@ -334,10 +370,12 @@ def _tabular(columns: str, headings: list[str], rows: list[list[str]]) -> list[s
 
 
 def _names(arms: list[MeasuredArm]) -> list[str]:
-    """Every measure that a run has a value of, in the order of MEASURES; teachers in the order of their first run."""
+    """Every measure that a run has a value of, and the optional ones, in the order of MEASURES; teachers in the order
+    of their first run.
+    """
     found = dict.fromkeys(
         name for arm in arms for run in arm.runs for name, value in run.measures.items() if value is not None
-    )
+    ) | dict.fromkeys(OPTIONAL)
     order = list(MEASURES)
     return sorted(found, key=lambda name: order.index(name.partition(":")[0]))
 
@@ -346,7 +384,7 @@ def _mean(arm: MeasuredArm, name: str, measure: Measure) -> str:
     """Mean ± standard deviation; n where a run has no value."""
     values = arm.values(name)
     if not values:
-        return "–"
+        return "not run" if name in OPTIONAL else "–"
     spread = f" ± {_number(statistics.stdev(values), measure, 2)}" if len(values) > 1 else ""
     fewer = f" (n = {len(values)})" if len(values) < len(arm.runs) else ""
     return _number(statistics.fmean(values), measure) + spread + fewer
@@ -427,8 +465,8 @@ def _together(words: dict[str, str]) -> str:
 def write_mechanisms(
     settings: ReportSettings, logs: Path, claims: list[Mechanism], origin: list[str], output: Path
 ) -> MechanismTable:
-    """Write mechanisms and explanations as .csv, .md and .tex, mechanisms_flatness and mechanisms_corruptions as .pdf
-    and .png.
+    """Write mechanisms and explanations as .csv, .md and .tex, and five figures mechanisms_<name> as .pdf and .png:
+    flatness, corruptions, teachers, stages, reliability.
 
     origin: what is said of the claims' own file.
     """
@@ -440,7 +478,47 @@ def write_mechanisms(
     with styled():
         save(draw_flatness(_series(arms)), output, "mechanisms_flatness")
         save(draw_corruptions(_series(arms), _plain(arms)), output, "mechanisms_corruptions")
+        save(draw_teachers(_taught(arms)), output, "mechanisms_teachers")
+        save(draw_stages(_series(arms), _common_teacher(arms)), output, "mechanisms_stages")
+        save(draw_reliability(list(_reliability(arms))), output, "mechanisms_reliability")
     return table
+
+
+def _taught(arms: list[MeasuredArm]) -> list[Taught]:
+    """The teachers with which runs were compared: as they are, then with a replaced stem, which may not have been run.
+
+    Several runs of a seed are compared with the same ones.
+    """
+    told: dict[str, dict[int, dict[str, Any]]] = {}
+    for run in (run for arm in arms for run in arm.runs):
+        for name, said in run.teachers.items():
+            told.setdefault(name, {})[run.seed] = said
+    labels = {arm.row.method: arm.row.label for arm in arms}
+    found = []
+    for name in sorted(told, key=lambda name: name.endswith(REPLACED_STEM)):
+        method = name.removesuffix(REPLACED_STEM)
+        label = labels.get(method, method) + (", stem replaced" if method != name else "")
+        said = list(told[name].values())
+        values = [[one[key] for one in said] for key in ("test_accuracy", "logit_spread", "entropy_counts")]
+        found.append(Taught(label, *values, classes=len(said[0]["rows"])))
+    if found and not any(name.endswith(REPLACED_STEM) for name in told):
+        found.append(Taught("a teacher with a replaced stem", [], [], []))
+    return found
+
+
+def _common_teacher(arms: list[MeasuredArm]) -> str | None:
+    """The first intact teacher with which every student was compared."""
+    compared = [run.teachers for arm in arms for run in arm.runs if run.teachers]
+    names = compared[0] if compared else []
+    intact = (name for name in names if not name.endswith(REPLACED_STEM))
+    return next((name for name in intact if all(name in teachers for teachers in compared)), None)
+
+
+def _reliability(arms: list[MeasuredArm]) -> Iterator[tuple[str, list[dict], list[dict]]]:
+    """Each arm's label, and the reliability diagrams of its seeds before and after temperature."""
+    for arm in arms:
+        diagrams = [run.distributions["reliability"] for run in arm.runs if "reliability" in run.distributions]
+        yield arm.row.label, [both["before"] for both in diagrams], [both["after"] for both in diagrams]
 
 
 def _series(arms: list[MeasuredArm]) -> Series:
