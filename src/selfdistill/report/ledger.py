@@ -3,11 +3,7 @@
 The ledger's values are looked up in the validated configuration, so that they are never typed twice.
 """
 
-import csv
-import io
-import math
 import re
-import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -20,8 +16,7 @@ from selfdistill.config.load import read_model
 from selfdistill.config.schema import Block, Config
 from selfdistill.failures import CONFIGURATION, Failure, Failures
 from selfdistill.files import write_atomically
-from selfdistill.report.latex import comment, escape, quoted
-from selfdistill.report.table import markdown_escape
+from selfdistill.report.pages import Column, code_names, csv_text, floats, grid, markdown_text, page, tex_text
 
 PAPER = "paper"  # the protocol whose values an entry explains
 SECTION = r"(?:abstract|Table I|(?:III|II|IV|I)(?:-[A-E])?)\b"
@@ -40,8 +35,6 @@ def _like(expected: str, pattern: str) -> Any:
 Section = _like("a section such as abstract, I, II-B or Table I", SECTION)
 Source = _like("paper <section>, published notebook or assumed", SOURCE)
 Keys = Annotated[list[t.Line], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
-LINES_OF_A_FLOAT = 79  # of scriptsize text on a page of IEEEtran, less the caption
-CHARACTERS_OF_A_LINE = 172  # of scriptsize text over both columns; each column loses three to its ragged margin
 
 
 class Entry(Block):
@@ -178,7 +171,7 @@ def short_keys(keys: list[str]) -> str:
         return f"`{keys[0]}`"
     before, names, after = _shared(keys)
     if not before and not after:
-        return _code(names)
+        return code_names(names)
     return f"`{'.'.join([*before, '{' + ', '.join(names) + '}', *after])}`"
 
 
@@ -261,30 +254,6 @@ def _elsewhere(entry: Entry, own: str, ours: dict, others: list[tuple[str, dict]
     return [f"{', '.join(names)}: {text}" + (f" ({why})" if why else "") for (text, why), names in groups.items()]
 
 
-def _inline(text: str, plain: Any, code: Any) -> str:
-    """Text with `code` between backticks, each part as `plain` and `code` write it."""
-    parts = text.split("`")
-    return "".join(code(part) if index % 2 else plain(part) for index, part in enumerate(parts))
-
-
-def _markdown(text: str | None) -> str:
-    return _inline(text or "", markdown_escape, lambda part: f"`{part}`")
-
-
-def _tex(text: str | None) -> str:
-    return _inline(text or "", quoted, _tex_code).replace("\n", r"\newline ")
-
-
-def _tex_code(text: str) -> str:
-    """A key in typewriter letters that may be broken after its dots and underscores."""
-    breakable = re.sub(r"([./_])", r"\1\\allowbreak{}", escape(text))
-    return rf"\texttt{{{breakable}}}"
-
-
-def _code(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
 def _marks(entry: Entry) -> str:
     """Where the contradictions behind an entry stand."""
     return ", ".join(f"C{number}" for number in entry.contradictions)
@@ -309,22 +278,6 @@ CONTRADICTIONS_INTRO = (
     "What it says, verbatim; with what that disagrees, in the text, its arithmetic or the author's published "
     "notebooks; and what this pipeline does about it. {note} Our settings are in the ledger of assumptions.",
 )
-GENERATED = "<!-- Made from {source} by `{made}`; edit that file instead. -->"
-
-
-def _page(source: str, intro: Iterable[str], body: Iterable[str], protocol: str = "") -> str:
-    head = GENERATED.format(source=source, made="python -m selfdistill ledger")
-    texts = [_wrapped(text.format(protocol=protocol, note=NOTE)) for text in intro]
-    return "\n\n".join([head, *texts, *body]) + "\n"
-
-
-def _wrapped(text: str) -> str:
-    return text if "\n" in text else textwrap.fill(text, 120, break_on_hyphens=False)
-
-
-def _grid(headings: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def gaps_markdown(rows: list[Row], protocol: str) -> str:
@@ -332,23 +285,24 @@ def gaps_markdown(rows: list[Row], protocol: str) -> str:
     headings = ["#", "what is open", "the paper", "the published notebooks", f"`{protocol}`", "why", "source"]
     body = []
     for title in dict.fromkeys(row.topic for row in rows):
-        body += [f"## {title}", _grid(headings, [_gap_cells(row) for row in rows if row.topic == title])]
-    return _page("docs/paper-gaps.yaml", GAPS_INTRO, body, protocol)
+        body += [f"## {title}", grid(headings, [_gap_cells(row) for row in rows if row.topic == title])]
+    intro = [text.format(protocol=protocol, note=NOTE) for text in GAPS_INTRO]
+    return page("docs/paper-gaps.yaml", "ledger", intro, body)
 
 
 def _gap_cells(row: Row) -> list[str]:
     entry = row.entry
     value = f"{short_keys(entry.key)}: {row.value}" if entry.key else row.value
-    open_ = _markdown(entry.question) + (f" ({_marks(entry)})" if entry.contradictions else "")
-    ours = "<br>".join(map(_markdown, [value, *row.elsewhere]))
-    text, notebook = _markdown(entry.text or "(nothing)"), _markdown(entry.notebook or "(nothing)")
-    return [str(row.number), open_, text, notebook, ours, _markdown(row.why), entry.source]
+    open_ = markdown_text(entry.question) + (f" ({_marks(entry)})" if entry.contradictions else "")
+    ours = "<br>".join(map(markdown_text, [value, *row.elsewhere]))
+    text, notebook = markdown_text(entry.text or "(nothing)"), markdown_text(entry.notebook or "(nothing)")
+    return [str(row.number), open_, text, notebook, ours, markdown_text(row.why), entry.source]
 
 
 def gaps_csv(rows: list[Row], protocol: str) -> str:
     """The ledger of assumptions for programs; lists are joined by semicolons."""
     columns = ["number", "topic", "key", "question", "text", "notebook", "protocol", "value", "elsewhere", "why"]
-    return _csv([*columns, "source", "contradictions"], [_gap_values(row, protocol) for row in rows])
+    return csv_text([*columns, "source", "contradictions"], [_gap_values(row, protocol) for row in rows])
 
 
 def _gap_values(row: Row, protocol: str) -> list[Any]:
@@ -361,14 +315,17 @@ def _gap_values(row: Row, protocol: str) -> list[Any]:
 def contradictions_markdown(found: list[Contradiction]) -> str:
     """The contradictions of the text as a page."""
     rows = [
-        [f"C{item.id}", "<br>".join(_quotes(item, _markdown)), _markdown(item.conflict), _markdown(item.treatment)]
+        [
+            f"C{item.id}",
+            "<br>".join(_quotes(item, markdown_text)),
+            markdown_text(item.conflict),
+            markdown_text(item.treatment),
+        ]
         for item in found
     ]
-    return _page(
-        "docs/contradictions.yaml",
-        CONTRADICTIONS_INTRO,
-        [_grid(["#", "the paper", "the conflict", "what we do"], rows)],
-    )
+    intro = [text.format(note=NOTE) for text in CONTRADICTIONS_INTRO]
+    body = [grid(["#", "the paper", "the conflict", "what we do"], rows)]
+    return page("docs/contradictions.yaml", "ledger", intro, body)
 
 
 def _quotes(item: Contradiction, write: Any) -> list[str]:
@@ -378,22 +335,7 @@ def _quotes(item: Contradiction, write: Any) -> list[str]:
 def contradictions_csv(found: list[Contradiction]) -> str:
     """The contradictions of the text for programs."""
     values = [[item.id, "; ".join(_quotes(item, str)), item.conflict, item.treatment] for item in found]
-    return _csv(["id", "quotes", "conflict", "treatment"], values)
-
-
-def _csv(columns: list[str], rows: Iterable[list[Any]]) -> str:
-    """Cells without the backticks of the Markdown."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([columns, *([str("" if cell is None else cell).replace("`", "") for cell in row] for row in rows)])
-    return text.getvalue()
-
-
-class Column(NamedTuple):
-    """A column of a LaTeX table; width: its share of the text's width."""
-
-    heading: str
-    width: float
+    return csv_text(["id", "quotes", "conflict", "treatment"], values)
 
 
 def gaps_tex(rows: list[Row], protocol: str) -> str:
@@ -401,7 +343,7 @@ def gaps_tex(rows: list[Row], protocol: str) -> str:
     columns = [Column("", 0.02), Column("What is open", 0.2), Column("Paper", 0.17)]
     columns += [Column("Published notebooks", 0.17), Column("Value and why", 0.31), Column("Source", 0.07)]
     caption = f"What the paper leaves open, and the values of protocol “{protocol}”"
-    return _floats(columns, [(row.topic, _gap_tex_cells(row)) for row in rows], caption, "tab:assumptions")
+    return floats(columns, [(row.topic, _gap_tex_cells(row)) for row in rows], caption, "tab:assumptions")
 
 
 def _gap_tex_cells(row: Row) -> list[str]:
@@ -418,58 +360,7 @@ def contradictions_tex(found: list[Contradiction]) -> str:
     """The contradictions of the text as floats over both columns, each of a page at most."""
     columns = [Column("", 0.025), Column("Paper", 0.28), Column("Conflict", 0.42), Column("Treatment", 0.235)]
     rows = [("", [f"C{item.id}", "; ".join(_quotes(item, str)), item.conflict, item.treatment]) for item in found]
-    return _floats(columns, rows, "Where the paper's text disagrees with itself", "tab:contradictions")
-
-
-def _floats(columns: list[Column], rows: list[tuple[str, list[str]]], caption: str, label: str) -> str:
-    pages = _paged(columns, rows)
-    note = comment("needs booktabs; made by selfdistill from docs/*.yaml and the configuration")
-    return "\n".join([note, *(_float(columns, page, caption, label, n, len(pages)) for n, page in enumerate(pages, 1))])
-
-
-def _paged(columns: list[Column], rows: list[tuple[str, list[str]]]) -> list[list[tuple[str, list[str]]]]:
-    """Rows, each with its topic, in portions that fit a page."""
-    pages, left, topic = [[]], LINES_OF_A_FLOAT, None
-    for row in rows:
-        height = _height(columns, row[1]) + 3 * (row[0] not in ("", topic))
-        if height > left:
-            pages.append([])
-            left = LINES_OF_A_FLOAT
-        pages[-1].append(row)
-        left, topic = left - height, row[0]
-    return pages
-
-
-def _height(columns: list[Column], cells: list[str]) -> float:
-    """About how many lines a row takes, with the space below it."""
-    widths = [max(1, column.width * CHARACTERS_OF_A_LINE - 3) for column in columns]
-    pairs = zip(cells, widths, strict=True)
-    return max(sum(math.ceil(_length(line) / width) for line in cell.split("\n")) for cell, width in pairs) + 0.25
-
-
-def _length(text: str) -> float:
-    """The length of a text in characters; typewriter letters are wider than others."""
-    return sum(len(part) * (1.35 if index % 2 else 1.0) for index, part in enumerate(text.split("`")))
-
-
-def _float(columns: list[Column], rows: list, caption: str, label: str, number: int, count: int) -> str:
-    part, mark = (f" ({number} of {count})", f"-{number}") if count > 1 else ("", "")
-    shape = "".join(rf"p{{{column.width}\textwidth}}" for column in columns)
-    body, topic = [], None
-    for title, cells in rows:
-        if title != topic and title:
-            body += [rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\emph{{{_tex(title)}}}}} \tabularnewline"]
-        body.append(_tex_line(map(_tex, cells)) + r" \addlinespace[2pt]")
-        topic = title
-    lines = [r"\begin{table*}[tp]", r"\centering\scriptsize\setlength{\tabcolsep}{3pt}"]
-    lines += [rf"\caption{{{quoted(caption)}{part}}}", rf"\label{{{label}{mark}}}"]
-    lines += [rf"\begin{{tabular}}{{@{{}}{shape}@{{}}}}", r"\toprule", _tex_line(column.heading for column in columns)]
-    lines += [r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
-    return "\n".join(lines) + "\n"
-
-
-def _tex_line(cells: Iterable[str]) -> str:
-    return " & ".join(rf"\raggedright {cell}" for cell in cells) + r" \tabularnewline"
+    return floats(columns, rows, "Where the paper's text disagrees with itself", "tab:contradictions")
 
 
 def ledger_files(rows: list[Row], found: list[Contradiction], protocol: str) -> dict[str, str]:
