@@ -7,6 +7,7 @@ DEVICE ?= auto
 READY := .venv/.ready
 PY := .venv/bin/python -m
 PROTOCOLS := workflow/protocols
+BESIDE := --beside $(PROTOCOLS)/as_run.yaml --beside $(PROTOCOLS)/controlled.yaml
 
 .DEFAULT_GOAL := help
 .PHONY: help demo quick replicate published test test-faults bench docs lint format clean-state
@@ -19,7 +20,7 @@ help: ## list these commands
 	@echo "make published              Table I from the paper's own logs (seconds)"
 	@echo "make test-faults            kills, full disks, damage and hostile input (about 8 minutes; strace for some of it)"
 	@echo "make bench [DEVICE=cuda]     our loop beside others, on this machine (under 10 minutes on a CPU)"
-	@echo "make docs                   docs/paper-gaps.md and docs/contradictions.md from their YAML files"
+	@echo "make docs                   the pages of docs/ that are made from its YAML files"
 	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
 	@echo "make clean-state RUN=quick/kd-seed0   forget the saved state of a run"
 	@echo "Settings: PYTHON=python3.12, CORES=2, PIP_OPTIONS='--extra-index-url ...' (for another build of torch)"
@@ -62,7 +63,8 @@ bench: $(READY)
 	$(PY) benchmarks.bench --device $(DEVICE)
 
 docs: $(READY)
-	$(PY) selfdistill ledger --pages docs --beside $(PROTOCOLS)/as_run.yaml --beside $(PROTOCOLS)/controlled.yaml
+	$(PY) selfdistill ledger --pages docs $(BESIDE)
+	$(PY) selfdistill deviations --pages docs $(BESIDE)
 
 lint: $(READY)
 	$(PY) ruff format --check .

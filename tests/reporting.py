@@ -3,9 +3,14 @@
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from selfdistill.config.settings import ReportSettings
 from selfdistill.files import write_sealed
 from selfdistill.metrics import TIMING, history_columns, to_csv
+from selfdistill.report.answers import Arm
+from selfdistill.report.logs import RunRecord
 
 ROWS = [
     {"method": "teacher", "label": "ResNet50 (Teacher)", "published": {"accuracy": 90.1, "time": "1h 56m 17s"}},
@@ -13,6 +18,8 @@ ROWS = [
     {"method": "control", "label": "ResNet18 (Control)"},
 ]
 TABLE = {"caption": "A 100% caption", "label": "tab:x", "decimals": 1, "show_best": False}
+IMAGES = 2000
+ALIKE = {"augmentation": ["crop", "flip"], "epochs": 200}
 FIGURES = {"names": ["loss", "accuracy", "classifiers", "time"], "width": 3.5}
 
 
@@ -56,3 +63,17 @@ def report_settings(rows=ROWS, seeds=(0,), epochs=2, style=TABLE, **options) -> 
     library = {name: [0, 1, 2] for name in ("teacher", "kd", "control", "self_distillation", "self_wide")}
     known |= {"known": {row["method"]: row["seeds"] for row in rows} | library}
     return ReportSettings.model_validate(known | options | {"rows": rows, "style": style})
+
+
+def arm(method, errors, *, images=IMAGES, shared=True, seconds=100.0, device="a test", settings=ALIKE, **facts):
+    """An arm whose seeds get so many images wrong; with `shared` the wrong ones are the same as far as can be."""
+    correct = np.ones((len(errors), images), dtype=bool)
+    for seed, count in enumerate(errors):
+        first = 0 if shared else 17 * seed
+        correct[seed, first : first + count] = False
+    accuracies = 100 * correct.mean(axis=1)
+    environment = {"environment": {"device": device, "precision": "fp32"}}
+    runs = [RunRecord(seed, pd.DataFrame(), seconds, environment | facts) for seed in range(len(errors))]
+    every = np.full(len(errors), seconds)
+    labels = list(range(len(errors)))
+    return Arm(method, method, labels, accuracies, accuracies, accuracies, every, correct, [], runs, dict(settings))

@@ -295,6 +295,36 @@ def ledger(
 
 
 @app.command()
+def deviations(
+    files: Annotated[list[Path] | None, typer.Argument(help="--base (the default), then files over it.")] = None,
+    logs: Annotated[Path | None, Option(help="The folder with <method>/seed<n>/history.csv, for the effects.")] = None,
+    output: Annotated[Path | None, Option(help="With --logs: where to write deviations.{md,csv,tex}.")] = None,
+    pages: Annotated[Path | None, Option(help="Where to write the page without runs, deviations.md.")] = None,
+    docs: Annotated[Path, Option(help="The folder of paper-gaps.yaml.")] = Path("docs"),
+    claims: ClaimsFile = Path("workflow/claims.yaml"),
+    base: Annotated[Path, Option(help="The paper's protocol.")] = Path("config.yaml"),
+    beside: Annotated[list[Path] | None, Option(help="A protocol over --base, shown beside it.")] = None,
+    log: LogFile = None,
+) -> None:
+    """Write what the paper's text, its author's notebooks and our protocols do, and what each deviation changes."""
+    from selfdistill.config.load import load_config
+    from selfdistill.config.settings import ReportSettings, report_settings
+    from selfdistill.report.deviations import write_deviations, write_deviations_page
+
+    if not pages and not (output and logs):
+        raise Failure("--output", "expected --logs and --output, or --pages, got neither", code=CONFIGURATION)
+    said, config = Log(log), load_config(files or [base])
+    others = [load_config([base, *over]) for over in ([], *([path] for path in beside or []))]
+    if pages:
+        write_deviations_page(config, others, docs, pages)
+    if output and logs:
+        rules = _claims(claims, list(config.methods))[0].rules
+        settings = ReportSettings.model_validate(report_settings(config, "comparison"))
+        write_deviations(config, others, docs, settings, logs, rules, output)
+    said.say(f"wrote the deviations to {', '.join(str(folder) for folder in (output, pages) if folder)}")
+
+
+@app.command()
 def sweep(settings: Settings, logs: Logs, output: Folder, log: LogFile = None) -> None:
     """Make the table and the figure of each sweep from the CSV logs, and say what was chosen on the hold-out."""
     from selfdistill.config.settings import ReportSettings, read_settings

@@ -1,15 +1,13 @@
 """Golden verdicts: each word of each kind of claim, from arms of known answers."""
 
 import numpy as np
-import pandas as pd
 import pytest
+from reporting import ALIKE as SETTINGS
+from reporting import arm
 
 from selfdistill.config.claims import Claims
-from selfdistill.report.answers import Arm
-from selfdistill.report.logs import RunRecord
 from selfdistill.report.verdicts import against_control, compare, judge
 
-IMAGES = 2000
 RULES = {
     "margin": 0.2,
     "level_tolerance": 0.5,
@@ -18,7 +16,6 @@ RULES = {
     "device": "NVIDIA L4",
     "family": ["H1"],
 }
-SETTINGS = {"augmentation": ["crop", "flip"], "epochs": 200}
 
 
 class Report:
@@ -26,20 +23,6 @@ class Report:
 
     def __init__(self, reduced=None):
         self.reduced, self.protocol = reduced, "golden"
-
-
-def arm(method, errors, *, images=IMAGES, shared=True, seconds=100.0, device="a test", settings=SETTINGS, **facts):
-    """An arm whose seeds get so many images wrong; with `shared` the wrong ones are the same as far as can be."""
-    correct = np.ones((len(errors), images), dtype=bool)
-    for seed, count in enumerate(errors):
-        first = 0 if shared else 17 * seed
-        correct[seed, first : first + count] = False
-    accuracies = 100 * correct.mean(axis=1)
-    environment = {"environment": {"device": device, "precision": "fp32"}}
-    runs = [RunRecord(seed, pd.DataFrame(), seconds, environment | facts) for seed in range(len(errors))]
-    every = np.full(len(errors), seconds)
-    labels = list(range(len(errors)))
-    return Arm(method, method, labels, accuracies, accuracies, accuracies, every, correct, [], runs, dict(settings))
 
 
 def verdict(claim, *arms, reduced=None, family=("H1",)):

@@ -178,6 +178,11 @@ def ledger_files(config):
     return [f"report/{config.protocol}/{name}" for name in names]
 
 
+def deviation_files(config):
+    """What the deviations rule makes."""
+    return [f"report/{config.protocol}/deviations.{suffix}" for suffix in ("md", "csv", "tex")]
+
+
 def figure_files(config):
     """What the figures rule makes."""
     return [

@@ -107,6 +107,31 @@ rule ledger:
         " --base {input.base:q} {params.beside:q} --log {log:q}"
 
 
+rule deviations:
+    """Target: text, published notebooks and protocols side by side, with what each deviation does in these runs."""
+    input:
+        run_logs(CONFIG),
+        run_predictions(CONFIG),
+        base="config.yaml",
+        gaps="docs/paper-gaps.yaml",
+        beside=[f"workflow/protocols/{name}.yaml" for name in ("as_run", "controlled")],
+        claims="workflow/claims.yaml",
+        declared="workflow/claims.sha256.yaml",
+        settings=f"results/{CONFIG.protocol}/settings/ledger.yaml",
+    output:
+        deviation_files(CONFIG),
+    log:
+        f"results/{CONFIG.protocol}/logs/deviations.txt",
+    params:
+        logs=lambda wildcards, output: log_folder(CONFIG),
+        docs=lambda wildcards, input: Path(input.gaps).parent,
+        beside=lambda wildcards, input: [f"--beside={path}" for path in input.beside],
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    shell:
+        "python -m selfdistill deviations {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
+        " --docs {params.docs:q} --claims {input.claims:q} --base {input.base:q} {params.beside:q} --log {log:q}"
+
+
 if CONFIG.protocol != PUBLISHED.protocol:
 
     use rule table as published_table with:

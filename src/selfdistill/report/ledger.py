@@ -16,7 +16,7 @@ from selfdistill.config.load import read_model
 from selfdistill.config.schema import Block, Config
 from selfdistill.failures import CONFIGURATION, Failure, Failures
 from selfdistill.files import write_atomically
-from selfdistill.report.pages import Column, code_names, csv_text, floats, grid, markdown_text, page, tex_text
+from selfdistill.report.pages import Column, code_names, csv_text, floats, grid, markdown_text, page
 
 PAPER = "paper"  # the protocol whose values an entry explains
 SECTION = r"(?:abstract|Table I|(?:III|II|IV|I)(?:-[A-E])?)\b"
@@ -37,6 +37,14 @@ Source = _like("paper <section>, published notebook or assumed", SOURCE)
 Keys = Annotated[list[t.Line], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
 
+class Effect(Block):
+    """Two methods that differ in these settings alone (`factors.factors`)."""
+
+    arm: t.Name
+    against: t.Name
+    factors: Annotated[list[t.Line], Field(min_length=1)]
+
+
 class Entry(Block):
     """A point that the paper leaves open. docs/paper-gaps.yaml says what each key is for."""
 
@@ -49,6 +57,8 @@ class Entry(Block):
     protocols: dict[t.Name, t.Line] = Field({})
     source: Source
     contradictions: list[t.Count] = Field([])
+    differ: bool = False
+    effects: list[Effect] = Field([])
 
     @model_validator(mode="after")
     def _key_or_value(self):
@@ -204,10 +214,10 @@ def ledger_rows(gaps: Gaps, config: Config, beside: Iterable[Config] = (), path:
     Raises: Failures (78) for keys that a configuration does not have.
     """
     rows, problems = [], []
-    for place, topic, entry in _placed(gaps):
+    for place, topic, entry in placed(gaps):
         try:
-            ours = _values(entry, config)
-            others = [(other.protocol, _values(entry, other)) for other in beside]
+            ours = values_of(entry, config)
+            others = [(other.protocol, values_of(entry, other)) for other in beside]
         except LookupError as error:
             problems.append(Failure(path, f"{place}.key: {error.args[0]}", code=CONFIGURATION))
             continue
@@ -221,13 +231,15 @@ def ledger_rows(gaps: Gaps, config: Config, beside: Iterable[Config] = (), path:
     return rows
 
 
-def _placed(gaps: Gaps) -> Iterable[tuple[str, Topic, Entry]]:
+def placed(gaps: Gaps) -> Iterable[tuple[str, Topic, Entry]]:
+    """Every entry with its dotted place in the file and its topic."""
     for index, topic in enumerate(gaps.topics):
         for number, entry in enumerate(topic.entries):
             yield f"topics.{index}.entries.{number}", topic, entry
 
 
-def _values(entry: Entry, config: Config) -> dict[str, str]:
+def values_of(entry: Entry, config: Config) -> dict[str, str]:
+    """The values of an entry's keys. Raises: LookupError for a key that the configuration does not have."""
     values = {}
     for key in entry.key:
         try:
