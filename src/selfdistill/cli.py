@@ -261,14 +261,23 @@ def figures(settings: Settings, logs: Logs, output: Folder, log: LogFile = None)
 
 
 @app.command()
-def compare(settings: Settings, logs: Logs, output: Folder, claims: ClaimsFile, log: LogFile = None) -> None:
+def compare(
+    settings: Settings,
+    logs: Logs,
+    output: Folder,
+    claims: ClaimsFile,
+    ladders: Annotated[Path, Option(help="The ladders of the waterfall.")] = Path("workflow/waterfall.yaml"),
+    log: LogFile = None,
+) -> None:
     """Judge the paper's claims, and compare every arm with the control, from the CSV logs."""
     from selfdistill.config.settings import ReportSettings, read_settings
     from selfdistill.report.comparison import write_comparison
+    from selfdistill.report.waterfall import read_ladders
 
     said, read = Log(log), read_settings(settings, ReportSettings)
     declared, origin = _claims(claims, list(read.known))
-    for verdict in write_comparison(read, logs, declared, origin, output):
+    rungs = read_ladders(ladders, list(read.known))
+    for verdict in write_comparison(read, logs, declared, origin, rungs, output):
         said.say(f"{verdict.claim.id}: {verdict.word} ({verdict.why})")
 
 

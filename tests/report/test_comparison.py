@@ -15,10 +15,12 @@ from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, write_sealed
 from selfdistill.report.answers import read_arms
 from selfdistill.report.comparison import TABLES, named, write_comparison
+from selfdistill.report.waterfall import read_ladders
 
 ROOT = Path(__file__).parents[2]
 METHODS = list(read_yaml(ROOT / "config.yaml")["methods"])
 CLAIMS = read_claims(ROOT / "workflow" / "claims.yaml", METHODS)
+LADDERS = read_ladders(ROOT / "workflow" / "waterfall.yaml", METHODS)
 ROWS = [
     {"method": "kd", "label": "KD & co, 100%"},
     {"method": "control", "label": "Control"},
@@ -53,7 +55,7 @@ def settings(**options):
 
 def written(logs, output, **options) -> dict[str, str]:
     """The files by name."""
-    write_comparison(settings(**options), logs, CLAIMS, ["Claims: SHA-256 abc."], output)
+    write_comparison(settings(**options), logs, CLAIMS, ["Claims: SHA-256 abc."], LADDERS, output)
     return {path.name: path.read_text() for path in output.iterdir() if path.suffix not in (".pdf", ".png")}
 
 
@@ -61,7 +63,7 @@ def test_every_table_comes_in_three_forms(logs, tmp_path):
     names = {path.rpartition(".")[0] for path in written(logs, tmp_path / "out")}
     assert names == set(TABLES)
     figures = {path.name for path in (tmp_path / "out").iterdir() if path.suffix in (".pdf", ".png")}
-    assert figures == {f"{name}.{suffix}" for name in ("forest", "seeds") for suffix in ("pdf", "png")}
+    assert figures == {f"{name}.{suffix}" for name in ("forest", "seeds", "waterfall") for suffix in ("pdf", "png")}
 
 
 def test_verdicts_name_their_runs_their_claims_and_what_was_not_run(logs, tmp_path):

@@ -19,14 +19,17 @@ def rebuilt(tmp_path_factory):
     for folder in (path for path in EVIDENCE.iterdir() if path.is_dir()):
         shutil.copytree(folder, workflow.folder / "report/quick_arms" / folder.name)
     (workflow.folder / "tiny.yaml").write_text("{}\n")
-    text = workflow.run("--config", "logs=report/quick_arms", protocol="quick_arms")
+    shutil.copytree(ROOT / "docs", workflow.folder / "docs")
+    text = workflow.run("all", "deviations", "--config", "logs=report/quick_arms", protocol="quick_arms")
     assert "train_" not in text
     assert "download_data" not in text
     return workflow.folder / "report/quick_arms"
 
 
 NAMES = [
-    f"{name}.{end}" for name in ("verdicts", "differences", "selection", "teachers", "runs") for end in ("csv", "md")
+    f"{name}.{end}"
+    for name in ("verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs", "deviations")
+    for end in ("csv", "md")
 ]
 
 

@@ -131,10 +131,12 @@ def run_predictions(config):
 
 def comparison_files(config):
     """What the comparison rule makes."""
-    names = ["verdicts", "differences", "selection", "teachers", "runs"]
+    names = ["verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs"]
     tables = [f"report/{config.protocol}/{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")]
     return tables + [
-        f"report/{config.protocol}/{name}.{suffix}" for name in ("forest", "seeds") for suffix in ("pdf", "png")
+        f"report/{config.protocol}/{name}.{suffix}"
+        for name in ("forest", "seeds", "waterfall")
+        for suffix in ("pdf", "png")
     ]
 
 

@@ -37,6 +37,7 @@ rule comparison:
         run_predictions(CONFIG),
         claims="workflow/claims.yaml",
         declared="workflow/claims.sha256.yaml",
+        ladders="workflow/waterfall.yaml",
         settings=f"results/{CONFIG.protocol}/settings/comparison.yaml",
     output:
         comparison_files(CONFIG),
@@ -47,7 +48,7 @@ rule comparison:
         folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
         "python -m selfdistill compare --settings {input.settings:q} --logs {params.logs:q} --claims {input.claims:q}"
-        " --output {params.folder:q} --log {log:q}"
+        " --ladders {input.ladders:q} --output {params.folder:q} --log {log:q}"
 
 
 if CONFIG.sweep:
@@ -150,6 +151,7 @@ if CONFIG.protocol != PUBLISHED.protocol:
             run_logs(PUBLISHED),
             claims="workflow/claims.yaml",
             declared="workflow/claims.sha256.yaml",
+            ladders="workflow/waterfall.yaml",
             settings=f"results/{PUBLISHED.protocol}/settings/comparison.yaml",
         output:
             comparison_files(PUBLISHED),

@@ -8,20 +8,22 @@ from selfdistill.config.claims import Claims, Rules
 from selfdistill.config.settings import ReportSettings
 from selfdistill.report.answers import LAST, Arm, read_arms
 from selfdistill.report.comparison_figures import write_comparison_figures
+from selfdistill.report.falsification import falsification_sheet
 from selfdistill.report.sheets import Sheet
 from selfdistill.report.verdicts import Comparison, Verdict, against_control, judge
+from selfdistill.report.waterfall import Ladder, write_waterfall
 from selfdistill.statistics import seeds
 from selfdistill.statistics.seeds import Interval
 
-TABLES = ("verdicts", "differences", "selection", "teachers", "runs")
+TABLES = ("verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs")
 
 
 def write_comparison(
-    settings: ReportSettings, logs: Path, claims: Claims, origin: list[str], output: Path
+    settings: ReportSettings, logs: Path, claims: Claims, origin: list[str], ladders: list[Ladder], output: Path
 ) -> list[Verdict]:
     """Write the tables of TABLES (.csv, .md, .tex), and the figures, into `output`.
 
-    origin: what is said of the claims' own file.
+    origin: what is said of the claims' own file; ladders: of the waterfall.
     """
     arms = read_arms(settings, logs)
     verdicts = judge(claims, arms, settings)
@@ -34,11 +36,13 @@ def write_comparison(
     ]
     sheets = {
         "verdicts": verdict_sheet(verdicts, claims.rules, settings, remarks),
+        "falsification": falsification_sheet(claims, verdicts, arms, settings),
         "differences": difference_sheet(compared, claims.rules),
         "selection": selection_sheet(list(arms.values())),
         "teachers": teacher_sheet(list(arms.values())),
         "runs": run_sheet(list(arms.values()), settings),
     }
+    sheets["waterfall"] = write_waterfall(arms, ladders, claims.rules, settings.style["width"], output)
     for name in TABLES:
         sheets[name]._replace(provenance=about).write(output, name)
     published = {row.method: row.published.accuracy for row in settings.rows if row.published and not settings.reduced}

@@ -32,15 +32,23 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 class Pair(NamedTuple):
-    """An arm minus another one, and the settings in which they differ."""
+    """An arm minus another one, and the settings in which they differ; becomes: the arm's own value of each."""
 
     comparison: Comparison
     differ: list[str]
+    becomes: dict[str, str]
 
     @property
     def isolated(self) -> bool:
         """Whether the difference is that of one factor."""
         return len(self.differ) == 1 and self.differ != [UNKNOWN]
+
+    @property
+    def changes(self) -> str:
+        """What is other in the arm: `replaced_stem: True`, or the names alone of several settings."""
+        if self.isolated:
+            return "".join(f"{key}: {value}" for key, value in self.becomes.items())
+        return ", ".join(self.differ) or "nothing that their settings name"
 
     @property
     def words(self) -> str:
@@ -51,5 +59,17 @@ class Pair(NamedTuple):
 
 def pair(arm: Arm, against: Arm, rules: Rules) -> Pair:
     """Two arms compared, at 95 %."""
-    differ = [UNKNOWN] if arm.foreign or against.foreign else factors(arm.settings, against.settings)
-    return Pair(compare(arm, against, rules), differ)
+    compared = compare(arm, against, rules)
+    if arm.foreign or against.foreign:
+        return Pair(compared, [UNKNOWN], {})
+    differ, values = factors(arm.settings, against.settings), _flat(arm.settings)
+    return Pair(compared, differ, {key: _plain(values.get(key)) for key in differ})
+
+
+def _plain(value: Any) -> str:
+    """A setting in short; of a teacher its model and stem."""
+    if isinstance(value, dict):
+        return " ".join(str(value[key]) for key in ("model", "stem") if key in value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
