@@ -334,6 +334,32 @@ def deviations(
 
 
 @app.command()
+def summary(
+    output: Folder,
+    claims: ClaimsFile,
+    beside: Annotated[list[Path] | None, Option(help="A protocol over --base, with a row of its own.")] = None,
+    reports: Annotated[Path, Option(help="The folder with <protocol>/<method>/seed<n>/.")] = Path("report"),
+    base: Annotated[Path, Option(help="The paper's protocol.")] = Path("config.yaml"),
+    published: Annotated[Path, Option(help="The protocol of the author's logs.")] = Path(
+        "workflow/protocols/published.yaml"
+    ),
+    log: LogFile = None,
+) -> None:
+    """Judge the paper's claims by the runs of each protocol, and write all of it as one table."""
+    from selfdistill.config.load import load_config
+    from selfdistill.report.summary import read_results, write_summary
+
+    said, config, logged = Log(log), load_config([base]), load_config([base, published])
+    declared, origin = _claims(claims, list(config.methods))
+    found = {}
+    for each in (config, *(load_config([base, path]) for path in beside or [])):
+        found[each.protocol] = read_results(each, reports / each.protocol, declared)
+        said.say(f"{each.protocol}: {'not run' if found[each.protocol] is None else 'judged'}")
+    write_summary(declared, read_results(logged, Path(logged.logs), declared), found, origin, output)
+    said.say(f"wrote the summary to {output}")
+
+
+@app.command()
 def sweep(settings: Settings, logs: Logs, output: Folder, log: LogFile = None) -> None:
     """Make the table and the figure of each sweep from the CSV logs, and say what was chosen on the hold-out."""
     from selfdistill.config.settings import ReportSettings, read_settings

@@ -33,6 +33,7 @@ PUBLISHED = load_config([BASE / "config.yaml", BASE / "workflow" / "protocols" /
 PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}
 PACKS = packs(CONFIG, Path("results"))
 EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "run.json")
+SUMMARISED = ("as_run", "controlled", "attribution", "quick_arms", "quick")  # beside `paper`
 RUN = "results/{protocol}/{method}/seed{seed}"
 EVALUATED = "holdout" if CONFIG.data.holdout_images else "test"
 DATA_FILE = f"results/data/{CONFIG.data.dataset}.safetensors"
@@ -178,6 +179,13 @@ def ledger_files(config):
     """What the ledger rule makes."""
     names = [f"{name}.{suffix}" for name in ("assumptions", "contradictions") for suffix in ("md", "csv", "tex")]
     return [f"report/{config.protocol}/{name}" for name in names]
+
+
+def evidence_of_protocols(wildcards):
+    """The runs under report/ that the summary reads, and the paper's own logs."""
+    folders = [Path("workflow/published"), *(Path("report") / name for name in ("paper", *SUMMARISED))]
+    names = (*EVIDENCE, "mechanisms.json")
+    return sorted(str(path) for folder in folders for name in names for path in folder.glob(f"*/seed*/{name}"))
 
 
 def deviation_files(config):

@@ -133,6 +133,27 @@ rule deviations:
         " --docs {params.docs:q} --claims {input.claims:q} --base {input.base:q} {params.beside:q} --log {log:q}"
 
 
+rule summary:
+    """Target: paper vs replication, each claim by the committed runs of each protocol; a protocol without: not run."""
+    input:
+        evidence_of_protocols,
+        base="config.yaml",
+        beside=[f"workflow/protocols/{name}.yaml" for name in SUMMARISED],
+        published="workflow/protocols/published.yaml",
+        claims="workflow/claims.yaml",
+        declared="workflow/claims.sha256.yaml",
+    output:
+        [f"report/summary/summary.{suffix}" for suffix in ("csv", "md", "tex")],
+    log:
+        "results/summary/logs/summary.txt",
+    params:
+        beside=lambda wildcards, input: [f"--beside={path}" for path in input.beside],
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    shell:
+        "python -m selfdistill summary --output {params.folder:q} --claims {input.claims:q} --base {input.base:q}"
+        " {params.beside:q} --published {input.published:q} --log {log:q}"
+
+
 if CONFIG.protocol != PUBLISHED.protocol:
 
     use rule table as published_table with:

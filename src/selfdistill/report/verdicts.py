@@ -98,12 +98,14 @@ def judge(claims: Claims, arms: dict[str, Arm], settings: ReportSettings) -> lis
 def _judge_one(claim: AnyClaim, rules: Rules, arms: dict[str, Arm]) -> Verdict:
     wanted = arms_of(claim)
     if absent := [name for name in wanted if name not in arms]:
-        return Verdict(claim, OPEN, f"not run: {', '.join(absent)}", _published(claim))
+        return Verdict(claim, OPEN, f"not run: {', '.join(absent)}", published_value(claim))
     verdict = JUDGES[type(claim)](claim, rules, [arms[name] for name in wanted])
-    return verdict._replace(paper=_published(claim), runs=tuple(name for arm in wanted for name in arms[arm].names))
+    return verdict._replace(
+        paper=published_value(claim), runs=tuple(name for arm in wanted for name in arms[arm].names)
+    )
 
 
-def _published(claim: AnyClaim) -> str:
+def published_value(claim: AnyClaim) -> str:
     """The paper's number."""
     if isinstance(claim, Level):
         return f"{claim.value:g} %"
