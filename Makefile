@@ -65,6 +65,7 @@ bench: $(READY)
 docs: $(READY)
 	$(PY) selfdistill ledger --pages docs $(BESIDE)
 	$(PY) selfdistill deviations --pages docs $(BESIDE)
+	$(PY) selfdistill checklists
 
 lint: $(READY)
 	$(PY) ruff format --check .

@@ -360,6 +360,19 @@ def summary(
 
 
 @app.command()
+def checklists(
+    pages: Annotated[Path, Option(help="Where to write checklists.md.")] = Path("docs"),
+    source: Annotated[Path, Option(help="The checklists.")] = Path("docs/checklists.yaml"),
+    root: Annotated[Path, Option(help="The folder of the places that they name.")] = Path("."),
+) -> None:
+    """Write the reviewers' checklists as a page, once every place that they name is there."""
+    from selfdistill.report.checklists import write_checklists
+
+    write_checklists(source, root, pages)
+    print(f"wrote {pages / 'checklists.md'}")
+
+
+@app.command()
 def sweep(settings: Settings, logs: Logs, output: Folder, log: LogFile = None) -> None:
     """Make the table and the figure of each sweep from the CSV logs, and say what was chosen on the hold-out."""
     from selfdistill.config.settings import ReportSettings, read_settings

@@ -1,4 +1,4 @@
-"""Paper vs replication: each protocol by its own runs, what was not run says so, and the author's logs are as logged."""
+"""Paper vs replication: each protocol by its own runs; what was not run says so."""
 
 import csv
 import shutil
