@@ -66,6 +66,7 @@ docs: $(READY)
 	$(PY) selfdistill ledger --pages docs $(BESIDE)
 	$(PY) selfdistill deviations --pages docs $(BESIDE)
 	$(PY) selfdistill checklists
+	$(PY) selfdistill pipeline
 
 lint: $(READY)
 	$(PY) ruff format --check .

@@ -373,6 +373,20 @@ def checklists(
 
 
 @app.command()
+def pipeline(
+    output: Folder = Path("docs"),
+    source: Annotated[Path, Option(help="The rules, where each stands, and what each reads.")] = Path(
+        "docs/pipeline.yaml"
+    ),
+) -> None:
+    """Draw the workflow."""
+    from selfdistill.report.pipeline import write_pipeline
+
+    write_pipeline(source, output)
+    print(f"drew {output / 'pipeline.pdf'}")
+
+
+@app.command()
 def sweep(settings: Settings, logs: Logs, output: Folder, log: LogFile = None) -> None:
     """Make the table and the figure of each sweep from the CSV logs, and say what was chosen on the hold-out."""
     from selfdistill.config.settings import ReportSettings, read_settings
