@@ -78,7 +78,7 @@ def _boxes(pipeline: Pipeline) -> dict[str, Box]:
 def draw_pipeline(pipeline: Pipeline) -> Figure:
     """Stages from left to right; an arrow ends at the rule, or at the frame of a stage, that reads."""
     boxes = _boxes(pipeline)
-    right = max(left + width for left, _, width, _ in boxes.values()) + 0.05
+    right = max(left + width for left, _, width, _ in boxes.values()) + 0.2
     low = min(bottom for _, bottom, _, _ in boxes.values()) - 0.1
     high = max(bottom + height for _, bottom, _, height in boxes.values()) + 0.62
     figure = plt.figure(figsize=(right + 0.1, high - low))
