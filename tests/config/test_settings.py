@@ -264,6 +264,18 @@ def test_a_report_row_has_label_seeds_and_the_papers_numbers(config):
     }
 
 
+def test_a_comparison_knows_which_runs_teach(values):
+    values["seeds"], values["rows"] = [0, 1], ["control", "kd", "born_again"]
+    values["methods"]["kd"] |= {"teacher_seed": 7}
+    values["methods"]["born_again"] |= {"teacher": "kd"}
+    teachers = [row["teachers"] for row in report_settings(validate(values), "comparison")["rows"]]
+    assert teachers == [
+        [[], []],
+        [["teacher/seed7"], ["teacher/seed7"]],
+        [["kd/seed1", "teacher/seed7"], ["kd/seed0", "teacher/seed7"]],
+    ]
+
+
 @pytest.mark.parametrize(("key", "part"), [("table", "figures"), ("figures", "table")])
 def test_the_style_of_one_part_leaves_the_other(key, part, values):
     config = validate(values)

@@ -109,11 +109,14 @@ def log_folder(config):
     return f"results/{config.protocol}" if config.logs == "results" else config.logs
 
 
-def run_files(config, names):
-    """These files of every run that a protocol's table and figures show; where runs are taken as they are, those that
-    are there.
-    """
-    folders = [f"{log_folder(config)}/{row}/seed{seed}" for row in config.rows for seed in config.seeds_of(row)]
+def shown_runs(config):
+    """The runs that a protocol's table and figures show."""
+    return [(row, seed) for row in config.rows for seed in config.seeds_of(row)]
+
+
+def run_files(config, names, runs):
+    """These files of runs; where runs are taken as they are, those that are there."""
+    folders = [f"{log_folder(config)}/{method}/seed{seed}" for method, seed in runs]
     found = [f"{folder}/{name}" for folder in folders for name in names]
     if config.logs == "results" and not config.allow_missing:
         return found
@@ -121,24 +124,29 @@ def run_files(config, names):
 
 
 def run_logs(config):
-    """The logs of every run."""
-    return run_files(config, ["history.csv", "timing.csv", "run.json"])
+    """The logs of every run that is shown."""
+    return run_files(config, ["history.csv", "timing.csv", "run.json"], shown_runs(config))
+
+
+def teacher_times(config):
+    """How long teachers took that are no row."""
+    teachers = [run for run in config.runs() if run not in shown_runs(config)]
+    return run_files(config, ["timing.csv", "run.json"], teachers)
 
 
 def run_predictions(config):
     """What each run answered to each image, and what is known of its teacher; logs of somebody else may lack that."""
-    return run_files(config, ["predictions.csv", "evaluation.json"])
+    return run_files(config, ["predictions.csv", "evaluation.json"], shown_runs(config))
 
 
 def comparison_files(config):
     """What the comparison rule makes."""
-    names = ["verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs"]
-    tables = [f"report/{config.protocol}/{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")]
-    return tables + [
-        f"report/{config.protocol}/{name}.{suffix}"
-        for name in ("forest", "seeds", "waterfall")
-        for suffix in ("pdf", "png")
-    ]
+    tables = ["verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs"]
+    tables += ["compute", "churn", "classes"]
+    figures = ["forest", "seeds", "waterfall", "power", "agreement", "classifiers_cost", "cost_accuracy"]
+    names = [f"{name}.{suffix}" for name in tables for suffix in ("csv", "md", "tex")]
+    names += [f"{name}.{suffix}" for name in figures for suffix in ("pdf", "png")]
+    return [f"report/{config.protocol}/{name}" for name in names]
 
 
 def figure_names(config):
@@ -202,7 +210,7 @@ def figure_files(config):
 
 def measured_runs():
     """Every row's runs, as method and seed; those that are there where runs are taken as they are."""
-    runs = [(row, seed) for row in CONFIG.rows for seed in CONFIG.seeds_of(row)]
+    runs = shown_runs(CONFIG)
     if CONFIG.logs == "results" and not CONFIG.allow_missing:
         return runs
     return [(row, seed) for row, seed in runs if Path(f"{log_folder(CONFIG)}/{row}/seed{seed}/run.json").is_file()]

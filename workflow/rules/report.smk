@@ -35,6 +35,7 @@ rule comparison:
     input:
         run_logs(CONFIG),
         run_predictions(CONFIG),
+        teacher_times(CONFIG),
         claims="workflow/claims.yaml",
         declared="workflow/claims.sha256.yaml",
         ladders="workflow/waterfall.yaml",
@@ -217,12 +218,11 @@ if CONFIG.logs == "results":
             "cp {input:q} {output:q} 2> {log:q}"
 
     rule evidence:
-        """Target: the logs of every row, to be committed under report/."""
+        """Target: the logs of every row and its teachers, to be committed under report/."""
         input:
             [
-                f"report/{CONFIG.protocol}/{row}/seed{seed}/{file}"
-                for row in CONFIG.rows
-                for seed in CONFIG.seeds_of(row)
+                f"report/{CONFIG.protocol}/{method}/seed{seed}/{file}"
+                for method, seed in CONFIG.runs()
                 for file in (*EVIDENCE, "mechanisms.json")
-                if file in EVIDENCE or Path(f"results/{CONFIG.protocol}/{row}/seed{seed}/{file}").is_file()
+                if file in EVIDENCE or Path(f"results/{CONFIG.protocol}/{method}/seed{seed}/{file}").is_file()
             ],

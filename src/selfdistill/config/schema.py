@@ -286,6 +286,11 @@ class Config(Block):
             return block.teacher, next((other for other in seeds if other > seed), seeds[0])
         return block.teacher, seed % int(rule.split()[1]) if isinstance(rule, str) else rule
 
+    def teachers_of(self, method: str, seed: int) -> list[tuple[str, int]]:
+        """The runs that must be trained before a run: its teacher, that one's teacher and so on."""
+        teacher = self.teacher_of(method, seed)
+        return [] if teacher is None else [teacher, *self.teachers_of(*teacher)]
+
     def runs(self, rows: list[str] | None = None) -> list[tuple[str, int]]:
         """Every run, as method and seed, that rows (default: the configured ones) need, teachers included."""
         runs = [(row, seed) for row in rows or self.rows for seed in self.seeds_of(row)]

@@ -71,7 +71,8 @@ class RunSettings(Block):
 class ReportRow(Block):
     """A method as the table and the figures show it; `published` is None for what the paper does not have.
 
-    settings: what its runs must have been trained with.
+    settings: what its runs must have been trained with. teachers: the runs (`teacher/seed0`) that must be trained
+    before each seed's: its teacher, that one's teacher and so on; None where nobody asks.
     """
 
     method: t.Name
@@ -80,6 +81,7 @@ class ReportRow(Block):
     epochs: int
     published: Published | None = None
     settings: dict[str, Any]
+    teachers: list[list[str]] | None = None
 
 
 class SweptCell(Block):
@@ -171,6 +173,7 @@ def report_settings(config: Config, part: str, figures: list[str] | None = None)
             epochs=config.methods[name].epochs,
             published=config.methods[name].published,
             settings=run_settings(config, name),
+            teachers=_teachers(config, name) if part == "comparison" else None,
         )
         for name in config.rows
     ]
@@ -189,6 +192,11 @@ def report_settings(config: Config, part: str, figures: list[str] | None = None)
         sweeps=[_sweep(config, name) for name in config.sweep or []] if part == "sweep" else None,
     )
     return settings.model_dump(mode="json", exclude_none=True)
+
+
+def _teachers(config: Config, name: str) -> list[list[str]]:
+    """The runs that must be trained before each seed of a method."""
+    return [[f"{method}/seed{at}" for method, at in config.teachers_of(name, seed)] for seed in config.seeds_of(name)]
 
 
 def _sweep(config: Config, name: str) -> SweepSettings:

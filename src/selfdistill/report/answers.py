@@ -18,6 +18,8 @@ class Arm(NamedTuple):
 
     correct: [seeds, images] right or wrong in the last epoch; None where a run has no predictions of that epoch.
     taught: what evaluation.json says of each run's teacher (`describe_teacher`); empty where there is none.
+    predicted, labels: the class of each image that was named in the last epoch [seeds, images], and the true one
+    [images]; None where correct is.
     """
 
     method: str
@@ -31,6 +33,8 @@ class Arm(NamedTuple):
     taught: list[dict[str, float]]
     runs: list[RunRecord]
     settings: dict
+    predicted: np.ndarray | None = None
+    labels: np.ndarray | None = None
 
     @property
     def names(self) -> list[str]:
@@ -56,22 +60,28 @@ def read_arms(settings: ReportSettings, logs: Path) -> dict[str, Arm]:
     records = [record for record in read_rows(settings, logs) if record.runs]
     arms, first = {}, None
     for record in records:
-        correct, taught = [], []
+        predicted, taught = [], []
         for run in record.runs:
             folder = logs / record.row.method / f"seed{run.seed}"
-            labels, right = _answers(folder, run)
+            labels, answers = _answers(folder, run)
             if labels is not None and first is None:
                 first = folder, labels
             if labels is not None and not np.array_equal(labels, first[1]):
                 what = f"its labels differ from those of {first[0].parent.name}/{first[0].name}: another test set"
                 raise Failure(folder / "predictions.csv", what, "compare runs on one test set")
-            correct.append(right)
+            predicted.append(answers)
             taught.append(_teacher(folder, run))
-        arms[record.row.method] = _arm(record, correct, taught)
+        arms[record.row.method] = _arm(record, predicted, first and first[1], taught)
     return arms
 
 
-def _arm(record: RowRecords, correct: list[np.ndarray | None], taught: list[dict[str, float] | None]) -> Arm:
+def _arm(
+    record: RowRecords,
+    predicted: list[np.ndarray | None],
+    labels: np.ndarray | None,
+    taught: list[dict[str, float] | None],
+) -> Arm:
+    whole = all(answers is not None for answers in predicted)
     histories = [100 * run.history["test_accuracy"].dropna().to_numpy() for run in record.runs]
     return Arm(
         method=record.row.method,
@@ -81,26 +91,31 @@ def _arm(record: RowRecords, correct: list[np.ndarray | None], taught: list[dict
         last_ten=np.array([accuracies[-LAST:].mean() for accuracies in histories]),
         best=np.array([accuracies.max() for accuracies in histories]),
         seconds=np.array([run.training_seconds for run in record.runs]),
-        correct=None if any(right is None for right in correct) else np.stack(correct),
+        correct=np.stack(predicted) == labels if whole else None,
         taught=[] if None in taught else taught,
         runs=record.runs,
         settings=record.row.settings,
+        predicted=np.stack(predicted) if whole else None,
+        labels=labels if whole else None,
     )
 
 
 def _answers(folder: Path, run: RunRecord) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The labels, and which images are right in the last epoch; None for what there is not: no predictions, or those
-    of another epoch than the last (`kept_epoch: best_on_test`).
+    """The labels, and the classes named in the last epoch; None for what there is not: no predictions, or those of
+    another epoch than the last (`kept_epoch: best_on_test`).
     """
     path = folder / "predictions.csv"
     if not path.is_file():
         return None, None
     check_recorded(path, run.facts["outputs"])
     table = read_table(path, ("label", "prediction"))
-    labels, right = table["label"].to_numpy(), (table["label"] == table["prediction"]).to_numpy()
-    if abs(right.mean() - run.accuracy) > 0.5 / len(right):
+    answers = table[["label", "prediction"]].to_numpy()
+    if not ((answers >= 0) & (answers % 1 == 0)).all():
+        raise Failure(path, "expected a class (0, 1, ...) in each field", "rerun the training rule")
+    labels, predicted = answers.astype(int).T
+    if abs((labels == predicted).mean() - run.accuracy) > 0.5 / len(labels):
         return labels, None
-    return labels, right
+    return labels, predicted
 
 
 def _teacher(folder: Path, run: RunRecord) -> dict[str, float] | None:

@@ -1,21 +1,32 @@
-"""The tables of a comparison: verdicts on the claims, every arm against the control, and the choice of the epoch."""
+"""The tables of a comparison: verdicts on the claims, every arm against the control, the choice of the epoch, and all
+that goes with them (costs, churn, figures).
+"""
 
 from pathlib import Path
 
 import numpy as np
 
-from selfdistill.config.claims import Claims, Rules
+from selfdistill.config.claims import Claims, Level, Rules
 from selfdistill.config.settings import ReportSettings
 from selfdistill.report.answers import LAST, Arm, read_arms
-from selfdistill.report.comparison_figures import write_comparison_figures
+from selfdistill.report.churn import churn_sheet, write_classes
+from selfdistill.report.churn_figures import draw_agreement
+from selfdistill.report.comparison_figures import draw_forest, draw_power, draw_seeds, write_comparison_figures
+from selfdistill.report.cost_figures import draw_classifiers_cost, draw_cost_accuracy
+from selfdistill.report.costs import compute_sheet, paper_costs, read_costs
 from selfdistill.report.falsification import falsification_sheet
 from selfdistill.report.sheets import Sheet
-from selfdistill.report.verdicts import Comparison, Verdict, against_control, judge
-from selfdistill.report.waterfall import Ladder, write_waterfall
-from selfdistill.statistics import seeds
+from selfdistill.report.verdicts import Comparison, Verdict, against_control, describe_pair, judge
+from selfdistill.report.waterfall import Ladder, climb, draw_waterfall, waterfall_sheet
+from selfdistill.statistics import crossed, seeds
 from selfdistill.statistics.seeds import Interval
 
-TABLES = ("verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs")
+TABLES = (
+    *("verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs"),
+    *("compute", "churn", "classes"),
+)
+FIGURES = ("forest", "seeds", "waterfall", "power", "agreement", "classifiers_cost", "cost_accuracy")
+PAPER_IMAGES = 10_000  # of CIFAR-10's test set, on which the paper's numbers were measured
 
 
 def write_comparison(
@@ -26,28 +37,56 @@ def write_comparison(
     origin: what is said of the claims' own file; ladders: of the waterfall.
     """
     arms = read_arms(settings, logs)
+    every = list(arms.values())
+    costs = read_costs(settings, logs, every)
+    climbs = [climb(ladder, arms, claims.rules) for ladder in ladders]
     verdicts = judge(claims, arms, settings)
     about = (f"Protocol {settings.protocol}, made by selfdistill from the runs' CSV logs", *origin)
     compared = against_control(arms, claims.rules)
-    foreign = any(arm.foreign for arm in arms.values())
+    foreign = any(arm.foreign for arm in every)
     remarks = [
         *origin,
         *(["Not our runs: a verdict here says whether these logs bear the text out."] if foreign else []),
+        *paper_intervals(claims),
     ]
     sheets = {
         "verdicts": verdict_sheet(verdicts, claims.rules, settings, remarks),
         "falsification": falsification_sheet(claims, verdicts, arms, settings),
         "differences": difference_sheet(compared, claims.rules),
-        "selection": selection_sheet(list(arms.values())),
-        "teachers": teacher_sheet(list(arms.values())),
-        "runs": run_sheet(list(arms.values()), settings),
+        "selection": selection_sheet(every),
+        "teachers": teacher_sheet(every),
+        "runs": run_sheet(every, settings),
+        "waterfall": waterfall_sheet(climbs),
+        "compute": compute_sheet(costs, [] if foreign else paper_costs(settings)),
+        "churn": churn_sheet(every),
     }
-    sheets["waterfall"] = write_waterfall(arms, ladders, claims.rules, settings.style["width"], output)
-    for name in TABLES:
-        sheets[name]._replace(provenance=about).write(output, name)
+    for name, sheet in sheets.items():
+        sheet._replace(provenance=about).write(output, name)
+    write_classes(compared, settings.dataset, about, output)
     published = {row.method: row.published.accuracy for row in settings.rows if row.published and not settings.reduced}
-    write_comparison_figures(list(arms.values()), compared, claims.rules, published, settings.style["width"], output)
+    main = [claim.arm for claim in claims.claims if claim.id in claims.rules.family]
+    width = settings.style["width"]
+    figures = {
+        "forest": lambda: draw_forest(compared, claims.rules, width),
+        "seeds": lambda: draw_seeds(every, published, width),
+        "waterfall": lambda: draw_waterfall(climbs, width),
+        "power": lambda: draw_power(verdicts, claims.rules, width),
+        "agreement": lambda: draw_agreement(every, compared, main, settings.dataset),
+        "classifiers_cost": lambda: draw_classifiers_cost(every, costs, width),
+        "cost_accuracy": lambda: draw_cost_accuracy(every, costs, width),
+    }
+    write_comparison_figures(figures, output)
     return verdicts
+
+
+def paper_intervals(claims: Claims) -> list[str]:
+    """What the images alone leave open of the numbers that the paper has from one run each (Wilson), as a note."""
+    levels = [claim for claim in claims.claims if isinstance(claim, Level)]
+    found = [(claim, seeds.wilson(round(PAPER_IMAGES * claim.value / 100), PAPER_IMAGES)) for claim in levels]
+    if not found:
+        return []
+    words = [f"{claim.id} {claim.value:g}: {interval.low:.2f} to {interval.high:.2f}" for claim, interval in found]
+    return [f"The paper's single numbers with Wilson's 95 % over {PAPER_IMAGES:,} images: {'; '.join(words)}."]
 
 
 def verdict_sheet(verdicts: list[Verdict], rules: Rules, settings: ReportSettings, remarks: list[str]) -> Sheet:
@@ -97,8 +136,8 @@ def _span(numbers: list[int]) -> str:
 
 def difference_sheet(compared: list[Comparison], rules: Rules) -> Sheet:
     """A row for each arm minus the control."""
-    headings = ["Arm", "Method", "n", "Difference", "Images", "Seeds", "p", "Holm's p", "TOST p", "P(better)"]
-    headings += ["Seeds for the margin"]
+    headings = ["Arm", "Method", "n", "Difference", "Images", "Bootstrap", "Seeds", "p", "Holm's p", "TOST p"]
+    headings += ["P(better)", "Seeds for the margin", "One pair of runs"]
     adjusted = seeds.holm([found.p for found in compared])
     rows = [
         [
@@ -107,19 +146,33 @@ def difference_sheet(compared: list[Comparison], rules: Rules) -> Sheet:
             str(len(found.arm.seeds)),
             f"{found.estimate:+.2f}",
             _interval(found.over_images),
+            _interval(_redrawn(found)),
             _interval(found.over_seeds),
             _p(found.p),
             _p(p),
             _p(found.tost),
             f"{found.superiority:.2f}" if len(found.arm.seeds) > 1 else "",
             "" if found.sd is None else str(seeds.seeds_needed(rules.margin, found.sd)),
+            describe_pair(found),
         ]
         for found, p in zip(compared, adjusted, strict=True)
     ]
-    notes = ["Each arm minus the control of the same augmentation, in points, last epoch; 95 % intervals."]
+    notes = [
+        "Each arm minus the control of the same augmentation, in points, last epoch; 95 % intervals. Images: on new"
+        " images, seeds and images crossed; bootstrap: its check, 10,000 draws of both, rather wide for many seeds and"
+        " too short for two; seeds: on this test set. One pair: where each side has one run, which says nothing of"
+        " another seed."
+    ]
     notes += [] if rows else ["Not run: no control whose augmentation is known, or nothing beside it."]
-    widths = [22, 16, 3, 9, 12, 12, 7, 7, 7, 7, 8]
+    widths = [18, 13, 3, 8, 11, 11, 11, 6, 6, 6, 7, 8, 12]
     return Sheet(headings, rows, notes, widths)
+
+
+def _redrawn(found: Comparison) -> Interval | None:
+    """The bootstrap over seeds and images, where the crossed interval stands."""
+    if found.over_images is None:
+        return None
+    return crossed.bootstrap_interval(found.arm.correct, found.against.correct, level=found.level)
 
 
 def _interval(interval: Interval | None) -> str:
@@ -181,7 +234,7 @@ def teacher_sheet(arms: list[Arm]) -> Sheet:
 
 def run_sheet(arms: list[Arm], settings: ReportSettings) -> Sheet:
     """A row for each run: what it reached, its time, and what made it; runs that are missing are named."""
-    headings = ["Run", "Augmentation", "Last epoch", f"Mean of last {LAST}", "Best on test", "Seconds"]
+    headings = ["Run", "Augmentation", "Last epoch", "Wilson", f"Mean of last {LAST}", "Best on test", "Seconds"]
     headings += ["Weights", "Commit", "Bits"]
     rows, found = [], set()
     for arm in arms:
@@ -193,6 +246,7 @@ def run_sheet(arms: list[Arm], settings: ReportSettings) -> Sheet:
                     name,
                     "unknown" if arm.foreign else ", ".join(arm.settings.get("augmentation", [])),
                     f"{arm.last[index]:.2f}",
+                    "" if arm.correct is None else _range(arm.correct[index]),
                     f"{arm.last_ten[index]:.2f}",
                     f"{arm.best[index]:.2f}",
                     f"{arm.seconds[index]:.0f}",
@@ -203,9 +257,17 @@ def run_sheet(arms: list[Arm], settings: ReportSettings) -> Sheet:
             )
     wanted = [f"{row.method}/seed{seed}" for row in settings.rows for seed in row.seeds]
     missing = [name for name in wanted if name not in found]
-    notes = ["Accuracy on the test set in percent; seconds of training; the weights' SHA-256."]
+    notes = [
+        "Accuracy on the test set in percent, with Wilson's 95 % interval over images for this one run; seconds of"
+        " training; the weights' SHA-256."
+    ]
     notes += [f"Missing: {', '.join(missing)}."] if missing else []
-    return Sheet(headings, rows, notes, [20, 16, 8, 9, 8, 8, 12, 13, 9])
+    return Sheet(headings, rows, notes, [20, 14, 8, 12, 9, 8, 8, 12, 13, 9])
+
+
+def _range(correct: np.ndarray) -> str:
+    interval = seeds.wilson(int(correct.sum()), len(correct))
+    return f"{interval.low:.2f} to {interval.high:.2f}"
 
 
 def _mean(values: np.ndarray) -> str:

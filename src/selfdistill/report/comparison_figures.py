@@ -1,31 +1,30 @@
 """Figures of a comparison: every arm against the control with both intervals, and every seed beside the paper."""
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from selfdistill.config.claims import Rules
 from selfdistill.report.answers import Arm
-from selfdistill.report.figures import COLOURS, save, styled
-from selfdistill.report.verdicts import Comparison
+from selfdistill.report.figures import COLOURS, DASHES, not_run, save, styled
+from selfdistill.report.verdicts import SEED_SD, Comparison, Verdict
 from selfdistill.statistics import seeds
 
 OURS, PAPER, GREY = COLOURS[0], COLOURS[1], "#888888"
 LETTERS = 9  # of a row's label to an inch of the figure's width: the labels take a good third of it
 
 
-def write_comparison_figures(
-    arms: list[Arm], compared: list[Comparison], rules: Rules, published: dict[str, float], width: float, output: Path
-) -> None:
-    """Write forest.{pdf,png} and seeds.{pdf,png}; published: the paper's accuracy of a method, in percent."""
+def write_comparison_figures(figures: dict[str, Callable[[], Figure]], output: Path) -> None:
+    """Draw each figure, and write it as name.pdf and name.png."""
     with styled():
-        save(draw_forest(compared, rules, width), output, "forest")
-        save(draw_seeds(arms, published, width), output, "seeds")
+        for name, draw in figures.items():
+            save(draw(), output, name)
 
 
 def draw_forest(compared: list[Comparison], rules: Rules, width: float) -> Figure:
@@ -118,9 +117,42 @@ def _rows(axes: Axes, labels: list[str], width: float) -> None:
     axes.set_axisbelow(True)
 
 
-def not_run(why: str, width: float) -> Figure:
-    """What stands for a figure of something that was not run."""
-    figure, axes = plt.subplots(figsize=(width, 0.8), layout="constrained")
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, f"not run: {why}", ha="center", va="center", transform=axes.transAxes)
+def draw_power(verdicts: list[Verdict], rules: Rules, width: float) -> Figure:
+    """The difference that so many seeds an arm find with 80 % power (two-sided .05), for each primary comparison at its
+    spread over seeds, with a marker at the seeds that it has; and at the spread that is known of many runs.
+    """
+    primary = [verdict for verdict in verdicts if verdict.claim.id in rules.family and verdict.comparison is not None]
+    used = {verdict.claim.id: _fewer(verdict.comparison) for verdict in primary}
+    counts = np.arange(2, max([20, *(2 * count for count in used.values())]) + 1)
+    figure, axes = plt.subplots(figsize=(width, 2.6 + 0.27 * len(primary)), layout="constrained")
+    axes.axhline(rules.margin, color="black", lw=0.8, ls=":", label=f"the paper's own difference, {rules.margin:g}")
+    found_at_one = np.array([seeds.detectable_difference(int(count), 1.0) for count in counts])  # it grows with the sd
+    axes.plot(counts, SEED_SD * found_at_one, color=GREY, label=f"sd {SEED_SD:g}, of 60,000 published runs")
+    for index, verdict in enumerate(primary):
+        found, name = verdict.comparison, f"{verdict.claim.id}, {verdict.comparison.arm.label}"
+        name = f"{name} against {found.against.label}"
+        if not found.sd:
+            axes.plot([], [], " ", label=f"{name}: no spread over seeds")
+            continue
+        style = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[(index + 1) % len(DASHES)]}
+        n = used[verdict.claim.id]
+        axes.plot(counts, found.sd * found_at_one, label=f"{name}: sd {found.sd:.2f}, n = {n}", **style)
+        axes.plot(n, found.sd * found_at_one[n - counts[0]], "o", color=style["color"], ms=4, zorder=3)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
+    axes.set_xlim(left=0)
+    axes.set_xlabel("seeds an arm")
+    axes.set_ylabel("detectable difference (points)")
+    axes.grid(axis="y")
+    handles, labels = axes.get_legend_handles_labels()
+    labels = ["\n".join(textwrap.wrap(label, int(width * 17))) for label in labels]
+    figure.legend(handles, labels, loc="outside lower center", ncols=1)
     return figure
+
+
+def _fewer(found: Comparison) -> int:
+    """The seeds of the arm that has fewer, by which a comparison's power is judged."""
+    return min(len(found.arm.seeds), len(found.against.seeds))

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from selfdistill.config.settings import ReportSettings
 from selfdistill.failures import Failure
 from selfdistill.files import write_atomically
+from selfdistill.report.answers import LAST
 from selfdistill.report.logs import RowRecords, RunRecord, read_rows
 
 # Okabe and Ito's palette without its yellow, which is too pale for a line.
@@ -101,10 +102,11 @@ def draw_loss(records: list[RowRecords], width: float) -> Figure:
     labels = ["total", "cross-entropy", "distillation"]
     handles = {}
     for axes, record in zip(grid.flat, records, strict=False):
-        for label, curve in loss_parts(record.runs).items():
+        parts = loss_parts(record.runs)
+        for label, curve in parts.items():
             draw(axes, curve, labels.index(label), label)
         _title(axes, record.row.label, width / columns)
-        axes.set_ylim(0, 1.05 * max(line.get_ydata().max() for line in axes.lines))
+        axes.set_ylim(0, 1.05 * max(curve["high"].max() for curve in parts.values()))
         _epoch_axis(axes)
         handles |= {line.get_label(): line for line in axes.lines}
     for axes in grid.flat[len(records) :]:
@@ -129,12 +131,25 @@ def _epoch_axis(axes: Axes) -> None:
 
 
 def draw_accuracy(records: list[RowRecords], width: float) -> Figure:
-    """Every method's test accuracy in one panel."""
-    figure, axes = plt.subplots(figsize=(width, 1.98 + 0.13 * len(records)), layout="constrained")
+    """Every method's test accuracy; below it, the learning rate and the accuracy of the last epochs, close up."""
+    mosaic = [["whole", "whole"], ["rate", "last"]]
+    shape = {"figsize": (width, 3.2 + 0.13 * len(records)), "height_ratios": [1.5, 1], "layout": "constrained"}
+    figure, panels = plt.subplot_mosaic(mosaic, **shape)
     for index, record in enumerate(records):
-        draw_with_last(axes, mean_and_range(record.runs, "test_accuracy"), index, record.row.label)
-    _accuracy_axes(axes)
-    handles, labels = axes.get_legend_handles_labels()
+        accuracy = mean_and_range(record.runs, "test_accuracy")
+        draw_with_last(panels["whole"], accuracy, index, record.row.label)
+        draw(panels["rate"], mean_and_range(record.runs, "learning_rate"), index, record.row.label)
+        accuracy = accuracy[accuracy.index > record.row.epochs - LAST]
+        draw(panels["last"], accuracy.set_index(accuracy.index - record.row.epochs), index, record.row.label, scale=100)
+    _accuracy_axes(panels["whole"])
+    _epoch_axis(panels["rate"])
+    panels["rate"].set_ylabel("learning rate")
+    panels["rate"].set_ylim(bottom=0)
+    panels["last"].set_xlabel("epoch, from the last one")
+    panels["last"].set_ylabel("test accuracy (%)")
+    panels["last"].xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    panels["last"].grid(axis="y")
+    handles, labels = panels["whole"].get_legend_handles_labels()
     columns = 2 if max(map(len, labels)) <= width * 10 else 1
     labels = ["\n".join(textwrap.wrap(label, int(width * 17))) for label in labels]
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
@@ -239,6 +254,14 @@ def save(figure: Figure, output: Path, name: str) -> None:
         figure.savefig(buffer, format=suffix, metadata=metadata)
         write_atomically(output / f"{name}.{suffix}", buffer.getvalue())
     plt.close(figure)
+
+
+def not_run(why: str, width: float) -> Figure:
+    """What stands for a figure of something that was not run."""
+    figure, axes = plt.subplots(figsize=(width, 0.8), layout="constrained")
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, f"not run: {why}", ha="center", va="center", transform=axes.transAxes)
+    return figure
 
 
 def write_figures(settings: ReportSettings, logs: Path, output: Path) -> None:

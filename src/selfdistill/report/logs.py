@@ -102,14 +102,33 @@ def read_run(folder: Path, seed: int, row: ReportRow, evaluated: str = "test") -
     _check_facts(folder, facts, seed, row)
     history = read_table(folder / "history.csv", fixed_columns(evaluated))
     _check_history(folder / "history.csv", history, row.epochs, f"{evaluated}_accuracy")
-    timing = None
-    if (folder / "timing.csv").is_file():
-        timing = read_table(folder / "timing.csv", TIMING)
-        _check_timing(folder / "timing.csv", timing, row.epochs)
-        seconds = float(timing[list(WORK)].sum().sum())
-    else:
-        seconds = _number(folder / "run.json", facts, "training_seconds")
+    seconds, timing = _read_time(folder, facts, row.epochs)
     return RunRecord(seed, history, seconds, facts, timing)
+
+
+def read_time(folder: Path) -> tuple[float, dict[str, Any]]:
+    """The seconds of training of a run that is no row (a teacher), and its run.json.
+
+    Raises: Failure 65 for a log that is not whole.
+    """
+    facts = read_sealed(folder / "run.json")
+    outputs, settings = facts.get("outputs"), facts.get("settings")
+    epochs = settings.get("epochs") if isinstance(settings, dict) else None
+    if (folder / "timing.csv").is_file():
+        check_recorded(folder / "timing.csv", outputs if isinstance(outputs, dict) else {})
+        if not isinstance(epochs, int):
+            raise Failure(folder / "run.json", "does not say for how many epochs it was trained", RETRAIN)
+    return _read_time(folder, facts, epochs)[0], facts
+
+
+def _read_time(folder: Path, facts: dict[str, Any], epochs: int | None) -> tuple[float, pd.DataFrame | None]:
+    """The seconds of training, and by kind of work if the run has a timing.csv."""
+    path = folder / "timing.csv"
+    if not path.is_file():
+        return _number(folder / "run.json", facts, "training_seconds"), None
+    timing = read_table(path, TIMING)
+    _check_timing(path, timing, epochs)
+    return float(timing[list(WORK)].sum().sum()), timing
 
 
 def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow) -> None:

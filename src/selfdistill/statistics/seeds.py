@@ -118,6 +118,14 @@ def seeds_needed(difference: float, sd: float, power: float = 0.8, level: float 
     return math.ceil(TTestIndPower().solve_power(power=power, **test))
 
 
+def detectable_difference(n: int, sd: float, power: float = 0.8, level: float = 0.05) -> float:
+    """The difference, in points, that a two-sided t test of n seeds an arm finds at seed spread `sd`: the inverse of
+    `seeds_needed`. At least two seeds.
+    """
+    test = {"nobs1": n, "alpha": level / 2, "alternative": "larger", "power": power}
+    return sd * float(TTestIndPower().solve_power(**test))
+
+
 def wilson(correct: int, images: int, level: float = 0.95) -> Interval:
     """The accuracy of one run with Wilson's interval over images, in percent."""
     low, high = proportion_confint(correct, images, alpha=1 - level, method="wilson")
