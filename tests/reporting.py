@@ -1,4 +1,4 @@
-"""Tiny logs of known content, and the settings to report on them."""
+"""Tiny logs of known content, the settings to report on them, and arms of known answers."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -18,9 +18,18 @@ ROWS = [
     {"method": "control", "label": "ResNet18 (Control)"},
 ]
 TABLE = {"caption": "A 100% caption", "label": "tab:x", "decimals": 1, "show_best": False}
-IMAGES = 2000
-ALIKE = {"augmentation": ["crop", "flip"], "epochs": 200}
 FIGURES = {"names": ["loss", "accuracy", "classifiers", "time"], "width": 3.5}
+
+IMAGES = 2000
+RULES = {
+    "margin": 0.2,
+    "level_tolerance": 0.5,
+    "rounding": 0.05,
+    "ratio_tolerance": 0.02,
+    "device": "NVIDIA L4",
+    "family": ["H1"],
+}
+SETTINGS = {"augmentation": ["crop", "flip"], "epochs": 200}
 
 
 def write_run(logs: Path, method: str, seed: int, accuracies: list[float], seconds: float = 100.0, **facts) -> Path:
@@ -65,7 +74,7 @@ def report_settings(rows=ROWS, seeds=(0,), epochs=2, style=TABLE, **options) -> 
     return ReportSettings.model_validate(known | options | {"rows": rows, "style": style})
 
 
-def arm(method, errors, *, images=IMAGES, shared=True, seconds=100.0, device="a test", settings=ALIKE, **facts):
+def arm(method, errors, *, images=IMAGES, shared=True, seconds=100.0, device="a test", settings=SETTINGS, **facts):
     """An arm whose seeds get so many images wrong; with `shared` the wrong ones are the same as far as can be."""
     correct = np.ones((len(errors), images), dtype=bool)
     for seed, count in enumerate(errors):

@@ -1,5 +1,6 @@
 """The comparison's files from logs on the disk: what they say, what they refuse, and that LaTeX takes them."""
 
+import csv
 import shutil
 import subprocess
 from hashlib import sha256
@@ -14,8 +15,10 @@ from selfdistill.config.load import read_yaml
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, write_sealed
 from selfdistill.report.answers import read_arms
-from selfdistill.report.comparison import TABLES, named, write_comparison
+from selfdistill.report.comparison import FIGURES, TABLES, named, write_comparison
 from selfdistill.report.waterfall import read_ladders
+from selfdistill.statistics.crossed import bootstrap_interval
+from selfdistill.statistics.pairs import paired_interval
 
 ROOT = Path(__file__).parents[2]
 METHODS = list(read_yaml(ROOT / "config.yaml")["methods"])
@@ -59,11 +62,15 @@ def written(logs, output, **options) -> dict[str, str]:
     return {path.name: path.read_text() for path in output.iterdir() if path.suffix not in (".pdf", ".png")}
 
 
+def read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines()))
+
+
 def test_every_table_comes_in_three_forms(logs, tmp_path):
     names = {path.rpartition(".")[0] for path in written(logs, tmp_path / "out")}
     assert names == set(TABLES)
     figures = {path.name for path in (tmp_path / "out").iterdir() if path.suffix in (".pdf", ".png")}
-    assert figures == {f"{name}.{suffix}" for name in ("forest", "seeds", "waterfall") for suffix in ("pdf", "png")}
+    assert figures == {f"{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "png")}
 
 
 def test_verdicts_name_their_runs_their_claims_and_what_was_not_run(logs, tmp_path):
@@ -77,6 +84,31 @@ def test_a_difference_has_both_intervals(logs, tmp_path):
     lines = written(logs, tmp_path / "out")["differences.csv"].splitlines()
     assert len(lines) == 2
     assert lines[1].startswith('"KD & co, 100%",kd,3,+10.00,')
+
+
+def test_the_bootstrap_stands_beside_the_crossed_interval_and_is_the_same_each_time(logs, tmp_path):
+    row = read_csv(written(logs, tmp_path / "out")["differences.csv"])[0]
+    kd, control = (read_arms(settings(), logs)[name].correct for name in ("kd", "control"))
+    low, high = bootstrap_interval(kd, control)[1:]
+    assert row["Bootstrap"] == f"{low:+.2f} to {high:+.2f}"
+    assert row["One pair of runs"] == ""
+
+
+def test_one_run_against_one_has_mcnemar_and_the_paired_interval(logs, tmp_path):
+    for path in [*logs.glob("*/seed1"), *logs.glob("*/seed2")]:
+        shutil.rmtree(path)
+    row = read_csv(written(logs, tmp_path / "out", allow_missing=True)["differences.csv"])[0]
+    kd, control = (read_arms(settings(allow_missing=True), logs)[name].correct[0] for name in ("kd", "control"))
+    low, high = paired_interval(kd, control)[1:]
+    start = "20 images right in the first alone, 0 in the second, McNemar's p = 1.9e-06"
+    assert row["One pair of runs"] == f"{start}, {low:+.2f} to {high:+.2f}"
+    assert row["Images"] == row["Bootstrap"] == row["Seeds"] == ""
+
+
+def test_a_single_number_has_wilsons_interval(logs, tmp_path):
+    found = written(logs, tmp_path / "out")
+    assert [row["Wilson"] for row in read_csv(found["runs.csv"])[:1]] == ["85.06 to 93.44"]  # 180 of 200
+    assert "C2 94.2: 93.72 to 94.64; C3 94.4: 93.93 to 94.83" in found["verdicts.md"]
 
 
 def test_a_reduced_protocol_says_that_it_is_no_replication(logs, tmp_path):
@@ -121,6 +153,12 @@ def test_answers_to_another_test_set_are_refused(logs, tmp_path):
 def test_answers_to_another_number_of_images_are_refused(logs, tmp_path):
     with_predictions(logs / "control/seed1", 21, labels=LABELS[:100])
     assert "another test set" in refused(logs, tmp_path)
+
+
+def test_answers_that_are_no_classes_are_refused(logs, tmp_path):
+    path = logs / "kd/seed0/predictions.csv"
+    with_predictions(path.parent, 20, labels=[*LABELS[1:], 0.5])
+    assert "kd/seed0/predictions.csv: expected a class (0, 1, ...) in each field" in refused(logs, tmp_path)
 
 
 def test_edited_answers_are_refused(logs, tmp_path):

@@ -2,20 +2,10 @@
 
 import numpy as np
 import pytest
-from reporting import ALIKE as SETTINGS
-from reporting import arm
+from reporting import RULES, SETTINGS, arm
 
 from selfdistill.config.claims import Claims
 from selfdistill.report.verdicts import against_control, compare, judge
-
-RULES = {
-    "margin": 0.2,
-    "level_tolerance": 0.5,
-    "rounding": 0.05,
-    "ratio_tolerance": 0.02,
-    "device": "NVIDIA L4",
-    "family": ["H1"],
-}
 
 
 class Report:

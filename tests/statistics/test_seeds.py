@@ -9,6 +9,7 @@ from statsmodels.stats.weightstats import CompareMeans
 
 from selfdistill.statistics.seeds import (
     Interval,
+    detectable_difference,
     holm,
     prediction_interval,
     probability_of_superiority,
@@ -172,6 +173,17 @@ def test_seeds_needed(difference, sd, seeds):
 def test_one_seed_fewer_would_not_do(effect):
     seeds, power = seeds_needed(effect, 1.0), TTestIndPower().power
     assert power(effect, seeds, 0.05) >= 0.8 > power(effect, seeds - 1, 0.05)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10, 29])
+def test_what_n_seeds_detect_needs_n_seeds(n):
+    assert seeds_needed(1.0001 * detectable_difference(n, 0.15), 0.15) == n
+    assert seeds_needed(0.999 * detectable_difference(n, 0.15), 0.15) > n
+
+
+def test_ten_seeds_detect_the_papers_difference_at_the_published_spread():
+    assert detectable_difference(10, 0.15) == pytest.approx(0.199, abs=0.001)
+    assert detectable_difference(10, 0.30) == pytest.approx(2 * detectable_difference(10, 0.15))
 
 
 def test_holm_over_three_comparisons_needs_more():

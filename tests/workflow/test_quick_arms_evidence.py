@@ -26,11 +26,11 @@ def rebuilt(tmp_path_factory):
     return workflow.folder / "report/quick_arms"
 
 
-NAMES = [
-    f"{name}.{end}"
-    for name in ("verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs", "deviations")
-    for end in ("csv", "md")
-]
+TABLES = (
+    *("verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs"),
+    *("compute", "churn", "classes", "deviations"),
+)
+NAMES = [f"{name}.{end}" for name in TABLES for end in ("csv", "md", "tex")]
 
 
 @pytest.mark.parametrize("name", ["table1.tex", "table1.md", "table1.csv", "numbers.tex", *NAMES])

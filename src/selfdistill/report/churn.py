@@ -1,5 +1,6 @@
 """Where an arm's runs disagree with each other, and in which classes it differs from the control."""
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,14 +35,15 @@ def number_of_classes(arms: list[Arm]) -> int:
 def churn_sheet(arms: list[Arm]) -> Sheet:
     """A row for each arm: how often two seeds disagree, beside how often one errs, and how steady the recipe is."""
     headings = ["Arm", "Method", "n", "Error", "Disagreement", "Of pairs", "Minus error", "Same wrong class"]
-    headings += ["Seed sd", "True sd", "Recipe"]
+    headings += ["Seed sd", "True sd", f"Above {UNSTABLE:.2f}"]
     rows = [_churn_row(arm) for arm in arms if arm.predicted is not None]
     notes = [
         "Test set, last epoch, in percent. Disagreement: images to which two seeds of the arm give other classes, mean"
         " over pairs of seeds (and their range); it equals the error where the seeds together are calibrated (arXiv"
         " 2106.13799). Same wrong class: of the images that both have wrong. Seed sd: of the accuracy on this test set;"
         " true sd: what is left without the luck of its images (Jordan, ICLR 2024, eq. 3), from"
-        f" {seeds.SEEDS_FOR_A_P_VALUE} seeds on; above {UNSTABLE:.2f} the recipe is called unstable."
+        f" {seeds.SEEDS_FOR_A_P_VALUE} seeds on; above {UNSTABLE:.2f} it flags an unstable recipe, which few seeds may do by"
+        " luck."
     ]
     return Sheet(headings, rows, notes if rows else [WITHOUT], [22, 16, 3, 7, 10, 12, 8, 9, 7, 7, 9])
 
@@ -64,7 +66,7 @@ def _churn_row(arm: Arm) -> list[str]:
         "" if shared is None else f"{shared:.1f}",
         f"{arm.last.std(ddof=1):.2f}",
         "" if true is None else f"{true:.3f}",
-        "" if true is None else "unstable" if true > UNSTABLE else "steady",
+        "" if true is None else "yes" if true > UNSTABLE else "no",
     ]
 
 
@@ -107,8 +109,10 @@ def class_differences(arm: Arm, control: Arm, classes: int) -> list[ClassDiffere
         ours, theirs = arm.correct[:, of_it], control.correct[:, of_it]
         a, b = (100 * side.mean(axis=1) for side in (ours, theirs))
         images = crossed.crossed_interval(ours, theirs) if of_it.sum() > 1 else None
-        p = seeds.welch_p(a, b)
-        found.append(ClassDifference(label, a.mean(), b.mean(), images, seeds.welch(a, b), p, None, named[label]))
+        with warnings.catch_warnings():  # an arm that is as good in a class with every seed is no loss of precision
+            warnings.simplefilter("ignore", RuntimeWarning)
+            over_seeds, p = seeds.welch(a, b), seeds.welch_p(a, b)
+        found.append(ClassDifference(label, a.mean(), b.mean(), images, over_seeds, p, None, named[label]))
     adjusted = seeds.holm([one.p for one in found])
     return [one._replace(holm=p) for one, p in zip(found, adjusted, strict=True)]
 
@@ -130,7 +134,14 @@ Found = list[tuple[Arm, list[ClassDifference]]]
 def long_sheet(found: Found, names: list[str]) -> Sheet:
     """A row for each arm and class, with the class's row of the mean confusion matrix."""
     headings = ["Arm", "Method", "n", "Class", "Accuracy", "Control's", "Difference", "Images low", "Images high"]
-    headings += ["Seeds low", "Seeds high", "p", "Holm's p", *(f"Named {name}" for name in names)]
+    headings += [
+        "Seeds low",
+        "Seeds high",
+        "p",
+        "Holm's p",
+        "Most often taken for",
+        *(f"Named {name}" for name in names),
+    ]
     rows = [
         [
             *(arm.label, arm.method, str(len(arm.seeds)), names[one.label]),
@@ -138,6 +149,7 @@ def long_sheet(found: Found, names: list[str]) -> Sheet:
             *_ends(one.over_images),
             *_ends(one.over_seeds),
             *("" if p is None else f"{p:.3g}" for p in (one.p, one.holm)),
+            "" if one.mistaken_for is None else names[one.mistaken_for],
             *(f"{share:.2f}" for share in one.named),
         ]
         for arm, differences in found
@@ -153,25 +165,25 @@ def _ends(interval: Interval | None) -> list[str]:
 def short_sheet(found: Found, names: list[str]) -> Sheet:
     """A row for each arm: its difference to the control in each class."""
     rows = [
-        [arm.label, str(len(arm.seeds)), *(_cell(differences, label, names) for label in range(len(names)))]
+        [arm.label, str(len(arm.seeds)), *(_cell(differences, label) for label in range(len(names)))]
         for arm, differences in found
     ]
     notes = [
         "Accuracy in a class, each arm minus the control, in points, last epoch; in brackets: the 95 % interval on new"
         " images (seeds and images crossed), not adjusted for the number of classes. *: Holm's p over the arm's classes"
-        f" (Welch over seeds, from {seeds.SEEDS_FOR_A_P_VALUE} seeds on) below .05. Then the class that its images are"
-        " most often taken for. The whole confusion matrices stand in classes.csv."
+        f" (Welch over seeds, from {seeds.SEEDS_FOR_A_P_VALUE} seeds on) below .05. The confusion matrices stand in"
+        " classes.csv."
     ]
     notes = notes if rows else ["Not run: no control whose augmentation is known, or no predictions beside it."]
     return Sheet(["Arm", "n", *names], rows, notes, [15, 3, *[10] * len(names)])
 
 
-def _cell(differences: list[ClassDifference], label: int, names: list[str]) -> str:
-    """`+1.2* [-0.3, +2.7] cat`."""
+def _cell(differences: list[ClassDifference], label: int) -> str:
+    """`+1.2* [-0.3, +2.7]`."""
     one = next((one for one in differences if one.label == label), None)
     if one is None:
         return ""
     cell = f"{one.difference:+.1f}" + ("*" if one.holm is not None and one.holm < 0.05 else "")
     if one.over_images is not None:
         cell += f" [{one.over_images.low:+.1f}, {one.over_images.high:+.1f}]"
-    return cell + ("" if one.mistaken_for is None else f" {names[one.mistaken_for]}")
+    return cell

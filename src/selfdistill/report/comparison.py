@@ -262,7 +262,7 @@ def run_sheet(arms: list[Arm], settings: ReportSettings) -> Sheet:
         " training; the weights' SHA-256."
     ]
     notes += [f"Missing: {', '.join(missing)}."] if missing else []
-    return Sheet(headings, rows, notes, [20, 14, 8, 12, 9, 8, 8, 12, 13, 9])
+    return Sheet(headings, rows, notes, [19, 9, 7, 11, 8, 7, 7, 11, 17, 9])
 
 
 def _range(correct: np.ndarray) -> str:

@@ -73,10 +73,14 @@ def draw_cost_accuracy(arms: list[Arm], costs: list[ArmCost], width: float) -> F
         for name, size in (("hours", 3600), ("minutes", 60), ("seconds", 1))
         if longest >= 2 * size or size == 1
     )
-    figure, axes = plt.subplots(figsize=(width, 2.6 + 0.14 * len(costs)), layout="constrained")
+    figure, axes = plt.subplots(figsize=(width, 2.74 + 0.14 * len(costs)), layout="constrained")
     means = {cost.method: float(last[cost.method].mean()) for cost in shown}
     front = pareto([(cost.end_to_end / seconds, means[cost.method]) for cost in shown])
-    axes.step(*zip(*front, strict=True), where="post", color="#888888", lw=0.8, label="Pareto front", zorder=1)
+    ends = [*front, (1.08 * longest / seconds, front[-1][1])]
+    style = {"color": COLOURS[0], "ms": 3.5, "zorder": 3}
+    axes.step(*zip(*ends, strict=True), where="post", color="#888888", lw=0.8, zorder=1)
+    axes.plot([], [], "o", label="on the Pareto front (grey line)", **style)
+    axes.plot([], [], "o", mfc="white", label="another is as cheap and better", **style)
     for index, cost in enumerate(costs):
         number = index + 1
         if cost not in shown:
@@ -84,7 +88,8 @@ def draw_cost_accuracy(arms: list[Arm], costs: list[ArmCost], width: float) -> F
             continue
         values, place = last[cost.method], cost.end_to_end / seconds
         axes.plot([place, place], [values.min(), values.max()], color=COLOURS[0], lw=0.8, zorder=2)
-        axes.plot(place, means[cost.method], "o", color=COLOURS[0], ms=3.5, zorder=3)
+        point = (place, means[cost.method])
+        axes.plot(*point, "o", mfc=COLOURS[0] if point in front else "white", **style)
         axes.plot([], [], " ", label=f"{number} {cost.label}")
     axes.set_xlim(0, 1.08 * longest / seconds)
     points = [(cost.end_to_end / seconds, means[cost.method]) for cost in shown]

@@ -135,7 +135,7 @@ def paper_costs(settings: ReportSettings) -> list[ArmCost]:
     return costs
 
 
-INCOMPARABLE = "not comparable"
+INCOMPARABLE, UNSTATED = "not comparable", "not stated"
 
 
 def compute_sheet(costs: list[ArmCost], paper: list[ArmCost]) -> Sheet:
@@ -157,7 +157,7 @@ def compute_sheet(costs: list[ArmCost], paper: list[ArmCost]) -> Sheet:
         notes.append("No end to end where the logs of the teacher are not there.")
     if paper:
         notes.append("Paper: the times of its Table I, which counts no teacher.")
-    return Sheet(headings, rows, notes, [20, 3, 15, 13, 8, 8, 9, 9, 9, 11, 12, 13, 9])
+    return Sheet(headings, rows, notes, [19, 3, 15, 13, 9, 9, 8, 9, 9, 11, 12, 13, 9])
 
 
 def _row(cost: ArmCost, control: ArmCost | None, self_distillation: ArmCost | None) -> list[str]:
@@ -165,8 +165,8 @@ def _row(cost: ArmCost, control: ArmCost | None, self_distillation: ArmCost | No
         cost.label,
         str(cost.n),
         " or ".join(sorted(machine.words for machine in cost.machines)),
-        cost.computed or "unknown",
-        "unknown" if cost.epochs is None else f"{cost.seconds / cost.epochs:.2f}",
+        cost.computed or UNSTATED,
+        UNSTATED if cost.epochs is None else f"{cost.seconds / cost.epochs:.2f}",
         f"{cost.seconds / 3600:.3f}",
         "unknown" if cost.end_to_end is None else f"{cost.end_to_end:.0f}",
         _ratio(cost.seconds, cost.machines, control and control.seconds, control and control.machines),
@@ -193,7 +193,7 @@ def _ratio(seconds: float | None, machines: frozenset, others: float | None, the
 def _size(size: Sizes | None) -> list[str]:
     """Millions of the kept network, and what its training adds to it."""
     if size is None:
-        return ["unknown", "unknown"]
+        return [UNSTATED, UNSTATED]
     return [_millions(kept, trained) for kept, trained in zip(size.kept, size.trained, strict=True)]
 
 

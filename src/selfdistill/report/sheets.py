@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,5 +66,6 @@ COLUMN = r">{\raggedright\arraybackslash}p{\dimexpr%.4f\linewidth-4pt\relax}"  #
 
 
 def cell(text: str) -> str:
-    """A cell in LaTeX; long names may be broken after _ and /."""
-    return quoted(text).replace(r"\_", r"\_\allowbreak{}").replace("/", r"/\allowbreak{}")
+    """A cell in LaTeX; long names may be broken after _ and /, and before a + that is no sign."""
+    broken = quoted(text).replace(r"\_", r"\_\allowbreak{}").replace("/", r"/\allowbreak{}")
+    return re.sub(r"(?<=\w)\+", r"\\allowbreak{}+", broken)
