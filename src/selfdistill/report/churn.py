@@ -42,8 +42,8 @@ def churn_sheet(arms: list[Arm]) -> Sheet:
         " over pairs of seeds (and their range); it equals the error where the seeds together are calibrated (arXiv"
         " 2106.13799). Same wrong class: of the images that both have wrong. Seed sd: of the accuracy on this test set;"
         " true sd: what is left without the luck of its images (Jordan, ICLR 2024, eq. 3), from"
-        f" {seeds.SEEDS_FOR_A_P_VALUE} seeds on; above {UNSTABLE:.2f} it flags an unstable recipe, which few seeds may do by"
-        " luck."
+        f" {seeds.SEEDS_FOR_A_P_VALUE} seeds on; above {UNSTABLE:.2f} it flags an unstable recipe, though few seeds may"
+        " do so by luck."
     ]
     return Sheet(headings, rows, notes if rows else [WITHOUT], [22, 16, 3, 7, 10, 12, 8, 9, 7, 7, 9])
 
