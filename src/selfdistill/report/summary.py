@@ -120,7 +120,7 @@ def _numbers(claim: AnyClaim, verdict: Verdict, arms: dict[str, Arm]) -> list[st
         both = (("images", compared.over_images), ("seeds", compared.over_seeds))
         interval = "; ".join(f"{name} {each.low:+.2f} to {each.high:+.2f}" for name, each in both if each)
         return [f"{compared.estimate:+.2f}", "" if compared.sd is None else f"{compared.sd:.2f}", counts, interval]
-    return [verdict.ours, "", counts, ""]
+    return [verdict.ours or "settings", "", counts, ""]
 
 
 def _for_people(rows: list[list[str]]) -> list[list[str]]:
@@ -138,12 +138,12 @@ def _for_people(rows: list[list[str]]) -> list[list[str]]:
 
 def _tex(sheet: Sheet) -> str:
     """Floats of a page at most; numbers and spread in one cell."""
-    columns = [Column("", 0.025), Column("The paper", 0.22), Column("Paper", 0.055), Column("Log", 0.055)]
+    columns = [Column("", 0.025), Column("The paper", 0.2), Column("Paper", 0.07), Column("Log", 0.055)]
     columns += [
         Column("Protocols", 0.11),
         Column("Ours", 0.09),
-        Column("95 \\% interval", 0.17),
-        Column("Verdict", 0.09),
+        Column("95 \\% interval", 0.16),
+        Column("Verdict", 0.085),
     ]
     columns += [Column("Why", 0.11)]
     rows = []
