@@ -305,7 +305,7 @@ REFUSED = [
     ("resume_policy", "lax", "resume_policy: expected one of strict, relaxed, got 'lax'"),
     ("data.dataset", "mnist", "data.dataset: expected one of cifar10, digits, got 'mnist'"),
     ("methods.kd.model", "resnet19", "methods.kd.model: expected one of resnet18, resnet50, got 'resnet19'"),
-    ("methods.kd.stem", ["cifar"], "methods.kd.stem: expected one of cifar, imagenet, got ['cifar']"),
+    ("methods.kd.stem", ["cifar"], "methods.kd.stem: expected one of cifar, cifar_pool, imagenet, got ['cifar']"),
     (
         "methods.kd.augmentation",
         ["crp"],

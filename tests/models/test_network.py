@@ -19,7 +19,7 @@ def images(count=3):
 
 
 @pytest.mark.parametrize("heads", [None, "fc"])
-@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("stem", ["cifar", "cifar_pool", "imagenet"])
 @pytest.mark.parametrize("model", ["resnet18", "resnet50"])
 def test_final_logits_are_the_backbones_bit_for_bit(model, stem, heads):
     whole = network(heads, model=model, stem=stem)
@@ -32,7 +32,7 @@ def test_final_logits_in_training_are_the_backbones_bit_for_bit():
     assert torch.equal(whole(images()).final, bare(images()))
 
 
-@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("stem", ["cifar", "cifar_pool", "imagenet"])
 def test_one_seed_gives_the_same_backbone_with_and_without_heads(stem):
     with_heads, without = (network(heads, stem=stem).backbone.state_dict() for heads in ("fc", None))
     assert all(torch.equal(with_heads[name], without[name]) for name in without)

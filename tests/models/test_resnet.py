@@ -24,8 +24,9 @@ def shapes_only(described, **options):
 
 def torchvision_with_stem(model, stem):
     network = TORCHVISION[model](num_classes=10)
-    if stem == "cifar":
+    if stem != "imagenet":
         network.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
+    if stem == "cifar":
         network.maxpool = nn.Identity()
     return network
 
@@ -38,6 +39,7 @@ def images(count=2, side=32):
     ("model", "stem", "expected"),
     [
         ("resnet18", "cifar", 11_173_962),
+        ("resnet18", "cifar_pool", 11_173_962),
         ("resnet18", "imagenet", 11_181_642),
         ("resnet50", "cifar", 23_520_842),
         ("resnet50", "imagenet", 23_528_522),
@@ -58,6 +60,8 @@ def test_resnet18_has_122_state_entries(stem):
         ("resnet18", "cifar", False),
         ("resnet18", "cifar", True),
         ("resnet18", "imagenet", False),
+        ("resnet18", "cifar_pool", True),
+        ("resnet50", "cifar_pool", False),
         ("resnet50", "cifar", False),
         ("resnet50", "imagenet", False),
         ("resnet50", "imagenet", True),
@@ -132,13 +136,13 @@ def test_every_convolution_narrows_with_the_width(model):
     assert channels(16) == [count // 4 for count in channels(64)]
 
 
-@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("stem", ["cifar", "cifar_pool", "imagenet"])
 @pytest.mark.parametrize("model", ["resnet18", "resnet50"])
 def test_narrow_networks_answer_with_one_logit_a_class(model, stem):
     assert build_backbone(settings(model, stem, width=8, classes=7))(images()).shape == (2, 7)
 
 
-@pytest.mark.parametrize(("stem", "side"), [("cifar", 32), ("imagenet", 8)])
+@pytest.mark.parametrize(("stem", "side"), [("cifar", 32), ("cifar_pool", 16), ("imagenet", 8)])
 @pytest.mark.parametrize("width", [8, 64])
 def test_stem_leaves_the_expected_image_size(stem, side, width):
     network = build_backbone(settings(stem=stem, width=width))
@@ -159,8 +163,10 @@ def test_another_seed_gives_another_network():
 
 @pytest.mark.parametrize("width", [8, 64])
 def test_one_seed_gives_the_same_weights_behind_either_stem(width):
-    cifar, imagenet = (build_backbone(settings(stem=stem, width=width)).state_dict() for stem in ("cifar", "imagenet"))
+    stems = ("cifar", "cifar_pool", "imagenet")
+    cifar, pooled, imagenet = (build_backbone(settings(stem=stem, width=width)).state_dict() for stem in stems)
     assert {name for name in cifar if not torch.equal(cifar[name], imagenet[name])} == STEM
+    assert all(torch.equal(cifar[name], pooled[name]) for name in cifar)
 
 
 def test_the_cifar_stem_is_the_same_for_every_model_of_a_seed():

@@ -90,7 +90,7 @@ def test_a_file_vouches_for_each_of_its_bytes(path, refused):
             decode(path, bytes(flipped))
 
 
-@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("stem", ["cifar", "cifar_pool", "imagenet"])
 def test_weights_load_strictly_into_torchvision_as_their_metadata_says(path, stem):
     settings = NetworkSettings(model="resnet18", stem=stem, width=64, classes=10)
     whole = build_network(settings, "fc", zero_init_residual=False, seed=0)
@@ -98,7 +98,7 @@ def test_weights_load_strictly_into_torchvision_as_their_metadata_says(path, ste
     with safe_open(path, "pt") as file:
         lines = json.loads(file.metadata()[METADATA])["torchvision_stem"]
     bare = resnet18(num_classes=10)
-    for line in lines.split("; ") if stem == "cifar" else []:
+    for line in lines.split("; ") if stem != "imagenet" else []:
         name, expression = line.split(" = ")
         setattr(bare, name, eval(expression, {"torch": torch}))
     bare.load_state_dict(load_file(path), strict=True)

@@ -19,7 +19,7 @@ DATASETS = {  # name -> training images, test images, classes
     "digits": (1_437, 360, 10),
 }
 MODELS = ("resnet18", "resnet50")
-STEMS = ("cifar", "imagenet")
+STEMS = ("cifar", "cifar_pool", "imagenet")
 HEADS = ("fc", "conv1x1", "bottleneck")
 FINAL_HEADS = ("fc", "conv1x1")
 ODDITIES = {  # of the published notebooks, by name: what they are

@@ -19,6 +19,7 @@ from selfdistill.models.resnet import build_backbone
 UNSEALED = "0" * 64
 STEM_LINES = {
     "cifar": "conv1 = torch.nn.Conv2d(3, {width}, 3, 1, 1, bias=False); maxpool = torch.nn.Identity()",
+    "cifar_pool": "conv1 = torch.nn.Conv2d(3, {width}, 3, 1, 1, bias=False)",
     "imagenet": "nothing to replace",
 }
 
