@@ -18,6 +18,7 @@ from selfdistill.config.settings import (
 from selfdistill.failures import CONFIGURATION
 from selfdistill.files import canonical_json
 
+PROTOCOLS = ["as_run", "controlled", "demo", "published", "quick", "quick_arms"]
 METHODS = ["teacher", "kd", "self_distillation", "control"]
 MECHANISMS = {
     **{"train_images": 100, "test_images": None, "noise_draws": 2, "hessian_images": 10, "lanczos_steps": 2},
@@ -136,6 +137,7 @@ RESULT = {
     "final_head": "conv1x1",
     "kept_epoch": "best_on_test",
     "label_noise": 0.2,
+    "train_fraction": 0.5,
     "replaced_stem": True,
 }
 NOT_RESULT = {"label": "x", "published": None, "seeds": [4], "role": "teacher", "teacher_seed": 0}
@@ -212,6 +214,20 @@ def test_without_a_hold_out_the_settings_do_not_speak_of_it(values):
     assert "holdout_images" not in every_key(run_settings(validate(values), "kd"))
     values["data"]["holdout_images"] = 500
     assert run_settings(validate(values), "kd")["data"]["holdout_images"] == 500
+
+
+@pytest.mark.parametrize("protocol", ["config", *PROTOCOLS])
+def test_a_whole_fraction_is_not_spoken_of(protocol, repository):
+    files = [repository / "config.yaml"] + [repository / f"workflow/protocols/{protocol}.yaml"] * (protocol != "config")
+    config = load_config(files)
+    assert not any("train_fraction" in run_settings(config, name) for name in config.methods)
+
+
+def test_a_fraction_is_in_the_settings_of_its_method_alone(values):
+    values["methods"]["kd"]["train_fraction"] = 0.25
+    config = validate(values)
+    assert run_settings(config, "kd")["train_fraction"] == 0.25
+    assert "train_fraction" not in run_settings(config, "control")
 
 
 def test_where_the_archive_lies_leaves_the_settings(values):

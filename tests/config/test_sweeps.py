@@ -210,6 +210,14 @@ def test_a_hold_out_has_equal_classes_and_leaves_as_much(count, values):
         validate(values)
 
 
+def test_a_batch_is_no_larger_than_the_fraction_that_is_trained_on(values):
+    values["methods"]["control"]["train_fraction"] = 0.001
+    with pytest.raises(
+        Failures, match=r"^error: methods\.control\.batch_size: expected at most the 45 training images"
+    ):
+        validate(values)
+
+
 def test_a_batch_is_no_larger_than_what_the_hold_out_leaves(values):
     values["data"] |= {"train_images": 300, "holdout_images": 100}
     with pytest.raises(Failures, match=r"methods\.teacher\.batch_size: expected at most the 200 training images"):

@@ -41,6 +41,7 @@ KINDS: dict[str, list[Any]] = {
     "classifiers": [*WHOLE, 2, 5],
     "oddities": ["", 3, True, {}, [3], ["stem"], ["best_on_test", "best_on_test"]],
     "decimals": [*WHOLE, 5],
+    "share": [*NUMBERS, -0.1, 0, 1.1, "2"],
     "fraction": [*NUMBERS, -0.1, 1.1, "2"],
     "below one": [*NUMBERS, -0.1, 1, 1.0],
     "at least 0": [*NUMBERS, -0.1, "-1"],
@@ -118,7 +119,13 @@ METHOD = {
     **{"batch_size": "count", "learning_rate": "rate", "schedule": "word", "momentum": "below one"},
     **{"nesterov": "switch", "weight_decay": "at least 0", "augmentation": "augmentation", "precision": "word"},
     **{"teacher": "name", "teacher_seed": "teacher seed", "heads": "word", "temperature": "temperature"},
-    **{"final_head": "word", "kept_epoch": "word", "label_noise": "fraction", "replaced_stem": "switch"},
+    **{
+        "final_head": "word",
+        "kept_epoch": "word",
+        "label_noise": "fraction",
+        "train_fraction": "share",
+        "replaced_stem": "switch",
+    },
     **{"loss_scale": "above 0", "detach": "switch", "classifiers": "classifiers", "feature_weight": "at least 0"},
     **{"alpha": "fraction", "cross_entropy_weight": "at least 0", "distillation_weight": "at least 0"},
 }

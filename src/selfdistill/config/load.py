@@ -383,8 +383,9 @@ def _trained_problems(name: str, method: Any, data: Data | None, oddities: list[
     """What several keys of a method that is trained say together; a key that is wrong in itself is absent here."""
     problems, where = [], f"methods.{name}"
     batch_size = getattr(method, "batch_size", 0)
-    if data is not None and batch_size > data.epoch_images > 0:
-        what = f"expected at most the {data.epoch_images} training images, got {batch_size}"
+    images = 0 if data is None else int(data.epoch_images * getattr(method, "train_fraction", 1))
+    if batch_size > images > 0:
+        what = f"expected at most the {images} training images, got {batch_size}"
         problems.append(_problem(f"{where}.batch_size", what))
     if data is not None and data.holdout_images and getattr(method, "kept_epoch", "last") != "last":
         what = f"expected last with data.holdout_images, which is no test set, got {method.kept_epoch!r}"

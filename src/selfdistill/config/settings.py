@@ -65,6 +65,7 @@ class RunSettings(Block):
     precision: str
     kept_epoch: str = "last"
     label_noise: float = 0.0
+    train_fraction: float | None = None
     oddities: tuple[str, ...] = ()
 
 
@@ -142,6 +143,7 @@ def run_settings(config: Config, name: str) -> dict[str, Any]:
         teacher=_network(config, teacher) if teacher else None,
         replaced_stem=getattr(block, "replaced_stem", False),
         parameters=_parameters(block),
+        train_fraction=block.train_fraction if block.train_fraction < 1 else None,  # as holdout_images
         **{key: getattr(block, key) for key in shared},
     )
     return settings.model_dump(mode="json", exclude_none=True)

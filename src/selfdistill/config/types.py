@@ -61,6 +61,11 @@ Fraction = Annotated[
     Field(ge=0, le=1),
     BeforeValidator(_in_range("a number in [0, 1]", False, lambda value: 0 <= value <= 1)),
 ]
+Share = Annotated[
+    float,
+    Field(gt=0, le=1),
+    BeforeValidator(_in_range("a number in (0, 1]", False, lambda value: 0 < value <= 1)),
+]
 BelowOne = Annotated[
     float,
     Field(ge=0, lt=1),

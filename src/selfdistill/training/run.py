@@ -85,7 +85,8 @@ class Data(NamedTuple):
         """Read the prepared dataset onto the device; so many runs share the workers."""
         images, sha256 = read_prepared(job.data, settings.data.dataset)
         normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
-        images = training_and_evaluation(images, settings.data.train_images, settings.data.holdout_images)
+        counts = settings.data.train_images, settings.data.holdout_images, settings.train_fraction
+        images = training_and_evaluation(images, *counts)
         labels = with_label_noise(images.train_labels, settings.label_noise, settings.network.classes)
         workers = count_workers(job.workers, machine.device)
         workers = min(workers, max(1, workers // runs))
