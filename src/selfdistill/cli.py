@@ -394,7 +394,7 @@ def sweep(settings: Settings, logs: Logs, output: Folder, log: LogFile = None) -
 
     said = Log(log)
     for name, chosen in write_sweeps(read_settings(settings, ReportSettings), logs, output).items():
-        said.say(f"{name}: chosen on the hold-out: {'; '.join(chosen)}")
+        said.say(f"{name}: chosen on the hold-out: {'; '.join(chosen) or 'nothing'}")
 
 
 @app.command()

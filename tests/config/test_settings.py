@@ -134,6 +134,7 @@ RESULT = {
     "precision": "fp32",
     "alpha": 0.4,
     "temperature": 2,
+    "t_squared": False,
     "final_head": "conv1x1",
     "kept_epoch": "best_on_test",
     "label_noise": 0.2,

@@ -10,7 +10,8 @@ from selfdistill.config.settings import report_settings, run_settings
 from selfdistill.config.sweeps import cells, text, with_cells
 from selfdistill.failures import CONFIGURATION, Failures
 
-SWEEPS = [f"S{number}" for number in range(1, 11)]
+SWEEPS = [f"S{number}" for number in range(1, 12)]
+ALPHA9_T8 = "kd-7119e461"  # of S1: alpha .9, T 8
 
 
 @pytest.fixture
@@ -42,8 +43,9 @@ def problems(values, name="S1", **changes):
 
 def test_a_cell_is_its_base_with_the_cells_keys_laid_over(values):
     config = swept(values)
-    assert config.rows == ["s1-kd-0", "s1-kd-3", "s1-kd-8", "s1-kd-11", "control"]
-    base, cell = run_settings(config, "kd"), run_settings(config, "s1-kd-3")
+    assert len(config.rows) == 5
+    assert (config.rows[1], config.rows[-1]) == (ALPHA9_T8, "control")
+    base, cell = run_settings(config, "kd"), run_settings(config, ALPHA9_T8)
     assert cell["parameters"] == {"temperature": 8, "cross_entropy_weight": 0.9, "distillation_weight": 1 - 0.9}
     same = {"parameters": None, "method": None}
     assert cell | same == base | same
@@ -52,7 +54,7 @@ def test_a_cell_is_its_base_with_the_cells_keys_laid_over(values):
 def test_labels_say_what_a_cell_has(values):
     values["methods"]["kd"]["label"] = "KD"
     config = swept(values, "S1", "full")
-    assert config.methods["s1-kd-2"].label == "KD, alpha 0.9, T 4"
+    assert config.methods[ALPHA9_T8].label == "KD, alpha 0.9, T 8"
     assert [text(value) for value in ([], ["crop", "flip"], True, 0.0005, 4, "fc")] == [
         *("none", "crop+flip", "yes", "0.0005", "4", "fc")
     ]
@@ -72,20 +74,20 @@ def test_without_a_sweep_nothing_is_expanded(values):
 def test_several_sweeps_share_what_they_are_compared_with(values):
     values["sweep"] = "S1,S5"  # as --config delivers it
     config = validate(values)
-    own = ["s5-kd-0", "s5-kd_replaced_stem-0", "s5-kd_cifar_stem-0", "s5-born_again-0"]
+    own = ["kd", "kd_replaced_stem", "kd_cifar_stem", "born_again"]
     assert config.rows == [*config.rows[:4], *own, "control"]
 
 
 def test_a_value_of_several_keys_lays_all_of_them_over(values):
     config = swept(values, "S10")
-    method = config.methods["s10-control-2"]
+    method = config.methods[config.rows[1]]
     assert (method.batch_size, method.learning_rate) == (256, 0.2)
     assert method.label.endswith(", batch size 256")
 
 
 def test_what_is_left_out_is_not_trained(values):
     config = swept(values, "S3", "full")
-    rows = [config.methods[row] for row in config.rows if row.startswith("s3-")]
+    rows = [config.methods[row] for row in config.rows if row != "deep_supervision"]
     assert len(rows) == 3 * 2 * 2 - 2
     assert not any(row.heads == "fc" and row.feature_weight for row in rows)
 
@@ -101,9 +103,98 @@ def test_every_sweep_of_the_library_is_valid(name, size, values):
 @pytest.mark.parametrize("name", SWEEPS)
 def test_the_mini_sweep_is_a_corner_of_the_whole_one(name, values):
     sweep = Sweep.model_validate(values["sweeps"][name])
-    whole, mini = cells(name, sweep, "full"), cells(name, sweep, "mini")
-    assert mini == [cell for cell in whole if cell in mini]
-    assert len(mini) < len(whole) or name in ("S4", "S5")
+    whole, mini = cells(sweep, "full"), cells(sweep, "mini")
+    assert all(cell in whole for cell in mini)
+    assert len(mini) < len(whole) or name == "S11"
+
+
+@pytest.mark.parametrize(
+    ("name", "full", "mini"),
+    [
+        *[("S1", 13, 4), ("S2", 8, 4), ("S3", 10, 4), ("S4", 9, 6), ("S5", 8, 4), ("S6", 9, 6)],
+        *[("S7", 20, 4), ("S8", 12, 8), ("S9", 18, 9), ("S10", 9, 6), ("S11", 12, 12)],
+    ],
+)
+def test_how_many_cells_a_sweep_has(name, full, mini, values):
+    sweep = Sweep.model_validate(values["sweeps"][name])
+    assert (len(cells(sweep, "full")), len(cells(sweep, "mini"))) == (full, mini)
+
+
+# Cells that come to the same
+
+
+def test_a_cell_that_is_its_base_is_the_base(values):
+    config = swept(values, "S1", "full")
+    assert len(config.rows) == 13 + 1
+    assert "kd" in config.rows
+    found = {tuple(cell["values"].values()): cell for cell in report_settings(config, "sweep")["sweeps"][0]["cells"]}
+    assert (found[0.5, 4]["method"], found[0.5, 4]["keys"]) == ("kd", {})
+
+
+def test_a_cell_that_is_a_method_of_the_library_is_that_method(values):
+    rows = swept(values, "S3").rows
+    assert {"self_distillation", "sd_undetached", "sd_bottleneck"} < set(rows)
+
+
+def test_equal_cells_of_two_sweeps_are_one_row(values):
+    values |= {"sweep": ["S1", "S11"], "sweep_size": "full"}
+    config = validate(values)
+    cells_of = [cell["method"] for sweep in report_settings(config, "sweep")["sweeps"] for cell in sweep["cells"]]
+    assert len(cells_of) == 13 + 12
+    assert len(config.rows) == 13 + 6 + 1  # S11's cells of 200 epochs are S1's
+    settings = {str({**run_settings(config, row), "method": ""}) for row in config.rows}
+    assert len(settings) == len(config.rows)
+
+
+@pytest.mark.parametrize("names", [["S11", "S1"], ["S11"], SWEEPS])
+def test_which_of_equal_cells_is_trained_does_not_depend_on_the_sweeps_named(names, values):
+    alone = swept(values, "S1", "full").rows
+    values["sweep"] = names
+    found = report_settings(validate(values), "sweep")["sweeps"]
+    (proxy,) = [sweep for sweep in found if sweep["name"] == "S11"]
+    long = {cell["method"] for cell in proxy["cells"] if cell["values"]["epochs"] == 200}
+    assert len(long) == 6
+    assert long < set(alone)
+
+
+def test_a_grid_that_grows_renames_no_cell(values):
+    before = swept(values).rows
+    grid = {"alpha": [0.95, 0.9, 0.5, 0.1], "temperature": [16, "8", 4.0, 3, 2, 1]}
+    mini = {"alpha": [0.9, 0.1], "temperature": ["8", 1]}
+    assert set(swept(values, grid=grid, mini=mini).rows) == set(before)
+
+
+def test_methods_of_other_seeds_are_not_the_same(values):
+    values["methods"]["sd_undetached"]["seeds"] = [0, 1]
+    assert "sd_undetached" not in swept(values, "S3").rows
+
+
+def test_the_full_sweep_has_what_the_mini_one_has(values):
+    mini = swept(values, "S5").rows
+    assert set(mini) < set(swept(values, "S5", "full").rows)
+
+
+def test_without_t_squared_the_weight_is_the_bare_one(values):
+    config = swept(values, "S2", "full")
+    (bare,) = [config.methods[row] for row in config.rows if not getattr(config.methods[row], "t_squared", True)]
+    assert bare.parameters["distillation_weight"] * bare.temperature**2 == pytest.approx(0.5)
+    assert bare.parameters["cross_entropy_weight"] == 0.5
+
+
+def test_each_kind_of_teacher_is_trained(values):
+    config = swept(values, "S5", "full")
+    taught = {row: config.methods[config.methods[row].teacher] for row in config.rows if row != "control"}
+    described = {row: (t.model, t.stem, t.epochs) for row, t in taught.items()}
+    assert described == {
+        "kd_untrained": ("resnet50", "imagenet", 1),
+        "kd_replaced_stem": ("resnet50", "imagenet", 300),
+        "kd": ("resnet50", "imagenet", 300),
+        "kd_half_resolution": ("resnet50", "cifar_pool", 300),
+        "kd_cifar_stem_20": ("resnet50", "cifar", 20),
+        "kd_cifar_stem_60": ("resnet50", "cifar", 60),
+        "kd_cifar_stem": ("resnet50", "cifar", 300),
+        "born_again": ("resnet18", "cifar", 200),
+    }
 
 
 def test_the_report_knows_the_cells(values):
@@ -112,6 +203,7 @@ def test_the_report_knows_the_cells(values):
         {"alpha": alpha, "temperature": temperature} for alpha in (0.9, 0.1) for temperature in (1, 8)
     ]
     assert (found[0]["reference"], found[0]["noise"], found[0]["cells"][0]["base"]) == ("control", 0.3, "kd")
+    assert (found[0]["cells"][1]["keys"], found[0]["cells"][1]["budget"]) == ({"alpha": 0.9, "temperature": 8}, 200)
     assert "sweeps" not in report_settings(swept(values), "table")
 
 
@@ -174,6 +266,8 @@ def test_what_is_kept_is_not_chosen_on_the_hold_out_either(values):
         ({"reference": "nobody"}, "sweeps.S1.reference: expected one of teacher, kd, "),
         ({"leave_out": [{"stem": "cifar"}]}, "sweeps.S1.leave_out.0: expected one of alpha, temperature, got 'stem'"),
         ({"sizes": 3}, "sweeps.S1.sizes: unknown key"),
+        ({"mini_methods": ["control"]}, "sweeps.S1.mini_methods.0: expected one of kd, got 'control'"),
+        ({"figure": "pie"}, "sweeps.S1.figure: expected one of heat_map, lines, "),
     ],
 )
 def test_a_wrong_sweep_is_named_by_its_place(changes, line, values):
@@ -198,8 +292,8 @@ def test_sweeps_that_there_are_not_are_refused(sweep, line, values):
 
 
 def test_the_name_of_a_cell_is_taken(values):
-    values["methods"]["s1-kd-0"] = {"like": "kd", "label": "mine"}
-    assert problems(values) == ["methods.s1-kd-0: expected another name than a cell of sweeps.S1"]
+    values["methods"][ALPHA9_T8] = {"like": "kd", "label": "mine"}
+    assert f"methods.{ALPHA9_T8}: expected another name than a cell of sweeps.S1" in problems(values)
 
 
 @pytest.mark.parametrize("count", [15, 25_010])

@@ -118,7 +118,13 @@ METHOD = {
     **{"width": "width", "zero_init_residual": "switch", "objective": "word", "epochs": "count"},
     **{"batch_size": "count", "learning_rate": "rate", "schedule": "word", "momentum": "below one"},
     **{"nesterov": "switch", "weight_decay": "at least 0", "augmentation": "augmentation", "precision": "word"},
-    **{"teacher": "name", "teacher_seed": "teacher seed", "heads": "word", "temperature": "temperature"},
+    **{
+        "teacher": "name",
+        "teacher_seed": "teacher seed",
+        "heads": "word",
+        "temperature": "temperature",
+        "t_squared": "switch",
+    },
     **{
         "final_head": "word",
         "kept_epoch": "word",

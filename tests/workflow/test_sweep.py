@@ -1,6 +1,7 @@
 """A sweep through the whole workflow."""
 
 import csv
+import json
 
 import pytest
 from snakemake_runs import Workflow
@@ -24,9 +25,11 @@ def swept(tmp_path_factory) -> Workflow:
 def test_two_cells_are_trained_and_shown(swept):
     folder = swept.folder / "report/demo"
     rows = list(csv.DictReader((folder / "sweep_S6.csv").read_text().splitlines()))
-    assert [(row["Row"], row["weight_decay"]) for row in rows] == [("s6-control-0", "0"), ("s6-control-2", "0.0005")]
+    names = [row["Row"] for row in rows]
+    assert [row["weight_decay"] for row in rows] == ["0", "0.0005"]
+    assert (names[0][:8], names[1]) == ("control-", "control")  # which has the second value anyway
     assert sorted(row["Mark"] for row in rows) in (["", "chosen"], ["chosen", "within noise"])
-    for suffix in ("md", "tex", "pdf", "png"):
+    for suffix in ("md", "tex", "yaml", "pdf", "png"):
         assert (folder / f"sweep_S6.{suffix}").stat().st_size > 0
     assert swept.said.count("rule train_control:") == 2
 
@@ -41,4 +44,21 @@ def test_nothing_of_the_test_set_is_made(swept):
 def test_the_full_sweep_trains_what_the_mini_one_has_not(swept):
     assert swept.plan("--config", "sweep=[S6]", files=("sweep.yaml",)) == {}
     plan = swept.plan("--config", "sweep=[S6]", "sweep_size=full", files=("sweep.yaml",))
-    assert {job for job in plan if job.startswith("train")} == {"train_control s6-control-1/0"}
+    (job,) = [job for job in plan if job.startswith("train")]
+    assert job.startswith("train_control control-")
+
+
+def test_what_was_chosen_is_trained_on_all_images_and_tested_once(swept):
+    said = swept.run(files=("sweep.yaml", "report/demo/sweep_S6.yaml"), cores=2)
+    assert said.count("rule train_control:") == 1 + (swept.folder / "results/demo-s6/s6-control").is_dir()
+    rows = (swept.folder / "report/demo-s6/table1.csv").read_text()
+    runs = list(swept.folder.glob("results/demo-s6/*/seed0"))
+    for run in runs:
+        settings = json.loads((run / "run.json").read_text())["settings"]
+        assert "holdout_images" not in settings["data"]
+        assert settings["data"]["train_images"] == 100
+        assert (run / "test_logits.safetensors").is_file()
+        assert run.parent.name in rows
+    chosen = next(csv.DictReader((swept.folder / "report/demo/sweep_S6.csv").read_text().splitlines()))
+    assert ("s6-control" in {run.parent.name for run in runs}) == (chosen["Mark"] == "chosen")
+    assert not list(swept.folder.glob("results/demo/*/seed0/test_logits.safetensors"))  # the sweep has still seen none

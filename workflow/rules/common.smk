@@ -166,8 +166,8 @@ def figure_names(config):
 
 def sweep_files(config):
     """What the sweep rule makes."""
-    names = [f"sweep_{name}.{suffix}" for name in config.sweep or [] for suffix in ("csv", "md", "tex", "pdf", "png")]
-    return [f"report/{config.protocol}/{name}" for name in names]
+    suffixes = ("csv", "md", "tex", "yaml", "pdf", "png")
+    return [f"report/{config.protocol}/sweep_{name}.{suffix}" for name in config.sweep or [] for suffix in suffixes]
 
 
 def report_files(config):

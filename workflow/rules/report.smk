@@ -55,9 +55,10 @@ rule comparison:
 if CONFIG.sweep:
 
     rule sweep:
-        """A table and a figure of each sweep, from the CSV logs: what to choose, by the hold-out."""
+        """A table and a figure of each sweep, from the CSV logs: what to choose, by the hold-out, and how to train it."""
         input:
             run_logs(CONFIG),
+            run_files(CONFIG, ["evaluation.json"]),
             settings=f"results/{CONFIG.protocol}/settings/sweep.yaml",
         output:
             sweep_files(CONFIG),

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from selfdistill.config.objectives import objectives
 from selfdistill.config.schema import DATASETS, ODDITIES, Block, Config, Data, Method, Sweep, method_model
-from selfdistill.config.sweeps import cells, with_cells
+from selfdistill.config.sweeps import made_by, trained_as, with_cells
 from selfdistill.config.types import Name
 from selfdistill.failures import CONFIGURATION, Failure, Failures
 
@@ -111,7 +111,7 @@ def validate(values: dict[str, Any]) -> Config:
     Raises: Failures (78) with one line for each problem, named by its dotted key.
     """
     problems: list[Failure] = []
-    written, values = values.get("methods"), with_cells(values)
+    given, written, values = values, values.get("methods"), with_cells(values)
     defaults = _mapping("defaults", values.get("defaults", {}), problems)
     blocks = _mapping("methods", values.get("methods", {}), problems) or {}
     laid = {name: _like(name, blocks, problems) for name in blocks}
@@ -119,6 +119,9 @@ def validate(values: dict[str, Any]) -> Config:
     methods = dict.fromkeys(blocks) | {n: _validate_method(n, defaults, block, problems) for n, block in known.items()}
     problems += _default_problems(defaults or {})
     top = {key: value for key, value in values.items() if key != "defaults"}
+    if values is not given:  # rows that are cells of a sweep
+        trained = trained_as(methods)
+        top["rows"] = list(dict.fromkeys(trained.get(row, row) for row in values["rows"]))
     if "methods" in values:
         top["methods"] = methods
         if values["methods"] == {}:
@@ -429,6 +432,11 @@ def _sweep_problems(sweep_name: str, sweep: Sweep, methods: dict, written: dict)
         for index, name in enumerate(sweep.methods)
         if name not in written
     ]
+    problems += [
+        _unknown_method(f"{where}.mini_methods.{index}", name, sweep.methods)
+        for index, name in enumerate(sweep.mini_methods or [])
+        if name not in sweep.methods
+    ]
     if sweep.reference is not None and sweep.reference not in written:
         problems.append(_unknown_method(f"{where}.reference", sweep.reference, written))
     if sweep.mini.keys() != sweep.grid.keys():
@@ -449,7 +457,7 @@ def _sweep_problems(sweep_name: str, sweep: Sweep, methods: dict, written: dict)
             if hasattr(methods.get(name), "objective"):
                 model = method_model(methods[name].objective)
                 problems += _grid_problems(f"{where}.grid.{key}", key, values, name, model)
-    taken = sorted({cell.method for cell in cells(sweep_name, sweep, "full")} & written.keys())
+    taken = sorted(made_by({sweep_name: sweep}) & written.keys())
     return problems + [_problem(f"methods.{name}", f"expected another name than a cell of {where}") for name in taken]
 
 

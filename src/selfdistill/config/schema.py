@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from selfdistill.config import types as t
 from selfdistill.config.objectives import objectives
+from selfdistill.files import canonical_json
 
 DATASETS = {  # name -> training images, test images, classes
     "cifar10": (50_000, 10_000, 10),
@@ -29,6 +30,7 @@ ODDITIES = {  # of the published notebooks, by name: what they are
 }
 AUGMENTATIONS = ("crop", "flip", "rotation", "autoaugment", "color_jitter", "random_erasing")  # as they are applied
 FIGURES = ("loss", "accuracy", "classifiers", "time")
+SWEEP_FIGURES = ("heat_map", "lines", "dots", "together", "classifiers", "differences", "cost", "teachers")
 CHOICES = ("auto", "on", "off")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 
@@ -137,11 +139,17 @@ class Sweep(Block):
     methods: t.distinct(t.Name, least=1)
     grid: dict[str, t.Values] = Field(description="empty: the methods are compared as they are")
     mini: dict[str, t.Values] = Field(description="the same keys, each with some of its values")
-    leave_out: list[dict[str, Any]] = Field([], description="combinations of values that are not trained")
+    mini_methods: t.distinct(t.Name, least=1) | None = Field(None, description="of the methods some; null: all")
+    leave_out: list[dict[str, Any]] = Field(
+        [], description="combinations of values that are not trained; a list stands for any of its values"
+    )
     reference: t.Name | None = Field(
         None, description="a method to compare with; trained as it is if not among methods"
     )
     choose_by: t.HoldoutAccuracy = Field(description="holdout_accuracy: never anything of the test set")
+    figure: t.one_of(*SWEEP_FIGURES) | None = Field(
+        None, description="null, or where it cannot be drawn: what fits the grid; class report"
+    )
 
 
 class Published(Block):
@@ -189,6 +197,17 @@ class Method(Block):
         }
         return [name for name in ODDITIES if has[name]]
 
+    @property
+    def parameters(self) -> dict[str, bool | float]:
+        """The keyword arguments of the objective."""
+        return {name: getattr(self, name) for name in objectives()[self.objective].parameters}
+
+    @property
+    def identity(self) -> str:
+        """A text that is equal for methods which differ in nothing but how they are called, shown or written."""
+        written = {"label", "published", "alpha", "t_squared", *self.parameters}
+        return canonical_json(self.model_dump(mode="json", exclude=written) | {"parameters": self.parameters})
+
 
 PAIR = ("cross_entropy_weight", "distillation_weight")
 PARAMETER_TYPES = {
@@ -201,11 +220,15 @@ PARAMETER_TYPES = {
 
 
 class AlphaPair(Method):
-    """`alpha` stands for the pair alpha, 1 - alpha of Eq. (3) and (7): alpha weighs the hard labels."""
+    """`alpha` stands for the pair alpha, 1 - alpha of Eq. (3) and (7): alpha weighs the hard labels.
+
+    Without `t_squared` the divergence is not weighed by T^2 as there: its weight is divided by T^2.
+    """
 
     alpha: t.Fraction | None = None
     cross_entropy_weight: t.NonNegative | None = None
     distillation_weight: t.NonNegative | None = None
+    t_squared: t.Switch = Field(True, description="whether the divergence is weighed by T^2, as in Eq. (3)")
 
     @model_validator(mode="after")
     def _alpha_or_weights(self):
@@ -215,6 +238,15 @@ class AlphaPair(Method):
         if self.alpha is None and None in weights:
             raise PydanticCustomError("refused", "expected alpha, or cross_entropy_weight and distillation_weight")
         return self
+
+    @property
+    def parameters(self) -> dict[str, bool | float]:
+        """The keyword arguments of the objective: alpha as the pair, the divergence's weight as it counts."""
+        pair = [self.cross_entropy_weight, self.distillation_weight]
+        hard, soft = pair if self.alpha is None else (self.alpha, 1 - self.alpha)
+        values = super().parameters
+        soft = soft if self.t_squared else soft / values["temperature"] ** 2
+        return values | {"cross_entropy_weight": hard, "distillation_weight": soft}
 
 
 @cache

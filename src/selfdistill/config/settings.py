@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from selfdistill.config import types as t
 from selfdistill.config.load import read_yaml
 from selfdistill.config.objectives import objectives
 from selfdistill.config.schema import DATASETS, MODELS, STEMS, Block, Config, Published
-from selfdistill.config.sweeps import cells
+from selfdistill.config.sweeps import cells, made_by, trained_as
 from selfdistill.failures import CONFIGURATION, Failure
 
 S = TypeVar("S", bound=Block)
@@ -86,21 +86,31 @@ class ReportRow(Block):
 
 
 class SweptCell(Block):
-    """A row of a sweep: its method, the method that it is like and that one's label, its values by key of the grid."""
+    """A row of a sweep: the method trained for it, the method that it is like, that one's label and epochs, and its
+    values by key of the grid.
+
+    keys: what the method has beside its base; none where it is a method of the library itself.
+    """
 
     method: t.Name
     base: t.Name
     label: str
     values: dict[str, Any]
+    keys: dict[str, Any] = Field(default_factory=dict)
+    budget: int | None = None
 
 
 class SweepSettings(Block):
-    """A sweep to show; reference: the method to compare with. noise: 2 sd of a run, in points."""
+    """A sweep to show; reference: the method to compare with. noise: 2 sd of a run, in points.
+
+    figure: how it is drawn where that is possible; None: what fits its keys.
+    """
 
     name: t.SweepName
     cells: list[SweptCell]
     reference: t.Name | None = None
     noise: float
+    figure: str | None = None
 
 
 class ReportSettings(Block):
@@ -142,7 +152,7 @@ def run_settings(config: Config, name: str) -> dict[str, Any]:
         heads=getattr(block, "heads", None),
         teacher=_network(config, teacher) if teacher else None,
         replaced_stem=getattr(block, "replaced_stem", False),
-        parameters=_parameters(block),
+        parameters=block.parameters,
         train_fraction=block.train_fraction if block.train_fraction < 1 else None,  # as holdout_images
         **{key: getattr(block, key) for key in shared},
     )
@@ -153,14 +163,6 @@ def _network(config: Config, name: str) -> NetworkSettings:
     block = config.methods[name]
     classes = DATASETS[config.data.dataset][2]
     return NetworkSettings(model=block.model, stem=block.stem, width=block.width, classes=classes)
-
-
-def _parameters(block) -> dict[str, bool | float]:
-    """The objective's keyword arguments; alpha becomes the pair alpha, 1 - alpha."""
-    values = {name: getattr(block, name) for name in objectives()[block.objective].parameters}
-    if getattr(block, "alpha", None) is not None:
-        values |= {"cross_entropy_weight": block.alpha, "distillation_weight": 1 - block.alpha}
-    return values
 
 
 def report_settings(config: Config, part: str, figures: list[str] | None = None) -> dict[str, Any]:
@@ -202,12 +204,20 @@ def _teachers(config: Config, name: str) -> list[list[str]]:
 
 
 def _sweep(config: Config, name: str) -> SweepSettings:
-    sweep = config.sweeps[name]
+    sweep, trained, made = config.sweeps[name], trained_as(config.methods), made_by(config.sweeps)
     found = [
-        SweptCell(method=cell.method, base=cell.base, label=config.methods[cell.base].label, values=cell.shown)
-        for cell in cells(name, sweep, config.sweep_size)
+        SweptCell(
+            method=trained[cell.method],
+            base=cell.base,
+            label=config.methods[cell.base].label,
+            values=cell.shown,
+            keys=cell.keys if trained[cell.method] in made else {},
+            budget=config.methods[cell.base].epochs,
+        )
+        for cell in cells(sweep, config.sweep_size)
     ]
-    return SweepSettings(name=name, cells=found, reference=sweep.reference, noise=config.sweep_noise)
+    reference = sweep.reference and trained[sweep.reference]
+    return SweepSettings(name=name, cells=found, reference=reference, noise=config.sweep_noise, figure=sweep.figure)
 
 
 def known_runs(config: Config) -> dict[str, list[int]]:

@@ -7,16 +7,27 @@ from pydantic import TypeAdapter, ValidationError
 
 from selfdistill.config import types as t
 from selfdistill.config.schema import Sweep
+from selfdistill.files import canonical_json, sha256_bytes
 
-SHORT = {"temperature": "T", "learning_rate": "lr"}  # what a label calls a key; others by their name without _
+SHORT = {
+    "temperature": "T",
+    "learning_rate": "lr",
+    "t_squared": "T\u00b2",
+}  # what a label calls a key; others by their name without _
 
 
 class Cell(NamedTuple):
-    """A method of a sweep: its name, the method that it is like, and what it has of each key of the grid."""
+    """A method of a sweep: the method that it is like, and what it has of each key of the grid."""
 
-    method: str
     base: str
     values: dict[str, Any]
+
+    @property
+    def method(self) -> str:
+        """Its name, of its base and keys alone: a grid that grows, or another with the same cell, names it alike."""
+        if not self.keys:
+            return self.base
+        return f"{self.base[:31]}-{sha256_bytes(canonical_json(_plain(self.keys)).encode())[:8]}"
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -33,50 +44,89 @@ class Cell(NamedTuple):
         return {key: value if t.number(value) is None else t.number(value) for key, value in found.items()}
 
 
-def cells(name: str, sweep: Sweep, size: str) -> list[Cell]:
-    """The cells of a sweep, `mini` or `full`: method by method, the last key running fastest.
+def _plain(value: Any) -> Any:
+    """Values of which equal ones have equal texts: 1 is 1.0, and as text too."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    found = t.number(value)
+    if found is None:
+        return value if isinstance(value, str | bool) else repr(value)
+    return float(found)
 
-    They are numbered by the whole grid, so that the full sweep goes on from what the mini one has trained.
-    """
+
+def cells(sweep: Sweep, size: str) -> list[Cell]:
+    """The cells of a sweep, `mini` or `full`: method by method, the last key running fastest."""
+    mini = size == "mini"
+    asked, methods = (sweep.mini, sweep.mini_methods or sweep.methods) if mini else (sweep.grid, sweep.methods)
     combinations = [dict(zip(sweep.grid, values, strict=True)) for values in itertools.product(*sweep.grid.values())]
-    asked = sweep.mini if size == "mini" else sweep.grid
     every = [
-        Cell(f"{name.lower()}-{base}-{index}", base, values)
-        for base in sweep.methods
-        for index, values in enumerate(combinations)
+        Cell(base, values)
+        for base in methods
+        for values in combinations
         if all(value in asked.get(key, []) for key, value in values.items())
     ]
     return [cell for cell in every if not any(_fits(cell, pattern) for pattern in sweep.leave_out)]
 
 
 def _fits(cell: Cell, pattern: dict[str, Any]) -> bool:
-    return all(key in cell.shown and cell.shown[key] == value for key, value in pattern.items())
+    shown = cell.shown
+    return all(
+        key in shown and (shown[key] == value or (isinstance(value, list) and shown[key] in value))
+        for key, value in pattern.items()
+    )
+
+
+def made_by(sweeps: dict[str, Sweep]) -> set[str]:
+    """The names of the methods that sweeps make, beside those that they take from the library as they are."""
+    return {cell.method for sweep in sweeps.values() for cell in cells(sweep, "full") if cell.keys}
+
+
+def trained_as(methods: dict[str, Any]) -> dict[str, str]:
+    """For each method the one that is trained for it: the first whose runs would be the same (`Method.identity`); for
+    one that is wrong in itself its own name.
+    """
+    first: dict[str, str] = {}
+    return {name: name if block is None else first.setdefault(block.identity, name) for name, block in methods.items()}
 
 
 def with_cells(values: dict[str, Any]) -> dict[str, Any]:
     """The configuration in which the cells of the named sweeps, and what they are compared with, are the rows.
 
-    Values that name no sweep, or a wrong one, come back as they are: validation then says what is wrong.
+    The cells of all sweeps become methods, so that which of several equal ones is trained does not depend on the
+    sweeps that are named. Values that name no sweep, or a wrong one, come back as they are: validation then says what
+    is wrong.
     """
     try:
         names = TypeAdapter(t.SweepNames | None).validate_python(values.get("sweep")) or []
-        sweeps = {name: Sweep.model_validate(values["sweeps"][name]) for name in names}
+        sweeps = {name: Sweep.model_validate(sweep) for name, sweep in values["sweeps"].items()}
         methods = dict(values["methods"])
-    except (ValidationError, LookupError, TypeError, ValueError):
+    except (ValidationError, LookupError, TypeError, ValueError, AttributeError):
         return values
-    rows = []
-    for name, sweep in sweeps.items():
-        for cell in cells(name, sweep, str(values.get("sweep_size"))):
-            methods[cell.method] = {"like": cell.base, "label": label(methods.get(cell.base), cell), **cell.keys}
-            rows.append(cell.method)
-    references = [sweep.reference for sweep in sweeps.values() if sweep.reference not in (None, *sweep.methods)]
-    return values | {"methods": methods, "rows": rows + list(dict.fromkeys(references))} if sweeps else values
+    if not names or not set(names) <= sweeps.keys():
+        return values
+    for sweep in sweeps.values():
+        for cell in cells(sweep, "full"):
+            if cell.keys:
+                methods[cell.method] = {"like": cell.base, "label": label(methods.get(cell.base), cell), **cell.keys}
+    rows, references = [], []
+    for name in names:
+        asked = cells(sweeps[name], str(values.get("sweep_size")))
+        rows += [cell.method for cell in asked]
+        references += [sweeps[name].reference] if sweeps[name].reference not in {None, *(c.base for c in asked)} else []
+    return values | {"methods": methods, "rows": list(dict.fromkeys(rows + references))}
 
 
 def label(base: Any, cell: Cell) -> str:
     """`KD, alpha 0.1, T 4`."""
     name = base.get("label", cell.base) if isinstance(base, dict) else cell.base
-    return ", ".join([str(name), *(f"{key_name(key)} {text(value)}" for key, value in cell.shown.items())])
+    return described(str(name), cell.shown)
+
+
+def described(name: str, values: dict[str, Any]) -> str:
+    """A method's label with a cell's values."""
+    return ", ".join([name, *(f"{key_name(key)} {text(value)}" for key, value in values.items())])
 
 
 def key_name(key: str) -> str:

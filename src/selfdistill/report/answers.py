@@ -70,7 +70,7 @@ def read_arms(settings: ReportSettings, logs: Path) -> dict[str, Arm]:
                 what = f"its labels differ from those of {first[0].parent.name}/{first[0].name}: another test set"
                 raise Failure(folder / "predictions.csv", what, "compare runs on one test set")
             predicted.append(answers)
-            taught.append(_teacher(folder, run))
+            taught.append(read_teacher(folder, run))
         arms[record.row.method] = _arm(record, predicted, first and first[1], taught)
     return arms
 
@@ -118,7 +118,7 @@ def _answers(folder: Path, run: RunRecord) -> tuple[np.ndarray | None, np.ndarra
     return labels, predicted
 
 
-def _teacher(folder: Path, run: RunRecord) -> dict[str, float] | None:
+def read_teacher(folder: Path, run: RunRecord) -> dict[str, float] | None:
     """What a run's evaluation.json says of its teacher, with the number of test images; None without one."""
     path = folder / "evaluation.json"
     if not path.is_file():

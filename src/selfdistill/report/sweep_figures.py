@@ -8,45 +8,51 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from selfdistill.config.sweeps import key_name, text
 from selfdistill.report.figures import COLOURS
+from selfdistill.report.sweep_charts import CHARTS
+from selfdistill.report.sweep_parts import (
+    BAND,
+    GREY,
+    OURS,
+    RING,
+    YLABEL,
+    band,
+    distinct,
+    finish,
+    is_number,
+    legend,
+    seeds_at,
+)
 from selfdistill.report.sweep_results import CHOSEN, CLOSE, Outcome, Result
 
-OURS, GREY, BAND = COLOURS[0], "#777777", "#D9E8F3"
 LETTERS = 9  # of a row's label to an inch of the figure's width: the labels take a good third of it
-ACCURACY = "hold-out accuracy (%)"
 
 
 def draw_sweep(outcome: Outcome, width: float) -> Figure:
-    """The figure that fits the keys of the grid."""
-    values = {key: _distinct(outcome.results, key) for key in outcome.sweep.cells[0].values}
-    numeric = all(_is_number(value) for found in values.values() for value in found)
-    kinds: dict[int, Callable[[Outcome, float], Figure]] = {1: draw_lines, 2: draw_heat_map}
-    if numeric and len(values) in kinds and min(map(len, values.values())) > 1:
-        return kinds[len(values)](outcome, width)
-    return draw_dots(outcome, width)
+    """The figure that the configuration names, if it can be drawn; else the one that fits the keys of the grid."""
+    asked = CHARTS.get(outcome.sweep.figure)
+    if asked and asked.fits(outcome):
+        return asked.draw(outcome, width)
+    return KINDS.get(outcome.sweep.figure, KINDS[fitting(outcome)])(outcome, width)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _distinct(results: list[Result], key: str) -> list:
-    found = []
-    for result in results:
-        if result.cell.values[key] not in found:
-            found.append(result.cell.values[key])
-    return found
+def fitting(outcome: Outcome) -> str:
+    """`heat_map` for two keys that are numbers, `lines` for one, `dots` for anything else."""
+    values = [distinct(outcome.results, key) for key in outcome.sweep.cells[0].values]
+    numeric = all(is_number(value) for found in values for value in found)
+    if numeric and len(values) in (1, 2) and min(map(len, values)) > 1:
+        return "lines" if len(values) == 1 else "heat_map"
+    return "dots"
 
 
 def draw_heat_map(outcome: Outcome, width: float) -> Figure:
     """A panel for each method, the first key down, the second across; hatched: no worse than the best but for noise."""
     down, across = outcome.sweep.cells[0].values
-    rows, columns = (sorted(_distinct(outcome.results, key)) for key in (down, across))
+    rows, columns = (sorted(distinct(outcome.results, key)) for key in (down, across))
     panels, height = len(outcome.groups), 0.85 + 0.33 * len(rows)
     size = {"figsize": (width, 0.3 + panels * height), "layout": "constrained", "squeeze": False}
     figure, grid = plt.subplots(panels, 1, **size)
@@ -66,12 +72,12 @@ def draw_heat_map(outcome: Outcome, width: float) -> Figure:
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         axes.set_title(_heading(outcome, group), loc="left")
-        figure.colorbar(image, ax=axes, label=ACCURACY).outline.set_visible(False)
-    hatched = Patch(facecolor="white", edgecolor="black", hatch="////", lw=0)
-    framed = Patch(facecolor="white", edgecolor=COLOURS[1], lw=1.6)
-    figure.legend(
-        [framed, hatched], ["chosen", _within(outcome)], loc="outside lower center", ncols=2, handleheight=1.2
-    )
+        figure.colorbar(image, ax=axes, label=YLABEL).outline.set_visible(False)
+    entries = {}
+    if any(outcome.best(group) for group in outcome.groups):
+        entries["chosen"] = Patch(facecolor="white", edgecolor=COLOURS[1], lw=1.6)
+        entries[_within(outcome)] = Patch(facecolor="white", edgecolor="black", hatch="////", lw=0)
+    finish(figure, entries, 2, [str(proxy) for proxy in outcome.proxies])
     return figure
 
 
@@ -93,13 +99,13 @@ def _heat_cell(axes: Axes, place: tuple[int, int], result: Result, colour: tuple
 def draw_lines(outcome: Outcome, width: float) -> Figure:
     """A panel for each method; the key's values stand equally far apart. The band is the noise around the best."""
     (key,) = outcome.sweep.cells[0].values
-    positions = sorted(_distinct(outcome.results, key))
+    positions = sorted(distinct(outcome.results, key))
     columns = 2 if len(outcome.groups) > 1 else 1
     rows = math.ceil(len(outcome.groups) / columns)
     size = {"figsize": (width, 0.5 + 1.45 * rows), "sharey": True, "squeeze": False, "layout": "constrained"}
     figure, grid = plt.subplots(rows, columns, **size)
     for axes, group in zip(grid.flat, outcome.groups, strict=False):
-        _band(axes.axhspan, outcome, group)
+        band(axes.axhspan, outcome, group)
         if not any(result is other for result in outcome.reference for other in group):
             _reference_line(axes, outcome, key, positions)
         _points(axes, outcome, group, lambda result: positions.index(result.cell.values[key]))
@@ -114,8 +120,8 @@ def draw_lines(outcome: Outcome, width: float) -> Figure:
     for axes in grid.flat[len(outcome.groups) :]:
         axes.set_axis_off()
     for axes in grid[:, 0]:
-        axes.set_ylabel(ACCURACY)
-    _legend(figure, outcome, reference=any(len(result.accuracies) for result in outcome.reference))
+        axes.set_ylabel(YLABEL)
+    legend(figure, outcome, reference=any(bool(result.runs) for result in outcome.reference))
     return figure
 
 
@@ -123,7 +129,7 @@ def _reference_line(axes: Axes, outcome: Outcome, key: str, positions: list) -> 
     if outcome.beside:
         axes.axhline(outcome.beside.mean, color=GREY, lw=0.9, ls="--")
         return
-    run = [result for result in outcome.reference if len(result.accuracies) and key in result.cell.values]
+    run = [result for result in outcome.reference if result.runs and key in result.cell.values]
     run.sort(key=lambda result: result.cell.values[key])
     places = [positions.index(result.cell.values[key]) for result in run]
     axes.plot(places, [result.mean for result in run], color=GREY, lw=0.9, ls="--")
@@ -131,24 +137,12 @@ def _reference_line(axes: Axes, outcome: Outcome, key: str, positions: list) -> 
 
 def _points(axes: Axes, outcome: Outcome, group: list[Result], place: Callable[[Result], int]) -> None:
     """A group's means joined by a line, each seed as a small dot, a ring around the chosen one."""
-    run = sorted((result for result in group if len(result.accuracies)), key=place)
+    run = sorted((result for result in group if result.runs), key=place)
     axes.plot([place(result) for result in run], [result.mean for result in run], "-o", color=OURS, ms=3)
     for result in run:
-        if len(result.accuracies) > 1:
-            at = np.full(len(result.accuracies), place(result))
-            axes.plot(at, result.accuracies, "o", color=OURS, ms=1.8, alpha=0.5)
+        seeds_at(axes, place(result), result.accuracies, OURS)
         if outcome.mark(result, group) == CHOSEN:
             axes.plot(place(result), result.mean, **RING)
-
-
-RING = {"marker": "o", "ms": 7, "mfc": "none", "mec": COLOURS[1], "mew": 1.1, "ls": "none", "zorder": 4}
-
-
-def _band(span: Callable, outcome: Outcome, group: list[Result], **options) -> None:
-    """The noise around a group's best cell."""
-    best = outcome.best(group)
-    if best is not None:
-        span(best.mean - outcome.noise, best.mean + outcome.noise, color=BAND, lw=0, zorder=0, **options)
 
 
 def draw_dots(outcome: Outcome, width: float) -> Figure:
@@ -179,12 +173,12 @@ def draw_dots(outcome: Outcome, width: float) -> Figure:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(*_limits(outcome))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.set_xlabel(ACCURACY)
+    axes.set_xlabel(YLABEL)
     if len(keys) == 1 and any(result is None for _, result in rows):
         axes.set_ylabel(key_name(keys[0]))
     axes.grid(axis="x")
     axes.set_axisbelow(True)
-    _legend(figure, outcome, reference=outcome.beside is not None)
+    legend(figure, outcome, reference=outcome.beside is not None)
     return figure
 
 
@@ -198,7 +192,7 @@ def _row_label(result: Result, keys: list[str], *, with_method: bool) -> str:
 
 
 def _dot(axes: Axes, outcome: Outcome, result: Result, group: list[Result], place: int) -> None:
-    if not len(result.accuracies):
+    if not result.runs:
         axes.annotate("not run", (0.02, place), xycoords=("axes fraction", "data"), va="center", color=GREY)
         return
     axes.plot(result.mean, place, "o", color=OURS, ms=4)
@@ -226,11 +220,8 @@ def _within(outcome: Outcome) -> str:
     return f"within {outcome.noise:.2f} points of it"
 
 
-def _legend(figure: Figure, outcome: Outcome, *, reference: bool) -> None:
-    entries = {
-        "chosen": Line2D([], [], **RING),
-        f"±{outcome.noise:.2f} around the best": Patch(facecolor=BAND, lw=0),
-    }
-    if reference:
-        entries[outcome.reference[0].cell.label] = Line2D([], [], color=GREY, lw=0.9, ls="--")
-    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3)
+KINDS: dict[str | None, Callable[[Outcome, float], Figure]] = {
+    "heat_map": draw_heat_map,
+    "lines": draw_lines,
+    "dots": draw_dots,
+}
