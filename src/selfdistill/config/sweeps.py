@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from selfdistill.config import types as t
-from selfdistill.config.schema import Sweep
+from selfdistill.config.schema import Method, Sweep
 from selfdistill.files import canonical_json, sha256_bytes
 
 SHORT = {
@@ -88,7 +88,10 @@ def trained_as(methods: dict[str, Any]) -> dict[str, str]:
     one that is wrong in itself its own name.
     """
     first: dict[str, str] = {}
-    return {name: name if block is None else first.setdefault(block.identity, name) for name, block in methods.items()}
+    sound = {name: block.identity for name, block in methods.items() if isinstance(block, Method)}
+    return {name: name for name in methods} | {
+        name: first.setdefault(identity, name) for name, identity in sound.items()
+    }
 
 
 def with_cells(values: dict[str, Any]) -> dict[str, Any]:

@@ -32,24 +32,8 @@ from selfdistill.report.sweep_parts import (
 from selfdistill.report.sweep_results import CHOSEN, Outcome, Result
 
 FACTOR = 1.5  # between neighbours, at least, where their logarithms leave room for their names
-ERRORS = (
-    95,
-    90,
-    80,
-    70,
-    60,
-    50,
-    40,
-    30,
-    20,
-    10,
-    5,
-    2,
-    1,
-    0.5,
-    0.2,
-    0.1,
-)  # percent, where the teachers' axis has a tick
+ERRORS = (90, 50, 30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)  # percent, where the teachers' axis has a tick
+FEW = 3  # ticks, below which equal steps say more
 
 
 class Places(NamedTuple):
@@ -303,7 +287,7 @@ def draw_teachers(outcome: Outcome, width: float) -> Figure:
         figsize=(width, 2.7 + 0.12 * sum(name.count("\n") + 1 for name in names)), layout="constrained"
     )
     teachers, students = ([getattr(r, name) for r in taught] for name in ("teacher_accuracy", "mean"))
-    colours = {"c": [r.agreement for r in taught], "cmap": "cividis", "s": 75, "edgecolor": "black", "linewidth": 0.5}
+    colours = {"c": [r.agreement for r in taught], "cmap": "cividis", "s": 60, "edgecolor": "black", "linewidth": 0.5}
     dots = axes.scatter(teachers, students, zorder=3, **colours)
     bar = figure.colorbar(dots, ax=axes, label="agreement of the two (%)")
     bar.outline.set_visible(False)
@@ -346,17 +330,12 @@ def _by_error(axes: Axes, low: float, high: float) -> None:
     room = max(0.12 * (ends[1] - ends[0]), 0.05)
     axes.set_xscale("function", functions=(place, lambda where: 100 - 10 ** -np.asarray(where, float)))
     left, right = (float(100 - 10**-end) for end in (ends[0] - room, ends[1] + room))
-    left = max(left, 0.0)
-    axes.set_xlim(left, right)
     ticks = [100 - error for error in ERRORS if left <= 100 - error <= right]
-    far = [tick for tick in ticks if all(_apart(place, tick, other, left, right) for other in ticks if other > tick)]
-    axes.set_xticks(far, [f"{tick:g}" for tick in far])
+    if len(ticks) < FEW:
+        ticks = [tick for tick in MaxNLocator(nbins=4).tick_values(left, right) if left <= tick <= min(right, 100)]
+    axes.set_xlim(left, right)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _apart(place: Callable, tick: float, other: float, left: float, right: float) -> bool:
-    """Whether two ticks leave room for their names."""
-    return place([other])[0] - place([tick])[0] > 0.07 * (place([right])[0] - place([left])[0])
 
 
 class Chart(NamedTuple):
