@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -122,8 +123,13 @@ def detectable_difference(n: int, sd: float, power: float = 0.8, level: float = 
     """The difference, in points, that a two-sided t test of n seeds an arm finds at seed spread `sd`: the inverse of
     `seeds_needed`. At least two seeds.
     """
-    test = {"nobs1": n, "alpha": level / 2, "alternative": "larger", "power": power}
-    return sd * float(TTestIndPower().solve_power(**test))
+    return sd * _effect(n, power, level)
+
+
+@cache
+def _effect(n: int, power: float, level: float) -> float:
+    """The detectable difference in standard deviations."""
+    return float(TTestIndPower().solve_power(nobs1=n, alpha=level / 2, alternative="larger", power=power))
 
 
 def wilson(correct: int, images: int, level: float = 0.95) -> Interval:
