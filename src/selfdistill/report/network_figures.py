@@ -66,7 +66,8 @@ def _draw_bars(axes: Axes, rows: list[list[float]]) -> None:
             ends = [[mean - min(values)], [max(values) - mean]]
             axes.barh(row, mean, xerr=ends, height=0.6, color=COLOURS[row % len(COLOURS)], error_kw={"lw": 0.7})
         else:
-            axes.text(0.02, row, "not run", va="center", transform=axes.get_yaxis_transform())
+            behind = {"facecolor": "white", "lw": 0, "pad": 1}  # over the line of chance
+            axes.text(0.02, row, "not run", va="center", transform=axes.get_yaxis_transform(), bbox=behind)
     axes.set_yticks(range(len(rows)), range(1, len(rows) + 1))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="x")
