@@ -87,7 +87,7 @@ def test_a_method_with_a_teacher_is_of_the_kd_stage_even_if_it_teaches(config):
     assert changed(config, "kd", role="teacher").stage_of("kd") == "kd"
 
 
-PAIR = {"temperature", "alpha", "cross_entropy_weight", "distillation_weight"}
+PAIR = {"temperature", "t_squared", "alpha", "cross_entropy_weight", "distillation_weight"}
 
 
 @pytest.mark.parametrize(

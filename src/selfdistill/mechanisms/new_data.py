@@ -109,7 +109,7 @@ def _read_npy(path: Path, sha256: str, shape: tuple[int, ...]) -> NDArray:
     if (found := sha256_bytes(content)) != sha256:
         raise Failure(path, f"SHA-256 differs (expected {sha256}, got {found})", _ADVICE)
     try:
-        array = np.load(io.BytesIO(content), allow_pickle=False)
+        array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise Failure(path, f"is no numpy array ({str(error)[:80]})", _ADVICE) from error
     if not isinstance(array, np.ndarray) or array.shape != shape:

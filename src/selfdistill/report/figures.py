@@ -133,7 +133,11 @@ def _epoch_axis(axes: Axes) -> None:
 def draw_accuracy(records: list[RowRecords], width: float) -> Figure:
     """Every method's test accuracy; below it, the learning rate and the accuracy of the last epochs, close up."""
     mosaic = [["whole", "whole"], ["rate", "last"]]
-    shape = {"figsize": (width, 3.2 + 0.13 * len(records)), "height_ratios": [1.5, 1], "layout": "constrained"}
+    labels = [record.row.label for record in records]
+    columns = 2 if max(map(len, labels)) <= width * 10 else 1
+    labels = ["\n".join(textwrap.wrap(label, int(width * 17))) for label in labels]
+    lines = sum(label.count("\n") + 1 for label in labels) / columns
+    shape = {"figsize": (width, 3.3 + 0.15 * lines), "height_ratios": [1.5, 1], "layout": "constrained"}
     figure, panels = plt.subplot_mosaic(mosaic, **shape)
     for index, record in enumerate(records):
         accuracy = mean_and_range(record.runs, "test_accuracy")
@@ -149,9 +153,7 @@ def draw_accuracy(records: list[RowRecords], width: float) -> Figure:
     panels["last"].set_ylabel("test accuracy (%)")
     panels["last"].xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     panels["last"].grid(axis="y")
-    handles, labels = panels["whole"].get_legend_handles_labels()
-    columns = 2 if max(map(len, labels)) <= width * 10 else 1
-    labels = ["\n".join(textwrap.wrap(label, int(width * 17))) for label in labels]
+    handles, _ = panels["whole"].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     return figure
 
