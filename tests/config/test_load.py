@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from selfdistill.config.load import load_config, merge, read_yaml, validate
-from selfdistill.config.settings import run_settings
+from selfdistill.config.settings import differences, run_settings
 from selfdistill.failures import CONFIGURATION, Failures
 
 NAMES = "cross_entropy, knowledge_distillation, self_distillation, deep_supervision, constant_teacher"
@@ -221,6 +221,50 @@ def test_as_run_differs_from_the_paper_where_the_notebooks_do(repository):
     assert [config.methods[row].batch_size for row in config.rows] == [256, 128, 128, 128]
 
 
+def test_cifar100_is_the_papers_protocol_on_other_images(repository):
+    base, over = repository / "config.yaml", repository / "workflow/protocols/cifar100.yaml"
+    paper, config = load_config([base]), load_config([base, over])
+    for name in config.rows:
+        ours, theirs = (run_settings(each, name) for each in (config, paper))
+        networks = {"network.classes", "teacher.classes"} if name == "kd" else {"network.classes"}
+        assert set(differences(ours, theirs)) == {"protocol", "data.dataset", "data.mean", "data.std"} | networks
+        assert ours["network"]["classes"] == 100
+
+
+def test_cifar100_with_the_archive_of_cifar10_is_refused(paper, refused):
+    paper["data"]["dataset"] = "cifar100"
+    with refused(78, "data.archives.0.sha256: expected an archive of cifar100, got the official one of cifar10"):
+        validate(paper)
+
+
+def test_an_archive_of_ones_own_is_not_taken_for_another_datasets(paper):
+    paper["reduced"] = "other images"
+    paper["data"] |= {"dataset": "cifar100", "archives": [{"path": "own.tar", "sha256": "a" * 64}]}
+    assert validate(paper).data.dataset == "cifar100"
+
+
+@pytest.mark.parametrize("dataset", ["cifar100", "digits"])
+def test_another_dataset_is_never_compared_with_the_papers_numbers(dataset, paper, refused):
+    paper["data"] |= {"dataset": dataset, "archives": [{"path": "own.tar", "sha256": "a" * 64}]}
+    with refused(78, f"reduced: expected how this differs from the paper's protocol, whose dataset is not {dataset}"):
+        validate(paper)
+
+
+def test_cifar10_c_is_of_cifar10(paper, refused):
+    paper["reduced"] = "other images"
+    paper["data"] |= {"dataset": "digits", "archives": []}
+    paper["mechanisms"]["official_corruptions"] = "CIFAR-10-C"
+    with refused(78, "mechanisms.official_corruptions: expected null for digits, of which CIFAR-10-C has no images"):
+        validate(paper)
+
+
+def test_cifar100_is_cut_by_whole_classes(paper, refused):
+    paper["reduced"] = "other images"
+    paper["data"] |= {"dataset": "cifar100", "archives": [{"path": "own.tar", "sha256": "a" * 64}], "train_images": 150}
+    with refused(78, "data.train_images: expected a multiple of 100 up to 50000 for cifar100, got 150"):
+        validate(paper)
+
+
 def test_validation_imports_no_torch(repository):
     code = (
         "import sys; from selfdistill.config.load import load_config; from selfdistill.config import settings;"
@@ -303,7 +347,7 @@ REFUSED = [
     ("device", "", "device: expected auto, cpu, cuda or cuda:<n>, got ''"),
     ("deterministic", "yes", "deterministic: expected true or false, got 'yes'"),
     ("resume_policy", "lax", "resume_policy: expected one of strict, relaxed, got 'lax'"),
-    ("data.dataset", "mnist", "data.dataset: expected one of cifar10, digits, got 'mnist'"),
+    ("data.dataset", "mnist", "data.dataset: expected one of cifar10, cifar100, digits, got 'mnist'"),
     ("methods.kd.model", "resnet19", "methods.kd.model: expected one of resnet18, resnet50, got 'resnet19'"),
     ("methods.kd.stem", ["cifar"], "methods.kd.stem: expected one of cifar, cifar_pool, imagenet, got ['cifar']"),
     (

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from selfdistill.data import archives
-from selfdistill.data.archives import decode_binary, decode_python, read_cifar10, read_members
+from selfdistill.data.archives import (
+    decode_binary,
+    decode_fine,
+    decode_python,
+    read_cifar10,
+    read_cifar100,
+    read_members,
+)
 from selfdistill.failures import BAD_DATA
 from selfdistill.files import sha256_of
 
@@ -108,6 +115,82 @@ def test_both_layouts_hold_the_same_images(path, tmp_path, monkeypatch):
     assert read(python).sha256() == read(tar(path, binary_members())).sha256()
 
 
+# CIFAR-100
+
+
+def fine_file(count, seed, fine=None):
+    """Records of a coarse label, a fine label and pixels; a fine class's coarse class is its twentieth part."""
+    rng = np.random.default_rng(seed)
+    fine = rng.integers(0, 100, count, dtype=np.uint8) if fine is None else fine
+    pixels = rng.integers(0, 256, (count, 3072), dtype=np.uint8)
+    return np.concatenate([fine[:, None] // 5, fine[:, None], pixels], axis=1).tobytes(), pixels, fine
+
+
+def fine_members():
+    parts = {"train": fine_file(5 * RECORDS, 0), "test": fine_file(RECORDS, 1)}
+    files = {f"cifar-100-binary/{name}.bin": content for name, (content, *_) in parts.items()}
+    return {"cifar-100-binary/fine_label_names.txt": b"apple\n", **files}
+
+
+def read_fine(path):
+    return read_cifar100(path, sha256_of(path))
+
+
+def test_cifar100_is_read_with_its_fine_labels(path):
+    found = read_fine(tar(path, fine_members()))
+    for part, count, seed in (("train", 5 * RECORDS, 0), ("test", RECORDS, 1)):
+        _, pixels, fine = fine_file(count, seed)
+        assert np.array_equal(getattr(found, f"{part}_images"), pixels.reshape(-1, 3, 32, 32))
+        assert np.array_equal(getattr(found, f"{part}_labels"), fine)
+
+
+def test_a_fine_record_is_two_labels_and_three_planes():
+    record = np.zeros(3074, np.uint8)
+    record[:2] = 3, 17
+    record[2 + 33], record[2 + 2048 + 1023] = 10, 30
+    images, labels = decode_fine(record.tobytes())
+    assert labels.tolist() == [17]
+    assert np.argwhere(images[0]).tolist() == [[0, 1, 1], [2, 31, 31]]
+
+
+def test_a_fine_label_beyond_99_is_refused(path, refused):
+    members, name = fine_members(), "cifar-100-binary/test.bin"
+    members[name] = fine_file(RECORDS, 1, np.full(RECORDS, 100, np.uint8))[0]
+    with refused(BAD_DATA, path, name, "expected labels from 0 to 99, got 100"):
+        read_fine(tar(path, members))
+
+
+def test_the_archive_of_the_other_dataset_is_refused(path, tmp_path, refused):
+    with refused(BAD_DATA, path, "lacks cifar-100-binary/train.bin, cifar-100-binary/test.bin"):
+        read_fine(tar(path, binary_members()))
+    other = tmp_path / "fine.tar.gz"
+    with refused(BAD_DATA, other):
+        read(tar(other, fine_members()))
+
+
+@pytest.mark.parametrize("change", [-1, 1, -3074, 3074])
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_file_of_cifar100_must_be_exactly_its_records(part, change, path, refused):
+    members, name = fine_members(), f"cifar-100-binary/{part}.bin"
+    members[name] = (members[name] + bytes(3074))[: len(members[name]) + change]
+    with refused(BAD_DATA, path, name):
+        read_fine(tar(path, members))
+
+
+def test_the_python_layout_of_cifar100_is_refused_by_name(path, tmp_path, refused):
+    members = [("cifar-100-python/train", pickle.dumps(Command(tmp_path / "canary")))]
+    with refused(BAD_DATA, path, "python layout; of CIFAR-100 the binary one is read"):
+        read_fine(tar(path, members))
+    assert not (tmp_path / "canary").exists()
+
+
+def test_a_bomb_beside_cifar100_ends_after_what_is_wanted(path, refused):
+    most = 5 * RECORDS * 3074
+    bombs = [(f"bomb{k}", bytes(most)) for k in range(3)]
+    with refused(BAD_DATA, path, "is more than an archive of this kind holds"):
+        read_fine(tar(path, bombs))
+
+
 # What is refused
 
 
@@ -159,24 +242,24 @@ def test_a_missing_member_is_named(name, path, refused):
 
 def test_a_member_given_twice_is_refused(path, refused):
     with refused(BAD_DATA, path, "'a' is in it twice"):
-        read_members(tar(path, [("a", b"1234"), ("a", b"1234")]), ["a"], SIZES)
+        read_members(tar(path, [("a", b"1234"), ("a", b"1234")]), {"a": SIZES})
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
 def test_a_member_that_is_no_regular_file_is_refused(kind, path, refused):
     with refused(BAD_DATA, path, "'a': expected a regular file"):
-        read_members(tar(path, [("b", b"1234"), ("a", (kind, "b"))]), ["a"], (0, 5))
+        read_members(tar(path, [("b", b"1234"), ("a", (kind, "b"))]), {"a": (0, 5)})
 
 
 @pytest.mark.parametrize("size", [0, 2, 6])
 def test_a_member_of_another_size_is_refused(size, path, refused):
     with refused(BAD_DATA, path, "'a'", f"got {size}"):
-        read_members(tar(path, [("a", bytes(size))]), ["a"], SIZES)
+        read_members(tar(path, [("a", bytes(size))]), {"a": SIZES})
 
 
 def test_a_member_nobody_asked_for_may_not_be_large_either(path, refused):
     with refused(BAD_DATA, path, "'bomb': expected at most 5 bytes"):
-        read_members(tar(path, [("bomb", bytes(6)), ("a", b"1234")]), ["a"], SIZES)
+        read_members(tar(path, [("bomb", bytes(6)), ("a", b"1234")]), {"a": SIZES})
 
 
 @pytest.mark.parametrize("change", [-1, 1, -3073, 3073])
@@ -199,17 +282,17 @@ def test_nothing_is_extracted(name, path, tmp_path):
 @pytest.mark.parametrize("name", ["../{inside}", "/{inside}", "./{inside}/../{inside}"])
 def test_members_are_found_by_their_exact_name(name, path, refused):
     with refused(BAD_DATA, path, "lacks a/b"):
-        read_members(tar(path, [(name.format(inside="a/b"), b"1234")]), ["a/b"], SIZES)
+        read_members(tar(path, [(name.format(inside="a/b"), b"1234")]), {"a/b": SIZES})
 
 
 def test_too_many_members_are_refused(path, refused):
     with refused(BAD_DATA, path, "expected at most 100 members"):
-        read_members(tar(path, [*((f"b{k}", b"") for k in range(100)), ("a", b"1234")]), ["a"], SIZES)
+        read_members(tar(path, [*((f"b{k}", b"") for k in range(100)), ("a", b"1234")]), {"a": SIZES})
 
 
 def test_a_hundred_members_are_accepted(path):
     members = [*((f"b{k}", b"") for k in range(99)), ("a", b"1234")]
-    assert read_members(tar(path, members), ["a"], SIZES) == {"a": b"1234"}
+    assert read_members(tar(path, members), {"a": SIZES}) == {"a": b"1234"}
 
 
 # The python layout

@@ -58,6 +58,13 @@ def test_a_teacher_of_another_network_is_refused(tmp_path, digits, own_teacher):
     assert "got resnet18 with cifar stem" in line
 
 
+def test_a_teacher_of_ten_classes_teaches_no_student_of_a_hundred(tmp_path, digits, own_teacher):
+    hundred = {"network": {"classes": 100}, "teacher": KINDS["kd"]["teacher"] | {"classes": 100}}
+    line = refused(tmp_path, digits, own_teacher, changes=hundred)
+    assert "expected a teacher resnet18 with cifar stem, width 8, 100 classes" in line
+    assert "width 8, 10 classes" in line
+
+
 def test_a_teacher_without_a_recorded_accuracy_is_refused(tmp_path, digits, own_teacher):
     (own_teacher.parent / "evaluation.json").unlink()
     assert "evaluation.json: cannot be read" in refused(tmp_path, digits, own_teacher)

@@ -12,7 +12,17 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from selfdistill.config.objectives import objectives
-from selfdistill.config.schema import DATASETS, ODDITIES, Block, Config, Data, Method, Sweep, method_model
+from selfdistill.config.schema import (
+    DATASETS,
+    ODDITIES,
+    OFFICIAL_ARCHIVES,
+    Block,
+    Config,
+    Data,
+    Method,
+    Sweep,
+    method_model,
+)
 from selfdistill.config.sweeps import made_by, trained_as, with_cells
 from selfdistill.config.types import Name
 from selfdistill.failures import CONFIGURATION, Failure, Failures
@@ -131,7 +141,7 @@ def validate(values: dict[str, Any]) -> Config:
     data, rows = getattr(config, "data", None), getattr(config, "rows", None)
     problems += _data_problems(data) + _row_problems(rows, methods) + _teacher_problems(methods)
     problems += _device_problems(methods, getattr(config, "device", None))
-    problems += _sweep_plan_problems(config)
+    problems += _sweep_plan_problems(config) + _dataset_problems(config)
     for name, sweep in (getattr(config, "sweeps", None) or {}).items() if methods else []:
         problems += _sweep_problems(name, sweep, methods, written)
     for name, method in _reached(rows or [], methods).items():
@@ -337,6 +347,26 @@ def _data_problems(data: Data | None) -> list[Failure]:
         problems.append(_problem("data.holdout_images", f"{expected}, got {data.holdout_images}"))
     if data.dataset != "digits" and not data.archives:
         problems.append(_problem("data.archives", f"expected at least one archive for {data.dataset}, got none"))
+    for index, archive in enumerate(data.archives):
+        holds = OFFICIAL_ARCHIVES.get(archive.sha256, data.dataset)
+        if data.dataset != "digits" and holds != data.dataset:
+            what = f"expected an archive of {data.dataset}, got the official one of {holds}"
+            problems.append(_problem(f"data.archives.{index}.sha256", what))
+    return problems
+
+
+def _dataset_problems(config: Any) -> list[Failure]:
+    """What holds of CIFAR-10 alone, asked of another dataset: the paper's numbers, and the official CIFAR-10-C."""
+    data, mechanisms = getattr(config, "data", None), getattr(config, "mechanisms", None)
+    if data is None or data.dataset == "cifar10":
+        return []
+    problems = []
+    if getattr(config, "reduced", "") is None:
+        what = f"expected how this differs from the paper's protocol, whose dataset is not {data.dataset}, got null"
+        problems.append(_problem("reduced", what))
+    if mechanisms is not None and mechanisms.official_corruptions is not None:
+        what = f"expected null for {data.dataset}, of which CIFAR-10-C has no images"
+        problems.append(_problem("mechanisms.official_corruptions", f"{what}, got {mechanisms.official_corruptions!r}"))
     return problems
 
 

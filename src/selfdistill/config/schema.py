@@ -17,7 +17,13 @@ from selfdistill.files import canonical_json
 
 DATASETS = {  # name -> training images, test images, classes
     "cifar10": (50_000, 10_000, 10),
+    "cifar100": (50_000, 10_000, 100),
     "digits": (1_437, 360, 10),
+}
+OFFICIAL_ARCHIVES = {  # SHA-256 -> dataset, to notice another dataset's before it is fetched
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd": "cifar10",  # binary
+    "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce": "cifar10",  # python
+    "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec": "cifar100",  # binary
 }
 MODELS = ("resnet18", "resnet50")
 STEMS = ("cifar", "cifar_pool", "imagenet")

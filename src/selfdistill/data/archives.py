@@ -1,4 +1,4 @@
-"""Read CIFAR-10 out of its archives: checked before they are opened, members by name, nothing extracted."""
+"""Read CIFAR-10 and CIFAR-100 from archives: checked before they are opened, members by name, nothing extracted."""
 
 import gzip
 import io
@@ -7,7 +7,7 @@ import lzma
 import pickle
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,13 +17,13 @@ from selfdistill.data.prepared import Images
 from selfdistill.failures import Failure
 from selfdistill.files import sha256_of
 
-RECORDS = 10_000  # images in each file of the archive
+RECORDS = 10_000  # images in each file of CIFAR-10; CIFAR-100 has five times as many in its one training file
 PIXELS = 3 * 32 * 32  # bytes: red, green, blue planes, each row by row
 TRAIN_FILES, TEST_FILE = [f"data_batch_{k}" for k in range(1, 6)], "test_batch"
-CLASSES = 10
-MOST_MEMBERS = 100  # the official archives have 8 to 9
+CLASSES, FINE_CLASSES = 10, 100
+MOST_MEMBERS = 100  # the official archives have 6 to 9
 REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
-PYTHON_FOLDER = "cifar-10-batches-py"
+PYTHON_FOLDER, FINE_PYTHON_FOLDER = "cifar-10-batches-py", "cifar-100-python"
 OFFICIAL_PYTHON_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 
 
@@ -37,10 +37,27 @@ def read_cifar10(path: Path, sha256: str) -> Images:
     python_layout = sha256 == OFFICIAL_PYTHON_SHA256
     folder, suffix = (PYTHON_FOLDER, "") if python_layout else ("cifar-10-batches-bin", ".bin")
     # A pickled batch holds its pixels, labels and file names; a binary one is exactly its records.
-    sizes = (RECORDS * PIXELS, RECORDS * PIXELS * 2) if python_layout else (RECORDS * (1 + PIXELS),) * 2
-    members = read_members(path, [f"{folder}/{name}{suffix}" for name in (*TRAIN_FILES, TEST_FILE)], sizes)
-    decode = decode_python if python_layout else decode_binary
-    parts = [_decoded(decode, path, name, content) for name, content in members.items()]
+    size = (RECORDS * PIXELS, RECORDS * PIXELS * 2) if python_layout else (RECORDS * (1 + PIXELS),) * 2
+    sizes = {f"{folder}/{name}{suffix}": size for name in (*TRAIN_FILES, TEST_FILE)}
+    return _read(path, sizes, decode_python if python_layout else decode_binary, CLASSES)
+
+
+def read_cifar100(path: Path, sha256: str) -> Images:
+    """The images of a CIFAR-100 archive of the binary layout, and which of the 100 fine classes each is.
+
+    sha256: what the archive must be; it is compared before the archive is opened.
+    Raises: Failure 65 naming the archive and what is wrong with it.
+    """
+    check_sha256(path, sha256)
+    counts = {"train": len(TRAIN_FILES) * RECORDS, "test": RECORDS}
+    sizes = {f"cifar-100-binary/{part}.bin": (count * (2 + PIXELS),) * 2 for part, count in counts.items()}
+    return _read(path, sizes, decode_fine, FINE_CLASSES)
+
+
+def _read(path: Path, sizes: Mapping[str, tuple[int, int]], decode: Callable, classes: int) -> Images:
+    """The images in the members of an archive; the last one is the test set."""
+    members = read_members(path, sizes)
+    parts = [_decoded(decode, path, name, content, classes) for name, content in members.items()]
     images, labels = zip(*parts, strict=True)
     return Images(np.concatenate(images[:-1]), np.concatenate(labels[:-1]), images[-1], labels[-1])
 
@@ -53,50 +70,54 @@ def check_sha256(path: Path, expected: str) -> None:
         raise Failure(path, f"SHA-256 differs (expected {expected}, got {found}; {size} bytes)", "fetch it again")
 
 
-def read_members(path: Path, names: list[str], sizes: tuple[int, int]) -> dict[str, bytes]:
-    """The content of regular files in a tar archive (.tar, .tar.gz, .tar.xz), in the order of `names`.
+def read_members(path: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, bytes]:
+    """The content of regular files in a tar archive (.tar, .tar.gz, .tar.xz), in the order of `sizes`.
 
-    sizes: the least and the most bytes each may have. Everything else in the archive together may have as
-    many as one of them, so that a bomb ends after little more than what is wanted.
+    sizes: by name the least and the most bytes that each may have. Everything else in the archive together may have
+    as many as the largest of them, so that a bomb ends after little more than what is wanted.
     Raises: Failure 65: missing, given twice, no regular file, wrong size, damaged, too many members.
     """
     found: dict[str, bytes] = {}
     try:
-        for member, content in _members(path, names, sizes[1]):
-            if member.name not in names:
+        for member, content in _members(path, sizes):
+            if member.name not in sizes:
                 continue
             if member.name in found:
                 raise Failure(path, f"{member.name!r} is in it twice")
-            if member.type not in REGULAR or not sizes[0] <= member.size <= sizes[1]:
-                expected = f"a regular file of {sizes[0]} to {sizes[1]} bytes"
+            least, most = sizes[member.name]
+            if member.type not in REGULAR or not least <= member.size <= most:
+                expected = f"a regular file of {least} to {most} bytes"
                 raise Failure(path, f"{member.name!r}: expected {expected}, got {member.size} bytes")
             found[member.name] = content
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError, MemoryError) as error:
         raise Failure(path, f"cannot be read as a tar archive ({error})", "fetch it again") from error
-    missing = [name for name in names if name not in found]
+    missing = [name for name in sizes if name not in found]
     if missing:
         raise Failure(path, f"lacks {', '.join(missing)}")
-    return {name: found[name] for name in names}
+    return {name: found[name] for name in sizes}
 
 
-def _members(path: Path, names: list[str], largest: int) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+def _members(path: Path, sizes: Mapping[str, tuple[int, int]]) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     """Each header of an archive and the content behind it.
 
-    largest: bytes that one may have; all together may have one more than the names need. A header is 512 bytes
-    and its content is padded to as many. tarfile decodes the header; its own loop would also apply the extended
-    headers (long names, pax records, sparse maps), which nest and have sizes of their own, and which none of our
-    names needs.
+    None may be larger than the largest that is wanted; all together may have as many bytes more than what is wanted.
+    A header is 512 bytes and its content is padded to as many. tarfile decodes the header; its own loop would also
+    apply the extended headers (long names, pax records, sparse maps), which nest and have sizes of their own, and which
+    none of our names needs.
     """
-    most = (1 + len(names)) * largest
+    largest = max(most for _, most in sizes.values())
+    most = largest + sum(most for _, most in sizes.values())
     with _decompressed(path) as file:
         for count in itertools.count():
             try:
                 member = tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
             except tarfile.EOFHeaderError:
                 return
-            if member.name.startswith(PYTHON_FOLDER) and not names[0].startswith(PYTHON_FOLDER):
+            if member.name.startswith(PYTHON_FOLDER) and not next(iter(sizes)).startswith(PYTHON_FOLDER):
                 expected = f"only the official one, with SHA-256 {OFFICIAL_PYTHON_SHA256}, is read"
                 raise Failure(path, f"is an archive of the python layout; {expected}")
+            if member.name.startswith(FINE_PYTHON_FOLDER):
+                raise Failure(path, "is an archive of the python layout; of CIFAR-100 the binary one is read")
             if count >= MOST_MEMBERS:
                 raise Failure(path, f"expected at most {MOST_MEMBERS} members")
             if not 0 <= member.size <= largest:
@@ -118,13 +139,13 @@ def _decompressed(path: Path) -> BinaryIO:
     return lzma.open(path) if start == b"\xfd7zXZ\x00" else open(path, "rb")
 
 
-def _decoded(decode: Callable, path: Path, name: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _decoded(decode: Callable, path: Path, name: str, content: bytes, classes: int) -> tuple[np.ndarray, np.ndarray]:
     try:
         images, labels = decode(content)
     except Exception as error:  # whatever a damaged file provokes in a decoder
         raise Failure(path, f"{name!r} cannot be decoded ({error})") from error
-    if labels.max(initial=0) >= CLASSES:
-        raise Failure(path, f"{name!r}: expected labels from 0 to {CLASSES - 1}, got {labels.max()}")
+    if labels.max(initial=0) >= classes:
+        raise Failure(path, f"{name!r}: expected labels from 0 to {classes - 1}, got {labels.max()}")
     return images, labels
 
 
@@ -132,6 +153,12 @@ def decode_binary(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Images [n, 3, 32, 32] and labels [n] from records of 1 label byte and 3,072 pixel bytes."""
     records = np.frombuffer(content, np.uint8).reshape(-1, 1 + PIXELS)
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
+
+
+def decode_fine(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Images [n, 3, 32, 32] and fine labels [n] from records of a coarse label, a fine label and 3,072 pixel bytes."""
+    records = np.frombuffer(content, np.uint8).reshape(-1, 2 + PIXELS)
+    return records[:, 2:].reshape(-1, 3, 32, 32), records[:, 1]
 
 
 def decode_python(content: bytes) -> tuple[np.ndarray, np.ndarray]:

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selfdistill.config.schema import Archive
-from selfdistill.data.archives import read_cifar10
+from selfdistill.data.archives import read_cifar10, read_cifar100
 from selfdistill.data.digits import read_digits
 from selfdistill.data.download import obtain_archive
 from selfdistill.data.prepared import check_images, write_prepared
 from selfdistill.lock import run_lock
 from selfdistill.log import Log
+
+READERS = {"cifar10": read_cifar10, "cifar100": read_cifar100}  # of archives
 
 
 def prepare(dataset: str, archives: Sequence[Archive], output: Path, log: Log | None = None) -> None:
@@ -25,7 +27,7 @@ def prepare(dataset: str, archives: Sequence[Archive], output: Path, log: Log | 
         else:
             path, archive = obtain_archive(archives, output.parent / "archives", log)
             log.say(f"{path}: SHA-256 {archive.sha256} as expected")
-            images = read_cifar10(path, archive.sha256)
+            images = READERS[dataset](path, archive.sha256)
             check_images(path, dataset, images)
         write_prepared(output, dataset, images)
     log.say(f"{output}: {len(images.train_labels)} training and {len(images.test_labels)} test images")
