@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "selfdistill"
-ORDER = ["config", "data", "models", "losses", "evaluation", "training", "mechanisms", "statistics", "report"]
+ORDER = [
+    "config",
+    "data",
+    "models",
+    "losses",
+    "evaluation",
+    "training",
+    "mechanisms",
+    "statistics",
+    "report",
+    "inference",
+]
 FOR_ALL = {"failures", "files", "lock", "log", "stop", "metrics", "measures", "config", "__version__"}
 MODULES = sorted(path for stage in ORDER for path in (SOURCE / stage).glob("*.py"))
 

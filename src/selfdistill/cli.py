@@ -76,7 +76,7 @@ def download(
 
 @app.command()
 def prepare(
-    dataset: Annotated[str, Option(help="cifar10 or digits.")],
+    dataset: Annotated[str, Option(help="cifar10, cifar100 or digits.")],
     archives: Archives,
     output: Annotated[Path, Option(help="The safetensors file to write.")],
     log: LogFile = None,
@@ -395,6 +395,33 @@ def sweep(settings: Settings, logs: Logs, output: Folder, log: LogFile = None) -
     said = Log(log)
     for name, chosen in write_sweeps(read_settings(settings, ReportSettings), logs, output).items():
         said.say(f"{name}: chosen on the hold-out: {'; '.join(chosen) or 'nothing'}")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, Option(help="A run's folder, results/<protocol>/<method>/seed<n>.")],
+    output: Folder,
+    licence: Annotated[
+        str, Option(help="Of the weights, as the model card says it.")
+    ] = "MIT, as the code that made them",
+) -> None:
+    """Write a run's weights, a model card, and a program that loads them with torchvision alone."""
+    from selfdistill.inference.export import export as export_run
+
+    for name in export_run(run, output, licence):
+        print(output / name)
+
+
+@app.command()
+def predict(
+    pictures: Annotated[list[Path], typer.Argument(help="PNG or JPEG, of any size.")],
+    weights: Annotated[Path, Option(help="A weights.safetensors, of a run or an exported folder.")],
+    top: Annotated[int, Option(min=1, help="How many classes to show.")] = 3,
+) -> None:
+    """Say what a trained network, with each of its classifiers, sees in pictures of your own."""
+    from selfdistill.inference.predict import predict as say
+
+    print(say(pictures, weights, top))
 
 
 @app.command()

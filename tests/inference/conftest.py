@@ -1,0 +1,22 @@
+from pathlib import Path
+
+import pytest
+from trainer import make_job
+
+from selfdistill.data.prepare import prepare
+from selfdistill.training.job import train
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "digits.safetensors"
+    prepare("digits", [], path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def self_distilled(digits, tmp_path_factory) -> Path:
+    """The folder of a run with auxiliary classifiers. Nobody may change it."""
+    job = make_job(tmp_path_factory.mktemp("runs"), digits, "self_distillation", changes={"epochs": 2})
+    train(job)
+    return job.output
