@@ -1,0 +1,88 @@
+"""CIFAR-100 from its archive to the table, on a made archive of the official layout and counts."""
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+from snakemake_runs import Workflow
+
+from selfdistill.files import read_json, sha256_of
+from selfdistill.inference.datasets import CIFAR100
+
+SMALL = """
+data:
+  train_images: 200
+  archives: [{{path: {path}, sha256: {sha256}}}]
+defaults: {{batch_size: 50, stem: imagenet, epochs: 1}}
+methods:
+  teacher: {{batch_size: 50, stem: imagenet, epochs: 1}}
+  kd: {{batch_size: 50, stem: imagenet, epochs: 1}}
+  self_distillation: {{batch_size: 50, stem: imagenet, epochs: 1}}
+  control: {{batch_size: 50, stem: imagenet, epochs: 1}}
+"""
+
+
+def colours(labels):
+    """Images of one colour for each class, as records' pixels."""
+    levels = np.stack([labels * 2, 255 - labels * 2, labels % 10 * 25], 1).astype(np.uint8)
+    return levels.repeat(1024, axis=1)
+
+
+def archive(path: Path) -> Path:
+    """50,000 training and 10,000 test records, as many of each class, in the official layout."""
+    with tarfile.open(path, "w:gz", compresslevel=1) as made:
+        for name, count in (("train", 50_000), ("test", 10_000)):
+            fine = np.arange(count) % 100
+            labels = np.stack([fine // 5, fine], 1).astype(np.uint8)
+            content = np.concatenate([labels, colours(fine)], 1).tobytes()
+            info = tarfile.TarInfo(f"cifar-100-binary/{name}.bin")
+            info.size = len(content)
+            made.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.slow
+def test_cifar100_from_its_archive_to_table_card_and_prediction(tmp_path):
+    path = archive(tmp_path / "cifar-100-binary.tar.gz")
+    workflow = Workflow.make(tmp_path / "checkout")
+    mine = workflow.write("mine.yaml", SMALL.format(path=path, sha256=sha256_of(path)))
+    workflow.run("all", protocol="cifar100", files=(mine,))
+    prepared = load_file(workflow.folder / "results/data/cifar100.safetensors")
+    assert np.bincount(prepared["train_labels"]).tolist() == [500] * 100
+    assert np.bincount(prepared["test_labels"]).tolist() == [100] * 100
+    assert (prepared["test_images"][42].reshape(-1) == colours(np.array([42]))[0]).all()
+
+    report = workflow.folder / "report/cifar100"
+    table = (report / "table1.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in table[1:]] == ["teacher", "kd", "self_distillation", "control"]
+    assert "CIFAR-100 in place of the paper's CIFAR-10" in (report / "table1.md").read_text()
+    assert "90.1" not in (report / "table1_float.tex").read_text()  # nothing is compared with the paper's numbers
+    assert "withheld" in (report / "verdicts.md").read_text()
+    for name in ("loss", "accuracy", "classifiers", "time"):
+        assert (report / f"curves_{name}.png").stat().st_size > 0
+
+    run = workflow.folder / "results/cifar100/self_distillation/seed0"
+    assert read_json(run / "run.json")["settings"]["network"]["classes"] == 100
+    assert read_json(run / "evaluation.json")["images"] == 10_000
+    Image.new("RGB", (50, 40), "red").save(tmp_path / "red.png")
+    said = selfdistill(workflow, "predict", tmp_path / "red.png", "--weights", run / "weights.safetensors")
+    assert any(name in said for name in CIFAR100)
+    assert "It knows 100 classes alone" in said
+    selfdistill(workflow, "export", "--run", run, "--output", tmp_path / "out")
+    card = (tmp_path / "out/MODEL_CARD.md").read_text()
+    assert "| worm |" in card
+    assert "of 100 |" in card
+
+
+def selfdistill(workflow: Workflow, *arguments: object) -> str:
+    command = [sys.executable, "-m", "selfdistill", *map(str, arguments)]
+    done = subprocess.run(command, env=os.environ | workflow.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
