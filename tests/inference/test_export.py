@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from selfdistill.config.schema import STEMS
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import read_prepared
 from selfdistill.failures import BAD_DATA, CONFIGURATION
@@ -16,7 +17,7 @@ from selfdistill.inference.example import example
 from selfdistill.inference.export import export
 from selfdistill.models.resnet import build_backbone
 from selfdistill.models.weights import encode_weights
-from selfdistill.statistics.proportions import wilson
+from selfdistill.statistics.seeds import wilson
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
 ALONE = """
@@ -81,7 +82,7 @@ def test_the_program_loads_every_model_stem_and_width(tmp_path):
     folders, expected = [], []
     images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     for model in ("resnet18", "resnet50"):
-        for stem in ("cifar", "imagenet"):
+        for stem in STEMS:
             for width in (8, 24, 64):
                 settings = NetworkSettings(model=model, stem=stem, width=width, classes=100)
                 network = build_backbone(settings, seed=1)
@@ -269,7 +270,12 @@ def test_a_network_without_other_classifiers_has_one_row_and_one_file(run, tmp_p
 
 def test_oddities_wrong_labels_and_teachers_stand_in_the_card(run, tmp_path):
     def change(facts):
-        facts["settings"] |= {"oddities": ["undetached_target"], "label_noise": 0.2, "kept_epoch": "best_on_test"}
+        facts["settings"] |= {
+            "oddities": ["undetached_target"],
+            "label_noise": 0.2,
+            "train_fraction": 0.5,
+            "kept_epoch": "best_on_test",
+        }
         facts |= {"teacher_sha256": "ab" * 32, "bit_exact": False}
         facts["settings"]["data"]["holdout_images"] = 30
 
@@ -278,6 +284,7 @@ def test_oddities_wrong_labels_and_teachers_stand_in_the_card(run, tmp_path):
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
     for words in (
         "`undetached_target`",
+        "the first 0.5 of each class alone",
         "20% of the labels were made wrong on purpose",
         "best on the test set",
         f"Taught by weights of SHA-256 `{'ab' * 32}`",
@@ -286,13 +293,3 @@ def test_oddities_wrong_labels_and_teachers_stand_in_the_card(run, tmp_path):
         "60 training images",
     ):
         assert words in card
-
-
-def test_wilsons_interval_by_hand():
-    found = wilson(8, 10)  # centre (8 + z^2/2) / (10 + z^2), with z = 1.959964
-    z2 = 1.959963984540054**2
-    centre = (8 + z2 / 2) / (10 + z2)
-    half = (z2 * (8 * 2 / 10 + z2 / 4)) ** 0.5 / (10 + z2)
-    assert found.estimate == pytest.approx(80)
-    assert (found.low, found.high) == pytest.approx((100 * (centre - half), 100 * (centre + half)))
-    assert wilson(10, 10).high == pytest.approx(100)

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from selfdistill.config.settings import RunSettings
 from selfdistill.failures import Failure
 from selfdistill.inference.datasets import Dataset
-from selfdistill.statistics.proportions import wilson
+from selfdistill.statistics.seeds import wilson
 
 USUAL_WIDTH = 64
 PAPER = "Self-Distillation in Convolutional Neural Networks: A Comparison with Knowledge Distillation on CIFAR-10"
 MODELS = {"resnet18": "ResNet18", "resnet50": "ResNet50"}
 STEMS = {
     "cifar": "a 3x3 first convolution of stride 1 and no max-pooling",
+    "cifar_pool": "a 3x3 first convolution of stride 1 and torchvision's max-pooling",
     "imagenet": "torchvision's first convolution and max-pooling",
 }
 
@@ -125,6 +126,11 @@ def _training_data(run: Mapping[str, Any], settings: RunSettings, dataset: Datas
         f"- Prepared data: SHA-256 of its content `{run.get('data_sha256', 'unknown')}`.",
         f"- Augmentation: {', '.join(settings.augmentation) or 'none'}.",
         f"- Input: RGB from 0 to 1, less the mean {list(data.mean)}, divided by {list(data.std)}, channel by channel.",
+        *(
+            [f"- Of these the first {settings.train_fraction:g} of each class alone."]
+            if settings.train_fraction
+            else []
+        ),
         *([f"- {settings.label_noise:.0%} of the labels were made wrong on purpose."] if settings.label_noise else []),
     ]
 

@@ -12,6 +12,7 @@ from selfdistill.models.resnet import BLOCKS, PAPER_WIDTH
 DEEPEST = 8  # the last stage's planes over the first's
 STEMS = {
     "cifar": "network.conv1, network.maxpool = nn.Conv2d(3, {width}, 3, padding=1, bias=False), nn.Identity()",
+    "cifar_pool": "network.conv1 = nn.Conv2d(3, {width}, 3, padding=1, bias=False)",
     "imagenet": "network.conv1 = nn.Conv2d(3, {width}, 7, stride=2, padding=3, bias=False)",
 }
 IMPORTS = '''\
@@ -62,7 +63,7 @@ def example(
         lines += [
             f"network.bn1, network.fc = nn.BatchNorm2d({settings.width}), nn.Linear({channels}, {settings.classes})"
         ]
-    if narrow or settings.stem == "cifar":
+    if narrow or settings.stem != "imagenet":
         lines += [STEMS[settings.stem].format(**sizes)]
     return "\n".join(lines) + "\n" + ASK.format(side=SIDE, mean=list(mean), std=list(std))
 
