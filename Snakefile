@@ -30,4 +30,4 @@ onsuccess:
 
 onerror:
     forget_finished_runs()
-    say_how_to_go_on()
+    say_how_to_go_on(log)

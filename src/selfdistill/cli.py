@@ -440,13 +440,21 @@ def show(report: Annotated[Path, Option(help="report/<protocol>.")]) -> None:
 def status(
     files: Annotated[list[Path] | None, typer.Argument(help="config.yaml (the default), then files over it.")] = None,
     results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
+    watch: Annotated[bool, Option("--watch", help="Follow the epochs of all runs, with the time left.")] = False,
 ) -> None:
     """List what has become of every run; ends with 0 when all are done, else with 1."""
     from selfdistill.config.load import load_config
+    from selfdistill.operation.overview import Overseer
+    from selfdistill.operation.space import disk_use
+    from selfdistill.operation.watch import watch as watch_runs
     from selfdistill.training.status import status as status_of
 
-    answer = status_of(load_config(files or [Path("config.yaml")]), results)
-    print("\n".join(answer.lines()))
+    config = load_config(files or [Path("config.yaml")])
+    if watch:
+        raise SystemExit(0 if watch_runs(Overseer(config, results)).done else 1)
+    answer = status_of(config, results)
+    *lines, total = answer.lines()
+    print("\n".join([*lines, disk_use(results, config.protocol), total]))
     raise SystemExit(0 if answer.done else 1)
 
 
@@ -457,6 +465,74 @@ def clean_state(run: Annotated[str, Option(help="<protocol>/<method>-seed<n>.")]
 
     names = remove_states(Path("results"), run)
     print(f"removed {', '.join(names)}" if names else f"{run}: has no saved state")
+
+
+@app.command()
+def clean(
+    run: Annotated[str, Option(help="<protocol>/<method>-seed<n>.")],
+    yes: Annotated[bool, Option("--yes", help="Remove without asking.")] = False,
+) -> None:
+    """Remove a run's results, saved states and log, after saying what and asking; refuses one that is being trained."""
+    from selfdistill.operation.clean import removal, remove
+
+    with removal(Path("results"), run) as found:
+        if found.empty:
+            print(f"{run}: has no results and no saved state")
+            return
+        print("\n".join(["to remove:", *(f"  {line}" for line in found.lines())]))
+        if not yes and not _agrees():
+            print("nothing removed")
+            raise SystemExit(1)
+        remove(Path("results"), found)
+        print(f"removed {run}; the workflow trains it again, and what depends on it")
+
+
+@app.command()
+def events(
+    logs: Logs,
+    output: Folder = Path("events"),
+    follow: Annotated[bool, Option("--follow", help="Go on with new epochs until Ctrl-C.")] = False,
+) -> None:
+    """Write TensorBoard event files from the CSV logs (needs the optional package tensorboard)."""
+    from selfdistill.operation.events import Events
+
+    files = Events(logs, output)
+    print(
+        f"{files.update()} epochs of {len(files.told)} runs; to look at them: tensorboard --logdir {output}", flush=True
+    )
+    with REQUEST.patience():
+        while follow and REQUEST.at is None:
+            REQUEST.nap(5.0)
+            files.update()
+
+
+@app.command()
+def doctor(
+    protocols: Annotated[Path, Option(help="The folder of protocols.")] = Path("workflow/protocols"),
+    base: Annotated[Path, Option(help="The paper's protocol.")] = Path("config.yaml"),
+) -> None:
+    """Say what this machine has, and what each protocol would take on it (timed for about ten seconds)."""
+    from selfdistill.config.load import load_config
+
+    configs = [load_config([base]), *(load_config([base, path]) for path in sorted(protocols.glob("*.yaml")))]
+    from selfdistill.operation.doctor import findings, protocol_lines
+
+    print("\n".join(finding.line() for finding in findings(Path.cwd())), flush=True)
+    print("timing a few steps of each network ...", file=sys.stderr, flush=True)
+    trained = [config for config in configs if config.logs == "results"]
+    print("\n".join(["training, as the machine is now:", *(f"    {line}" for line in protocol_lines(trained))]))
+
+
+def _agrees() -> bool:
+    """Whether the person at the terminal says yes."""
+    if not sys.stdin.isatty():
+        raise Failure(
+            "--yes", "expected it where there is no terminal to ask on (with make: YES=1)", code=CONFIGURATION
+        )
+    try:
+        return input("remove all this? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def _json(option: str, text: str, kind: type):

@@ -4,14 +4,16 @@ import shlex
 import sys
 from pathlib import Path
 
-from selfdistill.config.host import job_threads, prefer_this_python, uses_gpu
+from selfdistill.config.host import command_of, job_threads, prefer_this_python, relative, uses_gpu
 from selfdistill.config.load import load_config, read_yaml, validate
 from selfdistill.config.settings import report_settings, run_options, run_settings
 from selfdistill.failures import Failure, Failures
 from selfdistill.files import canonical_json
+from selfdistill.operation.failed import last_words
 from selfdistill.training.finished import remove_finished_states, remove_views
 from selfdistill.training.packs import options_of, packs
 
+PYTHON, SNAKEMAKE = command_of("python"), command_of("snakemake")  # as a person calls them, before PATH is changed
 prefer_this_python()
 
 
@@ -263,11 +265,14 @@ def forget_views():
     remove_views(Path("results") / CONFIG.protocol)
 
 
-def say_how_to_go_on():
-    """The command that continues; what is saved and what failed is told by `status`."""
-    files = " ".join(shlex.quote(str(path)) for path in workflow.configfiles)
-    print(f"to go on: {shlex.join(['snakemake', *sys.argv[1:]])}", file=sys.stderr)
-    print(f"what is saved: python -m selfdistill status {files}", file=sys.stderr)
+def say_how_to_go_on(logs):
+    """How the failed jobs ended, and the command that continues; what is saved is told by `status`."""
+    own = BASE / "config.yaml"
+    files = [own, *(path for path in map(Path, workflow.configfiles) if path.resolve() != own.resolve())]
+    names = shlex.join(map(relative, files))
+    print("\n".join(last_words(logs)), file=sys.stderr)
+    print(f"to go on: {SNAKEMAKE} {shlex.join(sys.argv[1:])}", file=sys.stderr)
+    print(f"what is saved: {PYTHON} -m selfdistill status {names}", file=sys.stderr)
 
 
 wildcard_constraints:

@@ -10,6 +10,8 @@ from selfdistill.files import read_sealed, sha256_of
 from selfdistill.lock import run_lock
 from selfdistill.training.states import VIEWS
 
+RUN = re.compile(r"([a-z0-9][a-z0-9_-]*)/([a-z0-9][a-z0-9_-]*)-seed(0|[1-9]\d*)")
+
 
 def remove_finished_states(results: Path) -> list[str]:
     """Remove the states under results/<protocol>/ whose run's outputs match its run.json; their names.
@@ -57,17 +59,28 @@ def damaged_outputs(folder: Path, facts: dict) -> list[str]:
     ]
 
 
-def remove_states(results: Path, run: str) -> list[str]:
-    """Remove every saved state of a run, named `<protocol>/<method>-seed<n>`; their names.
+def parts_of(run: str) -> tuple[str, str, int]:
+    """Protocol, method and seed of a run that is named `<protocol>/<method>-seed<n>`.
+
+    Raises: Failure 78 for a name of another form.
+    """
+    match = RUN.fullmatch(run)
+    if match is None:
+        raise Failure("--run", f"expected <protocol>/<method>-seed<n>, got {run!r}", code=CONFIGURATION)
+    return match[1], match[2], int(match[3])
+
+
+def remove_states(results: Path, run: str, *, locked: bool = False) -> list[str]:
+    """Remove every saved state of a run, named `<protocol>/<method>-seed<n>`; their names. locked: its lock is held.
 
     Raises: Failure 78 for a name of another form, 73 while the run is being trained.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*-seed\d+", run):
-        raise Failure("--run", f"expected <protocol>/<method>-seed<n>, got {run!r}", code=CONFIGURATION)
-    protocol, name = run.split("/")
+    protocol, method, seed = parts_of(run)
+    name = f"{method}-seed{seed}"
     folders = sorted(path for path in (results / protocol / ".state").glob(f"{name}-*") if path.is_dir())
     if folders:
-        with run_lock(results / protocol / ".state" / f"{name}.lock"):
+        lock = run_lock(results / protocol / ".state" / f"{name}.lock")
+        with contextlib.nullcontext() if locked else lock:
             for folder in folders:
                 _forget(folder)
     return [folder.name for folder in folders]
