@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import ClassVar, Optional
 
+from selfdistill import terminal
 from selfdistill.failures import Failure
 from selfdistill.files import disk_failure, write_all
 
@@ -32,7 +33,8 @@ class Log:
     def say(self, line: str) -> None:
         """Print and log a line at once."""
         with contextlib.suppress(OSError):
-            print(self._prefix + line, file=sys.stderr, flush=True)
+            named = line if line.startswith(self._prefix) else self._prefix + line
+            print(terminal.clear() + named, file=sys.stderr, flush=True)
         if self._descriptor is None:
             return
         try:

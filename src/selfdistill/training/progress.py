@@ -1,11 +1,12 @@
 """What a run says while it works: a bar with the time left on a terminal, one plain line an epoch in logs."""
 
-import sys
 import time
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from selfdistill import terminal
+from selfdistill.amounts import duration
 from selfdistill.log import Log
 from selfdistill.training.machine import Machine
 
@@ -13,24 +14,16 @@ WARM_UP, MEASURED = 2, 6  # steps: the first ones are slower than the rest
 LONG = 3 * 3600  # seconds of a run on a CPU that deserve a warning
 
 
-def duration(seconds: float) -> str:
-    """Seconds for people: `48 s`, `12 min`, `3.5 h`, `41 days`."""
-    for unit, size, digits in (("days", 86400, 0), ("h", 3600, 1), ("min", 60, 0)):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.{digits}f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 class EpochProgress:
-    """The bar of a run (on a terminal only), and its first estimate of the whole."""
+    """The bar of a run (one on a terminal, none elsewhere), and its first estimate of the whole."""
 
     def __init__(self, log: Log, name: str, images: int, epochs: int, *, first: int, bar: bool, machine: Machine):
         self.log, self.images, self.remaining = log, images, epochs - first
         self.machine, self.steps, self.started, self.seen = machine, 0, 0.0, 0
         self.estimated = False
         columns = (TextColumn(name), BarColumn(), TextColumn("epoch {task.fields[epoch]}"), TimeRemainingColumn())
-        show = bar and sys.stderr.isatty()
-        self.bar = Progress(*columns, console=Console(stderr=True), disable=not show, transient=True)
+        self.drawn = terminal.take() if bar else None  # two bars on one terminal would overwrite each other
+        self.bar = Progress(*columns, console=Console(stderr=True), disable=self.drawn is None, transient=True)
         self.task = self.bar.add_task(name, total=images * epochs, completed=images * first, epoch=first)
 
     def __enter__(self) -> "EpochProgress":
@@ -39,6 +32,7 @@ class EpochProgress:
 
     def __exit__(self, *_) -> None:
         self.bar.stop()
+        terminal.leave(self.drawn)
 
     def after_step(self, images: int) -> None:
         """Count a training step; after the first few, say how long the run will take."""

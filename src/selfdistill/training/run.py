@@ -102,10 +102,11 @@ class Run:
 
     def __init__(self, job: Job, settings: RunSettings, machine: Machine, data: Data, pack: list[int]):
         self.job, self.settings, self.machine, self.pack = job, settings, machine, pack
-        self.log = Log(job.log, f"seed {job.seed}" if len(pack) > 1 else "")
+        alone = job.bar and len(pack) == 1  # else lines of several runs come on one terminal
+        self.log = Log(job.log, "" if alone else f"{settings.method} seed {job.seed}")
         self.training_set, self.test_set, self.data_sha256 = data
-        alone = machine.device.type == "cpu" or len(pack) == 1
-        self.stream = None if alone else torch.cuda.Stream(machine.device)
+        one_stream = machine.device.type == "cpu" or len(pack) == 1
+        self.stream = None if one_stream else torch.cuda.Stream(machine.device)
         self.network = build_network(
             settings.network,
             settings.heads,
