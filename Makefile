@@ -1,8 +1,7 @@
 # Two commands: `make demo` (set-up and the whole chain, offline) and `make test`. `make` lists the rest.
-PYTHON ?= python3
 CORES ?= 2
 CONFIG ?=
-PIP_OPTIONS ?=
+export PYTHON PIP_OPTIONS TORCH
 DEVICE ?= auto
 READY := .venv/.ready
 PY := .venv/bin/python -m
@@ -10,7 +9,7 @@ PROTOCOLS := workflow/protocols
 BESIDE := --beside $(PROTOCOLS)/as_run.yaml --beside $(PROTOCOLS)/controlled.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick replicate published test test-faults bench docs lint format clean-state
+.PHONY: help demo quick replicate published test test-faults bench docs site doctor lint format clean clean-state
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
@@ -21,18 +20,16 @@ help: ## list these commands
 	@echo "make test-faults            kills, full disks, damage and hostile input (about 8 minutes; strace for some of it)"
 	@echo "make bench [DEVICE=cuda]     our loop beside others, on this machine (under 10 minutes on a CPU)"
 	@echo "make docs                   the pages of docs/ that are made from its YAML files"
+	@echo "make site                   the documentation as web pages in site/ (installs mkdocs-material)"
+	@echo "make doctor                 what this machine has, and what each protocol would take on it (half a minute)"
 	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
+	@echo "make clean RUN=quick/kd-seed0         remove a run's results and saved state (asks first; YES=1: does not)"
 	@echo "make clean-state RUN=quick/kd-seed0   forget the saved state of a run"
-	@echo "Settings: PYTHON=python3.12, CORES=2, PIP_OPTIONS='--extra-index-url ...' (for another build of torch)"
+	@echo "Settings: CORES=2, and for the set-up (about 6 GB on Linux): TORCH=cpu (1.5 GB, no CUDA), PYTHON=python3.12,"
+	@echo "          PIP_OPTIONS='--extra-index-url ...' (another build of torch)"
 
 $(READY): constraints.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "error: PYTHON=$(PYTHON): expected Python 3.11 to 3.13, got `$(PYTHON) --version 2>&1`;" \
-	    "name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@echo "setting up .venv (once; about 6 GB with torch's CUDA libraries)"
-	$(PYTHON) -m venv .venv
-	$(PY) pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[dev]'
-	@touch $(READY)
+	@sh scripts/set_up.sh
 
 demo: $(READY)
 	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/demo.yaml $(CONFIG)
@@ -68,6 +65,14 @@ docs: $(READY)
 	$(PY) selfdistill checklists
 	$(PY) selfdistill pipeline
 
+site: $(READY)
+	$(PY) pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[site]'
+	$(PY) mkdocs build --strict
+	@echo "to open: site/index.html"
+
+doctor: $(READY)
+	@$(PY) selfdistill doctor
+
 lint: $(READY)
 	$(PY) ruff format --check .
 	$(PY) ruff check .
@@ -78,6 +83,10 @@ format: $(READY)
 	$(PY) ruff format .
 	$(PY) ruff check --fix .
 	$(PY) snakefmt Snakefile workflow
+
+clean: $(READY)
+	@test -n "$(RUN)" || { echo "error: RUN: expected protocol/method-seed<n>, such as RUN=quick/kd-seed0" >&2; exit 1; }
+	@$(PY) selfdistill clean --run "$(RUN)" $(if $(YES),--yes)
 
 clean-state: $(READY)
 	@test -n "$(RUN)" || { echo "error: RUN: expected protocol/method-seed<n>, such as RUN=quick/kd-seed0" >&2; exit 1; }

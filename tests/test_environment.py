@@ -16,6 +16,7 @@ PINS = dict(
     for line in (ROOT / "constraints.txt").read_text().splitlines()
     if not line.startswith("#")
 )
+HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 
 
@@ -44,4 +45,23 @@ def test_conda_installs_from_the_same_list():
 
 
 def test_the_make_route_installs_from_the_same_list():
-    assert "-c constraints.txt -e '.[dev]'" in (ROOT / "Makefile").read_text()
+    assert "-c constraints.txt -e '.[dev]'" in (ROOT / "scripts/set_up.sh").read_text()
+    assert "-c constraints.txt -e '.[site]'" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("extra", sorted(PROJECT["optional-dependencies"]))
+def test_every_extra_is_pinned(extra):
+    for name in PROJECT["optional-dependencies"][extra]:
+        assert normal(name.split("[")[0]) in NORMAL, name
+
+
+def test_the_hooks_use_the_pinned_versions():
+    hooks = [hook for repo in HOOKS["repos"] for hook in repo["hooks"]]
+    pins = [
+        re.fullmatch(r"([A-Za-z0-9._-]+)==(\S+)", pin).groups()
+        for hook in hooks
+        for pin in hook["additional_dependencies"]
+    ]
+    assert {name for name, _ in pins} == {"ruff", "snakefmt", "pre-commit-hooks"}
+    assert all(NORMAL[normal(name)] == version for name, version in pins)
+    assert all(repo["repo"] == "local" for repo in HOOKS["repos"])  # so that nothing but these packages is fetched

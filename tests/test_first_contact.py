@@ -1,0 +1,165 @@
+"""The first commands of a new user, on the machines that people have: blanks in paths, other Pythons, no home."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from snakemake_runs import Workflow
+
+ROOT = Path(__file__).parent.parent
+NAMES = ("python", "python3", "python3.11", "python3.12", "python3.13")
+OLD = 'case "$1" in --version) echo Python 3.9.1 ;; *) exit 1 ;; esac'
+# Makes an environment whose Python notes what it is called with.
+NEW = """
+case "$*" in
+"-m venv --clear .venv") mkdir -p .venv/bin
+  printf '#!/bin/sh\\necho "$@" >> called.txt\\n' > .venv/bin/python; chmod +x .venv/bin/python ;;
+esac
+"""
+WITHOUT_VENV = 'case "$*" in *ensurepip*) exit 1 ;; esac'
+
+
+class Clone:
+    """The files of a set-up in a folder with blanks in its name, and a PATH whose Pythons are stubs."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.bin = folder / "a path with 'blanks", folder / "bin"
+        (self.folder / "scripts").mkdir(parents=True)
+        self.bin.mkdir()
+        shutil.copy(ROOT / "scripts/set_up.sh", self.folder / "scripts")
+        for name in ("Makefile", "constraints.txt", "pyproject.toml"):
+            shutil.copy(ROOT / name, self.folder)
+        for name in NAMES:
+            self.stub(name, OLD)
+
+    def stub(self, name: str, text: str) -> None:
+        path = self.bin / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        clean = {"PATH": f"{self.bin}:/usr/bin:/bin", "HOME": "/proc/nowhere"}
+        command = ["make", ".venv/.ready", *arguments]
+        return subprocess.run(command, cwd=self.folder, env=clean | environment, capture_output=True, text=True)
+
+    @property
+    def called(self) -> str:
+        return (self.folder / "called.txt").read_text()
+
+
+@pytest.fixture
+def clone(tmp_path) -> Clone:
+    return Clone(tmp_path)
+
+
+def test_an_old_python3_first_in_path_is_passed_over_and_the_size_is_said_before(clone):
+    clone.stub("python3.12", NEW)
+    done = clone.make()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("setting up .venv with python3.12 (once; takes about ")
+    assert "--quiet --disable-pip-version-check -c constraints.txt -e .[dev]" in clone.called
+    assert clone.make().stdout == "make: '.venv/.ready' is up to date.\n"
+
+
+def test_torch_for_processors_alone(clone):
+    clone.stub("python3.12", NEW)
+    assert clone.make("TORCH=cpu", "PIP_OPTIONS=--no-cache-dir --isolated").returncode == 0
+    options = "--extra-index-url https://download.pytorch.org/whl/cpu --no-cache-dir --isolated -c constraints.txt"
+    assert options in clone.called
+    assert clone.make("-B", "TORCH=gpu").stderr.startswith("error: TORCH=gpu: expected cpu or nothing")
+
+
+def only_line(done: subprocess.CompletedProcess) -> str:
+    """The one line of an error before make's own."""
+    assert done.returncode != 0
+    line, makes = done.stderr.splitlines()
+    assert makes.startswith("make: *** ")
+    assert done.stdout == ""
+    return line
+
+
+def test_no_python_that_suits(clone):
+    assert only_line(clone.make()) == (
+        "error: PYTHON: expected Python 3.11 to 3.13 in PATH, got Python 3.9.1;"
+        " install one and name it: PYTHON=/path/to/python3.12"
+    )
+    assert only_line(clone.make("PYTHON=python3.11")).startswith(
+        "error: PYTHON=python3.11: expected Python 3.11 to 3.13, got Python 3.9.1; name another one"
+    )
+    assert only_line(clone.make("PYTHON=absent")).startswith(
+        "error: PYTHON=absent: expected Python 3.11 to 3.13, got no Python; name another one"
+    )
+
+
+def test_a_python_without_its_venv_module(clone):
+    clone.stub("python3", WITHOUT_VENV)
+    line = only_line(clone.make())
+    assert line == "error: PYTHON=python3: has no venv module; on Debian and Ubuntu: apt install python3-venv"
+
+
+def test_windows_is_told_of_wsl(clone):
+    clone.stub("uname", "echo MINGW64_NT-10.0")
+    assert "use WSL" in only_line(clone.make())
+
+
+def test_a_failed_installation_is_tried_again(clone):
+    clone.stub("python3.12", NEW.replace('echo "$@" >> called.txt', 'test "$1" = -c'))
+    assert only_line(clone.make()).startswith("error: .venv: pip could not install the packages")
+    assert not (clone.folder / ".venv/.ready").exists()
+
+
+@pytest.mark.parametrize("path", ["Makefile", "scripts/set_up.sh", *sorted((ROOT / "workflow/rules").glob("*.smk"))])
+def test_no_option_that_only_gnu_tools_have(path):
+    text = (ROOT / path).read_text()
+    gnu = r"\b(sed -i|readlink -f|realpath|grep -P|xargs -r|stat -c|date -d|sort -V|cp --|ls --|mktemp --|timeout )\b"
+    assert not re.findall(gnu, text)
+    if str(path).endswith(".sh"):
+        assert subprocess.run(["sh", "-n", str(ROOT / path)]).returncode == 0
+        assert "[[" not in text
+
+
+@pytest.mark.slow
+def test_the_workflow_under_a_path_with_blanks_without_home_and_display_and_behind_another_python(tmp_path):
+    workflow = Workflow.make(tmp_path / "a path with 'blanks")
+    strange = tmp_path / "bin"
+    strange.mkdir()
+    for name in NAMES:
+        (strange / name).write_text("#!/bin/sh\necho 'the wrong Python' >&2; exit 99\n")
+        (strange / name).chmod(0o755)
+    hidden = {"DISPLAY", "WAYLAND_DISPLAY", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "MPLBACKEND"}
+    environment = {key: value for key, value in workflow.environment.items() if key not in hidden}
+    environment |= {"HOME": "/proc/nowhere", "PATH": f"{strange}:{os.environ['PATH']}"}  # not even root can write there
+    command = workflow.command("published", "control", cores=2)
+    done = subprocess.run(command, cwd=workflow.folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (workflow.folder / "report/published/curves_loss.png").stat().st_size > 1000
+    assert (workflow.folder / "results/demo/control/seed0/run.json").is_file()
+
+
+SPAWNED = """
+import multiprocessing, sys
+import torch
+from selfdistill.data.transforms import Key, Transform, Workers
+
+def batches(count):
+    windows = torch.arange(4 * 32 * 32 * 3).remainder(251).to(torch.uint8).view(4, 1, 1, 32, 32, 3)
+    keys = [[Key(3, 1, image, 0, 0, False) for image in pair] for pair in ((0, 1), (2, 3))]
+    return list(Workers(Transform(windows, ["rotation", "random_erasing"]), count, pin=False).batches(3, keys))
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    for here, there in zip(batches(0), batches(2), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(here, there, strict=True))
+    print("equal")
+"""
+
+
+@pytest.mark.slow
+def test_workers_that_are_spawned_as_on_macos_transform_the_same(tmp_path):
+    (tmp_path / "spawned.py").write_text(SPAWNED)
+    done = subprocess.run([sys.executable, tmp_path / "spawned.py"], capture_output=True, text=True)
+    assert done.stdout == "equal\n", done.stderr
