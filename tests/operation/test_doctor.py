@@ -1,0 +1,103 @@
+"""What the machine has, and what a protocol would take on it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from selfdistill.config.load import load_config
+from selfdistill.operation import doctor, probe
+from selfdistill.operation.probe import Case, estimates, run_seconds, seconds_per_image
+
+ROOT = Path(__file__).parents[2]
+BASE = ROOT / "config.yaml"
+
+
+def config(protocol: str | None = None, **changes):
+    return load_config([BASE, *([ROOT / f"workflow/protocols/{protocol}.yaml"] if protocol else [])])
+
+
+@pytest.fixture
+def paces(monkeypatch):
+    """Every image takes a millisecond to train on and a tenth of that to test; what was timed."""
+    timed = []
+
+    def measure(case: Case, seconds: float) -> float:
+        timed.append((case, seconds))
+        return 1e-3 if case.step else 1e-4
+
+    monkeypatch.setattr(probe, "seconds_per_image", measure)
+    return timed
+
+
+def test_a_run_is_its_epochs_its_teachers_answers_and_its_tests(paces):
+    paper = config()
+    found = {case.key: 1e-3 if case.step else 1e-4 for m in ("kd", "teacher") for case in probe._cases(paper, m)}
+    tests = 200 * 10_000 * 1e-4
+    assert run_seconds(paper, "teacher", found) == pytest.approx(200 * 50_000 * 1e-3 + tests)
+    assert run_seconds(paper, "kd", found) == pytest.approx(200 * 50_000 * (1e-3 + 1e-4) + tests)
+
+
+def test_a_protocol_is_its_runs_side_by_side(paces):
+    (demo,) = estimates([config("demo")], cores=2)
+    assert (demo.protocol, demo.runs, demo.epochs, demo.lanes) == ("demo", 4, 40, 2)
+    teacher, kd = 16 * (1437e-3 + 360e-4), 8 * (1437 * 1.1e-3 + 360e-4)
+    assert demo.seconds == pytest.approx(teacher + kd)  # the others fit beside them
+    (alone,) = estimates([config("demo")], cores=1)
+    assert (alone.lanes, alone.seconds) == (1, pytest.approx(teacher + kd + 2 * 8 * (1437e-3 + 360e-4)))
+
+
+def test_each_network_is_timed_once_within_the_budget(paces):
+    estimates([config("demo"), config("quick"), config()], cores=2, budget=10)
+    keys = [case.key for case, _ in paces]
+    assert len(keys) == len(set(keys))
+    assert sum(seconds for _, seconds in paces) == pytest.approx(10)
+
+
+@pytest.mark.parametrize("step", [True, False])
+def test_a_wider_network_is_slower_when_it_is_really_timed(step):
+    narrow, wide = (
+        probe._settings(config("demo"), "control").model_copy(update={"network": network})
+        for network in (
+            probe._settings(config("demo"), "control").network.model_copy(update={"width": width}) for width in (2, 32)
+        )
+    )
+    times = [seconds_per_image(Case(each, "cpu", 1, step), 0.2) for each in (narrow, wide)]
+    assert 0 < times[0] < times[1]
+
+
+def test_the_findings_of_this_machine(tmp_path):
+    found = {finding.name: finding for finding in doctor.findings(tmp_path)}
+    assert {"Python", "processor", "precision", "GPU", "memory", "disk", "LaTeX", "Slurm", "git", "make"} == set(found)
+    assert sys.executable in found["Python"].text
+    assert doctor.usable_cores() >= 1
+    assert all(finding.line().isprintable() for finding in found.values())
+
+
+def test_what_is_missing_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.shutil, "which", lambda tool: None)
+    found = {finding.name: finding for finding in doctor.findings(tmp_path)}
+    assert found["LaTeX"].fine is False
+    assert "no pdflatex" in found["LaTeX"].line()
+    assert "missing" in found["git"].text
+    assert found["Slurm"].text == "not here"
+
+
+def test_fewer_processors_under_a_containers_quota(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "CGROUP", tmp_path)
+    (tmp_path / "cpu.max").write_text("100000 100000\n")
+    (tmp_path / "memory.max").write_text("1000000\n")
+    assert (doctor.usable_cores(), doctor.usable_memory()) == (1, 1_000_000)
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert doctor.usable_memory() > 1_000_000
+
+
+@pytest.mark.slow
+def test_the_command(tmp_path):
+    (tmp_path / "tiny.yaml").write_text("protocol: tiny\nrows: [control]\ndefaults: {width: 2}\n")
+    command = [sys.executable, "-m", "selfdistill", "doctor", "--base", str(BASE), "--protocols", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == ["paper", "tiny"]
