@@ -66,7 +66,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _formula(match: re.Match) -> str:
-    return convert(match[1].replace("\n", " "), display="block") if match[1] else convert(match[2])
+    if match[1]:
+        return convert(match[1].replace("\n", " "), display="block")
+    return f"<span>{convert(match[2])}</span>"  # at the start of a line <math> alone would begin a paragraph
 
 
 def _link(here: str, match: re.Match) -> str:

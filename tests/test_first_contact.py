@@ -108,7 +108,9 @@ def test_windows_is_told_of_wsl(clone):
 
 def test_a_failed_installation_is_tried_again(clone):
     clone.stub("python3.12", NEW.replace('echo "$@" >> called.txt', 'test "$1" = -c'))
-    assert only_line(clone.make()).startswith("error: .venv: pip could not install the packages")
+    done = clone.make()
+    assert done.stderr.startswith("error: .venv: pip could not install the packages")
+    assert done.returncode != 0
     assert not (clone.folder / ".venv/.ready").exists()
 
 

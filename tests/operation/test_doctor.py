@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 BASE = ROOT / "config.yaml"
 
 
-def config(protocol: str | None = None, **changes):
+def config(protocol: str | None = None):
     return load_config([BASE, *([ROOT / f"workflow/protocols/{protocol}.yaml"] if protocol else [])])
 
 
@@ -34,9 +34,8 @@ def paces(monkeypatch):
 def test_a_run_is_its_epochs_its_teachers_answers_and_its_tests(paces):
     paper = config()
     found = {case.key: 1e-3 if case.step else 1e-4 for m in ("kd", "teacher") for case in probe._cases(paper, m)}
-    tests = 200 * 10_000 * 1e-4
-    assert run_seconds(paper, "teacher", found) == pytest.approx(200 * 50_000 * 1e-3 + tests)
-    assert run_seconds(paper, "kd", found) == pytest.approx(200 * 50_000 * (1e-3 + 1e-4) + tests)
+    assert run_seconds(paper, "teacher", found) == pytest.approx(300 * (50_000 * 1e-3 + 10_000 * 1e-4))
+    assert run_seconds(paper, "kd", found) == pytest.approx(200 * (50_000 * (1e-3 + 1e-4) + 10_000 * 1e-4))
 
 
 def test_a_protocol_is_its_runs_side_by_side(paces):
@@ -53,6 +52,13 @@ def test_each_network_is_timed_once_within_the_budget(paces):
     keys = [case.key for case, _ in paces]
     assert len(keys) == len(set(keys))
     assert sum(seconds for _, seconds in paces) == pytest.approx(10)
+
+
+def test_what_could_not_be_timed_has_no_number(paces, monkeypatch):
+    monkeypatch.setattr(probe, "PATIENCE", 0)
+    (demo,) = estimates([config("demo")], cores=2)
+    assert (demo.seconds, paces) == (None, [])
+    assert "not timed" in doctor._takes(demo)
 
 
 @pytest.mark.parametrize("step", [True, False])

@@ -44,7 +44,8 @@ def protocol_lines(configs: Iterable[Config]) -> list[str]:
 
 def _takes(e: Estimate) -> str:
     beside = f"{e.lanes} side by side" if e.lanes > 1 else "one at a time"
-    return f"{e.protocol:12} about {duration(e.seconds):>8}  ({e.runs} runs, {e.epochs} epochs, {beside})"
+    takes = "not timed: this machine is too busy now" if e.seconds is None else f"about {duration(e.seconds):>8}"
+    return f"{e.protocol:12} {takes}  ({e.runs} runs, {e.epochs} epochs, {beside})"
 
 
 def usable_cores() -> int:

@@ -19,8 +19,9 @@ from selfdistill.operation.lanes import makespan
 from selfdistill.training.machine import Machine, set_up
 from selfdistill.training.steps import EagerStep, build_optimiser
 
-BUDGET = 10.0  # seconds for all cases together
-FEW = 8  # images of the first, short step
+BUDGET = 10.0  # seconds for all cases together, on a quiet machine
+PATIENCE = 60.0  # seconds after which no other case is begun
+FEW = 4  # images of the first, short step
 
 
 class Case(NamedTuple):
@@ -42,13 +43,15 @@ class Case(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What a protocol takes: its runs and epochs, how many runs side by side, and seconds from beginning to end."""
+    """What a protocol takes: its runs and epochs, how many runs side by side, and seconds from beginning to end, None
+    where a network could not be timed in PATIENCE seconds.
+    """
 
     protocol: str
     runs: int
     epochs: int
     lanes: int
-    seconds: float
+    seconds: float | None
 
 
 def estimates(configs: Iterable[Config], cores: int, budget: float = BUDGET) -> list[Estimate]:
@@ -57,9 +60,12 @@ def estimates(configs: Iterable[Config], cores: int, budget: float = BUDGET) -> 
     Steps are eager and alone; loading torch, the data and the report are not in it.
     """
     configs = list(configs)
-    cases = {case.key: case for config in configs for method in _methods(config) for case in _cases(config, method)}
-    share = budget / max(1, len(cases))
-    paces = {key: seconds_per_image(case, share) for key, case in cases.items()}
+    small_first = sorted(configs, key=lambda config: config.reduced is None)
+    cases = {case.key: case for config in small_first for method in _methods(config) for case in _cases(config, method)}
+    share, end, paces = budget / max(1, len(cases)), time.monotonic() + PATIENCE, {}
+    for key, case in cases.items():
+        if time.monotonic() < end:
+            paces[key] = seconds_per_image(case, share)
     return [_estimate(config, cores, paces) for config in configs]
 
 
@@ -82,12 +88,14 @@ def _settings(config: Config, method: str) -> RunSettings:
 
 
 def _estimate(config: Config, cores: int, paces: dict[str, float]) -> Estimate:
+    runs, lanes = config.runs(), max(1, cores // job_threads(config.threads, config.device))
+    epochs = sum(config.methods[method].epochs for method, _ in runs)
+    if not all(case.key in paces for method in _methods(config) for case in _cases(config, method)):
+        return Estimate(config.protocol, len(runs), epochs, lanes, None)
     seconds = {method: run_seconds(config, method, paces) for method in _methods(config)}
-    runs, threads = config.runs(), job_threads(config.threads, config.device)
-    lanes = max(1, cores // threads)
     order = sorted(runs, key=lambda run: config.stage_of(run[0]) != "teacher")
     whole = makespan({run: seconds[run[0]] for run in order}, {run: config.teacher_of(*run) for run in runs}, lanes)
-    return Estimate(config.protocol, len(runs), sum(config.methods[run[0]].epochs for run in runs), lanes, whole)
+    return Estimate(config.protocol, len(runs), epochs, lanes, whole)
 
 
 def run_seconds(config: Config, method: str, paces: dict[str, float]) -> float:
