@@ -134,7 +134,7 @@ def draw_accuracy(records: list[RowRecords], width: float) -> Figure:
     """Every method's test accuracy; below it, the learning rate and the accuracy of the last epochs, close up."""
     mosaic = [["whole", "whole"], ["rate", "last"]]
     labels = [record.row.label for record in records]
-    columns = 2 if max(map(len, labels)) <= width * 10 else 1
+    columns = 2 if max(map(len, labels)) <= width * 8 else 1
     labels = ["\n".join(textwrap.wrap(label, int(width * 17))) for label in labels]
     lines = sum(label.count("\n") + 1 for label in labels) / columns
     shape = {"figsize": (width, 3.3 + 0.15 * lines), "height_ratios": [1.5, 1], "layout": "constrained"}

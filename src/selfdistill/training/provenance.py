@@ -34,16 +34,22 @@ def _meaning(source: str) -> str:
     return ast.dump(tree)
 
 
+MADE = (":(exclude)report", ":(exclude)results")
+
+
 def versions() -> dict[str, str]:
     """The versions of this project and of what it computes with."""
     return {"selfdistill": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def commit() -> str:
-    """The project's git commit, with `+changes` if files differ from it; `unknown` outside of a checkout."""
+    """The project's git commit, with `+changes` if files differ from it; `unknown` outside of a checkout.
+
+    What a workflow makes (`report/`, `results/`) is no change, though some of it is committed as evidence.
+    """
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
-        return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", ".") else "")
+        return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", ".", *MADE) else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 
