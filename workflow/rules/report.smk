@@ -58,7 +58,7 @@ if CONFIG.sweep:
         """A table and a figure of each sweep, from the CSV logs: what to choose, by the hold-out, and how to train it."""
         input:
             run_logs(CONFIG),
-            run_files(CONFIG, ["evaluation.json"]),
+            run_files(CONFIG, ["evaluation.json"], shown_runs(CONFIG)),
             settings=f"results/{CONFIG.protocol}/settings/sweep.yaml",
         output:
             sweep_files(CONFIG),
