@@ -71,3 +71,14 @@ def test_the_runs_have_one_training_code():
     assert len(facts) == 18
     assert len({fact["code_fingerprint"] for fact in facts}) == 1
     assert all(fact["bit_exact"] for fact in facts)
+
+
+def test_the_same_run_twice_gave_the_same_bits():
+    """The control of seed 0 was trained under `quick` and again under `quick_arms`, hours and other jobs apart."""
+    twice = [EVIDENCE.with_name(protocol) / "control/seed0" for protocol in ("quick", "quick_arms")]
+    for name in ("history.csv", "predictions.csv"):
+        assert len({(folder / name).read_bytes() for folder in twice}) == 1
+    facts = [json.loads((folder / "run.json").read_text()) for folder in twice]
+    for name in ("weights.safetensors", "test_logits.safetensors"):
+        assert len({fact["outputs"][name] for fact in facts}) == 1
+    assert len({fact["training_seconds"] for fact in facts}) == 2
