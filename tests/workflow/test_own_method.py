@@ -33,11 +33,12 @@ def fences(page: Path) -> list[Fence]:
 
 def write(fence: Fence, folder: Path) -> None:
     """Do what the page says of a block with a title: a new file, the end of one, or behind a line of it."""
-    path = folder / fence.options["title"]
+    name, _, line = fence.options["title"].partition(", behind ")
+    path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     before = path.read_text() if path.exists() else ""
-    if "after" in fence.options:
-        line = fence.options["after"] + "\n"
+    if line:
+        line += "\n"
         assert before.count(line) == 1
         path.write_text(before.replace(line, line + fence.text))
     else:
