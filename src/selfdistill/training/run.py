@@ -102,8 +102,7 @@ class Run:
 
     def __init__(self, job: Job, settings: RunSettings, machine: Machine, data: Data, pack: list[int]):
         self.job, self.settings, self.machine, self.pack = job, settings, machine, pack
-        alone = job.bar and len(pack) == 1  # else lines of several runs come on one terminal
-        self.log = Log(job.log, "" if alone else f"{settings.method} seed {job.seed}")
+        self.log = Log(job.log, f"seed {job.seed}" if len(pack) > 1 else "")
         self.training_set, self.test_set, self.data_sha256 = data
         one_stream = machine.device.type == "cpu" or len(pack) == 1
         self.stream = None if one_stream else torch.cuda.Stream(machine.device)
