@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from selfdistill.data.prepare import prepare
 from selfdistill.failures import Failure, Failures
 
 torch.set_num_threads(1)  # the suite runs in several processes; more threads only get into each other's way
@@ -15,6 +16,14 @@ torch.set_num_threads(1)  # the suite runs in several processes; more threads on
 def repository():
     """The folder with config.yaml and workflow/."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory) -> Path:
+    """The prepared digits. Nobody may change them."""
+    path = tmp_path_factory.mktemp("data") / "digits.safetensors"
+    prepare("digits", [], path)
+    return path
 
 
 @pytest.fixture

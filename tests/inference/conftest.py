@@ -3,15 +3,7 @@ from pathlib import Path
 import pytest
 from trainer import make_job
 
-from selfdistill.data.prepare import prepare
 from selfdistill.training.job import train
-
-
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "digits.safetensors"
-    prepare("digits", [], path)
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from trainer import make_job
 
 from selfdistill import cli
 from selfdistill.config.settings import to_yaml
-from selfdistill.data.prepare import prepare
 from selfdistill.data.prepared import read_prepared
 from selfdistill.failures import BAD_DATA
 from selfdistill.files import read_sealed, sha256_of, write_sealed
@@ -38,13 +37,6 @@ LIGHT = SIZES | {
     **{"train_images": 20, "test_images": 20, "hessian_images": 20, "lanczos_steps": 1},
     **{"corruption_severities": [1], "corruption_images": 20},
 }
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "digits.safetensors"
-    prepare("digits", [], path)
-    return path
 
 
 @pytest.fixture(scope="module")

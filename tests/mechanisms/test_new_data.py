@@ -5,7 +5,6 @@ import pytest
 
 from selfdistill import cli
 from selfdistill.config.schema import CIFAR101
-from selfdistill.data.prepare import prepare
 from selfdistill.data.prepared import Images, read_prepared
 from selfdistill.failures import BAD_DATA
 from selfdistill.files import read_sealed, write_sealed
@@ -53,13 +52,6 @@ def test_rounding_in_the_search_does_not_decide(monkeypatch):
         train[index].reshape(-1)[: 9 - index] -= 3
     squared, nearest = nearest_train_images(sets(train, np.full((1, 3, 32, 32), 255, np.uint8)))
     assert (squared.tolist(), nearest.tolist()) == ([9], [8])
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "digits.safetensors"
-    prepare("digits", [], path)
-    return path
 
 
 def test_the_verb_writes_distances_of_pixels_from_0_to_1_the_same_again(digits, tmp_path):

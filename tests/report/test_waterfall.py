@@ -11,8 +11,8 @@ from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings
 from selfdistill.failures import CONFIGURATION
 from selfdistill.report.factors import factors
-from selfdistill.report.figures import styled
-from selfdistill.report.waterfall import Ladder, climb, draw_waterfall, read_ladders, waterfall_sheet, write_waterfall
+from selfdistill.report.figures import save, styled
+from selfdistill.report.waterfall import Ladder, climb, draw_waterfall, read_ladders, waterfall_sheet
 
 RULES = Rules(margin=0.2, level_tolerance=0.5, rounding=0.05, ratio_tolerance=0.02, device="a", family=[])
 
@@ -145,7 +145,8 @@ def test_the_same_steps_are_drawn_once(attribution):
 
 def test_the_files_have_the_same_bytes_each_time(attribution, tmp_path):
     for name in ("a", "b"):
-        write_waterfall(arms_of(attribution, WRONG), [LADDER], RULES, 3.5, tmp_path / name)
+        with styled():
+            save(draw_waterfall([climb(LADDER, arms_of(attribution, WRONG), RULES)], 3.5), tmp_path / name, "waterfall")
     for suffix in ("pdf", "png"):
         first, second = (tmp_path / name / f"waterfall.{suffix}" for name in ("a", "b"))
         assert first.read_bytes() == second.read_bytes()
@@ -160,6 +161,6 @@ def test_a_rung_that_is_no_method_is_refused(tmp_path, refused):
 def test_the_committed_evidence_attributes_what_its_arms_isolate(root):
     rows = list(csv.DictReader((root / "report/quick_arms/waterfall.csv").read_text().splitlines()))
     found = {(row["From"], row["To"]): (row["Changed"], row["Difference"]) for row in rows}
-    assert found[("control", "control_imagenet_stem")] == ("stem: imagenet", "-16.27")
-    assert found[("deep_supervision", "self_distillation")] == ("objective: self_distillation", "-6.41")
+    assert found[("control", "control_imagenet_stem")] == ("stem: imagenet", "-17.03")
+    assert found[("deep_supervision", "self_distillation")] == ("objective: self_distillation", "-6.27")
     assert {row["One factor"] for row in rows} == {"yes"}

@@ -15,7 +15,7 @@ from selfdistill.report.comparison_figures import draw_forest, draw_power, draw_
 from selfdistill.report.cost_figures import draw_classifiers_cost, draw_cost_accuracy
 from selfdistill.report.costs import compute_sheet, paper_costs, read_costs
 from selfdistill.report.falsification import falsification_sheet
-from selfdistill.report.sheets import Sheet
+from selfdistill.report.sheets import Sheet, ends
 from selfdistill.report.verdicts import Comparison, Verdict, against_control, describe_pair, judge
 from selfdistill.report.waterfall import Ladder, climb, draw_waterfall, waterfall_sheet
 from selfdistill.statistics import crossed, seeds
@@ -145,9 +145,9 @@ def difference_sheet(compared: list[Comparison], rules: Rules) -> Sheet:
             found.arm.method,
             str(len(found.arm.seeds)),
             f"{found.estimate:+.2f}",
-            _interval(found.over_images),
-            _interval(_redrawn(found)),
-            _interval(found.over_seeds),
+            ends(found.over_images),
+            ends(_redrawn(found)),
+            ends(found.over_seeds),
             _p(found.p),
             _p(p),
             _p(found.tost),
@@ -173,10 +173,6 @@ def _redrawn(found: Comparison) -> Interval | None:
     if found.over_images is None:
         return None
     return crossed.bootstrap_interval(found.arm.correct, found.against.correct, level=found.level)
-
-
-def _interval(interval: Interval | None) -> str:
-    return "" if interval is None else f"{interval.low:+.2f} to {interval.high:+.2f}"
 
 
 def _p(value: float | None) -> str:

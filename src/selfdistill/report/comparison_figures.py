@@ -12,12 +12,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from selfdistill.config.claims import Rules
 from selfdistill.report.answers import Arm
-from selfdistill.report.figures import COLOURS, DASHES, not_run, save, styled
+from selfdistill.report.figures import COLOURS, DASHES, GREY, LETTERS, not_run, save, styled
 from selfdistill.report.verdicts import SEED_SD, Comparison, Verdict
 from selfdistill.statistics import seeds
 
-OURS, PAPER, GREY = COLOURS[0], COLOURS[1], "#888888"
-LETTERS = 9  # of a row's label to an inch of the figure's width: the labels take a good third of it
+OURS, PAPER = COLOURS[0], COLOURS[1]
 
 
 def write_comparison_figures(figures: dict[str, Callable[[], Figure]], output: Path) -> None:

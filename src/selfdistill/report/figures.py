@@ -22,6 +22,8 @@ from selfdistill.files import write_atomically
 from selfdistill.report.answers import LAST
 from selfdistill.report.logs import RowRecords, RunRecord, read_rows
 
+LETTERS = 9  # of a row's label to an inch of the figure's width: the labels take a good third of it
+GREY = "#888888"  # what only stands behind
 # Okabe and Ito's palette without its yellow, which is too pale for a line.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 2, 1, 2, 1, 2)))

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from selfdistill.measures import SOFT_TEMPERATURE, STAGES
-from selfdistill.report.comparison_figures import GREY, not_run
-from selfdistill.report.figures import COLOURS
+from selfdistill.report.figures import COLOURS, GREY, not_run
 from selfdistill.report.mechanism_figures import WIDTH, Series, legend_columns, style_of
 
 FEWEST = 20  # images of a bin whose accuracy is shown: one of fewer is noise

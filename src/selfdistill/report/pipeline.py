@@ -13,10 +13,9 @@ from pydantic_core import PydanticCustomError
 from selfdistill.config import types as t
 from selfdistill.config.load import read_model
 from selfdistill.config.schema import Block
-from selfdistill.report.figures import COLOURS, save, styled
+from selfdistill.report.figures import COLOURS, GREY, save, styled
 
 WIDE, HIGH = 1.42, 0.24  # inches, of a box
-GREY = "#888888"
 
 
 class Stage(Block):

@@ -9,6 +9,12 @@ from typing import NamedTuple
 from selfdistill.files import write_atomically
 from selfdistill.report.latex import comment, quoted
 from selfdistill.report.table import markdown_escape
+from selfdistill.statistics.seeds import Interval
+
+
+def ends(interval: Interval | None) -> str:
+    """An interval of a difference in points as a cell; empty where there is none."""
+    return "" if interval is None else f"{interval.low:+.2f} to {interval.high:+.2f}"
 
 
 class Sheet(NamedTuple):

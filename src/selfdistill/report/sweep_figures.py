@@ -12,7 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from selfdistill.config.sweeps import key_name, text
-from selfdistill.report.figures import COLOURS
+from selfdistill.report.figures import COLOURS, LETTERS
 from selfdistill.report.sweep_charts import CHARTS
 from selfdistill.report.sweep_parts import (
     BAND,
@@ -28,8 +28,6 @@ from selfdistill.report.sweep_parts import (
     seeds_at,
 )
 from selfdistill.report.sweep_results import CHOSEN, CLOSE, Outcome, Result
-
-LETTERS = 9  # of a row's label to an inch of the figure's width: the labels take a good third of it
 
 
 def draw_sweep(outcome: Outcome, width: float) -> Figure:

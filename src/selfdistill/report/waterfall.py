@@ -17,10 +17,10 @@ from selfdistill.config.load import read_model
 from selfdistill.config.schema import Block
 from selfdistill.failures import CONFIGURATION, Failure, Failures
 from selfdistill.report.answers import Arm
-from selfdistill.report.comparison_figures import GREY, LETTERS, OURS, PAPER, not_run
+from selfdistill.report.comparison_figures import OURS, PAPER
 from selfdistill.report.factors import Pair, pair
-from selfdistill.report.figures import save, styled
-from selfdistill.report.sheets import Sheet
+from selfdistill.report.figures import GREY, LETTERS, not_run
+from selfdistill.report.sheets import Sheet, ends
 from selfdistill.statistics.seeds import Interval
 
 LINE, PANEL = 0.12, 0.62  # inches: of a line of a label, and of a panel's title and axis
@@ -94,8 +94,8 @@ def waterfall_sheet(climbs: list[Climb]) -> Sheet:
             f"{step.comparison.against.last.mean():.2f}",
             f"{step.comparison.arm.last.mean():.2f}",
             f"{step.comparison.estimate:+.2f}",
-            _interval(step.comparison.over_images),
-            _interval(step.comparison.over_seeds),
+            ends(step.comparison.over_images),
+            ends(step.comparison.over_seeds),
             f"{len(step.comparison.against.seeds)} and {len(step.comparison.arm.seeds)}",
         ]
         for each in climbs
@@ -107,10 +107,6 @@ def waterfall_sheet(climbs: list[Climb]) -> Sheet:
     ]
     notes += [f"Not run of “{each.title}”: {', '.join(each.absent)}." for each in climbs if each.absent]
     return Sheet(headings, rows, notes, [16, 14, 14, 14, 6, 7, 7, 9, 12, 12, 7])
-
-
-def _interval(interval: Interval | None) -> str:
-    return "" if interval is None else f"{interval.low:+.2f} to {interval.high:+.2f}"
 
 
 def draw_waterfall(climbs: list[Climb], width: float) -> Figure:
@@ -220,11 +216,3 @@ def _step(axes: Axes, row: int, step: Pair, low: float, high: float) -> None:
 def _interval_line(axes: Axes, row: int, before: float, interval: Interval | None, **style) -> None:
     if interval is not None:
         axes.plot([before + interval.low, before + interval.high], [row, row], solid_capstyle="butt", **style)
-
-
-def write_waterfall(arms: dict[str, Arm], ladders: list[Ladder], rules: Rules, width: float, output: Path) -> Sheet:
-    """Write waterfall.{pdf,png} into `output`, and return the table of the steps."""
-    climbs = [climb(ladder, arms, rules) for ladder in ladders]
-    with styled():
-        save(draw_waterfall(climbs, width), output, "waterfall")
-    return waterfall_sheet(climbs)
