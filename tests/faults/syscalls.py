@@ -1,6 +1,8 @@
 """System calls of a command, recorded and broken by strace."""
 
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +13,7 @@ NAMES = (
     *("openat", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "close", "flock"),
     *("rename", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "utimensat", "fchmod"),
 )
+RECORDINGS = 8  # at most
 LINE = re.compile(r"^(\w+)\((.*)\) = (-?\d+)(?:<(.*?)>)?")
 HEX = re.compile(r"\\x([0-9a-f]{2})")
 
@@ -34,12 +37,24 @@ class Call(NamedTuple):
         return f"{self.name} {self.nth}: {self.arguments[:150]}"
 
 
-def record(arguments: list, folder: Path, trace: Path, **options) -> list[Call]:
-    """The calls of NAMES that a command makes; it must end well."""
-    command = warm.Command(arguments, folder, halted=True, **options)
-    code = warm.traced(command, ["-o", trace, "-y", "-xx", "-s", "9999999", "-e", f"trace={','.join(NAMES)}"])
-    assert code == 0, command.output()
-    return parse(trace.read_text())
+def record(arguments: Callable[[Path], list], folder: Path, trace: Path, **options) -> list[Call]:
+    """The calls of NAMES that a command makes; it must end well.
+
+    They are recorded until two runs in a row make the same ones in the folder, because others do not come again: a
+    first run may compile a module, and a download may arrive in other pieces.
+    """
+    before: list[tuple[str, int]] = []
+    for _ in range(RECORDINGS):
+        shutil.rmtree(folder, ignore_errors=True)
+        command = warm.Command(arguments(folder), folder, halted=True, **options)
+        code = warm.traced(command, ["-o", trace, "-y", "-xx", "-s", "9999999", "-e", f"trace={','.join(NAMES)}"])
+        assert code == 0, command.output()
+        calls = parse(trace.read_text())
+        here = [(call.name, call.nth) for call in calls if call.touches(folder)]
+        if here == before:
+            return calls
+        before = here
+    raise AssertionError(f"no two of {RECORDINGS} recordings are alike")
 
 
 def parse(trace: str) -> list[Call]:

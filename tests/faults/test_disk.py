@@ -98,7 +98,7 @@ def synced_again(trace: str) -> list[str]:
 def test_every_failing_call_ends_in_order(name, write_paths, tmp_path, figure):
     subject = write_paths[name]
     folder = tmp_path / "failing"
-    calls = record(subject.arguments(folder), folder, tmp_path / "trace", breakage=save_every_epoch)
+    calls = record(subject.arguments, folder, tmp_path / "trace", breakage=save_every_epoch)
     whole = subject.result(folder)
     wrong, cases = [], faults(calls, folder)
     for call, error in cases:

@@ -30,7 +30,7 @@ def unbroken(subject: Subject, folder: Path, **options) -> dict[str, str]:
 
 def kill_points(subject: Subject, folder: Path, **options) -> list[Call]:
     """Every call of the command that concerns its folder."""
-    calls = record(subject.arguments(folder), folder, folder.with_name("trace"), **options)
+    calls = record(subject.arguments, folder, folder.with_name("trace"), **options)
     return [call for call in calls if call.touches(folder)]
 
 

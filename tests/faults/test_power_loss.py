@@ -23,7 +23,7 @@ def traces(write_paths, tmp_path_factory):
     base = tmp_path_factory.mktemp("traces")
     folders = {name: base / name for name in NAMES}
     return {
-        name: (record(write_paths[name].arguments(folder), folder, base / f"{name}.txt"), folder)
+        name: (record(write_paths[name].arguments, folder, base / f"{name}.txt"), folder)
         for name, folder in folders.items()
     }
 
@@ -55,6 +55,6 @@ def test_each_single_fsync_is_missed(traces, figure):
 @pytest.mark.parametrize("breakage", [no_fsync, append_history])
 def test_a_broken_writer_is_caught(breakage, write_paths, tmp_path):
     folder = tmp_path / "broken"
-    calls = record(write_paths["control"].arguments(folder), folder, tmp_path / "trace", breakage=breakage)
+    calls = record(write_paths["control"].arguments, folder, tmp_path / "trace", breakage=breakage)
     _, wrong = violations(calls, folder)
     assert wrong, os.fspath(folder)

@@ -132,7 +132,8 @@ def run_logs(config):
 
 def teacher_times(config):
     """How long teachers took that are no row."""
-    teachers = [run for run in config.runs() if run not in shown_runs(config)]
+    shown = set(shown_runs(config))
+    teachers = [run for run in config.runs() if run not in shown]
     return run_files(config, ["timing.csv", "run.json"], teachers)
 
 
