@@ -1,6 +1,7 @@
 """Read the configuration files, merge them as Snakemake does, and name everything that is wrong at once."""
 
 import difflib
+import functools
 import os
 import re
 from collections.abc import Iterable
@@ -244,6 +245,7 @@ def _default_problems(defaults: dict) -> list[Failure]:
     return problems
 
 
+@functools.cache
 def _defaults_model() -> type[BaseModel]:
     """Every key that a method can have; `objective` is looked at apart."""
     fields = {key: field for name in objectives() for key, field in method_model(name).model_fields.items()}
@@ -278,8 +280,13 @@ def _validated(model: type[BaseModel], values: dict) -> tuple[Any, list[tuple[tu
 def _sound_part(model: type[BaseModel], values: dict, wrong: set) -> BaseModel:
     """The keys that are right in themselves, so that what concerns several keys is still checked for them."""
     sound = {key: value for key, value in values.items() if key in model.model_fields and key not in wrong}
-    fields = {key: (model.model_fields[key].annotation, model.model_fields[key]) for key in sound}
-    return create_model("SoundPart", **fields).model_validate(sound)
+    return _part(model, tuple(sound)).model_validate(sound)
+
+
+@functools.cache
+def _part(model: type[BaseModel], keys: tuple[str, ...]) -> type[BaseModel]:
+    """A model of some of a model's keys, without what concerns several of them."""
+    return create_model("Part", **{key: (model.model_fields[key].annotation, model.model_fields[key]) for key in keys})
 
 
 def _dotted(*parts: Any) -> str:
@@ -505,8 +512,7 @@ def _grid_problems(where: str, key: str, values: list, method: str, model: type[
             if name not in known:
                 problems.append(_problem(place, f"unknown key for {method}{_nearest_key(name, known)}"))
                 continue
-            one = create_model("One", **{name: (model.model_fields[name].annotation, model.model_fields[name])})
-            problems += [_problem(place, what) for _, what in _validated(one, {name: part})[1]]
+            problems += [_problem(place, what) for _, what in _validated(_part(model, (name,)), {name: part})[1]]
     return problems
 
 
