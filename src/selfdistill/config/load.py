@@ -238,7 +238,8 @@ def _objective_problem(where: str, value: Any) -> Failure:
 
 def _default_problems(defaults: dict) -> list[Failure]:
     """What is wrong in the defaults themselves, also where every block has its own value."""
-    found = _validated(_defaults_model(), defaults)[1]  # part of a nested value may stand in the blocks
+    models = tuple(map(method_model, objectives()))
+    found = _validated(_defaults_model(models), defaults)[1]  # part of a nested value may stand in the blocks
     problems = [_problem(_dotted("defaults", *location), what) for location, what in found if what != "missing"]
     if "objective" in defaults and not _is_objective(defaults["objective"]):
         problems.append(_objective_problem("defaults", defaults["objective"]))
@@ -246,9 +247,9 @@ def _default_problems(defaults: dict) -> list[Failure]:
 
 
 @functools.cache
-def _defaults_model() -> type[BaseModel]:
-    """Every key that a method can have; `objective` is looked at apart."""
-    fields = {key: field for name in objectives() for key, field in method_model(name).model_fields.items()}
+def _defaults_model(models: tuple[type[Method], ...]) -> type[BaseModel]:
+    """Every key that a method of these can have; `objective` is looked at apart."""
+    fields = {key: field for model in models for key, field in model.model_fields.items()}
     fields["objective"] = FieldInfo(annotation=Any)
     return create_model("Defaults", __base__=Block, **{key: (field.annotation, field) for key, field in fields.items()})
 
