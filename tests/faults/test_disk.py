@@ -13,7 +13,7 @@ from syscalls import Call, failing_at, record
 from tools import needs
 
 NAMES = ["download", "prepare", "control", "table", "figures"]
-TRIES = 3
+TRIES = 10  # at most; how many calls come before one is not always the same
 DISK = ("ENOSPC", "EDQUOT", "EIO", "EFBIG")
 ERRORS = {  # what each call of a write path may return
     **dict.fromkeys(("write", "pwrite64"), DISK),
@@ -55,6 +55,8 @@ def problems_of(subject: Subject, call: Call, error: str, whole: dict, tmp_path)
         code, said = failing_at(call, error, arguments, folder, trace, breakage=save_every_epoch)
         if fell_on(call, trace.read_text()):
             break
+    else:
+        return [f"the error fell on another call {TRIES} times"]
     lines = [line for line in said.splitlines() if line.startswith("error:")]
     found = [] if code == 74 else [f"exit status {code}: {said[-200:]}"]
     found += [] if len(lines) == 1 else [f"{len(lines)} lines of error"]
@@ -76,7 +78,7 @@ def problems_of(subject: Subject, call: Call, error: str, whole: dict, tmp_path)
 
 
 def fell_on(call: Call, trace: str) -> bool:
-    """Whether the error hit the call that it was meant for: how many calls come before it is not always the same."""
+    """Whether the error hit the call that it was meant for."""
     hit = next((line for line in trace.splitlines() if "(INJECTED)" in line), "")
     path = call.fd[1] if call.fd else call.texts[0].decode()
     return path in hit

@@ -1,6 +1,11 @@
-"""What the fork server loads once, so that a trial costs a fork and no imports. A step warms torch up."""
+"""What the fork server loads once, so that a trial costs a fork and no imports.
 
-import matplotlib.pyplot  # noqa: F401
+A step warms torch up, and a figure matplotlib, which loads what embeds fonts only when it saves one.
+"""
+
+import io
+
+import matplotlib.pyplot as plt
 import requests  # noqa: F401
 import sklearn.datasets
 import torch
@@ -16,12 +21,17 @@ sklearn.datasets.load_digits()
 
 
 def warm_up() -> None:
-    """One training step of a tiny network."""
+    """One training step of a tiny network, and a figure."""
     from selfdistill.config.settings import NetworkSettings
 
     settings = NetworkSettings(model="resnet18", stem="cifar", width=1, classes=10)
     network = build_network(settings, None, zero_init_residual=False, seed=0)
     network(torch.zeros(2, 3, 32, 32)).final.sum().backward()
+    figure = plt.figure()
+    figure.text(0.5, 0.5, "text")
+    for suffix in ("pdf", "png"):
+        figure.savefig(io.BytesIO(), format=suffix)
+    plt.close(figure)
 
 
 warm_up()

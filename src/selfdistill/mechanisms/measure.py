@@ -19,7 +19,7 @@ from torch import Tensor
 from selfdistill.config.schema import Mechanisms
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, with_label_noise
-from selfdistill.data.prepared import Images, first_of_each_class, read_prepared
+from selfdistill.data.prepared import Images, first_of_each_class, read_prepared, training_and_evaluation
 from selfdistill.evaluation.evaluate import evaluate
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, write_sealed
@@ -342,9 +342,10 @@ def _load(
     test_set = TestSet(images.test_images, images.test_labels, normalise)
     subject = Network(backbone).to(machine.device, memory_format=torch.channels_last)
     check_accuracy(weights, subject, recorded, test_set, machine)
-    chosen, true = first_of_each_class(images.train_images, images.train_labels, settings.data.train_images)
-    taught = with_label_noise(true, settings.label_noise, settings.network.classes)
-    return Subject(subject, chosen, taught, true, test_set, normalise, machine), facts, found
+    counts = settings.data.train_images, settings.data.holdout_images, settings.train_fraction
+    seen = training_and_evaluation(images, *counts)  # what it was trained on
+    taught = with_label_noise(seen.train_labels, settings.label_noise, settings.network.classes)
+    return Subject(subject, seen.train_images, taught, seen.train_labels, test_set, normalise, machine), facts, found
 
 
 def _teacher(path: Path, subject: Subject, device: str, threads: int | str, stem_seed: int | None) -> Teacher:

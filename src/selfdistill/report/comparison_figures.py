@@ -34,19 +34,13 @@ def draw_forest(compared: list[Comparison], rules: Rules, width: float) -> Figur
     axes.axvspan(-rules.margin, rules.margin, color="#EEEEEE", lw=0, label=f"±{rules.margin:g}", zorder=0)
     axes.axvline(0, color=GREY, lw=0.6)
     limits = _forest_limits(compared, rules)
-    labels = {"over_images": "95 %, new images", "over_seeds": "95 %, this test set"}
+    labels = {"over_seeds": "95 %, this test set", "over_images": "95 %, new images"}
+    lines = {"over_seeds": {"color": OURS, "lw": 3.5}, "over_images": {"color": "black", "lw": 0.9}}
     for row, found in enumerate(compared):
-        for name, thickness in (("over_images", 1.0), ("over_seeds", 3.5)):
+        for name, line in lines.items():
             interval = getattr(found, name)
             if interval is not None:
-                axes.plot(
-                    interval[1:],
-                    [row, row],
-                    color=OURS,
-                    lw=thickness,
-                    solid_capstyle="butt",
-                    label=labels.pop(name, None),
-                )
+                axes.plot(interval[1:], [row, row], solid_capstyle="butt", label=labels.pop(name, None), **line)
         axes.plot([found.estimate], [row], "o", color="black", ms=3)
         _arrows(axes, row, found, *limits)
     axes.set_xlim(*limits)
@@ -75,7 +69,7 @@ def _arrows(axes: Axes, row: int, found: Comparison, low: float, high: float) ->
     for end, beyond, marker in ((low, min, "<"), (high, max, ">")):
         furthest = beyond((interval[1 + (end == high)] for interval in intervals), default=0)
         if not low <= furthest <= high:
-            axes.plot([end], [row], marker, color=OURS, ms=4, clip_on=False)
+            axes.plot([end], [row], marker, color="black", ms=4, clip_on=False)
 
 
 def draw_seeds(arms: list[Arm], published: dict[str, float], width: float) -> Figure:

@@ -230,7 +230,7 @@ def draw_time(records: list[RowRecords], width: float) -> Figure:
 
 def _seconds(value: float) -> str:
     """Three digits that count."""
-    return f"{value:.0f}" if value >= 99.5 else f"{value:.3g}"
+    return f"{value:.0f}" if value >= 99.5 else f"{value:#.3g}"
 
 
 def _accuracy_axes(axes: Axes) -> None:
