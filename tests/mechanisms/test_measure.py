@@ -210,10 +210,10 @@ def test_it_says_on_what_it_was_measured(measured):
     assert measured["control"]["environment"]["precision"] == "fp32"
 
 
-def test_a_share_of_the_images_is_measured_on_that_share(digits, tmp_path):
+def test_a_share_of_the_images_is_measured_on_that_share(digits, nearest, tmp_path):
     job = make_job(tmp_path, digits, changes={"train_fraction": 0.5})
     train(job)
-    on = run_verb(job, tmp_path / "control.json")["measured_on"]
+    on = run_verb(job, tmp_path / "measured.json")["measured_on"]
     assert on["all_train_images"] == 40  # the first 4 of each class's 9, not all 90
 
 
