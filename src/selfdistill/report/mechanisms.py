@@ -184,7 +184,7 @@ def verdict(claim: str, differences: list[Difference | None], reduced: str | Non
     return "supported" if all(side == 1 for side in sides) else "not supported"
 
 
-class Comparison(NamedTuple):
+class Controlled(NamedTuple):
     """An arm beside its controls; a control is None where no such row was trained."""
 
     arm: MeasuredArm
@@ -200,10 +200,10 @@ class Comparison(NamedTuple):
         return bool(measure_of(name).claim) and (not teacher or self.arm.is_taught_by(teacher))
 
 
-def compare(arms: list[MeasuredArm]) -> list[Comparison]:
+def with_controls(arms: list[MeasuredArm]) -> list[Controlled]:
     """Every arm that is more than a plain network, beside the controls of its kind."""
     return [
-        Comparison(arm, {name: _control(name, arm, arms) for name in CONTROLS[arm.kind]}) for arm in arms if arm.kind
+        Controlled(arm, {name: _control(name, arm, arms) for name in CONTROLS[arm.kind]}) for arm in arms if arm.kind
     ]
 
 
@@ -221,16 +221,16 @@ class MechanismTable:
     """One row for each measure; one column for each arm, then the differences and the verdict of each compared arm."""
 
     def __init__(self, settings: ReportSettings, arms: list[MeasuredArm]):
-        self.settings, self.arms, self.comparisons = settings, arms, compare(arms)
+        self.settings, self.arms, self.comparisons = settings, arms, with_controls(arms)
         self.names = _names(arms)
 
-    def verdict(self, comparison: Comparison, name: str) -> str:
+    def verdict(self, comparison: Controlled, name: str) -> str:
         """The word for an arm and a measure; empty where the paper claims nothing."""
         if comparison.arm.kind not in CLAIMED or not comparison.is_about(name):
             return ""
         return self.judge(comparison, name, measure_of(name).claim)
 
-    def judge(self, comparison: Comparison, name: str, claim: str) -> str:
+    def judge(self, comparison: Controlled, name: str, claim: str) -> str:
         """The word for an arm and a measure of which a direction is claimed."""
         return verdict(claim, list(comparison.differences(name).values()), self.settings.reduced)
 
@@ -304,7 +304,7 @@ class MechanismTable:
         rows = [[_words(name), *(_mean(arm, name, measure_of(name)) for arm in self.arms)] for name in names]
         return _tabular("l" + "r" * len(self.arms), ["", *(f"({k})" for k in range(1, len(self.arms) + 1))], rows)
 
-    def _tex_claims(self, comparison: Comparison, names: list[str]) -> list[str]:
+    def _tex_claims(self, comparison: Controlled, names: list[str]) -> list[str]:
         names = [name for name in names if comparison.is_about(name)]
         if comparison.arm.kind not in CLAIMED or not names:
             return []
@@ -390,7 +390,7 @@ def _mean(arm: MeasuredArm, name: str, measure: Measure) -> str:
     return _number(statistics.fmean(values), measure) + spread + fewer
 
 
-def _difference_cell(comparison: Comparison, control: MeasuredArm | None, name: str, measure: Measure) -> str:
+def _difference_cell(comparison: Controlled, control: MeasuredArm | None, name: str, measure: Measure) -> str:
     if not comparison.is_about(name):
         return ""
     if control is None:
@@ -440,7 +440,7 @@ def explanation_sheet(table: MechanismTable, claims: list[Mechanism], remarks: l
     return Sheet(["Claim", "The paper", "Section", "Arm", "Measures", "Verdict"], rows, notes, [5, 22, 7, 14, 38, 12])
 
 
-def _judged(table: MechanismTable, found: Comparison, claim: Mechanism) -> dict[str, str]:
+def _judged(table: MechanismTable, found: Controlled, claim: Mechanism) -> dict[str, str]:
     """The verdict on each measure of a claim, of those that were measured; `cka:teacher` stands for any teacher that
     taught the arm.
     """
