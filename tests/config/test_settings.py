@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from selfdistill.config.load import load_config, read_yaml, validate
+from selfdistill.config.load import LARGEST_FILE, load_config, merge, read_yaml, validate
 from selfdistill.config.schema import Config, Method
 from selfdistill.config.settings import (
     ReportSettings,
@@ -376,6 +376,15 @@ def test_odd_labels_survive_their_file(values, tmp_path):
     (tmp_path / "settings.yaml").write_text(to_yaml(report_settings(validate(values), "table")), encoding="utf-8")
     rows = read_settings(tmp_path / "settings.yaml", ReportSettings).rows
     assert rows[1].label == values["methods"]["kd"]["label"]
+
+
+def test_the_settings_of_all_sweeps_can_be_read(tmp_path, values):
+    names, path = list(values["sweeps"]), tmp_path / "settings.yaml"
+    oddities, data = ["undetached_target", "replaced_stem"], {"holdout_images": 5000}
+    values = merge(values, {"sweep": names, "sweep_size": "full", "oddities": oddities, "data": data})
+    path.write_text(to_yaml(report_settings(validate(values), "sweep")))
+    assert path.stat().st_size > LARGEST_FILE  # more than a person may write
+    assert [sweep.name for sweep in read_settings(path, ReportSettings).sweeps] == names
 
 
 @pytest.mark.parametrize(

@@ -58,20 +58,20 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Path | str) -> dict[str, Any]:
-    """The mapping in a YAML file.
+def read_yaml(path: Path | str, largest: int = LARGEST_FILE) -> dict[str, Any]:
+    """The mapping in a YAML file of at most so many bytes.
 
     Raises: Failure 78 naming file and line: unreadable, too large, broken, a key given twice, no mapping.
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+            content = file.read(largest + 1)
             size = max(len(content), os.fstat(file.fileno()).st_size)  # a device has no size
     except OSError as error:
         raise Failure(path, f"cannot be read ({error.strerror})", code=CONFIGURATION) from error
-    if size > LARGEST_FILE:
-        raise Failure(path, f"expected at most {LARGEST_FILE} bytes, got {size}", code=CONFIGURATION)
+    if size > largest:
+        raise Failure(path, f"expected at most {largest} bytes, got {size}", code=CONFIGURATION)
     try:
         value = yaml.load(content.decode("utf-8"), _Loader)  # a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError) as error:

@@ -13,6 +13,7 @@ from selfdistill.config.schema import DATASETS, MODELS, STEMS, Block, Config, Pu
 from selfdistill.config.sweeps import cells, made_by, trained_as
 from selfdistill.failures import CONFIGURATION, Failure
 
+LARGEST_SETTINGS = 16 * 1024**2  # bytes; of hundreds of runs, with all their keys
 S = TypeVar("S", bound=Block)
 
 
@@ -283,7 +284,7 @@ def read_settings(path: Path | str, model: type[S]) -> S:
     Raises: Failure 78 naming the file and the first wrong key.
     """
     try:
-        return model.model_validate(read_yaml(path))
+        return model.model_validate(read_yaml(path, LARGEST_SETTINGS))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

@@ -28,6 +28,7 @@ from selfdistill.report.sweep_parts import (
     is_number,
     legend,
     seeds_at,
+    within_100_percent,
 )
 from selfdistill.report.sweep_results import CHOSEN, Outcome, Result
 
@@ -116,6 +117,7 @@ def draw_together(outcome: Outcome, width: float) -> Figure:
     lines[f"\u00b1{outcome.noise:.2f}: noise"] = Patch(facecolor=GREY, alpha=0.25, lw=0)
     places.dress(axes, key)
     axes.set_ylabel(YLABEL)
+    within_100_percent(axes)
     finish(figure, lines, 2, [str(proxy) for proxy in outcome.proxies])
     return figure
 
@@ -171,6 +173,8 @@ def draw_classifiers(outcome: Outcome, width: float) -> Figure:
             if outcome.beside:
                 axes.axhline(outcome.beside.mean, color=GREY, lw=0.9, ls="--")
             places.dress(axes, key)
+    for axes in grid[:, 0]:  # and so all of its row
+        within_100_percent(axes)
     legend(figure, outcome, reference=outcome.beside is not None, more=lines)
     return figure
 
@@ -221,7 +225,7 @@ def draw_differences(outcome: Outcome, width: float) -> Figure:
                 axes.plot(*zip(*points, strict=True), **style(index))
                 lines[group[0].cell.label] = Line2D([], [], **style(index))
         places.dress(axes, key)
-    grid[0, 0].set_ylabel(f"points above {outcome.reference[0].cell.label.lower()}")
+    grid[0, 0].set_ylabel(f"points above {outcome.reference[0].cell.label}")
     lines[outcome.reference[0].cell.label] = Line2D([], [], color=GREY, lw=0.9, ls="--")
     lines[f"\u00b1{_twofold(outcome):.2f}: noise of a difference"] = Patch(facecolor=BAND, lw=0)
     finish(figure, lines, 2, [str(proxy) for proxy in outcome.proxies])
@@ -262,6 +266,7 @@ def draw_cost(outcome: Outcome, width: float) -> Figure:
     axes.set_xlim(min(seconds) / 1.2, max(seconds) * 1.2)
     axes.set_xlabel("seconds an epoch")
     axes.set_ylabel(YLABEL)
+    within_100_percent(axes)
     axes.grid()
     axes.set_axisbelow(True)
     finish(figure, marks, 2, [f"Bars: \u00b1{outcome.noise:.2f}, the noise.", *map(str, outcome.proxies)])
@@ -309,6 +314,7 @@ def draw_teachers(outcome: Outcome, width: float) -> Figure:
     heights = [*students, *([outcome.beside.mean] if outcome.beside else [])]
     room = max(0.09 * (max(heights) - min(heights)), 1.5 * outcome.noise)
     axes.set_ylim(min(heights) - room, max(heights) + room)
+    within_100_percent(axes)
     _by_error(axes, min(teachers), max(teachers))
     every = np.linspace(*axes.get_xlim(), 1000)
     axes.plot(every, every, color=GREY, lw=0.9, ls="--", zorder=1, scalex=False, scaley=False)

@@ -26,6 +26,7 @@ from selfdistill.report.sweep_parts import (
     is_number,
     legend,
     seeds_at,
+    within_100_percent,
 )
 from selfdistill.report.sweep_results import CHOSEN, CLOSE, Outcome, Result
 
@@ -119,6 +120,7 @@ def draw_lines(outcome: Outcome, width: float) -> Figure:
         axes.set_axis_off()
     for axes in grid[:, 0]:
         axes.set_ylabel(YLABEL)
+    within_100_percent(grid[0, 0])  # and so all
     legend(figure, outcome, reference=any(bool(result.runs) for result in outcome.reference))
     return figure
 
@@ -206,7 +208,7 @@ def _limits(outcome: Outcome) -> tuple[float, float]:
     ends = [found.mean + side * outcome.noise for found in best if found is not None for side in (-1, 1)]
     values = np.concatenate([*(result.accuracies for result in [*outcome.results, *outcome.reference]), ends])
     room = max(0.06 * (values.max() - values.min()), 0.05)
-    return values.min() - room, values.max() + room
+    return max(values.min() - room, -room), min(values.max() + room, 100 + room)
 
 
 def _heading(outcome: Outcome, group: list[Result]) -> str:

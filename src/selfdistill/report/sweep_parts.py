@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -59,17 +60,30 @@ def legend(
 
 
 def finish(figure: Figure, entries: dict[str, Artist], columns: int, notes: list[str]) -> None:
-    """The legend, above the axes where small print stands beneath them, which is broken to the figure's width."""
+    """The legend in at most so many columns, above the axes where small print stands beneath them, which is broken to
+    the figure's width.
+    """
     if entries:
         place = "outside upper center" if notes else "outside lower center"
-        figure.legend(entries.values(), entries.keys(), loc=place, ncols=columns)
+        found = figure.legend(entries.values(), entries.keys(), loc=place, ncols=columns)
+        while columns > 1 and found.get_window_extent().width > figure.bbox.width:
+            found.remove()
+            columns -= 1
+            found = figure.legend(entries.values(), entries.keys(), loc=place, ncols=columns)
     if notes:
         width = int(figure.get_figwidth() * LETTERS)
         lines = [part for note in notes for part in textwrap.wrap(note, width, break_on_hyphens=False)]
         figure.supxlabel("\n".join(lines), fontsize=6, color=GREY, x=0.01, ha="left")
 
 
-def seeds_at(axes, place: float, values: np.ndarray, colour: str) -> None:
+def within_100_percent(axes: Axes) -> None:
+    """End a vertical axis of accuracies where they end: a noise around them may go on."""
+    low, high = axes.get_ylim()
+    room = 0.03 * (high - low)
+    axes.set_ylim(max(low, -room), min(high, 100 + room))
+
+
+def seeds_at(axes: Axes, place: float, values: np.ndarray, colour: str) -> None:
     """Each seed as a small dot, where there are several."""
     if len(values) > 1:
         axes.plot(np.full(len(values), place), values, "o", color=colour, ms=1.8, alpha=0.5)
