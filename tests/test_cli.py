@@ -95,6 +95,13 @@ def test_show_prints_the_table_and_what_to_open(tmp_path):
     assert done.stdout.splitlines() == ["| Method |", "", "to open:", "  curves_loss.pdf", "  table1.md"]
 
 
+def test_show_ends_with_the_page(tmp_path):
+    for name in ("table1.md", "report.html"):
+        (tmp_path / name).write_text("| Method |\n")
+    done = selfdistill("show", "--report", ".", cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "all of it on one page: report.html"
+
+
 def test_show_without_a_table_is_an_error(tmp_path):
     assert selfdistill("show", "--report", tmp_path).returncode == 65
 

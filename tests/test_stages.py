@@ -66,6 +66,8 @@ def loaded(code: str) -> set[str]:
         "operation.failed",
         "report.table",
         "report.ledger",
+        "report.page",
+        "report.document",
         "report.figures",
         "cli",
     ],

@@ -28,6 +28,7 @@ Settings = Annotated[Path, Option(help="The settings.yaml that `settings` wrote.
 LogFile = Annotated[Path | None, Option(help="Also write what is said to this file.")]
 Folder = Annotated[Path, Option(help="The folder to write to.")]
 ClaimsFile = Annotated[Path, Option(help="The claims; beside them lies what they were when they were declared.")]
+Made = Annotated[list[str] | None, Option(help="ledger, deviations or claims: their files are there too.")]
 Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
 
 
@@ -387,6 +388,43 @@ def pipeline(
 
 
 @app.command()
+def page(
+    settings: Annotated[Path, Option(help="The settings.yaml of the figures.")],
+    report: Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")],
+    logs: Logs,
+    output: Annotated[Path, Option(help="The HTML file to write.")],
+    made: Made = None,
+    log: LogFile = None,
+) -> None:
+    """Make one web page of a report's tables and figures, which needs no network and no other file."""
+    from selfdistill.config.settings import ReportSettings, read_settings
+    from selfdistill.report.page import write_page
+
+    said = Log(log)
+    write_page(read_settings(settings, ReportSettings), report, logs, _made(made), output)
+    said.say(f"wrote {output}")
+
+
+@app.command()
+def pdf(
+    settings: Annotated[Path, Option(help="The settings.yaml of the figures.")],
+    report: Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")],
+    logs: Logs,
+    output: Folder,
+    made: Made = None,
+    log: LogFile = None,
+) -> None:
+    """Make a paper in two columns of a report's tables and figures (LaTeX; without pdflatex its source alone)."""
+    from selfdistill.config.settings import ReportSettings, read_settings
+    from selfdistill.report.document import write_document
+
+    said = Log(log)
+    path = write_document(read_settings(settings, ReportSettings), report, logs, _made(made), output)
+    without = f"wrote {output / 'report.tex'}; no PDF: pdflatex is not installed"
+    said.say(f"wrote {path}" if path else without)
+
+
+@app.command()
 def sweep(settings: Settings, logs: Logs, output: Folder, log: LogFile = None) -> None:
     """Make the table and the figure of each sweep from the CSV logs, and say what was chosen on the hold-out."""
     from selfdistill.config.settings import ReportSettings, read_settings
@@ -434,6 +472,8 @@ def show(report: Annotated[Path, Option(help="report/<protocol>.")]) -> None:
     print("to open:")
     for path in sorted(path for path in report.iterdir() if path.is_file()):
         print(f"  {path}")
+    if (report / "report.html").is_file():
+        print(f"all of it on one page: {report / 'report.html'}")
 
 
 @app.command()
@@ -552,6 +592,14 @@ def _claims(path: Path, methods: list[str]) -> tuple[Any, list[str]]:
 
     claims, amended = read_claims(path, methods), amendment(path, path.with_suffix(".sha256.yaml"))
     return claims, [f"Claims and rules: SHA-256 {sha256_of(path)}.", *([f"{amended}."] if amended else [])]
+
+
+def _made(names: list[str] | None) -> set[str]:
+    """The targets that an option names (Failure 78 for another)."""
+    from selfdistill.config.types import one_of
+    from selfdistill.report.contents import TARGETS
+
+    return {_checked("--made", one_of(*TARGETS), name) for name in names or []}
 
 
 def _archives(text: str) -> list:

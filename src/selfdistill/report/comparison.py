@@ -11,11 +11,13 @@ from selfdistill.config.settings import ReportSettings
 from selfdistill.report.answers import LAST, Arm, read_arms
 from selfdistill.report.churn import churn_sheet, write_classes
 from selfdistill.report.churn_figures import draw_agreement
+from selfdistill.report.classifiers import classifier_sheet
 from selfdistill.report.comparison_figures import draw_forest, draw_power, draw_seeds, write_comparison_figures
 from selfdistill.report.cost_figures import draw_classifiers_cost, draw_cost_accuracy
 from selfdistill.report.costs import compute_sheet, paper_costs, read_costs
 from selfdistill.report.falsification import falsification_sheet
-from selfdistill.report.sheets import Sheet, ends
+from selfdistill.report.runs import named
+from selfdistill.report.sheets import Sheet, ends, mean_and_sd
 from selfdistill.report.verdicts import Comparison, Verdict, against_control, describe_pair, judge
 from selfdistill.report.waterfall import Ladder, climb, draw_waterfall, waterfall_sheet
 from selfdistill.statistics import crossed, seeds
@@ -23,7 +25,7 @@ from selfdistill.statistics.seeds import Interval
 
 TABLES = (
     *("verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs"),
-    *("compute", "churn", "classes"),
+    *("compute", "churn", "classes", "classifiers"),
 )
 FIGURES = ("forest", "seeds", "waterfall", "power", "agreement", "classifiers_cost", "cost_accuracy")
 PAPER_IMAGES = 10_000  # of CIFAR-10's test set, on which the paper's numbers were measured
@@ -59,6 +61,7 @@ def write_comparison(
         "waterfall": waterfall_sheet(climbs),
         "compute": compute_sheet(costs, [] if foreign else paper_costs(settings)),
         "churn": churn_sheet(every),
+        "classifiers": classifier_sheet(every),
     }
     for name, sheet in sheets.items():
         sheet._replace(provenance=about).write(output, name)
@@ -119,21 +122,6 @@ def verdict_sheet(verdicts: list[Verdict], rules: Rules, settings: ReportSetting
     return Sheet(headings, rows, notes, [4, 19, 7, 7, 18, 10, 11, 6, 5, 12])
 
 
-def named(runs: tuple[str, ...]) -> str:
-    """Runs in short: `kd/seed0..4, control/seed0`."""
-    found: dict[str, list[int]] = {}
-    for run in runs:
-        method, seed = run.split("/seed")
-        found.setdefault(method, []).append(int(seed))
-    return ", ".join(f"{method}/seed{_span(numbers)}" for method, numbers in found.items())
-
-
-def _span(numbers: list[int]) -> str:
-    first, last = numbers[0], numbers[-1]
-    whole = numbers == list(range(first, last + 1)) and len(numbers) > 1
-    return f"{first}..{last}" if whole else "+".join(map(str, numbers))
-
-
 def difference_sheet(compared: list[Comparison], rules: Rules) -> Sheet:
     """A row for each arm minus the control."""
     headings = ["Arm", "Method", "n", "Difference", "Images", "Bootstrap", "Seeds", "p", "Holm's p", "TOST p"]
@@ -189,9 +177,9 @@ def selection_sheet(arms: list[Arm]) -> Sheet:
             arm.label,
             arm.method,
             str(len(arm.seeds)),
-            _mean(arm.last),
-            _mean(arm.last_ten),
-            _mean(arm.best),
+            mean_and_sd(arm.last),
+            mean_and_sd(arm.last_ten),
+            mean_and_sd(arm.best),
             f"+{(arm.best - arm.last).mean():.2f}",
         ]
         for arm in arms
@@ -264,8 +252,3 @@ def run_sheet(arms: list[Arm], settings: ReportSettings) -> Sheet:
 def _range(correct: np.ndarray) -> str:
     interval = seeds.wilson(int(correct.sum()), len(correct))
     return f"{interval.low:.2f} to {interval.high:.2f}"
-
-
-def _mean(values: np.ndarray) -> str:
-    spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
-    return f"{values.mean():.2f}{spread}"

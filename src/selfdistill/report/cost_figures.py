@@ -9,26 +9,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from selfdistill.report.answers import Arm
+from selfdistill.report.classifiers import ENSEMBLE, head_columns, last_accuracies
 from selfdistill.report.costs import CONTROL, ArmCost
 from selfdistill.report.figures import COLOURS, DASHES, not_run
-
-ENSEMBLE = "test_accuracy_ensemble"
 
 
 def draw_classifiers_cost(arms: list[Arm], costs: list[ArmCost], width: float) -> Figure:
     """The accuracy of each classifier, and of their ensemble, against what its answer takes; the control beside it."""
     sizes = {cost.method: cost.size for cost in costs if cost.size is not None}
-    chosen = [arm for arm in arms if arm.method in sizes and _heads(arm)]
+    chosen = [arm for arm in arms if arm.method in sizes and head_columns(arm)]
     if not chosen:
         return not_run("no arm whose auxiliary classifiers were tested", width)
     figure, axes = plt.subplots(figsize=(width, 2.1 + 0.13 * (len(chosen) + 2)), layout="constrained")
     for index, arm in enumerate(chosen):
         size, colour = sizes[arm.method], COLOURS[index % len(COLOURS)]
-        values = [_last(arm, column) for column in _heads(arm)]
+        values = [last_accuracies(arm, column) for column in head_columns(arm)]
         costs_of = [classifier.multiply_adds / 1e6 for classifier in size.classifiers]
         style = {"color": colour, "linestyle": DASHES[index % len(DASHES)], "marker": "o", "ms": 3}
         axes.plot(costs_of, [seeds.mean() for seeds in values], label=arm.label, **style)
-        together = _last(arm, ENSEMBLE)
+        together = last_accuracies(arm, ENSEMBLE)
         axes.plot(size.ensemble.multiply_adds / 1e6, together.mean(), "D", color=colour, ms=4, mfc="white", zorder=3)
         for cost, seeds in zip([*costs_of, size.ensemble.multiply_adds / 1e6], [*values, together], strict=True):
             axes.plot([cost, cost], [seeds.min(), seeds.max()], color=colour, lw=0.7)
@@ -44,16 +43,6 @@ def draw_classifiers_cost(arms: list[Arm], costs: list[ArmCost], width: float) -
     axes.grid(axis="y")
     _legend(figure, axes, width)
     return figure
-
-
-def _heads(arm: Arm) -> list[str]:
-    """The columns of its classifiers, from shallow to deep; none if it has only one."""
-    return [name for name in arm.runs[0].history if name.startswith("test_accuracy_head")]
-
-
-def _last(arm: Arm, column: str) -> np.ndarray:
-    """The last epoch's value of each seed, in percent."""
-    return np.array([100 * run.history[column].iloc[-1] for run in arm.runs])
 
 
 def draw_cost_accuracy(arms: list[Arm], costs: list[ArmCost], width: float) -> Figure:

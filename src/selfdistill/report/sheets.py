@@ -3,8 +3,11 @@
 import csv
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from selfdistill.files import write_atomically
 from selfdistill.report.latex import comment, quoted
@@ -15,6 +18,12 @@ from selfdistill.statistics.seeds import Interval
 def ends(interval: Interval | None) -> str:
     """An interval of a difference in points as a cell; empty where there is none."""
     return "" if interval is None else f"{interval.low:+.2f} to {interval.high:+.2f}"
+
+
+def mean_and_sd(values: Sequence[float]) -> str:
+    """A mean with its sample standard deviation, as a cell; one value has no spread."""
+    spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.2f}{spread}"
 
 
 class Sheet(NamedTuple):

@@ -1,0 +1,105 @@
+"""The report of a protocol as one web page that needs nothing beside it: no network, no script, no other file."""
+
+import io
+import re
+from base64 import b64encode
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from PIL import Image, UnidentifiedImageError
+
+from selfdistill.config.settings import ReportSettings
+from selfdistill.failures import Failure
+from selfdistill.files import write_atomically
+from selfdistill.report.contents import Contents, gather
+from selfdistill.report.made import Made
+
+COLOURS = 128  # of a figure: without visible loss its file is a third as large
+WHITE = 247  # brighter parts of a colour become 255: the quick choice of colours makes white a little grey
+INCH = 150  # pixels of the page to an inch of a figure, whose letters are then as large as the text's
+SHORT, LONG = 14, 40  # letters of a cell; a column with longer ones is kept wide enough to be read
+NUMBER = re.compile(r"[×+−-]?[\d,.]+(( ±| to [+−-]?) ?[\d,.]+| %)?|\d+h \d\dm \d\ds|")
+BREAKS = re.compile(r"(?<=[_/])(?=\w)|(?<=\w)(?=\+)|(?<=[0-9a-f]{8})(?=[0-9a-f]{8})")
+WORDS = {"replicated": "good", "contradicted": "bad", "not resolved": "open", "not comparable": "none"}
+WORDS |= {"withheld": "none", "not run": "none"}
+
+
+class Picture(NamedTuple):
+    """A figure as the page holds it: its bytes as a data: URI, and its size in pixels of the page."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def picture(path: Path) -> Picture:
+    """A figure's PNG with fewer colours.
+
+    Raises: Failure 65 when it is not there or is no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            dots = image.info.get("dpi", (INCH, INCH))[0]
+            few = _fewer_colours(image.convert("RGB"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise Failure(path, "cannot be read as a picture", "make the report's figures first") from error
+    data = io.BytesIO()
+    few.save(data, "PNG")
+    width, height = (round(side * INCH / dots) for side in few.size)
+    return Picture(f"data:image/png;base64,{b64encode(data.getvalue()).decode()}", width, height)
+
+
+def _fewer_colours(image: Image.Image) -> Image.Image:
+    few = image.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.putpalette([255 if part > WHITE else part for part in few.getpalette()])
+    return few
+
+
+def breakable(text: str) -> Markup:
+    """Escaped text whose long names may be broken after _ and /, before a + that is no sign, and checksums anywhere."""
+    return Markup(BREAKS.sub("<wbr>", str(escape(text))))
+
+
+def kinds(made: Made) -> list[str]:
+    """What each column of a table holds, which decides how it is set: `number`, `word`, `phrase` or `prose`."""
+    columns = ([row[index] for row in made.rows] for index, _ in enumerate(made.headings))
+    return [_kind(column) for column in columns]
+
+
+def layout(made: Made) -> str:
+    """The classes of a table: `list` if it has prose beside its first column, so that a narrow screen shows each row as
+    a list; `long` if it has so much that paper shows it so too.
+    """
+    prose = kinds(made)[1:].count("prose")
+    return "list long" if prose > 4 else "list" if prose else "grid"
+
+
+def _kind(column: list[str]) -> str:
+    if all(NUMBER.fullmatch(cell) for cell in column):
+        return "number"
+    longest = max(map(len, column))
+    return "prose" if longest > LONG else "phrase" if longest > SHORT else "word"
+
+
+def render(contents: Contents, report: Path) -> str:
+    """The page; text from the configuration and the runs is escaped."""
+    jinja = Environment(
+        loader=PackageLoader("selfdistill.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    jinja.filters["breakable"] = breakable
+    known = {"picture": lambda name: picture(report / f"{name}.png"), "words": WORDS}
+    known |= {"kinds": kinds, "layout": layout}
+    return jinja.get_template("report.html").render(contents=contents, **known)
+
+
+def write_page(settings: ReportSettings, report: Path, logs: Path, made: set[str], output: Path) -> Contents:
+    """Write the page of the report in the folder `report`; the arguments are those of `gather`."""
+    contents = gather(settings, report, logs, made)
+    write_atomically(output, render(contents, report))
+    return contents

@@ -1,0 +1,47 @@
+"""Reports to make a page or a paper of: tiny ones with hostile labels, and the committed one."""
+
+from pathlib import Path
+
+from reporting import TABLE, report_settings, write_run
+
+from selfdistill.config.claims import read_claims
+from selfdistill.config.load import load_config, read_yaml
+from selfdistill.config.settings import ReportSettings
+from selfdistill.config.settings import report_settings as settings_of
+from selfdistill.report.comparison import write_comparison
+from selfdistill.report.figures import write_figures
+from selfdistill.report.table import write_table
+
+ROOT = Path(__file__).parents[1]
+EVIDENCE = ROOT / "report/quick_arms"
+HOSTILE = "<script>alert(1)</script> & \"x\" 'y' {{ 7 * 7 }} | `z` \\input{/etc/passwd} 5 %"
+ROWS = [
+    {"method": "teacher", "label": "Teacher", "published": {"accuracy": 90.1, "time": "1h 56m 17s"}},
+    {"method": "kd", "label": HOSTILE},
+    {"method": "self_distillation", "label": "Self-distilled"},
+    {"method": "control", "label": "Control"},
+]
+
+
+def settings(**options) -> ReportSettings:
+    """Of the figures of a tiny report."""
+    style = {"names": ["loss", "accuracy", "classifiers", "time"], "width": 3.5}
+    return report_settings(ROWS, epochs=2, **{"style": style} | options)
+
+
+def made_report(folder: Path, rows=ROWS, **options) -> Path:
+    """A report's folder with a table, a comparison and curves of tiny logs, which lie in `logs` beside it."""
+    logs, report = folder / "logs", folder / "report"
+    for row in rows:
+        write_run(logs, row["method"], 0, [0.5, 0.9])
+    write_table(settings(**options | {"style": TABLE}), logs, report)
+    claims = read_claims(ROOT / "workflow/claims.yaml", list(read_yaml(ROOT / "config.yaml")["methods"]))
+    write_comparison(settings(**options | {"style": {"width": 3.5}}), logs, claims, ["Claims: x."], [], report)
+    write_figures(settings(**options), logs, report)
+    return report
+
+
+def evidence_settings() -> ReportSettings:
+    """Of the figures of the committed report."""
+    config = load_config([ROOT / "config.yaml", ROOT / "workflow/protocols/quick_arms.yaml"])
+    return ReportSettings.model_validate(settings_of(config, "figures"))
