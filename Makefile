@@ -32,15 +32,15 @@ $(READY): constraints.txt pyproject.toml
 	@sh scripts/set_up.sh
 
 demo: $(READY)
-	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/demo.yaml $(CONFIG)
+	$(PY) snakemake --cores $(CORES) all report --configfile $(PROTOCOLS)/demo.yaml $(CONFIG)
 	@$(PY) selfdistill show --report report/demo
 
 quick: $(READY)
-	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/quick.yaml $(CONFIG)
+	$(PY) snakemake --cores $(CORES) all report --configfile $(PROTOCOLS)/quick.yaml $(CONFIG)
 	@$(PY) selfdistill show --report report/quick
 
 replicate: $(READY)
-	$(PY) snakemake --cores 1 $(if $(CONFIG),--configfile $(CONFIG))
+	$(PY) snakemake --cores 1 all report $(if $(CONFIG),--configfile $(CONFIG))
 	@$(PY) selfdistill show --report report/paper
 
 published: $(READY)

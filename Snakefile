@@ -8,6 +8,9 @@ min_version("9.20")
 configfile: "config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
@@ -17,7 +20,7 @@ include: "workflow/rules/claims.smk"
 
 
 rule all:
-    """Table I, the verdicts and the curves of the configured protocol; of one with a hold-out, its sweeps."""
+    """Table I, the verdicts, the curves and their page for the configured protocol; of one with a hold-out, its sweeps."""
     default_target: True
     input:
         report_files(CONFIG),

@@ -9,7 +9,7 @@ from snakemake_runs import ROOT, TARGETS, Workflow
 from selfdistill.report.pipeline import read_pipeline
 
 pytestmark = pytest.mark.slow
-EVERYTHING = ("all", "claims", "published", "evidence", "ledger", "evaluation", "deviations", "summary")
+EVERYTHING = ("all", "claims", "published", "evidence", "ledger", "evaluation", "deviations", "summary", "pdf")
 
 
 @pytest.fixture(scope="module")

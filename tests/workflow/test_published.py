@@ -47,6 +47,24 @@ def test_the_latex_table_prints_it(published):
     assert text.index("Not in the paper") < text.index("96.3")
 
 
+def test_the_page_has_the_paper_beside_it(published):
+    text = (published / "report.html").read_text()
+    for cell in ("Paper (%)", "Difference (points)", "94.4", "2h 13m 52s", "NVIDIA L4"):
+        assert cell in text
+    for target in ("ledger", "deviations", "claims"):
+        assert f"Not run: <code>snakemake --cores 1 {target} report</code>" in text
+
+
+def test_snakemakes_own_report_has_captions_in_categories(published, tmp_path):
+    workflow = Workflow(published.parents[1])
+    workflow.run("published", "--report", str(tmp_path / "snakemake.html"))
+    text = (tmp_path / "snakemake.html").read_text()
+    for category in ("Table I", "Verdicts and comparisons", "Curves", "The report"):
+        assert f'"{category}"' in text
+    for words in ("judged by rules that were fixed before the runs", "plain ResNet18", "with a band from the lowest"):
+        assert words in text
+
+
 def test_the_curves_are_drawn(published):
     curves = sorted(path.name for path in published.glob("curves_*.pdf"))
     assert curves == ["curves_accuracy.pdf", "curves_loss.pdf"]

@@ -7,8 +7,9 @@ import time
 import pytest
 
 pytestmark = pytest.mark.slow
-REPORT = {"table", "comparison", "figures"}
-TOLD = {f"write_report_settings {name}" for name in REPORT}  # what the runs must have been trained with
+DRAWN = {"table", "comparison", "figures"}
+REPORT = DRAWN | {"report"}
+TOLD = {f"write_report_settings {name}" for name in DRAWN}  # what the runs must have been trained with
 KD = {"write_settings kd", "train_kd_student kd/0", *TOLD, *REPORT}
 
 
@@ -19,9 +20,9 @@ def test_nothing_changed(finished):
 @pytest.mark.parametrize(
     ("change", "jobs"),
     [
-        ("figures: {names: [loss]}", {"write_report_settings figures", "figures"}),
+        ("figures: {names: [loss]}", {"write_report_settings figures", "figures", "report"}),
         ("figures: {width: 7}", (REPORT | TOLD) - {"table", "write_report_settings table"}),
-        ("table: {decimals: 2}", {"write_report_settings table", "table"}),
+        ("table: {decimals: 2}", {"write_report_settings table", "table", "report"}),
         ("methods: {kd: {label: Student}}", TOLD | REPORT),
         ("methods: {kd: {alpha: .4}}", KD),
         ("methods: {kd: {temperature: 2, epochs: 2}}", KD),

@@ -40,7 +40,7 @@ def test_a_forced_stage_trains_again_and_the_next_run_rebuilds_what_changed(done
     assert "rule train_teacher" not in text
     assert "resumed" not in done.log("kd")
     assert log.stat().st_mtime_ns == before
-    assert set(done.plan()) == {"table", "comparison", "figures"}
+    assert set(done.plan()) == {"table", "comparison", "figures", "report"}
     done.run()
     assert done.plan() == {}
     assert done.bits() == bits

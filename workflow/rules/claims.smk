@@ -67,7 +67,7 @@ rule mechanisms_table:
         declared="workflow/claims.sha256.yaml",
         settings=f"results/{CONFIG.protocol}/settings/mechanisms.yaml",
     output:
-        mechanism_files(CONFIG),
+        shown(mechanism_files(CONFIG), "Explanations, measured", "claims"),
     log:
         f"results/{CONFIG.protocol}/logs/mechanisms.txt",
     params:

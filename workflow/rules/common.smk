@@ -1,6 +1,7 @@
 # What the rules share: the validated configuration, and which files it asks for. Imports no torch.
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from selfdistill.config.settings import report_settings, run_options, run_settin
 from selfdistill.failures import Failure, Failures
 from selfdistill.files import canonical_json
 from selfdistill.operation.failed import last_words
+from selfdistill.report.contents import TARGETS
 from selfdistill.training.finished import remove_finished_states, remove_views
 from selfdistill.training.packs import options_of, packs
 
@@ -35,6 +37,7 @@ PUBLISHED = load_config([BASE / "config.yaml", BASE / "workflow" / "protocols" /
 PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}
 PACKS = packs(CONFIG, Path("results"))
 EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "run.json")
+LATEX = shutil.which("pdflatex") is not None
 SUMMARISED = ("as_run", "controlled", "quick_arms", "quick")  # beside `paper`
 RUN = "results/{protocol}/{method}/seed{seed}"
 EVALUATED = "holdout" if CONFIG.data.holdout_images else "test"
@@ -145,7 +148,7 @@ def run_predictions(config):
 def comparison_files(config):
     """What the comparison rule makes."""
     tables = ["verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs"]
-    tables += ["compute", "churn", "classes"]
+    tables += ["compute", "churn", "classes", "classifiers"]
     figures = ["forest", "seeds", "waterfall", "power", "agreement", "classifiers_cost", "cost_accuracy"]
     names = [f"{name}.{suffix}" for name in tables for suffix in ("csv", "md", "tex")]
     names += [f"{name}.{suffix}" for name in figures for suffix in ("pdf", "png")]
@@ -177,7 +180,53 @@ def report_files(config):
     """What a protocol makes for people: results on the test set, or, of runs on a hold-out, the sweeps alone."""
     if config.data.holdout_images:
         return sweep_files(config) or run_logs(config)
-    return table_files(config) + comparison_files(config) + figure_files(config)
+    return table_files(config) + comparison_files(config) + figure_files(config) + page_files(config)
+
+
+def page_files(config):
+    """The page."""
+    return [f"report/{config.protocol}/report.html"]
+
+
+def document_files(config):
+    """The paper in two columns, without LaTeX on this machine its source alone."""
+    return [f"report/{config.protocol}/report.{suffix}" for suffix in ("tex", "pdf") if suffix == "tex" or LATEX]
+
+
+def gathered(wildcards):
+    """What the page and the document show beside the tables and figures of every protocol: what was made or measured
+    before, and what is asked for now. Whoever asks for `report` or `pdf` asks for what needs no measuring too.
+    """
+    asked = set(workflow.dag_settings.targets)
+    asked |= {"ledger", "deviations"} if asked & {"report", "pdf"} else set()
+    made = {"ledger": ledger_files(CONFIG), "deviations": deviation_files(CONFIG)}
+    found = {name for name, files in made.items() if name in asked or all(Path(file).is_file() for file in files)}
+    measured = [Path(f"{log_folder(CONFIG)}/{row}/seed{seed}/mechanisms.json") for row, seed in measured_runs()]
+    if asked & {"claims", "mechanisms_table"} or (measured and all(path.is_file() for path in measured)):
+        made["claims"], found = mechanism_files(CONFIG), found | {"claims"}
+    return {name: made[name] for name in TARGETS if name in found}
+
+
+def gathered_files(wildcards):
+    """The files of what is gathered."""
+    return [path for files in gathered(wildcards).values() for path in files]
+
+
+def gathered_options(wildcards):
+    """The options of `page` and `pdf` that name it."""
+    return " ".join(f"--made {name}" for name in gathered(wildcards))
+
+
+def shown(files, category, caption):
+    """The same files, marked for `snakemake --report`, less those that are there for LaTeX and for other programs."""
+    kinds = {".csv": "table", ".png": "figure", ".pdf": "figure, for print", ".html": "page"}
+    text = BASE / "workflow" / "report" / f"{caption}.rst"
+    found = []
+    for path in map(Path, files):
+        labels = {"shows": path.stem, "as": kinds.get(path.suffix)}
+        marked = path.suffix in kinds
+        found.append(report(str(path), caption=text, category=category, labels=labels) if marked else str(path))
+    return found
 
 
 def table_files(config):

@@ -18,7 +18,7 @@ rule table:
         run_logs(CONFIG),
         settings=f"results/{CONFIG.protocol}/settings/table.yaml",
     output:
-        table_files(CONFIG),
+        shown(table_files(CONFIG), "Table I", "table"),
     log:
         f"results/{CONFIG.protocol}/logs/table.txt",
     params:
@@ -41,7 +41,7 @@ rule comparison:
         ladders="workflow/waterfall.yaml",
         settings=f"results/{CONFIG.protocol}/settings/comparison.yaml",
     output:
-        comparison_files(CONFIG),
+        shown(comparison_files(CONFIG), "Verdicts and comparisons", "comparison"),
     log:
         f"results/{CONFIG.protocol}/logs/comparison.txt",
     params:
@@ -78,7 +78,7 @@ rule figures:
         run_logs(CONFIG),
         settings=f"results/{CONFIG.protocol}/settings/figures.yaml",
     output:
-        figure_files(CONFIG),
+        shown(figure_files(CONFIG), "Curves", "figures"),
     log:
         f"results/{CONFIG.protocol}/logs/figures.txt",
     params:
@@ -98,7 +98,7 @@ rule ledger:
         beside=[f"workflow/protocols/{name}.yaml" for name in ("as_run", "controlled")],
         settings=f"results/{CONFIG.protocol}/settings/ledger.yaml",
     output:
-        ledger_files(CONFIG),
+        shown(ledger_files(CONFIG), "Assumptions and deviations", "ledger"),
     log:
         f"results/{CONFIG.protocol}/logs/ledger.txt",
     params:
@@ -122,7 +122,7 @@ rule deviations:
         declared="workflow/claims.sha256.yaml",
         settings=f"results/{CONFIG.protocol}/settings/ledger.yaml",
     output:
-        deviation_files(CONFIG),
+        shown(deviation_files(CONFIG), "Assumptions and deviations", "deviations"),
     log:
         f"results/{CONFIG.protocol}/logs/deviations.txt",
     params:
@@ -133,6 +133,50 @@ rule deviations:
     shell:
         "python -m selfdistill deviations {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
         " --docs {params.docs:q} --claims {input.claims:q} --base {input.base:q} {params.beside:q} --log {log:q}"
+
+
+rule report:
+    """Target: one web page of all that the report has, with the assumptions and deviations."""
+    input:
+        table_files(CONFIG),
+        comparison_files(CONFIG),
+        figure_files(CONFIG),
+        gathered_files,
+        run_logs(CONFIG),
+        settings=f"results/{CONFIG.protocol}/settings/figures.yaml",
+    output:
+        shown(page_files(CONFIG), "The report", "report"),
+    log:
+        f"results/{CONFIG.protocol}/logs/report.txt",
+    params:
+        made=gathered_options,
+        logs=lambda wildcards, output: log_folder(CONFIG),
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    shell:
+        "python -m selfdistill page --settings {input.settings:q} --report {params.folder:q} --logs {params.logs:q}"
+        " --output {output:q} {params.made} --log {log:q}"
+
+
+rule pdf:
+    """Target: the same as a paper in two columns; without LaTeX its source."""
+    input:
+        table_files(CONFIG),
+        comparison_files(CONFIG),
+        figure_files(CONFIG),
+        gathered_files,
+        run_logs(CONFIG),
+        settings=f"results/{CONFIG.protocol}/settings/figures.yaml",
+    output:
+        document_files(CONFIG),
+    log:
+        f"results/{CONFIG.protocol}/logs/pdf.txt",
+    params:
+        made=gathered_options,
+        logs=lambda wildcards, output: log_folder(CONFIG),
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    shell:
+        "python -m selfdistill pdf --settings {input.settings:q} --report {params.folder:q} --logs {params.logs:q}"
+        " --output {params.folder:q} {params.made} --log {log:q}"
 
 
 rule summary:
@@ -163,7 +207,7 @@ if CONFIG.protocol != PUBLISHED.protocol:
             run_logs(PUBLISHED),
             settings=f"results/{PUBLISHED.protocol}/settings/table.yaml",
         output:
-            table_files(PUBLISHED),
+            shown(table_files(PUBLISHED), "Table I", "table"),
         log:
             f"results/{PUBLISHED.protocol}/logs/table.txt",
         params:
@@ -177,7 +221,7 @@ if CONFIG.protocol != PUBLISHED.protocol:
             ladders="workflow/waterfall.yaml",
             settings=f"results/{PUBLISHED.protocol}/settings/comparison.yaml",
         output:
-            comparison_files(PUBLISHED),
+            shown(comparison_files(PUBLISHED), "Verdicts and comparisons", "comparison"),
         log:
             f"results/{PUBLISHED.protocol}/logs/comparison.txt",
         params:
@@ -188,19 +232,35 @@ if CONFIG.protocol != PUBLISHED.protocol:
             run_logs(PUBLISHED),
             settings=f"results/{PUBLISHED.protocol}/settings/figures.yaml",
         output:
-            figure_files(PUBLISHED),
+            shown(figure_files(PUBLISHED), "Curves", "figures"),
         log:
             f"results/{PUBLISHED.protocol}/logs/figures.txt",
         params:
             logs=lambda wildcards, output: log_folder(PUBLISHED),
 
+    use rule report as published_report with:
+        input:
+            table_files(PUBLISHED),
+            comparison_files(PUBLISHED),
+            figure_files(PUBLISHED),
+            run_logs(PUBLISHED),
+            settings=f"results/{PUBLISHED.protocol}/settings/figures.yaml",
+        output:
+            shown(page_files(PUBLISHED), "The report", "report"),
+        log:
+            f"results/{PUBLISHED.protocol}/logs/report.txt",
+        params:
+            made="",
+            logs=lambda wildcards, output: log_folder(PUBLISHED),
+
 
 rule published:
-    """Target: Table I and the curves from the paper's own logs."""
+    """Target: Table I, the curves and their page from the paper's own logs."""
     input:
         table_files(PUBLISHED),
         comparison_files(PUBLISHED),
         figure_files(PUBLISHED),
+        page_files(PUBLISHED),
 
 
 if CONFIG.logs == "results":
