@@ -166,3 +166,12 @@ def test_a_dataset_without_a_source_or_a_name_is_refused(tmp_path, dataset, opti
     done = selfdistill("prepare", "--dataset", dataset, "--archives", "[]", "--output", "o", cwd=tmp_path)
     assert done.returncode == 78
     assert done.stderr.startswith(f"error: {option}: expected ")
+
+
+def test_the_page_takes_only_parts_that_there_are(tmp_path, refused):
+    from selfdistill.cli import _made
+
+    assert _made(["claims", "ledger"]) == {"claims", "ledger"}
+    assert _made(None) == set()
+    with refused(78, "--made", "ledger, deviations, claims"):
+        _made(["pie"])
