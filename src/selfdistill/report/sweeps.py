@@ -68,7 +68,7 @@ def _more_columns(outcome: Outcome, shown: list[Result]) -> list[tuple[str, int,
         found.append(("Classifiers 1 to 4, ensemble (%)", 24, values))
     if any(result.taught for result in shown):
         found.append(("Teacher (%)", 9, [_number(result.teacher_accuracy) for result in shown]))
-        found.append(("Agreement (%)", 9, [_number(result.agreement) for result in shown]))
+        found.append(("Agreement (%)", 11, [_number(result.agreement) for result in shown]))
     if outcome.sweep.figure == "cost":
         found.append(("Seconds an epoch", 9, [_number(result.epoch_seconds) for result in shown]))
     if outcome.proxies:
