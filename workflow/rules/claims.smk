@@ -1,11 +1,12 @@
 if CONFIG.logs == "results":
 
     rule write_measure_settings:
-        """On how much is measured: a changed row or label measures nothing again."""
         output:
             f"results/{CONFIG.protocol}/settings/measure.yaml",
         log:
             f"results/{CONFIG.protocol}/logs/measure-settings.txt",
+        """On how much is measured: a changed row or label measures nothing again."""
+        localrule: True
         params:
             block=canonical_json(CONFIG.mechanisms.model_dump(mode="json")),
         shell:
@@ -19,7 +20,10 @@ if CONFIG.logs == "results":
             "results/data/{dataset}_nearest.json",
         log:
             "results/data/logs/{dataset}_nearest.txt",
-        threads: job_threads(CONFIG.threads, "cpu")
+        threads: job_threads(CONFIG.threads, gpu=False)
+        resources:
+            mem_mb=megabytes,
+            runtime=minutes,
         params:
             machine=lambda wildcards, output: f"--threads {CONFIG.threads}",
         shell:
@@ -40,9 +44,12 @@ if CONFIG.logs == "results":
             f"{RUN}/mechanisms.json",
         log:
             "results/{protocol}/logs/{method}-seed{seed}-mechanisms.txt",
-        threads: job_threads(CONFIG.threads, CONFIG.device)
+        threads: THREADS
         resources:
-            gpu=int(uses_gpu(CONFIG.device)),
+            gpu=int(USES_GPU),
+            cpus_per_gpu=8,
+            mem_mb=megabytes,
+            runtime=minutes,
         params:
             teachers=compared_options,
             machine=lambda wildcards, output: f"--device {CONFIG.device} --threads {CONFIG.threads}",
@@ -58,7 +65,6 @@ use rule write_report_settings as write_mechanisms_settings with:
 
 
 rule mechanisms_table:
-    """Every arm beside its controls, the claims on mechanisms, and their figures."""
     input:
         run_logs(CONFIG),
         run_predictions(CONFIG),
@@ -70,6 +76,8 @@ rule mechanisms_table:
         shown(mechanism_files(CONFIG), "Explanations, measured", "claims"),
     log:
         f"results/{CONFIG.protocol}/logs/mechanisms.txt",
+    """Every arm beside its controls, the claims on mechanisms, and their figures."""
+    localrule: True
     params:
         logs=lambda wildcards, output: log_folder(CONFIG),
         folder=lambda wildcards, output: Path(output[0]).parent,

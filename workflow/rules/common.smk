@@ -40,9 +40,22 @@ EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "
 LATEX = shutil.which("pdflatex") is not None
 SUMMARISED = ("as_run", "controlled", "quick_arms", "quick")  # beside `paper`
 RUN = "results/{protocol}/{method}/seed{seed}"
+# `nodes` is what --jobs says where jobs are sent to a cluster; on one machine it is None.
+USES_GPU = uses_gpu(CONFIG.device, elsewhere=workflow.resource_settings.nodes is not None)
+THREADS = job_threads(CONFIG.threads, USES_GPU)
 EVALUATED = "holdout" if CONFIG.data.holdout_images else "test"
 DATA_FILE = f"results/data/{CONFIG.data.dataset}.safetensors"
 NEAREST_FILE = f"results/data/{CONFIG.data.dataset}_nearest.json"
+
+
+def minutes(wildcards, attempt):
+    """How long a job may take on a cluster; more each time, because a run that needs more goes on where it was stopped."""
+    return 240 * attempt
+
+
+def megabytes(wildcards, attempt):
+    """The memory that a job may take on a cluster."""
+    return 16000 * attempt
 
 
 def methods_of(stage):
@@ -87,7 +100,9 @@ def runs_options(method, seeds):
 
 def machine_options(method, seed):
     """The options of `train` that say how the machine does it."""
-    options = run_options(CONFIG, method, seed) | {"progress": "bar" if workflow.cores == 1 else "lines"}
+    options = run_options(CONFIG, method, seed) | {
+        "progress": "bar" if workflow.resource_settings.cores == 1 else "lines"
+    }
     return " ".join(f"--{name} {value}" for name, value in options.items())
 
 

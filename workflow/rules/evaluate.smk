@@ -8,9 +8,12 @@ rule evaluate:
         f"{RUN}/kept_network.json",
     log:
         "results/{protocol}/logs/{method}-seed{seed}-evaluation.txt",
-    threads: job_threads(CONFIG.threads, CONFIG.device)
+    threads: THREADS
     resources:
-        gpu=int(uses_gpu(CONFIG.device)),
+        gpu=int(USES_GPU),
+        cpus_per_gpu=8,
+        mem_mb=megabytes,
+        runtime=minutes,
     params:
         machine=lambda wildcards, output: f"--device {CONFIG.device} --threads {CONFIG.threads}",
     shell:

@@ -1,10 +1,11 @@
 rule write_settings:
-    """What a method's training jobs may know: a changed label or plot colour trains nothing again."""
     output:
         "results/{protocol}/{method}/settings.yaml",
     log:
         "results/{protocol}/logs/{method}-settings.txt",
     priority: 20  # first, so that a teacher is not kept waiting by a student that was ready before it
+    """What a method's training jobs may know: a changed label or plot colour trains nothing again."""
+    localrule: True
     params:
         block=run_block,
     shell:
@@ -29,9 +30,12 @@ rule train_teacher:
     wildcard_constraints:
         method=methods_of("teacher"),
     priority: lambda wildcards: priority_of(wildcards.method)
-    threads: job_threads(CONFIG.threads, CONFIG.device)
+    threads: THREADS
     resources:
-        gpu=int(uses_gpu(CONFIG.device)),
+        gpu=int(USES_GPU),
+        cpus_per_gpu=8,
+        mem_mb=megabytes,
+        runtime=minutes,
     params:
         # They take `output`, so that nothing in them is a reason to train again.
         runs=lambda wildcards, output: runs_options(wildcards.method, [int(wildcards.seed)]),
@@ -101,9 +105,12 @@ for packed_method, packed_seeds in PACKS:
         log:
             [f"results/{CONFIG.protocol}/logs/{packed_method}-seed{seed}.txt" for seed in packed_seeds],
         priority: priority_of(packed_method)
-        threads: job_threads(CONFIG.threads, CONFIG.device)
+        threads: THREADS
         resources:
-            gpu=int(uses_gpu(CONFIG.device)),
+            gpu=int(USES_GPU),
+            cpus_per_gpu=8,
+            mem_mb=megabytes,
+            runtime=minutes,
         params:
             runs=lambda wildcards, output, method=packed_method, seeds=packed_seeds: runs_options(method, seeds),
             machine=lambda wildcards, output, method=packed_method, seeds=packed_seeds: machine_options(

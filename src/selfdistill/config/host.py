@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+DEVICES = Path("/dev")
+
 
 def prefer_this_python() -> None:
     """Make `python` in the rules' commands the one that runs Snakemake, whatever comes first in PATH."""
@@ -26,13 +28,20 @@ def relative(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def uses_gpu(device: str) -> bool:
-    """Whether training jobs take a GPU: asked for, or `auto` and one is there."""
-    return device.startswith("cuda") or (device == "auto" and Path("/dev/nvidia0").exists())
+def gpus() -> int:
+    """How many GPUs this machine has, by their device nodes; what the driver makes of them is seen by torch alone."""
+    return len(list(DEVICES.glob("nvidia[0-9]*")))
 
 
-def job_threads(threads: int | str, device: str) -> int:
+def uses_gpu(device: str, *, elsewhere: bool = False) -> bool:
+    """Whether training jobs take a GPU: asked for, or `auto` and one is there. elsewhere: jobs go to other machines,
+    of which this one knows nothing, so that `auto` asks for a GPU.
+    """
+    return device.startswith("cuda") or (device == "auto" and (elsewhere or gpus() > 0))
+
+
+def job_threads(threads: int | str, gpu: bool) -> int:
     """The processors that a training job takes for itself; Snakemake reduces them to --cores."""
     if threads == "auto":
-        return 1 if uses_gpu(device) else os.cpu_count() or 1
+        return 1 if gpu else os.cpu_count() or 1
     return int(threads)

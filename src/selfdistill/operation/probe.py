@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from selfdistill.config.host import job_threads
+from selfdistill.config.host import job_threads, uses_gpu
 from selfdistill.config.schema import DATASETS, Config
 from selfdistill.config.settings import RunSettings, run_settings
 from selfdistill.data.batches import Batch
@@ -75,7 +75,7 @@ def _methods(config: Config) -> list[str]:
 
 def _cases(config: Config, method: str) -> list[Case]:
     """A method's network as it is trained and as it is tested, and its teacher as it answers."""
-    settings, threads = _settings(config, method), job_threads(config.threads, config.device)
+    settings, threads = _settings(config, method), job_threads(config.threads, uses_gpu(config.device))
     answering = (
         [settings] if settings.teacher is None else [settings, _settings(config, config.methods[method].teacher)]
     )
@@ -88,7 +88,7 @@ def _settings(config: Config, method: str) -> RunSettings:
 
 
 def _estimate(config: Config, cores: int, paces: dict[str, float]) -> Estimate:
-    runs, lanes = config.runs(), max(1, cores // job_threads(config.threads, config.device))
+    runs, lanes = config.runs(), max(1, cores // job_threads(config.threads, uses_gpu(config.device)))
     epochs = sum(config.methods[method].epochs for method, _ in runs)
     if not all(case.key in paces for method in _methods(config) for case in _cases(config, method)):
         return Estimate(config.protocol, len(runs), epochs, lanes, None)

@@ -1,0 +1,151 @@
+"""A Slurm of its own on this machine: one node, two pretend GPUs, free ports, all files in one folder."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+TOOLS = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "scancel", "squeue", "scontrol")
+CONFIGURATION = """
+ClusterName=selfdistill
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+SchedulerParameters=sched_interval=2
+MinJobAge=600
+KillWait=30
+SlurmdParameters=config_overrides
+GresTypes=gpu
+ReturnToService=2
+NodeName={host} NodeAddr=127.0.0.1 CPUs={processors} RealMemory=64000 Gres=gpu:2
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+"""
+START = 60  # seconds
+
+
+class Cluster:
+    """The daemons munged, slurmctld and slurmd; `environment` is what a command needs to talk to them."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.daemons = folder, []
+        self.environment = {
+            "SLURM_CONF": str(folder / "slurm.conf"),
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}:/usr/sbin",
+        }
+
+    def start(self) -> None:
+        """Start the daemons and wait until the node takes jobs."""
+        for name in ("munge", "state", "spool", "bin"):
+            (self.folder / name).mkdir(mode=0o755)
+        key = self.folder / "munge/key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o600)
+        host = socket.gethostname().split(".")[0]
+        # The processors are pretended too: the jobs of a test are small, and two must fit beside each other.
+        facts = {"host": host, "folder": self.folder, "ports": free_ports(2), "processors": 64}
+        (self.folder / "slurm.conf").write_text(CONFIGURATION.format(**facts))
+        # A job's CUDA_VISIBLE_DEVICES comes from the numbers of these files, which must be devices.
+        (self.folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File=/dev/tty[0-1]\n")
+        # The executor plugin strips SLURM_CONF from a job before it calls srun; a site's lies in /etc/slurm.
+        for tool in ("srun",):
+            wrapper = self.folder / "bin" / tool
+            wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {shutil.which(tool)} "$@"\n')
+            wrapper.chmod(0o755)
+        munge = self.folder / "munge"
+        files = {name: f"--{name}-file={munge / name}" for name in ("key", "pid", "log", "seed")}
+        self._daemon("munged", "--foreground", "--force", f"--socket={munge / 'socket'}", *files.values())
+        wait_for(lambda: (munge / "socket").exists(), "munged opened no socket")
+        self._daemon("slurmctld", "-D", "-i")
+        wait_for(lambda: "UP" in self.say("scontrol", "ping", check=False), "slurmctld does not answer")
+        self._daemon("slurmd", "-D", "-N", host)
+        wait_for(lambda: "idle" in self.say("sinfo", "-h", "-o", "%T", check=False), "the node takes no jobs")
+
+    def _daemon(self, *command: str) -> None:
+        log = (self.folder / f"{command[0]}.out").open("wb")
+        process = subprocess.Popen(
+            command,
+            env=os.environ | self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=self.folder,
+        )
+        self.daemons.append(process)
+
+    def say(self, *command: str, check: bool = True) -> str:
+        """What a command of Slurm prints."""
+        done = subprocess.run(command, env=os.environ | self.environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 or not check, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def jobs(self, *states: str) -> list[tuple[str, str]]:
+        """Numbers and comments of the jobs in these states (all that Slurm remembers without any)."""
+        shown = ",".join(states) or "all"
+        lines = self.say("squeue", "-h", "-t", shown, "-o", "%i|%k").split("\n")
+        return [tuple(line.split("|", 1)) for line in lines if "|" in line]
+
+    def stop(self) -> None:
+        """Cancel what runs and end the daemons; nothing of the cluster is left afterwards."""
+        if len(self.daemons) == 3:
+            self.say("scancel", "--user", "root", check=False)
+            end = time.monotonic() + 45
+            while self.jobs("R", "CG", "PD") and time.monotonic() < end:
+                time.sleep(0.3)
+        for process in reversed(self.daemons):
+            process.terminate()
+        for process in reversed(self.daemons):
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def processes(self) -> list[str]:
+        """The processes that know this cluster: daemons, job steps, and what runs in them."""
+        found, mark = [], str(self.folder).encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes()
+                if int(process.name) != os.getpid() and mark in words + (process / "environ").read_bytes():
+                    found.append(f"{process.name} {words.replace(bytes(1), b' ').decode(errors='replace')}")
+            except OSError:
+                continue
+        return found
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports of this machine that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def wait_for(reached, otherwise: str, seconds: float = START) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.1)
