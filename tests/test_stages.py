@@ -22,7 +22,7 @@ ORDER = [
     "report",
     "inference",
 ]
-FOR_ALL = {"amounts", "terminal", "failures", "files", "lock", "log", "stop", "metrics", "measures", "config"}
+FOR_ALL = {"amounts", "terminal", "failures", "files", "lease", "lock", "log", "stop", "metrics", "measures", "config"}
 FOR_ALL |= {"__version__"}
 MODULES = sorted(path for stage in ORDER for path in (SOURCE / stage).glob("*.py"))
 

@@ -118,6 +118,7 @@ def train(
     """Train one run, or several seeds of a method side by side, or go on after the last saved epoch."""
     from selfdistill.config import types as t
     from selfdistill.config.schema import CHOICES
+    from selfdistill.lease import leased_gpu
     from selfdistill.training.job import Job
     from selfdistill.training.job import train as train_runs
 
@@ -135,7 +136,7 @@ def train(
         teacher=teachers[0],
         log=logs[0],
         device=_checked("--device", t.Device, device),
-        threads=_checked("--threads", t.Threads, threads),
+        threads=_threads(threads),
         workers=_checked("--workers", t.Workers, workers),
         deterministic=_checked("--deterministic", t.one_of("yes", "no"), deterministic) == "yes",
         compile=_checked("--compile", t.one_of(*CHOICES), compile),
@@ -148,7 +149,8 @@ def train(
         bar=_checked("--progress", t.one_of("bar", "lines"), progress) == "bar",
     )
     runs = zip(seed, output, teachers, logs, strict=True)
-    train_runs(*(job._replace(seed=n, output=folder, teacher=by, log=file) for n, folder, by, file in runs))
+    with leased_gpu(job.device, Log(None).say):
+        train_runs(*(job._replace(seed=n, output=folder, teacher=by, log=file) for n, folder, by, file in runs))
 
 
 @app.command()
@@ -166,12 +168,14 @@ def evaluate(
     from selfdistill.config import types as t
     from selfdistill.config.schema import PRECISIONS
 
-    device, threads = _checked("--device", t.Device, device), _checked("--threads", t.Threads, threads)
+    device, threads = _checked("--device", t.Device, device), _threads(threads)
     precision = _checked("--precision", t.one_of(*PRECISIONS), precision)
+    from selfdistill.lease import leased_gpu
     from selfdistill.training.teacher import evaluate_weights
 
     said = Log(log)
-    evaluation = evaluate_weights(weights, data, output, expect, device, threads, precision)
+    with leased_gpu(device, said.say):
+        evaluation = evaluate_weights(weights, data, output, expect, device, threads, precision)
     said.say(f"{evaluation['correct']} of {evaluation['images']} test images right ({weights})")
 
 
@@ -188,7 +192,7 @@ def nearest(
     from selfdistill.config.schema import DATASETS
 
     dataset = _checked("--dataset", t.one_of(*DATASETS), dataset)
-    threads = _checked("--threads", t.Threads, threads)
+    threads = _threads(threads)
     from selfdistill.mechanisms.new_data import write_nearest
     from selfdistill.training.machine import set_up
 
@@ -217,12 +221,15 @@ def measure(
     from selfdistill.config.schema import Mechanisms
     from selfdistill.config.settings import RunSettings, read_settings
 
-    device, threads = _checked("--device", t.Device, device), _checked("--threads", t.Threads, threads)
+    device, threads = _checked("--device", t.Device, device), _threads(threads)
     run, of = read_settings(settings, RunSettings), read_settings(sizes, Mechanisms)
+    from selfdistill.lease import leased_gpu
     from selfdistill.mechanisms.measure import measure as measure_network
 
     said, others = Log(log), {"teachers": teacher, "replaced": replaced_stem}
-    found = measure_network(weights, data, run, of, output, nearest=nearest, **others, device=device, threads=threads)
+    options = {"nearest": nearest, "device": device, "threads": threads}
+    with leased_gpu(device, said.say):
+        found = measure_network(weights, data, run, of, output, **options, **others)
     said.say(f"{len(found['measures'])} measures of {weights}")
 
 
@@ -624,6 +631,15 @@ def _checked(option: str, kind: Any, value: Any) -> Any:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         raise Failure(option, error.errors()[0]["msg"], code=CONFIGURATION) from error
+
+
+def _threads(value: str) -> int | str:
+    """What --threads says; `auto` in a job of Slurm is what the job was given, not what the node has."""
+    from selfdistill.config import types as t
+    from selfdistill.config.host import granted_processors
+
+    threads = _checked("--threads", t.Threads, value)
+    return granted_processors() or threads if threads == "auto" else threads
 
 
 def main() -> None:

@@ -17,11 +17,15 @@ GLANCE = 0.1  # seconds
 HELD: set[int] = set()  # descriptors of the locks of this process
 
 
+class InUse(Failure):
+    """Another process holds the lock."""
+
+
 @contextlib.contextmanager
 def run_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a run (or of the data) for the duration of the block.
+    """Hold the lock of a run, of the data or of a GPU for the duration of the block.
 
-    Raises: Failure 73 naming the owner when another process holds it, or when the file system has no locks.
+    Raises: InUse (73) naming the owner when another process holds it; Failure 73 when the file system has no locks.
     """
     try:
         make_folder(path.parent)
@@ -48,7 +52,7 @@ def _acquire(path: Path, descriptor: int) -> None:
         _try_for(GLANCE, descriptor)
     except BlockingIOError:
         owner = os.pread(descriptor, 4096, 0).decode(errors="replace")
-        raise Failure(path, f"in use by {_describe(owner)}", "wait for it or stop it", code=LOCKED) from None
+        raise InUse(path, f"in use by {_describe(owner)}", "wait for it or stop it", code=LOCKED) from None
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL):
             raise disk_failure(path, error) from error

@@ -5,7 +5,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from selfdistill.config.host import command_of, job_threads, prefer_this_python, relative, uses_gpu
+from selfdistill.config.host import (
+    command_of,
+    job_threads,
+    leave_warnings_to_training,
+    prefer_this_python,
+    relative,
+    uses_gpu,
+)
 from selfdistill.config.load import load_config, read_yaml, validate
 from selfdistill.config.settings import report_settings, run_options, run_settings
 from selfdistill.failures import Failure, Failures
@@ -17,6 +24,7 @@ from selfdistill.training.packs import options_of, packs
 
 PYTHON, SNAKEMAKE = command_of("python"), command_of("snakemake")  # as a person calls them, before PATH is changed
 prefer_this_python()
+leave_warnings_to_training()
 
 
 def validated_config():

@@ -1,8 +1,10 @@
 """What the workflow must know of the machine that it runs on, without importing torch."""
 
+import contextlib
 import os
 import shlex
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -38,6 +40,20 @@ def uses_gpu(device: str, *, elsewhere: bool = False) -> bool:
     of which this one knows nothing, so that `auto` asks for a GPU.
     """
     return device.startswith("cuda") or (device == "auto" and (elsewhere or gpus() > 0))
+
+
+def granted_processors() -> int | None:
+    """The processors that Slurm gave this job, of all that the node has; None outside of Slurm."""
+    granted = os.environ.get("SLURM_CPUS_ON_NODE", "")
+    return int(granted) if granted.isdigit() else None
+
+
+def leave_warnings_to_training() -> None:
+    """Let Snakemake outlive SIGUSR1, which Slurm, asked for a warning before the time limit, sends to every process of
+    a job's step: the training saves and ends, and Snakemake waits for it.
+    """
+    with contextlib.suppress(ValueError):  # not in the main thread: somebody else's program
+        signal.signal(signal.SIGUSR1, lambda number, frame: None)  # ignored, it would be so in the training too
 
 
 def job_threads(threads: int | str, gpu: bool) -> int:
