@@ -38,6 +38,18 @@ ReturnToService=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs={processors} RealMemory=64000 Gres=gpu:2
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
 """
+# The executor plugin strips SLURM_CONF from a job before it calls srun; a site's lies in /etc/slurm. Behind srun's
+# options comes the job, which gets a namespace without any network, as on a compute node that has none.
+SRUN = """#!/bin/sh
+export SLURM_CONF={folder}/slurm.conf
+options=
+while [ "${{1#-}}" != "$1" ]; do
+  options="$options $1"
+  shift
+done
+unshare -n true 2>/dev/null && set -- unshare -n "$@"
+exec {srun} $options "$@"
+"""
 START = 60  # seconds
 
 
@@ -64,11 +76,9 @@ class Cluster:
         (self.folder / "slurm.conf").write_text(CONFIGURATION.format(**facts))
         # A job's CUDA_VISIBLE_DEVICES comes from the numbers of these files, which must be devices.
         (self.folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File=/dev/tty[0-1]\n")
-        # The executor plugin strips SLURM_CONF from a job before it calls srun; a site's lies in /etc/slurm.
-        for tool in ("srun",):
-            wrapper = self.folder / "bin" / tool
-            wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {shutil.which(tool)} "$@"\n')
-            wrapper.chmod(0o755)
+        wrapper = self.folder / "bin/srun"
+        wrapper.write_text(SRUN.format(folder=self.folder, srun=shutil.which("srun")))
+        wrapper.chmod(0o755)
         munge = self.folder / "munge"
         files = {name: f"--{name}-file={munge / name}" for name in ("key", "pid", "log", "seed")}
         self._daemon("munged", "--foreground", "--force", f"--socket={munge / 'socket'}", *files.values())

@@ -1,11 +1,11 @@
 if CONFIG.logs == "results":
 
     rule write_measure_settings:
+        """On how much is measured: a changed row or label measures nothing again."""
         output:
             f"results/{CONFIG.protocol}/settings/measure.yaml",
         log:
             f"results/{CONFIG.protocol}/logs/measure-settings.txt",
-        """On how much is measured: a changed row or label measures nothing again."""
         localrule: True
         params:
             block=canonical_json(CONFIG.mechanisms.model_dump(mode="json")),
@@ -65,6 +65,7 @@ use rule write_report_settings as write_mechanisms_settings with:
 
 
 rule mechanisms_table:
+    """Every arm beside its controls, the claims on mechanisms, and their figures."""
     input:
         run_logs(CONFIG),
         run_predictions(CONFIG),
@@ -76,7 +77,6 @@ rule mechanisms_table:
         shown(mechanism_files(CONFIG), "Explanations, measured", "claims"),
     log:
         f"results/{CONFIG.protocol}/logs/mechanisms.txt",
-    """Every arm beside its controls, the claims on mechanisms, and their figures."""
     localrule: True
     params:
         logs=lambda wildcards, output: log_folder(CONFIG),

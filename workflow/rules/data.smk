@@ -1,9 +1,9 @@
 rule download_data:
+    """Section II: the dataset, fetched if need be, verified, and converted to one file."""
     output:
         "results/data/{dataset}.safetensors",
     log:
         "results/data/logs/{dataset}.txt",
-    """Section II: the dataset, fetched if need be, verified, and converted to one file."""
     localrule: True
     params:
         # Takes `output`: another place for the same archive is no reason to fetch it again.

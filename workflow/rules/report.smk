@@ -1,11 +1,11 @@
 rule write_report_settings:
+    """What the table, the figures or the ledger may know of the configuration."""
     output:
         "results/{protocol}/settings/{part}.yaml",
     log:
         "results/{protocol}/logs/{part}-settings.txt",
     wildcard_constraints:
         part="table|figures|comparison|ledger|sweep",
-    """What the table, the figures or the ledger may know of the configuration."""
     localrule: True
     params:
         block=report_block,
@@ -14,6 +14,7 @@ rule write_report_settings:
 
 
 rule table:
+    """Table I from the CSV logs."""
     input:
         run_logs(CONFIG),
         settings=f"results/{CONFIG.protocol}/settings/table.yaml",
@@ -21,7 +22,6 @@ rule table:
         shown(table_files(CONFIG), "Table I", "table"),
     log:
         f"results/{CONFIG.protocol}/logs/table.txt",
-    """Table I from the CSV logs."""
     localrule: True
     params:
         # Takes `output`: the same logs in another folder make the same table.
@@ -33,6 +33,7 @@ rule table:
 
 
 rule comparison:
+    """The paper's claims judged, every arm against the control, from the CSV logs and each image's prediction."""
     input:
         run_logs(CONFIG),
         run_predictions(CONFIG),
@@ -45,7 +46,6 @@ rule comparison:
         shown(comparison_files(CONFIG), "Verdicts and comparisons", "comparison"),
     log:
         f"results/{CONFIG.protocol}/logs/comparison.txt",
-    """The paper's claims judged, every arm against the control, from the CSV logs and each image's prediction."""
     localrule: True
     params:
         logs=lambda wildcards, output: log_folder(CONFIG),
@@ -58,6 +58,7 @@ rule comparison:
 if CONFIG.sweep:
 
     rule sweep:
+        """A table and a figure of each sweep, from the CSV logs: what to choose, by the hold-out, and how to train it."""
         input:
             run_logs(CONFIG),
             run_files(CONFIG, ["evaluation.json"], shown_runs(CONFIG)),
@@ -66,7 +67,6 @@ if CONFIG.sweep:
             sweep_files(CONFIG),
         log:
             f"results/{CONFIG.protocol}/logs/sweep.txt",
-        """A table and a figure of each sweep, from the CSV logs: what to choose, by the hold-out, and how to train it."""
         localrule: True
         params:
             logs=lambda wildcards, output: log_folder(CONFIG),
@@ -77,6 +77,7 @@ if CONFIG.sweep:
 
 
 rule figures:
+    """Loss and accuracy curves from the CSV logs."""
     input:
         run_logs(CONFIG),
         settings=f"results/{CONFIG.protocol}/settings/figures.yaml",
@@ -84,7 +85,6 @@ rule figures:
         shown(figure_files(CONFIG), "Curves", "figures"),
     log:
         f"results/{CONFIG.protocol}/logs/figures.txt",
-    """Loss and accuracy curves from the CSV logs."""
     localrule: True
     params:
         logs=lambda wildcards, output: log_folder(CONFIG),
@@ -95,6 +95,7 @@ rule figures:
 
 
 rule ledger:
+    """Target: what the paper leaves open with the protocol's values, and the contradictions of its text."""
     input:
         base="config.yaml",
         gaps="docs/paper-gaps.yaml",
@@ -105,7 +106,6 @@ rule ledger:
         shown(ledger_files(CONFIG), "Assumptions and deviations", "ledger"),
     log:
         f"results/{CONFIG.protocol}/logs/ledger.txt",
-    """Target: what the paper leaves open with the protocol's values, and the contradictions of its text."""
     localrule: True
     params:
         docs=lambda wildcards, input: Path(input.gaps).parent,
@@ -117,6 +117,7 @@ rule ledger:
 
 
 rule deviations:
+    """Target: text, published notebooks and protocols side by side, with what each deviation does in these runs."""
     input:
         run_logs(CONFIG),
         run_predictions(CONFIG),
@@ -130,7 +131,6 @@ rule deviations:
         shown(deviation_files(CONFIG), "Assumptions and deviations", "deviations"),
     log:
         f"results/{CONFIG.protocol}/logs/deviations.txt",
-    """Target: text, published notebooks and protocols side by side, with what each deviation does in these runs."""
     localrule: True
     params:
         logs=lambda wildcards, output: log_folder(CONFIG),
@@ -187,6 +187,7 @@ rule pdf:
 
 
 rule summary:
+    """Target: paper vs replication, each claim by the committed runs of each protocol; a protocol without: not run."""
     input:
         evidence_of_protocols,
         base="config.yaml",
@@ -198,7 +199,6 @@ rule summary:
         [f"report/summary/summary.{suffix}" for suffix in ("csv", "md", "tex")],
     log:
         "results/summary/logs/summary.txt",
-    """Target: paper vs replication, each claim by the committed runs of each protocol; a protocol without: not run."""
     localrule: True
     params:
         beside=lambda wildcards, input: [f"--beside={path}" for path in input.beside],
@@ -274,6 +274,7 @@ rule published:
 if CONFIG.logs == "results":
 
     rule copy_evidence:
+        """A run's logs, small enough to be committed beside the table that they prove."""
         input:
             f"results/{CONFIG.protocol}/{{method}}/seed{{seed}}/{{file}}",
         output:
@@ -282,7 +283,6 @@ if CONFIG.logs == "results":
             f"results/{CONFIG.protocol}/logs/{{method}}-seed{{seed}}-{{file}}.txt",
         wildcard_constraints:
             file="|".join(map(re.escape, (*EVIDENCE, "mechanisms.json"))),
-        """A run's logs, small enough to be committed beside the table that they prove."""
         localrule: True
         shell:
             "cp {input:q} {output:q} 2> {log:q}"

@@ -1,10 +1,10 @@
 rule write_settings:
+    """What a method's training jobs may know: a changed label or plot colour trains nothing again."""
     output:
         "results/{protocol}/{method}/settings.yaml",
     log:
         "results/{protocol}/logs/{method}-settings.txt",
     priority: 20  # first, so that a teacher is not kept waiting by a student that was ready before it
-    """What a method's training jobs may know: a changed label or plot colour trains nothing again."""
     localrule: True
     params:
         block=run_block,

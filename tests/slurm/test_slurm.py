@@ -1,0 +1,198 @@
+"""The workflow under a real Slurm, which the tests start on this machine: `make test-slurm`.
+
+Its one node has two pretend GPUs, and its jobs have no network.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from cluster import TOOLS, Cluster, wait_for
+from snakemake_runs import Workflow
+
+DEMANDED = os.environ.get("SELFDISTILL_REQUIRE_TOOLS") == "1"
+PATH = f"{os.environ['PATH']}:/usr/sbin"
+MISSING = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
+if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
+    MISSING.append("snakemake-executor-plugin-slurm (pip install -c constraints.txt -e '.[slurm]')")
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.skipif(bool(MISSING) and not DEMANDED, reason=f"not installed: {', '.join(MISSING)}"),
+    pytest.mark.skipif(os.getuid() != 0 and not DEMANDED, reason="slurmd must be started by root"),
+]
+SEEDS = (0, 1, 2)
+EPOCHS = 8
+RUNS = f"""
+data: {{train_images: 400}}
+checkpoint: {{overhead: 1, grace: 1}}
+seeds: [0, 1, 2]
+rows: [control]
+defaults: {{width: 8}}
+methods:
+  control: {{epochs: {EPOCHS}}}
+"""
+# What a site's own profile has: a partition, and as many looks at the queue as a test needs.
+SITE = {
+    "default-resources": {"slurm_partition": "main"},
+    "slurm-init-seconds-before-status-checks": 1,
+    "seconds-between-status-checks": 1,
+    "latency-wait": 5,
+    "slurm-no-account": True,
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    cluster = Cluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+        left = cluster.processes()
+    assert left == []
+
+
+class OnSlurm:
+    """Snakemake with this project's profile for Slurm, in a copy of the workflow."""
+
+    def __init__(self, folder: Path, cluster: Cluster):
+        self.cluster, self.workflow = cluster, Workflow.make(folder)
+        self.workflow.write("tiny.yaml", RUNS)
+        (folder / "site").mkdir()
+        self.workflow.write("site/profile.yaml", yaml.safe_dump(SITE))
+
+    def start(self, *arguments: str, files: tuple = ()) -> subprocess.Popen:
+        configuration = ["workflow/protocols/demo.yaml", "tiny.yaml", *files]
+        command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", "--profile", "site"]
+        self.said = self.workflow.folder / "said.txt"
+        with self.said.open("wb") as file:
+            return subprocess.Popen(
+                [*command, *arguments, "--configfile", *configuration],
+                cwd=self.workflow.folder,
+                env=self.workflow.environment | self.cluster.environment,
+                stdout=file,
+                stderr=file,
+            )
+
+    def run(self, *arguments: str, files: tuple = (), code: int = 0) -> str:
+        ended = self.start(*arguments, files=files).wait(240)
+        assert (ended != 0) == (code != 0), self.said.read_text()
+        return self.said.read_text()
+
+    def job_of(self, seed: int) -> str | None:
+        """The number of the job that trains a seed now."""
+        name = f"rule_train_control_wildcards_demo_control_{seed}"
+        return next((number for number, comment in self.cluster.jobs("R") if comment == name), None)
+
+    def saved(self, seed: int) -> int:
+        """The newest epoch of a seed that is saved."""
+        files = self.workflow.folder.glob(f"results/demo/.state/control-seed{seed}-*/ckpt-*.safetensors")
+        return max((int(path.name.split("-")[1]) for path in files), default=0)
+
+    def facts(self, seed: int) -> dict:
+        return json.loads((self.workflow.folder / f"results/demo/control/seed{seed}/run.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> Workflow:
+    """The same runs without Slurm."""
+    workflow = Workflow.make(tmp_path_factory.mktemp("local") / "w")
+    workflow.write("tiny.yaml", RUNS)
+    workflow.run("table", cores=2)
+    return workflow
+
+
+DISTURBANCES = {
+    0: ("scancel", lambda job: ["scancel", job]),
+    1: ("SIGUSR1", lambda job: ["scancel", "--signal=USR1", job]),
+    2: ("requeue", lambda job: ["scontrol", "requeue", job]),
+}
+
+
+@pytest.fixture(scope="module")
+def disturbed(cluster, tmp_path_factory, local):
+    """Three seeds, each one stopped half-way in another manner: what was seen, and what there is afterwards."""
+    slurm = OnSlurm(tmp_path_factory.mktemp("disturbed") / "w", cluster)
+    slurm.cards, slurm.stopped_after, slurm.beside = {}, {}, 0
+    process = slurm.start("table")
+    end = time.monotonic() + 200
+    while process.poll() is None:
+        assert time.monotonic() < end, slurm.said.read_text()
+        jobs = {seed: slurm.job_of(seed) for seed in SEEDS}
+        slurm.beside = max(slurm.beside, sum(job is not None for job in jobs.values()))
+        for seed, job in jobs.items():
+            if job is None or seed in slurm.stopped_after:
+                continue
+            slurm.cards[seed] = card_of(cluster, job) or slurm.cards.get(seed)
+            if slurm.saved(seed) >= 2:
+                slurm.stopped_after[seed] = slurm.saved(seed)
+                cluster.say(*DISTURBANCES[seed][1](job))
+        for job, _ in cluster.jobs("PD"):  # a requeued job would wait for two minutes
+            cluster.say("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
+        time.sleep(0.3)
+    assert process.returncode == 0, slurm.said.read_text()
+    return slurm
+
+
+def card_of(cluster: Cluster, job: str) -> str | None:
+    """Which of the node's GPUs a job has."""
+    found = re.search(
+        r"GRES=gpu(?::\w+)?:1\(IDX:(\d)\)", cluster.say("scontrol", "show", "job", "-d", job, check=False)
+    )
+    return found[1] if found else None
+
+
+def test_two_runs_have_a_gpu_each_at_the_same_time(disturbed):
+    assert disturbed.beside == 2
+    assert set(disturbed.cards.values()) == {"0", "1"}
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=[name for name, _ in DISTURBANCES.values()])
+def test_a_run_that_was_stopped_goes_on(seed, disturbed):
+    first, second = disturbed.facts(seed)["attempts"]
+    assert first["after_epoch"] == 0
+    # At most the epoch under way is trained again; what was under way may have been finished meanwhile.
+    assert disturbed.stopped_after[seed] <= second["after_epoch"] < EPOCHS
+    assert f"resumed after epoch {second['after_epoch']} of {EPOCHS}" in disturbed.workflow.log("control", seed)
+
+
+def test_every_bit_is_that_of_an_unbroken_local_run(disturbed, local):
+    bits = disturbed.workflow.bits()
+    assert len(bits) > 2 * len(SEEDS)
+    assert bits == local.bits()
+
+
+def test_no_log_of_slurm_stays_of_a_run_that_succeeded_at_once(disturbed):
+    names = [path.parent.name for path in disturbed.workflow.folder.glob("results/slurm/rule_train_control/*/*.log")]
+    assert set(names) <= {f"demo_control_{seed}" for seed in (0, 1)}
+
+
+def test_a_job_without_a_gpu_is_refused_where_one_is_asked_for(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # whatever this machine has
+    slurm = OnSlurm(tmp_path / "w", cluster)
+    name = slurm.workflow.write("cuda.yaml", "device: cuda\nseeds: [0]\n")
+    options = ("--set-resources", "train_control:gpu=0", "--retries", "1")
+    said = slurm.run("control", *options, files=(name,), code=1)
+    line = "error: device: cuda asked for, 0 GPUs found; set device: cpu or auto"
+    assert line in slurm.workflow.log("control")
+    assert line in said
+    assert said.count("has been submitted with SLURM jobid") == 2  # a retry of what cannot succeed: seconds
+
+
+def test_a_site_may_spell_its_gpus_as_gres(cluster, tmp_path):
+    slurm = OnSlurm(tmp_path / "w", cluster)
+    own = SITE | {"set-resources": {"train_control": {"gpu": 0, "gres": "'gpu:1'"}}}
+    slurm.workflow.write("site/profile.yaml", yaml.safe_dump(own))
+    process = slurm.start("control", files=(slurm.workflow.write("one.yaml", "seeds: [0]\n"),))
+    wait_for(lambda: slurm.job_of(0), "no job runs")
+    assert card_of(cluster, slurm.job_of(0)) in ("0", "1")
+    assert process.wait(120) == 0, slurm.said.read_text()
