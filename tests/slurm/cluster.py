@@ -47,7 +47,8 @@ while [ "${{1#-}}" != "$1" ]; do
   options="$options $1"
   shift
 done
-unshare -n true 2>/dev/null && set -- unshare -n "$@"
+# Without SLURM_CONF, Slurm's commands fail in there at once rather than look for a controller.
+unshare -n true 2>/dev/null && set -- unshare -n env -u SLURM_CONF "$@"
 exec {srun} $options "$@"
 """
 START = 60  # seconds
