@@ -9,7 +9,7 @@ PROTOCOLS := workflow/protocols
 BESIDE := --beside $(PROTOCOLS)/as_run.yaml --beside $(PROTOCOLS)/controlled.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick replicate published test test-faults bench docs site doctor lint format clean clean-state
+.PHONY: help demo quick replicate published test test-faults test-slurm bench docs site doctor lint format clean clean-state
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
@@ -18,6 +18,7 @@ help: ## list these commands
 	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, about a week on a CPU)"
 	@echo "make published              Table I from the paper's own logs (seconds)"
 	@echo "make test-faults            kills, full disks, damage and hostile input (about 9 minutes; strace for some of it)"
+	@echo "make test-slurm             the workflow on a Slurm that the tests start here (about 3 minutes; slurm-wlm, munge, root)"
 	@echo "make bench [DEVICE=cuda]     our loop beside others, on this machine (under 10 minutes on a CPU)"
 	@echo "make docs                   the pages of docs/ that are made from its YAML files"
 	@echo "make site                   the documentation as web pages in site/ (installs mkdocs-material)"
@@ -54,6 +55,10 @@ test: $(READY)
 test-faults: $(READY)
 	PYTEST_DEBUG_TEMPROOT=`test -w /dev/shm && echo /dev/shm || echo /tmp` \
 	  $(PY) pytest -m faults --dist loadgroup tests/faults
+
+test-slurm: $(READY)
+	$(PY) pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[slurm]'
+	$(PY) pytest -m slurm -n 0 tests/slurm
 
 bench: $(READY)
 	$(PY) pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/requirements.txt

@@ -1,12 +1,14 @@
 """Stopping when asked: what a signal does to a command. Imports no torch."""
 
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Iterator
 
 # Slurm sends SIGTERM or, if asked to, SIGUSR1 before a time limit; a terminal SIGINT, and SIGHUP when it closes.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+SENT_BY_SLURM = (signal.SIGTERM, signal.SIGUSR1)
 
 NAP = 0.1  # seconds in which a signal is noticed
 
@@ -30,9 +32,16 @@ class Request:
                 signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: object) -> None:
-        """Note the first signal, or stop at it; a second one ends the process at once."""
+        """Note the first signal, or stop at it; a second one ends the process at once.
+
+        In a job of Slurm it does not: at the time limit, Slurm gives its signal to each process and srun hands it on
+        once more; what takes too long is killed anyway.
+        """
+        if self.at is not None:
+            return
+        repeated = SENT_BY_SLURM if "SLURM_JOB_ID" in os.environ else ()
         for each in SIGNALS:
-            if signal.getsignal(each) == self._receive:
+            if signal.getsignal(each) == self._receive and each not in repeated:
                 signal.signal(each, signal.SIG_DFL)
         self.name, self.at = signal.Signals(number).name, time.monotonic()
         if not self._patient:

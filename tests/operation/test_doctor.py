@@ -90,6 +90,15 @@ def test_what_is_missing_is_said(monkeypatch, tmp_path):
     assert found["Slurm"].text == "not here"
 
 
+@pytest.mark.parametrize("spec", [None, object()])
+def test_slurm_without_snakemakes_executor_is_said(spec, monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.shutil, "which", lambda tool: f"/usr/bin/{tool}")
+    monkeypatch.setattr(doctor, "find_spec", lambda name: spec)
+    found = {finding.name: finding for finding in doctor.findings(tmp_path)}["Slurm"]
+    assert found.fine is (spec is not None)
+    assert ("without" in found.text) is (spec is None)
+
+
 def test_fewer_processors_under_a_containers_quota(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "CGROUP", tmp_path)
     (tmp_path / "cpu.max").write_text("100000 100000\n")

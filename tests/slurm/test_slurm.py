@@ -28,12 +28,12 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING) and not DEMANDED, reason=f"not installed: {', '.join(MISSING)}"),
     pytest.mark.skipif(os.getuid() != 0 and not DEMANDED, reason="slurmd must be started by root"),
 ]
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3)
 EPOCHS = 8
 RUNS = f"""
 data: {{train_images: 400}}
-checkpoint: {{overhead: 1, grace: 1}}
-seeds: [0, 1, 2]
+checkpoint: {{overhead: 1}}
+seeds: [0, 1, 2, 3]
 rows: [control]
 defaults: {{width: 8}}
 methods:
@@ -116,12 +116,14 @@ DISTURBANCES = {
     0: ("scancel", lambda job: ["scancel", job]),
     1: ("SIGUSR1", lambda job: ["scancel", "--signal=USR1", job]),
     2: ("requeue", lambda job: ["scontrol", "requeue", job]),
+    3: ("time limit", lambda job: ["scancel", "--full", "--signal=TERM", job]),  # to the same processes as at the limit
 }
+SAYS = {0: "SIGTERM", 1: "SIGUSR1", 3: "SIGTERM"}
 
 
 @pytest.fixture(scope="module")
 def disturbed(cluster, tmp_path_factory, local):
-    """Three seeds, each one stopped half-way in another manner: what was seen, and what there is afterwards."""
+    """Four seeds on two GPUs, each one stopped half-way in another manner: what was seen, and what there is afterwards."""
     slurm = OnSlurm(tmp_path_factory.mktemp("disturbed") / "w", cluster)
     slurm.cards, slurm.stopped_after, slurm.beside = {}, {}, 0
     process = slurm.start("table")
@@ -172,9 +174,13 @@ def test_every_bit_is_that_of_an_unbroken_local_run(disturbed, local):
     assert bits == local.bits()
 
 
-def test_no_log_of_slurm_stays_of_a_run_that_succeeded_at_once(disturbed):
-    names = [path.parent.name for path in disturbed.workflow.folder.glob("results/slurm/rule_train_control/*/*.log")]
-    assert set(names) <= {f"demo_control_{seed}" for seed in (0, 1)}
+@pytest.mark.parametrize("seed", SAYS, ids=[DISTURBANCES[seed][0] for seed in SAYS])
+def test_the_stopped_job_saved_the_epoch_and_ended_in_order(seed, disturbed):
+    """Slurm's log of it is kept; that of the job after it, which succeeded, is not."""
+    (log,) = disturbed.workflow.folder.glob(f"results/slurm/rule_train_control/demo_control_{seed}/*.log")
+    saved = disturbed.facts(seed)["attempts"][1]["after_epoch"]
+    assert f"stopped by {SAYS[seed]}; epoch {saved} of {EPOCHS} is saved" in log.read_text()
+    assert "exit status 75" in log.read_text()
 
 
 def test_a_job_without_a_gpu_is_refused_where_one_is_asked_for(cluster, tmp_path, monkeypatch):

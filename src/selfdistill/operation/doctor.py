@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,8 +114,11 @@ def _latex() -> Finding:
 
 
 def _slurm() -> Finding:
-    found = shutil.which("sbatch") is not None
-    return Finding("Slurm", "sbatch" if found else "not here", found or None)
+    if shutil.which("sbatch") is None:
+        return Finding("Slurm", "not here")
+    if find_spec("snakemake_executor_plugin_slurm") is None:
+        return Finding("Slurm", "sbatch, without Snakemake's executor for it: docs/cluster.md", False)
+    return Finding("Slurm", "sbatch, and Snakemake's executor for it: docs/cluster.md", True)
 
 
 def _tools() -> list[Finding]:
