@@ -71,8 +71,8 @@ class OnSlurm:
         (folder / "site").mkdir()
         self.workflow.write("site/profile.yaml", yaml.safe_dump(SITE))
 
-    def start(self, *arguments: str, files: tuple = ()) -> subprocess.Popen:
-        configuration = ["workflow/protocols/demo.yaml", "tiny.yaml", *files]
+    def start(self, *arguments: str, files: tuple = (), protocol: str = "demo") -> subprocess.Popen:
+        configuration = [f"workflow/protocols/{protocol}.yaml", "tiny.yaml", *files]
         command = [sys.executable, "-c", SNAKEMAKE, "--workflow-profile", "profiles/slurm", "--profile", "site"]
         self.said = self.workflow.folder / "said.txt"
         with self.said.open("wb") as file:
@@ -84,8 +84,8 @@ class OnSlurm:
                 stderr=file,
             )
 
-    def run(self, *arguments: str, files: tuple = (), code: int = 0) -> str:
-        ended = self.start(*arguments, files=files).wait(240)
+    def run(self, *arguments: str, code: int = 0, **options) -> str:
+        ended = self.start(*arguments, **options).wait(240)
         assert (ended != 0) == (code != 0), self.said.read_text()
         return self.said.read_text()
 
@@ -116,14 +116,14 @@ DISTURBANCES = {
     0: ("scancel", lambda job: ["scancel", job]),
     1: ("SIGUSR1", lambda job: ["scancel", "--signal=USR1", job]),
     2: ("requeue", lambda job: ["scontrol", "requeue", job]),
-    3: ("time limit", lambda job: ["scancel", "--full", "--signal=TERM", job]),  # to the same processes as at the limit
+    3: ("SIGTERM", lambda job: ["scancel", "--signal=TERM", job]),
 }
 SAYS = {0: "SIGTERM", 1: "SIGUSR1", 3: "SIGTERM"}
 
 
 @pytest.fixture(scope="module")
 def disturbed(cluster, tmp_path_factory, local):
-    """Four seeds on two GPUs, each one stopped half-way in another manner: what was seen, and what there is afterwards."""
+    """Four seeds on two GPUs, each one stopped half-way in another manner, and what was seen of them."""
     slurm = OnSlurm(tmp_path_factory.mktemp("disturbed") / "w", cluster)
     slurm.cards, slurm.stopped_after, slurm.beside = {}, {}, 0
     process = slurm.start("table")
@@ -205,3 +205,19 @@ def test_a_site_may_spell_its_gpus_as_gres(cluster, tmp_path):
     wait_for(lambda: slurm.job_of(0), "no job runs")
     assert card_of(cluster, slurm.job_of(0)) in ("0", "1")
     assert process.wait(120) == 0, slurm.said.read_text()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "config", "trained"),
+    [("sweep", "sweep=[S1]", "train_kd_student"), ("controlled", "pack=2", r"train_\w+_seed0_and_1_more")],
+)
+def test_sweeps_and_packs_need_nothing_but_the_profile(protocol, config, trained, cluster, tmp_path):
+    slurm = OnSlurm(tmp_path / "w", cluster)
+    slurm.workflow.write("tiny.yaml", "{}")
+    said = slurm.run("-n", "--config", config, protocol=protocol)
+    jobs = [block for block in said.split("\n\n") if re.search(rf"^(local)?rule {trained}:", block, re.MULTILINE)]
+    assert jobs
+    for job in jobs:
+        assert "gpu=1, cpus_per_gpu=8" in job
+        assert "slurm_partition=main" in job  # of the site's profile
+        assert "runtime=240" in job
