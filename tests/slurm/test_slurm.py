@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING) and not DEMANDED, reason=f"not installed: {', '.join(MISSING)}"),
     pytest.mark.skipif(os.getuid() != 0 and not DEMANDED, reason="slurmd must be started by root"),
 ]
+RETRY = 30  # seconds of a job that cannot succeed
 SEEDS = (0, 1, 2, 3)
 EPOCHS = 8
 RUNS = f"""
@@ -122,6 +124,17 @@ SAYS = {0: "SIGTERM", 1: "SIGUSR1", 3: "SIGTERM"}
 
 
 @pytest.fixture(scope="module")
+def limited(cluster, tmp_path_factory):
+    """A long run without a GPU whose job may take a minute; it comes to its limit while the tests that name this one run."""
+    slurm = OnSlurm(tmp_path_factory.mktemp("limited") / "w", cluster)
+    long = slurm.workflow.write("long.yaml", "device: cpu\nseeds: [9]\nmethods: {control: {epochs: 9999}}\n")
+    process = slurm.start("control", "--set-resources", "train_control:runtime=attempt", files=(long,))
+    yield slurm, process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
 def disturbed(cluster, tmp_path_factory, local):
     """Four seeds on two GPUs, each one stopped half-way in another manner, and what was seen of them."""
     slurm = OnSlurm(tmp_path_factory.mktemp("disturbed") / "w", cluster)
@@ -183,7 +196,7 @@ def test_the_stopped_job_saved_the_epoch_and_ended_in_order(seed, disturbed):
     assert "exit status 75" in log.read_text()
 
 
-def test_a_job_without_a_gpu_is_refused_where_one_is_asked_for(cluster, tmp_path, monkeypatch):
+def test_a_job_without_a_gpu_is_refused_where_one_is_asked_for(limited, cluster, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # whatever this machine has
     slurm = OnSlurm(tmp_path / "w", cluster)
     name = slurm.workflow.write("cuda.yaml", "device: cuda\nseeds: [0]\n")
@@ -195,9 +208,12 @@ def test_a_job_without_a_gpu_is_refused_where_one_is_asked_for(cluster, tmp_path
     for log in logs:
         assert "error: device: cuda asked for, 0 GPUs found; set device: cpu or auto" in log.read_text()
         assert str(log) in said
+        seconds = re.findall(r"Elapsed time: 0:00:(\d\d)", log.read_text())
+        assert seconds
+        assert max(map(int, seconds)) < RETRY
 
 
-def test_a_site_may_spell_its_gpus_as_gres(cluster, tmp_path):
+def test_a_site_may_spell_its_gpus_as_gres(limited, cluster, tmp_path):
     slurm = OnSlurm(tmp_path / "w", cluster)
     own = SITE | {"set-resources": {"train_control": {"gpu": 0, "gres": "'gpu:1'"}}}
     slurm.workflow.write("site/profile.yaml", yaml.safe_dump(own))
@@ -221,3 +237,21 @@ def test_sweeps_and_packs_need_nothing_but_the_profile(protocol, config, trained
         assert "gpu=1, cpus_per_gpu=8" in job
         assert "slurm_partition=main" in job  # of the site's profile
         assert "runtime=240" in job
+
+
+def test_at_its_time_limit_a_run_saves_and_goes_on_with_a_longer_one(limited, cluster):
+    slurm, process = limited
+    folder = slurm.workflow.folder
+    logs = folder / "results/slurm/rule_train_control/demo_control_9"
+    wait_for(lambda: any("exit status 75" in log.read_text() for log in logs.glob("*.log")), "no limit came", 200)
+    first = min(logs.glob("*.log"), key=lambda path: int(path.stem)).read_text()
+    saved = int(re.search(r"stopped by SIGTERM; epoch (\d+) of 9999 is saved", first)[1])
+    log = folder / "results/demo/logs/control-seed9.txt"
+    resumed = re.compile(r"^resumed after epoch (\d+) of 9999$", re.MULTILINE)
+    wait_for(lambda: log.exists() and resumed.search(log.read_text()), "the run did not go on")
+    assert int(resumed.search(log.read_text())[1]) >= saved > 0
+    limit = re.search(r"TimeLimit=00:0(\d):00", cluster.say("scontrol", "show", "job", slurm.job_of(9)))[1]
+    assert int(limit) > 1
+    process.send_signal(signal.SIGINT)  # a person's Ctrl-C cancels what was submitted
+    wait_for(lambda: slurm.job_of(9) is None, "the job is still there")
+    assert process.wait(60) != 0
