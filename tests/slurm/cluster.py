@@ -51,14 +51,16 @@ done
 unshare -n true 2>/dev/null && set -- unshare -n env -u SLURM_CONF "$@"
 exec {srun} $options "$@"
 """
-START = 60  # seconds
+START = 180  # seconds
 
 
 class Cluster:
-    """The daemons munged, slurmctld and slurmd; `environment` is what a command needs to talk to them."""
+    """The daemons munged, slurmctld and slurmd; `environment` is what a command needs to talk to them, `drivers` are
+    the processes that submit jobs.
+    """
 
     def __init__(self, folder: Path):
-        self.folder, self.daemons = folder, []
+        self.folder, self.daemons, self.drivers = folder, [], []
         self.environment = {
             "SLURM_CONF": str(folder / "slurm.conf"),
             "PATH": f"{folder / 'bin'}:{os.environ['PATH']}:/usr/sbin",
@@ -114,7 +116,10 @@ class Cluster:
         return [tuple(line.split("|", 1)) for line in lines if "|" in line]
 
     def stop(self) -> None:
-        """Cancel what runs and end the daemons; nothing of the cluster is left afterwards."""
+        """End what submits jobs, the jobs and the daemons; nothing of the cluster is left afterwards."""
+        for process in self.drivers:
+            process.kill()
+            process.wait()
         if len(self.daemons) == 3:
             self.say("scancel", "--user", "root", check=False)
             end = time.monotonic() + 45
