@@ -1,7 +1,9 @@
 """A Slurm of its own on this machine: one node, two pretend GPUs, free ports, all files in one folder."""
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -133,15 +135,21 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        # Snakemake in a job can hang at two SIGTERMs within a moment: its handler takes a lock that it holds already. A
+        # site's Slurm kills it, by its control group; this one, without control groups, has lost sight of it.
+        for number in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        wait_for(lambda: not self.processes(), f"still there: {self.processes()}")
 
-    def processes(self) -> list[str]:
-        """The processes that know this cluster: daemons, job steps, and what runs in them."""
-        found, mark = [], str(self.folder).encode()
+    def processes(self) -> dict[int, str]:
+        """The processes that know this cluster, and their commands: daemons, job steps, and what runs in them."""
+        found, mark = {}, str(self.folder).encode()
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 words = (process / "cmdline").read_bytes()
                 if int(process.name) != os.getpid() and mark in words + (process / "environ").read_bytes():
-                    found.append(f"{process.name} {words.replace(bytes(1), b' ').decode(errors='replace')}")
+                    found[int(process.name)] = words.replace(bytes(1), b" ").decode(errors="replace")
             except OSError:
                 continue
         return found

@@ -61,8 +61,7 @@ def cluster(tmp_path_factory):
         yield cluster
     finally:
         cluster.stop()
-        left = cluster.processes()
-    assert left == []
+    assert cluster.processes() == {}
 
 
 class OnSlurm:
