@@ -39,7 +39,7 @@ def ours(case: Case, images: np.ndarray, labels: np.ndarray, machine: Machine) -
     objective = partial(OBJECTIVES[case.objective], **case.parameters)
     teacher = None
     if case.teacher:
-        teacher = FrozenTeacher(Network(build_backbone(case.teacher)), machine)
+        teacher = FrozenTeacher([Network(build_backbone(case.teacher))], machine)
     step = choose_step(EagerStep(network, objective, optimiser, scaler, machine), "auto", print)
     epochs = iter(range(10**6))
 

@@ -55,8 +55,7 @@ def in_order(config: Config) -> list[tuple[str, list[int]]]:
     def add(run: tuple[str, int]) -> None:
         job = (run[0], together.get(run, [run[1]]))
         for seed in job[1]:
-            teacher = config.teacher_of(run[0], seed)
-            if teacher is not None:
+            for teacher in config.teachers_of(run[0], seed):
                 add(teacher)
         if job not in ordered:
             ordered.append(job)

@@ -44,7 +44,11 @@ KINDS = {
 
 
 def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, changes: dict | None = None, **options):
-    """A job under folder/<kind>/seed<n>; changes are laid over its settings, options over the job."""
+    """A job under folder/<kind>/seed<n>; changes are laid over its settings, options over the job. teacher: the one
+    that teaches it, in place of `teachers`.
+    """
+    if teacher := options.pop("teacher", None):
+        options["teachers"] = (teacher,)
     settings = merge(SETTINGS, KINDS[kind] | {"method": kind})
     settings = merge(settings, changes or {})
     path = folder / f"{kind}.yaml"
@@ -55,7 +59,7 @@ def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, cha
         settings=path,
         seed=seed,
         output=folder / kind / f"seed{seed}",
-        teacher=None,
+        teachers=(),
         log=folder / f"{kind}.txt",
         device="cpu",
         threads=1,

@@ -100,7 +100,9 @@ def train(
     settings: Settings,
     seed: Annotated[list[int], Option(min=0, help="Several times: runs that take turns in this process.")],
     output: Annotated[list[Path], Option(help="The run's folder, .../<method>/seed<n>; one for each seed.")],
-    teacher: Annotated[list[Path] | None, Option(help="The teacher's weights.safetensors; one for each seed.")] = None,
+    teacher: Annotated[
+        list[Path] | None, Option(help="The teacher's weights.safetensors; one for each seed, or as many.")
+    ] = None,
     log: Annotated[list[Path] | None, Option(help="Also write what is said to this file; one for each seed.")] = None,
     device: Device = "auto",
     threads: Threads = "auto",
@@ -122,10 +124,13 @@ def train(
     from selfdistill.training.job import Job
     from selfdistill.training.job import train as train_runs
 
-    teachers, logs = teacher or [None] * len(seed), log or [None] * len(seed)
-    for option, given in (("--output", output), ("--teacher", teachers), ("--log", logs)):
-        if len(given) != len(seed):
-            raise Failure(option, f"expected one for each of {len(seed)} seeds, got {len(given)}", code=CONFIGURATION)
+    teachers, logs = teacher or [], log or [None] * len(seed)
+    members = len(teachers) // len(seed)  # of the ensemble that teaches each seed
+    for option, given, each in (("--output", output, 1), ("--teacher", teachers, members), ("--log", logs, 1)):
+        if len(given) != each * len(seed):
+            what = f"expected {'as many' if each > 1 else 'one'} for each of {len(seed)} seeds, got {len(given)}"
+            raise Failure(option, what, code=CONFIGURATION)
+    taught = [tuple(teachers[members * index : members * (index + 1)]) for index in range(len(seed))]
     if len(set(output)) < len(output):
         raise Failure("--output", "expected another folder for each seed", code=CONFIGURATION)
     job = Job(
@@ -133,7 +138,7 @@ def train(
         settings=settings,
         seed=seed[0],
         output=output[0],
-        teacher=teachers[0],
+        teachers=taught[0],
         log=logs[0],
         device=_checked("--device", t.Device, device),
         threads=_threads(threads),
@@ -148,9 +153,9 @@ def train(
         evaluate_every=evaluate_every,
         bar=_checked("--progress", t.one_of("bar", "lines"), progress) == "bar",
     )
-    runs = zip(seed, output, teachers, logs, strict=True)
+    runs = zip(seed, output, taught, logs, strict=True)
     with leased_gpu(job.device, Log(None).say):
-        train_runs(*(job._replace(seed=n, output=folder, teacher=by, log=file) for n, folder, by, file in runs))
+        train_runs(*(job._replace(seed=n, output=folder, teachers=by, log=file) for n, folder, by, file in runs))
 
 
 @app.command()

@@ -121,7 +121,7 @@ def test_two_teachers_and_three_students_need_only_blocks(paper):
     teacher, kd = paper["methods"]["teacher"], paper["methods"]["kd"]
     paper["methods"] |= {"teacher_b": teacher, "kd_b": {**kd, "teacher": "teacher_b"}, "kd_c": {**kd, "teacher": "kd"}}
     paper["rows"] = ["kd", "kd_b", "kd_c"]
-    assert validate(paper).teacher_of("kd_b", 0) == ("teacher_b", 0)
+    assert validate(paper).teachers_of("kd_b", 0) == [("teacher_b", 0)]
 
 
 def test_a_block_like_another_restates_only_what_differs(paper):
@@ -200,7 +200,7 @@ def test_the_next_seed_teaches_and_the_last_is_taught_by_the_first(paper):
     paper["methods"]["kd"] |= {"teacher": "control", "teacher_seed": "next"}
     paper["seeds"] = [0, 2, 5]
     config = validate(paper)
-    assert [config.teacher_of("kd", seed)[1] for seed in (0, 2, 5)] == [2, 5, 0]
+    assert [config.teachers_of("kd", seed)[0][1] for seed in (0, 2, 5)] == [2, 5, 0]
 
 
 def test_as_run_differs_from_the_paper_where_the_notebooks_do(repository):
@@ -339,7 +339,7 @@ REFUSED = [
     (
         "methods.kd.teacher_seed",
         "mod 0",
-        "methods.kd.teacher_seed: expected same, next, a seed, or mod <n>, got 'mod 0'",
+        "methods.kd.teacher_seed: expected same, next, a seed, mod <n>, or a list of seeds, got 'mod 0'",
     ),
     # words
     ("protocol", "../x", "protocol: expected a name of lower-case letters, digits, - and _"),

@@ -70,12 +70,12 @@ def test_seed_0_of_a_method_is_a_seed(config):
 
 @pytest.mark.parametrize(("rule", "seed", "expected"), [("same", 7, 7), ("mod 3", 7, 1), ("mod 3", 2, 2), (0, 7, 0)])
 def test_a_students_teacher_has_the_seed_of_the_rule(rule, seed, expected, config):
-    assert changed(config, "kd", teacher_seed=rule).teacher_of("kd", seed) == ("teacher", expected)
+    assert changed(config, "kd", teacher_seed=rule).teachers_of("kd", seed) == [("teacher", expected)]
 
 
 @pytest.mark.parametrize("method", ["teacher", "self_distillation", "control"])
 def test_other_methods_have_no_teacher(method, config):
-    assert config.teacher_of(method, 0) is None
+    assert config.teachers_of(method, 0) == []
 
 
 @pytest.mark.parametrize("method", ["teacher", "kd", "self_distillation", "control"])

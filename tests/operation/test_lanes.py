@@ -11,14 +11,14 @@ def test_jobs_that_wait_for_nobody(lanes, expected):
 
 
 def test_a_student_starts_after_its_teacher_and_others_fill_the_gap():
-    seconds, needs = {"kd": 2, "teacher": 3, "control": 2}, {"kd": "teacher"}
+    seconds, needs = {"kd": 2, "teacher": 3, "control": 2}, {"kd": ["teacher"]}
     assert makespan(seconds, needs, 2) == 5  # teacher 0-3, control 0-2, kd 3-5
     assert makespan(seconds, needs, 1) == 7
     assert makespan(seconds, needs, 9) == 5
 
 
 def test_a_teacher_that_has_ended_keeps_nobody_waiting():
-    assert makespan({"kd": 2}, {"kd": "teacher"}, 1) == 2
+    assert makespan({"kd": 2}, {"kd": ["teacher"]}, 1) == 2
 
 
 def test_nothing_takes_no_time():

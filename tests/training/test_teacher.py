@@ -126,7 +126,7 @@ def test_the_folded_teacher_ahead_of_the_epoch_says_what_the_live_one_says(digit
     with torch.no_grad():
         live = torch.cat([network(batch.images).final for batch in epoch_batches(digits, 32)])
     batches = epoch_batches(digits, 32)
-    frozen = FrozenTeacher(network, machine)
+    frozen = FrozenTeacher([network], machine)
     parts = [batch.teacher_logits for batch in with_logits(batches, frozen.logits(epoch_batches(digits, 50)))]
     assert [len(part) for part in parts] == [32, 32, 32, 32, 2]
     found = torch.cat(parts)
@@ -136,6 +136,6 @@ def test_the_folded_teacher_ahead_of_the_epoch_says_what_the_live_one_says(digit
 
 def test_the_frozen_teacher_has_no_batch_normalisation_and_no_gradients():
     network, machine = a_teacher()
-    frozen = FrozenTeacher(network, machine)
-    assert not [module for module in frozen.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    assert not any(parameter.requires_grad for parameter in frozen.network.parameters())
+    frozen = FrozenTeacher([network], machine)
+    assert not [module for module in frozen.members[0].modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert not any(parameter.requires_grad for parameter in frozen.members[0].parameters())

@@ -34,12 +34,12 @@ class Told(FrozenTeacher):
     """A teacher that counts its calls and answers with ten sums of what it sees."""
 
     def __init__(self):
-        self.calls = 0
+        self.calls, self.members, self.temperature = 0, [self.answer], 1.0
         self.machine, self.dtype = set_up("cpu", 1, "fp32", deterministic=True), torch.float32
         torch.manual_seed(0)
         self.matrix = torch.randn(3 * 32 * 32, 10)
 
-    def network(self, images):
+    def answer(self, images):
         self.calls += 1
         return images.flatten(1) @ self.matrix
 

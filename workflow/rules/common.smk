@@ -87,18 +87,11 @@ def runs_of(stage):
     ]
 
 
-def teacher_folder(method, seed):
-    """The run that teaches a run."""
-    teacher, its_seed = CONFIG.teacher_of(method, int(seed))
-    return f"results/{CONFIG.protocol}/{teacher}/seed{its_seed}"
-
-
-def teachers_of(method, seeds):
-    """The files of the teachers of several runs; none for a method without a teacher."""
-    if CONFIG.stage_of(method) != "kd":
-        return []
-    folders = dict.fromkeys(teacher_folder(method, seed) for seed in seeds)
-    return [f"{folder}/{name}" for folder in folders for name in ("weights.safetensors", "evaluation.json")]
+def teacher_files(method, seeds, names=("weights.safetensors", "evaluation.json")):
+    """These files of the runs that teach several runs; none for a method without a teacher."""
+    teachers = dict.fromkeys(teacher for seed in seeds for teacher in CONFIG.teachers_of(method, int(seed)))
+    folders = [f"results/{CONFIG.protocol}/{teacher}/seed{its_seed}" for teacher, its_seed in teachers]
+    return [f"{folder}/{name}" for folder in folders for name in names]
 
 
 def runs_options(method, seeds):
@@ -293,17 +286,18 @@ def measured_runs():
 
 def compared_teachers(wildcards):
     """The weights of the teachers that this seed of a row with a teacher has (plain students are the baseline of what
-    its students share with it), whether the row replaces their stem; none for teachers.
+    its students share with it), whether the row replaces their stem; none for teachers. Networks are compared one to
+    one, stage by stage, so an ensemble is left out: `teachers.csv` says how far its students agree with it.
     """
     method, seed = wildcards.method, int(wildcards.seed)
     if CONFIG.methods[method].role == "teacher":
         return {"teachers": [], "replaced": []}
     runs, found = CONFIG.runs(), {"teachers": {}, "replaced": {}}
     for row in CONFIG.rows:
-        teacher = CONFIG.teacher_of(row, seed)
-        if teacher in runs and teacher != (method, seed):
+        teachers = CONFIG.teachers_of(row, seed)
+        if len(teachers) == 1 and teachers[0] in runs and teachers != [(method, seed)]:
             kind = "replaced" if CONFIG.methods[row].replaced_stem else "teachers"
-            found[kind][f"results/{CONFIG.protocol}/{teacher[0]}/seed{teacher[1]}/weights.safetensors"] = None
+            found[kind] |= dict.fromkeys(teacher_files(row, [seed], ["weights.safetensors"]))
     return {kind: list(paths) for kind, paths in found.items()}
 
 

@@ -47,12 +47,12 @@ rule train_teacher:
 
 
 use rule train_teacher as train_kd_student with:
-    """Section II-B: taught by the teacher's weights of the same seed (or the one that teacher_seed names)."""
+    """Section II-B: taught by the teacher's weights of the same seed (or those that teacher_seed names)."""
     input:
         data=DATA_FILE,
         settings="results/{protocol}/{method}/settings.yaml",
-        teacher=lambda wildcards: f"{teacher_folder(wildcards.method, wildcards.seed)}/weights.safetensors",
-        teacher_evaluation=lambda wildcards: f"{teacher_folder(wildcards.method, wildcards.seed)}/evaluation.json",
+        teacher=lambda wildcards: teacher_files(wildcards.method, [wildcards.seed], ["weights.safetensors"]),
+        teacher_evaluation=lambda wildcards: teacher_files(wildcards.method, [wildcards.seed], ["evaluation.json"]),
     wildcard_constraints:
         method=methods_of("kd"),
 
@@ -92,7 +92,7 @@ for packed_method, packed_seeds in PACKS:
         name:
             f"train_{packed_method.replace('-', '_')}_seed{packed_seeds[0]}_and_{len(packed_seeds) - 1}_more"
         input:
-            teachers_of(packed_method, packed_seeds),
+            teacher_files(packed_method, packed_seeds),
             data=DATA_FILE,
             settings=f"results/{CONFIG.protocol}/{packed_method}/settings.yaml",
         output:

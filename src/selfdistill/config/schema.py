@@ -314,54 +314,62 @@ class Config(Block):
         """The seeds of a method's row."""
         return self.methods[method].seeds or self.seeds
 
-    def teacher_of(self, method: str, seed: int) -> tuple[str, int] | None:
-        """The run that teaches a run, None for a student without a teacher."""
+    def teachers_of(self, method: str, seed: int) -> list[tuple[str, int]]:
+        """The runs that teach a run: none, one, or the members of an ensemble."""
         block = self.methods[method]
         if not hasattr(block, "teacher"):
-            return None
+            return []
         rule = block.teacher_seed
+        if isinstance(rule, list):
+            return [(block.teacher, member) for member in rule]
         if rule == "same":
-            return block.teacher, seed
+            return [(block.teacher, seed)]
         if rule == "next":
             seeds = sorted(self.seeds_of(block.teacher))
-            return block.teacher, next((other for other in seeds if other > seed), seeds[0])
-        return block.teacher, seed % int(rule.split()[1]) if isinstance(rule, str) else rule
+            return [(block.teacher, next((other for other in seeds if other > seed), seeds[0]))]
+        return [(block.teacher, seed % int(rule.split()[1]) if isinstance(rule, str) else rule)]
 
-    def teachers_of(self, method: str, seed: int) -> list[tuple[str, int]]:
-        """The runs that must be trained before a run: its teacher, that one's teacher and so on."""
-        teacher = self.teacher_of(method, seed)
-        return [] if teacher is None else [teacher, *self.teachers_of(*teacher)]
+    def trained_before(self, method: str, seed: int) -> list[tuple[str, int]]:
+        """The runs that must be trained before a run: its teachers, theirs and so on, each once."""
+        runs = self.teachers_of(method, seed)
+        for run in runs:  # grows while it is walked
+            runs += [teacher for teacher in self.teachers_of(*run) if teacher not in runs]
+        return runs
 
     def runs(self, rows: list[str] | None = None) -> list[tuple[str, int]]:
         """Every run, as method and seed, that rows (default: the configured ones) need, teachers included."""
         runs = [(row, seed) for row in rows or self.rows for seed in self.seeds_of(row)]
         for run in runs:  # grows while it is walked
-            teacher = self.teacher_of(*run)
-            if teacher is not None and teacher not in runs:
-                runs.append(teacher)
+            runs += [teacher for teacher in self.teachers_of(*run) if teacher not in runs]
         return runs
 
     @cached_property
-    def students(self) -> dict[tuple[str, int], list[str]]:
-        """The methods of the students of each run that teaches, one for each student."""
-        found: dict[tuple[str, int], list[str]] = {}
+    def students(self) -> dict[tuple[Any, ...], list[str]]:
+        """The methods of the students that share a teacher's answers (`_answers_of`), one for each student."""
+        found: dict[tuple[Any, ...], list[str]] = {}
         for method, seed in self.runs():
-            teacher = self.teacher_of(method, seed)
-            if teacher is not None:
-                found.setdefault(teacher, []).append(method)
+            if answers := self._answers_of(method, seed):
+                found.setdefault(answers, []).append(method)
         return found
+
+    def _answers_of(self, method: str, seed: int) -> tuple[Any, ...]:
+        """What a teacher's answers depend on beside the images, empty without one: the runs that teach, and of an
+        ensemble the temperature, at which its members' probabilities are averaged.
+        """
+        teachers = self.teachers_of(method, seed)
+        return (*teachers, self.methods[method].parameters.get("temperature")) if len(teachers) > 1 else tuple(teachers)
 
     def caches_views(self, method: str, seed: int) -> bool:
         """Whether a student takes its teacher's answers from a table of all views: auto, where several students of
         one teacher together see each image more often than it has views. With `on` a run that can have none says so.
         """
-        teacher, augmentation = self.teacher_of(method, seed), set(self.methods[method].augmentation)
-        if teacher is None or self.teacher_cache != "auto":
-            return teacher is not None and self.teacher_cache == "on"
+        answers, augmentation = self._answers_of(method, seed), set(self.methods[method].augmentation)
+        if not answers or self.teacher_cache != "auto":
+            return bool(answers) and self.teacher_cache == "on"
         if not augmentation <= {"crop", "flip"} or self.methods[method].replaced_stem:
             return False
         views = (81 if "crop" in augmentation else 1) * (2 if "flip" in augmentation else 1)
-        students = self.students.get(teacher, [])
+        students = self.students.get(answers, [])
         return len(students) > 1 and sum(self.methods[student].epochs for student in students) > views
 
     def figure_names(self) -> list[str]:

@@ -26,6 +26,22 @@ class NetworkSettings(Block):
     classes: t.Count
 
 
+class TeacherSettings(NetworkSettings):
+    """The network that teaches; members: how many of them teach as an ensemble, None where one teaches alone."""
+
+    members: t.Count | None = None  # without an ensemble the settings are what they always were
+
+    @property
+    def count(self) -> int:
+        """How many networks teach."""
+        return self.members or 1
+
+    @property
+    def network(self) -> NetworkSettings:
+        """Each of them."""
+        return NetworkSettings(**self.model_dump(exclude={"members"}))
+
+
 class DataSettings(Block):
     """The images a run sees and how they are normalised."""
 
@@ -51,7 +67,7 @@ class RunSettings(Block):
     zero_init_residual: bool
     heads: str | None = None
     final_head: str = "fc"
-    teacher: NetworkSettings | None = None
+    teacher: TeacherSettings | None = None
     replaced_stem: bool = False
     objective: str
     parameters: dict[str, bool | float]
@@ -133,7 +149,6 @@ class ReportSettings(Block):
 def run_settings(config: Config, name: str) -> dict[str, Any]:
     """The settings of a method's training jobs, as plain values."""
     block = config.methods[name]
-    teacher = getattr(block, "teacher", None)
     shared = (
         *("zero_init_residual", "objective", "epochs", "batch_size", "learning_rate", "schedule"),
         *("momentum", "nesterov", "weight_decay", "augmentation", "precision"),
@@ -151,7 +166,7 @@ def run_settings(config: Config, name: str) -> dict[str, Any]:
         ),
         network=_network(config, name),
         heads=getattr(block, "heads", None),
-        teacher=_network(config, teacher) if teacher else None,
+        teacher=_teacher(config, name),
         replaced_stem=getattr(block, "replaced_stem", False),
         parameters=block.parameters,
         train_fraction=block.train_fraction if block.train_fraction < 1 else None,  # as holdout_images
@@ -164,6 +179,14 @@ def _network(config: Config, name: str) -> NetworkSettings:
     block = config.methods[name]
     classes = DATASETS[config.data.dataset][2]
     return NetworkSettings(model=block.model, stem=block.stem, width=block.width, classes=classes)
+
+
+def _teacher(config: Config, name: str) -> TeacherSettings | None:
+    block = config.methods[name]
+    if not hasattr(block, "teacher"):
+        return None
+    members = len(block.teacher_seed) if isinstance(block.teacher_seed, list) else None
+    return TeacherSettings(**_network(config, block.teacher).model_dump(), members=members)
 
 
 def report_settings(config: Config, part: str, figures: list[str] | None = None) -> dict[str, Any]:
@@ -201,7 +224,9 @@ def report_settings(config: Config, part: str, figures: list[str] | None = None)
 
 def _teachers(config: Config, name: str) -> list[list[str]]:
     """The runs that must be trained before each seed of a method."""
-    return [[f"{method}/seed{at}" for method, at in config.teachers_of(name, seed)] for seed in config.seeds_of(name)]
+    return [
+        [f"{method}/seed{at}" for method, at in config.trained_before(name, seed)] for seed in config.seeds_of(name)
+    ]
 
 
 def _sweep(config: Config, name: str) -> SweepSettings:

@@ -146,7 +146,7 @@ Duration = _matching("a duration such as 1h 56m 17s", DURATION)
 Line = _matching("one line of text", r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]{1,2000}")
 Label = _matching("a LaTeX label of letters, digits and : . _ -", r"[A-Za-z0-9:._-]{1,80}")
 Device = _matching("auto, cpu, cuda or cuda:<n>", r"auto|cpu|cuda(?::\d{1,2})?")
-TeacherSeed = Annotated[int | str, BeforeValidator(lambda value: _teacher_seed(value))]
+TeacherSeed = Annotated[int | str | list[Seed], BeforeValidator(lambda value: _teacher_seed(value))]
 
 
 def _is_seed(value: float) -> bool:
@@ -154,9 +154,13 @@ def _is_seed(value: float) -> bool:
 
 
 def _teacher_seed(value: Any) -> Any:
+    """A rule, or seeds: an ensemble has no order, and one of a single member is that member."""
+    if isinstance(value, list):
+        seeds = sorted(_seeds(value))
+        return seeds if len(seeds) > 1 else seeds[0]
     if isinstance(value, str) and (value in ("same", "next") or re.fullmatch(r"mod [1-9]\d{0,8}", value)):
         return value
-    return _in_range("same, next, a seed, or mod <n>", True, _is_seed)(value)
+    return _in_range("same, next, a seed, mod <n>, or a list of seeds", True, _is_seed)(value)
 
 
 def _seeds(value: Any) -> Any:

@@ -66,14 +66,15 @@ def _details(run: Mapping[str, Any], settings: RunSettings, licence: str) -> lis
     network, versions = settings.network, run.get("versions", {})
     narrow = "" if network.width == USUAL_WIDTH else f" (torchvision's has {USUAL_WIDTH})"
     parameters = ", ".join(f"{name} {_plain(value)}" for name, value in settings.parameters.items())
-    teacher = run.get("teacher_sha256")
+    taught = run.get("teacher_sha256") or []
+    teachers = [taught] if isinstance(taught, str) else taught
     started = str(run.get("attempts", [{}])[0].get("started", "unknown"))[:10]
     return [
         f"- {MODELS[network.model]} with {STEMS[network.stem]}, {network.width} channels in the first stage{narrow},"
         f" {network.classes} classes.",
         f"- Objective: `{settings.objective}`{f' ({parameters})' if parameters else ''}; {settings.epochs} epochs,"
         f" batch {settings.batch_size}, SGD from a learning rate of {settings.learning_rate:g} ({settings.schedule}).",
-        *([f"- Taught by weights of SHA-256 `{teacher}`."] if teacher else []),
+        *(f"- Taught by weights of SHA-256 `{teacher}`." for teacher in teachers),
         f"- Protocol `{settings.protocol}` of a replication of *{PAPER}*. Trained on {started}, on"
         f" {run['environment'].get('device', 'unknown')}, in {run['training_seconds']:.0f} s.",
         f"- Commit `{run.get('commit', 'unknown')}`, training code `{run.get('code_fingerprint', 'unknown')}`;"

@@ -1,24 +1,23 @@
 """How long jobs take that wait for each other and run a few at a time. Imports no torch."""
 
 import heapq
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 Job = TypeVar("Job", bound=Hashable)
 
 
-def makespan(seconds: Mapping[Job, float], needs: Mapping[Job, Job | None], lanes: int) -> float:
+def makespan(seconds: Mapping[Job, float], needs: Mapping[Job, Sequence[Job]], lanes: int) -> float:
     """Seconds from the start of the first job to the end of the last one, when so many run side by side.
 
-    needs: the job that each one waits for; one that is not among `seconds` has ended already. A free lane takes the
+    needs: the jobs that each one waits for; one that is not among `seconds` has ended already. A free lane takes the
     first job, in their order, that can start.
     """
     free, ended, waiting = [0.0] * max(1, lanes), {}, list(seconds)
 
     def start(job: Job) -> float:
         """When what a job waits for has ended."""
-        need = needs.get(job)
-        return 0.0 if need is None or need not in seconds else ended.get(need, float("inf"))
+        return max((ended.get(need, float("inf")) for need in needs.get(job, ()) if need in seconds), default=0.0)
 
     while waiting:
         now = heapq.heappop(free)

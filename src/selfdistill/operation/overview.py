@@ -47,10 +47,10 @@ class Progress(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """All runs of a configuration, and which run each waits for."""
+    """All runs of a configuration, and which runs each waits for."""
 
     runs: list[Progress]
-    needs: dict[tuple[str, int], tuple[str, int] | None]
+    needs: dict[tuple[str, int], list[tuple[str, int]]]
 
     @property
     def epochs(self) -> int:
@@ -92,7 +92,7 @@ class Overseer:
 
     def __init__(self, config: Config, results: Path):
         self.asked, self.folder, self.runs = Asked(config, results), results / config.protocol, config.runs()
-        self.needs = {run: config.teacher_of(*run) for run in self.runs}
+        self.needs = {run: config.teachers_of(*run) for run in self.runs}
         self.finished: dict[Path, tuple[int, Progress]] = {}
 
     def look(self) -> Overview:

@@ -74,11 +74,11 @@ def _methods(config: Config) -> list[str]:
 
 
 def _cases(config: Config, method: str) -> list[Case]:
-    """A method's network as it is trained and as it is tested, and its teacher as it answers."""
+    """A method's network as it is trained and as it is tested, and each of its teachers as it answers."""
     settings, threads = _settings(config, method), job_threads(config.threads, uses_gpu(config.device))
-    answering = (
-        [settings] if settings.teacher is None else [settings, _settings(config, config.methods[method].teacher)]
-    )
+    answering = [settings]
+    if settings.teacher is not None:
+        answering += [_settings(config, config.methods[method].teacher)] * settings.teacher.count
     cases = [Case(each, config.device, threads, step=False) for each in answering]
     return [Case(settings, config.device, threads, step=True), *cases]
 
@@ -94,18 +94,18 @@ def _estimate(config: Config, cores: int, paces: dict[str, float]) -> Estimate:
         return Estimate(config.protocol, len(runs), epochs, lanes, None)
     seconds = {method: run_seconds(config, method, paces) for method in _methods(config)}
     order = sorted(runs, key=lambda run: config.stage_of(run[0]) != "teacher")
-    whole = makespan({run: seconds[run[0]] for run in order}, {run: config.teacher_of(*run) for run in runs}, lanes)
+    whole = makespan({run: seconds[run[0]] for run in order}, {run: config.teachers_of(*run) for run in runs}, lanes)
     return Estimate(config.protocol, len(runs), epochs, lanes, whole)
 
 
 def run_seconds(config: Config, method: str, paces: dict[str, float]) -> float:
-    """Seconds of one run: training, the teacher's answers, the tests; paces: seconds an image by case."""
-    train, test, *teacher = (paces[case.key] for case in _cases(config, method))
+    """Seconds of one run: training, the teachers' answers, the tests; paces: seconds an image by case."""
+    train, test, *teachers = (paces[case.key] for case in _cases(config, method))
     block = config.methods[method]
     data = DATASETS[config.data.dataset]
     tested = config.data.holdout_images or data[1]
     tests = block.epochs // config.evaluate_every + (block.epochs % config.evaluate_every > 0)
-    return block.epochs * config.data.epoch_images * (train + sum(teacher)) + tests * tested * test
+    return block.epochs * config.data.epoch_images * (train + sum(teachers)) + tests * tested * test
 
 
 def seconds_per_image(case: Case, seconds: float) -> float:

@@ -1,7 +1,7 @@
 """Arms as statistics take them: accuracies over seeds, and each run's right answers image by image."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,8 @@ class Arm(NamedTuple):
     """A row's runs in the order of their seeds; accuracies in percent.
 
     correct: [seeds, images] right or wrong in the last epoch; None where a run has no predictions of that epoch.
-    taught: what evaluation.json says of each run's teacher (`describe_teacher`); empty where there is none.
+    taught: what evaluation.json says of each run's teacher (`describe_teacher`), of an ensemble also how many images
+    each member had right (`members_correct`); empty where there is none.
     predicted, labels: the class of each image that was named in the last epoch [seeds, images], and the true one
     [images]; None where correct is.
     """
@@ -30,7 +31,7 @@ class Arm(NamedTuple):
     best: np.ndarray
     seconds: np.ndarray
     correct: np.ndarray | None
-    taught: list[dict[str, float]]
+    taught: list[dict[str, Any]]
     runs: list[RunRecord]
     settings: dict
     predicted: np.ndarray | None = None
@@ -79,7 +80,7 @@ def _arm(
     record: RowRecords,
     predicted: list[np.ndarray | None],
     labels: np.ndarray | None,
-    taught: list[dict[str, float] | None],
+    taught: list[dict[str, Any] | None],
 ) -> Arm:
     whole = all(answers is not None for answers in predicted)
     histories = [100 * run.history["test_accuracy"].dropna().to_numpy() for run in record.runs]
@@ -118,7 +119,7 @@ def _answers(folder: Path, run: RunRecord) -> tuple[np.ndarray | None, np.ndarra
     return labels, predicted
 
 
-def read_teacher(folder: Path, run: RunRecord) -> dict[str, float] | None:
+def read_teacher(folder: Path, run: RunRecord) -> dict[str, Any] | None:
     """What a run's evaluation.json says of its teacher, with the number of test images; None without one."""
     path = folder / "evaluation.json"
     if not path.is_file():

@@ -3,6 +3,7 @@ that goes with them (costs, churn, figures).
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -211,9 +212,19 @@ def teacher_sheet(arms: list[Arm]) -> Sheet:
         "On the test set, in percent. Entropy: of the teacher's soft targets, mean, in nats (2.303 for ten classes"
         " alike); spread: the standard deviation of its logits over images, near 0 if it does not look at them."
     ]
+    notes += list(
+        dict.fromkeys(note for arm in arms for teacher in arm.taught for note in _members(arm.label, teacher))
+    )
     return Sheet(
         headings, rows, notes if rows else ["No student with a teacher: not run."], [24, 20, 11, 11, 11, 11, 12]
     )
+
+
+def _members(student: str, teacher: dict[str, Any]) -> list[str]:
+    """A note on the members of an ensemble that taught, none for one network."""
+    right = [f"{100 * correct / teacher['images']:.2f}" for correct in teacher.get("members_correct", [])]
+    said = f"{student}: taught by the mean of {len(right)} networks' probabilities; alone they have {', '.join(right)}."
+    return [said] if right else []
 
 
 def run_sheet(arms: list[Arm], settings: ReportSettings) -> Sheet:

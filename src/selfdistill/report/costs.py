@@ -99,16 +99,16 @@ def _cost(arm: Arm, row: ReportRow, shown: Times, logs: Path) -> ArmCost:
 
 
 def _taught_by(facts: dict, needed: list[str], shown: Times, logs: Path) -> list[tuple[float, dict]] | None:
-    """The runs before a run; None if one is not there, or the first is not the teacher whose weights it had."""
+    """The runs before a run; None if one is not there, or the first are not the teachers whose weights it had."""
     found = []
     for name in needed:
         if name not in shown and not (logs / name / "run.json").is_file():
             return None
         found.append(shown[name] if name in shown else read_time(logs / name))
-    taught = facts.get("teacher_sha256")
-    if taught and found and found[0][1].get("outputs", {}).get("weights.safetensors") != taught:
-        return None
-    return found
+    taught = facts.get("teacher_sha256") or []
+    taught = [taught] if isinstance(taught, str) else taught
+    theirs = [told.get("outputs", {}).get("weights.safetensors") for _, told in found[: len(taught)]]
+    return found if not found or theirs == taught else None
 
 
 def _computed(facts: dict) -> str:

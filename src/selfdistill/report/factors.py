@@ -67,9 +67,10 @@ def pair(arm: Arm, against: Arm, rules: Rules) -> Pair:
 
 
 def _plain(value: Any) -> str:
-    """A setting in short; of a teacher its model and stem."""
+    """A setting in short; of a teacher its model and stem, and how many of them."""
     if isinstance(value, dict):
-        return " ".join(str(value[key]) for key in ("model", "stem") if key in value)
+        several = [f"{value['members']} of"] if "members" in value else []
+        return " ".join([*several, *(str(value[key]) for key in ("model", "stem") if key in value)])
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -26,7 +26,7 @@ class Result(NamedTuple):
     cell: SweptCell
     row: ReportRow
     runs: list[RunRecord]
-    taught: list[dict[str, float]]
+    taught: list[dict[str, Any]]
 
     @property
     def name(self) -> str:

@@ -13,13 +13,15 @@ from selfdistill.stop import Stopped
 
 
 class Job(NamedTuple):
-    """How and where to train a run; output is .../<method>/seed<n>."""
+    """How and where to train a run; output is .../<method>/seed<n>. teachers: the weights that teach it, those of an
+    ensemble's members, or none.
+    """
 
     data: Path
     settings: Path
     seed: int
     output: Path
-    teacher: Path | None
+    teachers: tuple[Path, ...]
     log: Path | None
     device: str
     threads: int | str
@@ -85,9 +87,12 @@ def _train(jobs: list[Job]) -> dict[str, Failure | Stopped]:
     from selfdistill.config.settings import RunSettings, read_settings
 
     settings = read_settings(jobs[0].settings, RunSettings)
-    if any((settings.teacher is None) != (job.teacher is None) for job in jobs):
-        need = "needs --teacher" if settings.teacher else "takes no --teacher"
+    wanted = settings.teacher.count if settings.teacher else 0
+    if any(len(job.teachers) != wanted for job in jobs):
+        need = {0: "takes no --teacher", 1: "needs --teacher"}.get(wanted, f"needs --teacher {wanted} times")
         raise Failure("--teacher", f"{settings.method} {need}", code=CONFIGURATION)
+    if any(len(set(job.teachers)) < wanted for job in jobs):
+        raise Failure("--teacher", f"{settings.method} needs {wanted} different ones", code=CONFIGURATION)
     try:
         from selfdistill.training.run import train_side_by_side
 

@@ -40,11 +40,11 @@ def _trained_in(run: Path) -> list[int] | None:
 
 
 def options_of(config: Config, results: Path, method: str, seeds: list[int]) -> list[str]:
-    """The options of `train` that say which runs: seed, folder, log and teacher of each."""
+    """The options of `train` that say which runs: seed, folder, log and teachers of each."""
     folder, words = results / config.protocol, []
     for seed in seeds:
         words += ["--seed", seed, "--output", folder / method / f"seed{seed}"]
         words += ["--log", folder / "logs" / f"{method}-seed{seed}.txt"]
-        if teacher := config.teacher_of(method, seed):
-            words += ["--teacher", folder / teacher[0] / f"seed{teacher[1]}" / "weights.safetensors"]
+        for teacher, its_seed in config.teachers_of(method, seed):
+            words += ["--teacher", folder / teacher / f"seed{its_seed}" / "weights.safetensors"]
     return [str(word) for word in words]

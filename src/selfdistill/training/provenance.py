@@ -34,6 +34,11 @@ def _meaning(source: str) -> str:
     return ast.dump(tree)
 
 
+def teachers_sha256(members: list[str]) -> str | list[str] | None:
+    """What run.json says of the weights that taught: nothing, their SHA-256, or those of an ensemble's members."""
+    return members if len(members) > 1 else next(iter(members), None)
+
+
 MADE = (":(exclude)report", ":(exclude)results")
 
 

@@ -17,6 +17,7 @@ from selfdistill.evaluation.evaluate import Evaluation, describe_teacher, evalua
 from selfdistill.failures import Failure
 from selfdistill.files import check_free_space, sha256_bytes, sha256_of, write_atomically, write_sealed
 from selfdistill.log import Log
+from selfdistill.losses.equations import ensemble_logits
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.losses.terms import describe_coefficients
 from selfdistill.metrics import TIMING, WORK, history_columns, to_csv
@@ -90,11 +91,18 @@ class Data(NamedTuple):
         labels = with_label_noise(images.train_labels, settings.label_noise, settings.network.classes)
         workers = count_workers(job.workers, machine.device)
         workers = min(workers, max(1, workers // runs))
-        twice = job.teacher is not None
+        twice = bool(job.teachers)
         training_set = TrainingSet(
             images.train_images, labels, settings.augmentation, normalise, workers=workers, twice=twice
         )
         return cls(training_set, TestSet(images.test_images, images.test_labels, normalise), sha256)
+
+
+class Taught(NamedTuple):
+    """What is known of a network that teaches: its evaluation.json, and its answers to the test set as it teaches."""
+
+    facts: dict[str, Any]
+    answers: Evaluation
 
 
 class Run:
@@ -123,19 +131,24 @@ class Run:
         )
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
         self.objective = partial(OBJECTIVES[settings.objective], **settings.parameters)
-        self.teacher, self.teacher_facts, self.teacher_test = None, None, None
-        if job.teacher is not None:
-            stem_seed = job.seed if settings.replaced_stem else None
-            loaded = load_teacher(job.teacher, settings.teacher, self.test_set, machine, stem_seed)
-            teacher, self.teacher_facts, self.teacher_test = loaded
-            self.teacher = FrozenTeacher(teacher, machine)
+        self.temperature = settings.parameters.get("temperature", 1.0)
+        stem_seed = job.seed if settings.replaced_stem else None
+        loaded = [
+            load_teacher(path, settings.teacher.network, self.test_set, machine, stem_seed) for path in job.teachers
+        ]
+        self.taught_by = [Taught(recorded, answers) for _, recorded, answers in loaded]
+        self.teacher, self.teacher_test = None, None
+        if loaded:
+            self.teacher = FrozenTeacher([network for network, _, _ in loaded], machine, self.temperature)
+            logits = ensemble_logits([answers.logits for _, _, answers in loaded], self.temperature)
+            self.teacher_test = self.taught_by[0].answers._replace(logits=logits)
         self.cached = job.teacher_cache and self.teacher is not None and self._why_live() is None
         self.views: Tensor | None = None
         self.identity = {
             "settings": settings.model_dump(mode="json", exclude_none=True),
             "seed": job.seed,
             "data_sha256": self.data_sha256,
-            "teacher_sha256": self.teacher_facts["weights_sha256"] if self.teacher_facts else None,
+            "teacher_sha256": provenance.teachers_sha256([one.facts["weights_sha256"] for one in self.taught_by]),
             "code_fingerprint": provenance.code_fingerprint(),
         }
         self.folder = state_folder(job.states, job.name, self.identity)
@@ -186,13 +199,14 @@ class Run:
             f" {s.epochs} epochs of {len(self.training_set)} images, batch {s.batch_size}"
         )
         self.log.say(f"on {device_name(machine.device)}, {machine.threads} threads, {machine.precision}")
-        if self.teacher_facts:
-            facts = self.teacher_facts
-            right = f"{facts['correct']} of {facts['images']} {s.data.evaluated} images right"
+        for one in self.taught_by:
+            right = f"{one.facts['correct']} of {one.facts['images']} {s.data.evaluated} images right"
             self.log.say(f"teacher: {right}, as recorded")
-        if s.replaced_stem:
+        changed = ["its stem replaced"] * s.replaced_stem
+        changed += [f"{len(self.taught_by)} members, the mean of their probabilities"] * (len(self.taught_by) > 1)
+        if changed:
             right = f"{self.teacher_test.correct} {s.data.evaluated} images right"
-            self.log.say(f"teacher with its stem replaced: {right}")
+            self.log.say(f"teacher with {' and '.join(changed)}: {right}")
         if self.teacher and self.job.teacher_cache and not self.cached:
             self.log.say(f"notice: teacher_cache is on, but the teacher answers live: {self._why_live()}")
         for oddity in s.oddities:
@@ -334,8 +348,9 @@ class Run:
             return self.teacher.logits(batches)
         if self.views is None:
             data = self.settings.data.model_dump(mode="json", exclude_none=True) | {"sha256": self.data_sha256}
-            key = {"teacher": self.teacher_facts["weights_sha256"], "data": data, "views": self.training_set.views}
+            key = {"teacher": self.identity["teacher_sha256"], "data": data, "views": self.training_set.views}
             key |= {"environment": self.machine.fingerprint()}
+            key |= {"temperature": self.temperature} if len(self.taught_by) > 1 else {}
             self.views = all_views(self.job.states, key, self.teacher, self.training_set, self.log.say)
         return self.training_set.pick(self.views, self.job.seed, self.epoch)
 
@@ -388,7 +403,9 @@ def write_outputs(run: Run, evaluation: Evaluation) -> None:
     answers, teacher = evaluation.tensors(), {}
     if run.teacher_test is not None:
         answers["teacher_logits"] = run.teacher_test.logits
-        teacher = {"teacher": describe_teacher(run.teacher_test, evaluation, s.parameters.get("temperature", 1.0))}
+        teacher = {"teacher": describe_teacher(run.teacher_test, evaluation, run.temperature)}
+        if len(run.taught_by) > 1:
+            teacher["teacher"]["members_correct"] = [one.answers.correct for one in run.taught_by]
     contents: dict[str, bytes | str] = {
         "history.csv": to_csv(history_columns(run.history), run.history),
         "timing.csv": to_csv(list(TIMING), run.timing),

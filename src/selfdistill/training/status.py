@@ -12,7 +12,7 @@ from selfdistill.files import read_sealed, sha256_of
 from selfdistill.lock import owner_of
 from selfdistill.training.finished import damaged_outputs
 from selfdistill.training.job import failure_record
-from selfdistill.training.provenance import code_fingerprint
+from selfdistill.training.provenance import code_fingerprint, teachers_sha256
 from selfdistill.training.states import NAME, checkpoints, epoch_of
 
 STATE = re.compile(r"(.+)-seed(\d+)-[0-9a-f]{12}")
@@ -78,15 +78,16 @@ class Asked:
         identity = {"settings": run_settings(self.config, method), "seed": seed, "code_fingerprint": self.code}
         if self.data is not None:
             identity["data_sha256"] = self.data
-        teacher = self.config.teacher_of(method, seed)
-        if teacher is None:
-            return identity | {"teacher_sha256": None}
+        members = [self._weights_sha256(*teacher) for teacher in self.config.teachers_of(method, seed)]
+        return identity if None in members else identity | {"teacher_sha256": teachers_sha256(members)}
+
+    def _weights_sha256(self, method: str, seed: int) -> str | None:
+        """The SHA-256 of a finished run's weights."""
         try:
-            outputs = read_sealed(self.folder / teacher[0] / f"seed{teacher[1]}" / "run.json").get("outputs")
+            outputs = read_sealed(self.folder / method / f"seed{seed}" / "run.json").get("outputs")
         except Failure:
-            return identity
-        known = outputs.get("weights.safetensors") if isinstance(outputs, dict) else None
-        return identity | {"teacher_sha256": known} if known is not None else identity
+            return None
+        return outputs.get("weights.safetensors") if isinstance(outputs, dict) else None
 
 
 def _run(folder: Path, method: str, seed: int, identity: dict[str, Any]) -> Status:

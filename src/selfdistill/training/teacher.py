@@ -1,6 +1,6 @@
 """The frozen teacher of knowledge distillation: checked before it teaches, and then part of the batch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from selfdistill.data.prepared import read_prepared, training_and_evaluation
 from selfdistill.evaluation.evaluate import BATCH, Evaluation, evaluate
 from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, write_sealed
+from selfdistill.losses.equations import ensemble_logits
 from selfdistill.models.network import Network
 from selfdistill.models.resnet import freeze, replace_stem
 from selfdistill.models.weights import read_weights
@@ -85,16 +86,18 @@ def _describe(settings: NetworkSettings) -> str:
 class FrozenTeacher:
     """A teacher that only answers: batch normalisation folded into its convolutions, no gradients.
 
-    In evaluation mode its output depends on each image alone, so it may see the images in other batches than
-    its student does; only rounding differs.
+    members: one network, or an ensemble that teaches the mean of their probabilities at a temperature
+    (`ensemble_logits`); they answer one after the other. In evaluation mode the output depends on each image alone, so
+    it may see the images in other batches than its student does; only rounding differs.
     """
 
-    def __init__(self, teacher: Network, machine: Machine):
-        folded = fuse(teacher.backbone.float().eval()).requires_grad_(False).eval()
-        freeze(folded)
+    def __init__(self, members: Sequence[Network], machine: Machine, temperature: float = 1.0):
         # Cast once and not in each batch: the rounding is autocast's.
-        self.network = folded.to(machine.device, AUTOCAST.get(machine.precision), memory_format=torch.channels_last)
-        self.machine, self.dtype = machine, next(self.network.parameters()).dtype
+        self.dtype = AUTOCAST.get(machine.precision, torch.float32)
+        self.members = [
+            _folded(member).to(machine.device, self.dtype, memory_format=torch.channels_last) for member in members
+        ]
+        self.machine, self.temperature = machine, temperature
 
     @property
     def batch_size(self) -> int:
@@ -107,9 +110,16 @@ class FrozenTeacher:
         with torch.no_grad(), self.machine.autocast():  # the loss saves the logits for its backward pass
             for batch in batches:
                 REQUEST.stop_if_asked()  # nothing of the epoch is trained yet
-                parts.append(self.network(batch.images.to(self.dtype)).float())
+                images = batch.images.to(self.dtype)
+                parts.append(ensemble_logits([member(images).float() for member in self.members], self.temperature))
         self.machine.wait()
         return torch.cat(parts)
+
+
+def _folded(teacher: Network) -> nn.Module:
+    folded = fuse(teacher.backbone.float().eval()).requires_grad_(False).eval()
+    freeze(folded)
+    return folded
 
 
 def with_logits(batches: Iterable[Batch], logits: Tensor) -> Iterator[Batch]:
