@@ -64,6 +64,9 @@ def test_every_protocol_is_valid_and_named_as_its_file(path, repository):
         ("methods.kd.alpha", 1, 1.0),
         ("methods.kd.temperature", "1e-3", 0.001),
         ("methods.kd.teacher_seed", "mod 3", "mod 3"),
+        ("methods.kd.teacher_seed", [2, 0, 1], [0, 1, 2]),  # an ensemble has no order
+        ("methods.kd.teacher_seed", ["2", 1.0], [1, 2]),
+        ("methods.kd.teacher_seed", [5], 5),  # one member is one teacher
         ("methods.kd.augmentation", [], []),
         ("methods.kd.seeds", "0,1", [0, 1]),
         ("seeds", "0,1", [0, 1]),
@@ -341,6 +344,9 @@ REFUSED = [
         "mod 0",
         "methods.kd.teacher_seed: expected same, next, a seed, mod <n>, or a list of seeds, got 'mod 0'",
     ),
+    ("methods.kd.teacher_seed", [1, 1], f"methods.kd.teacher_seed: {SEEDS}[1, 1]"),
+    ("methods.kd.teacher_seed", [1, "same"], f"methods.kd.teacher_seed: {SEEDS}[1, 'same']"),
+    ("methods.kd.teacher_seed", [], f"methods.kd.teacher_seed: {SEEDS}[]"),
     # words
     ("protocol", "../x", "protocol: expected a name of lower-case letters, digits, - and _"),
     ("device", "gpu", "device: expected auto, cpu, cuda or cuda:<n>, got 'gpu'"),

@@ -73,6 +73,12 @@ def test_a_students_teacher_has_the_seed_of_the_rule(rule, seed, expected, confi
     assert changed(config, "kd", teacher_seed=rule).teachers_of("kd", seed) == [("teacher", expected)]
 
 
+def test_several_seeds_teach_every_student_alike(config):
+    config = changed(config, "kd", teacher_seed=[1, 2, 3])
+    assert config.teachers_of("kd", 0) == config.teachers_of("kd", 2) == [("teacher", seed) for seed in (1, 2, 3)]
+    assert config.runs(["kd"]) == [("kd", 0), ("teacher", 1), ("teacher", 2), ("teacher", 3)]
+
+
 @pytest.mark.parametrize("method", ["teacher", "self_distillation", "control"])
 def test_other_methods_have_no_teacher(method, config):
     assert config.teachers_of(method, 0) == []

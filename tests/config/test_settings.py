@@ -152,6 +152,19 @@ def test_a_key_of_class_result_changes_the_settings(key, values):
     assert run_settings(validate(values), "kd") != before
 
 
+def test_how_many_teach_changes_the_settings_and_which_seeds_do_not(values):
+    def settings(rule):
+        values["methods"]["kd"]["teacher_seed"] = rule
+        return run_settings(validate(values), "kd")
+
+    one = settings(0)
+    assert "members" not in one["teacher"]  # as it was before there were ensembles
+    assert settings([7]) == one
+    three = settings([0, 1, 2])
+    assert three["teacher"] == one["teacher"] | {"members": 3}
+    assert settings([4, 5, 6]) == three
+
+
 @pytest.mark.parametrize("key", NOT_RESULT)
 def test_another_key_of_a_method_leaves_the_settings(key, values):
     before = run_settings(validate(values), "kd")
@@ -294,6 +307,14 @@ def test_a_comparison_knows_which_runs_teach(values):
     ]
 
 
+def test_the_members_of_an_ensemble_and_their_teachers_count_once_each(values):
+    values["seeds"], values["rows"] = [0], ["kd_ensemble"]
+    values["methods"]["kd_ensemble"] |= {"teacher": "born_again", "teacher_seed": [5, 6]}
+    values["methods"]["born_again"] |= {"teacher_seed": 1}
+    (row,) = report_settings(validate(values), "comparison")["rows"]
+    assert row["teachers"] == [["born_again/seed5", "born_again/seed6", "control/seed1"]]
+
+
 @pytest.mark.parametrize(("key", "part"), [("table", "figures"), ("figures", "table")])
 def test_the_style_of_one_part_leaves_the_other(key, part, values):
     config = validate(values)
@@ -316,8 +337,9 @@ def test_the_report_knows_every_run_that_may_lie_there(values):
     values["methods"]["kd"] |= {"teacher_seed": 7}
     known = report_settings(validate(values), "table")["known"]
     assert known.keys() == values["methods"].keys()
-    teachers = {method for method in known if method.startswith("teacher")}  # of kd, and of the methods like it
-    assert all(known[method] == ([0, 1, 7] if method in teachers else [0, 1]) for method in known)
+    more = {method: [0, 1, 7] for method in known if method.startswith("teacher")}  # of kd, and of the methods like it
+    more["control"] = [0, 1, 2, 3]  # of kd_ensemble
+    assert all(known[method] == more.get(method, [0, 1]) for method in known)
 
 
 @pytest.mark.parametrize("part", ["table", "figures"])

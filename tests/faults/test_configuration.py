@@ -71,7 +71,10 @@ KINDS: dict[str, list[Any]] = {
     "device": ["", 3, True, *SHAPES, "gpu", "cuda:x", "cuda:-1", "CUDA", "cpu;rm"],
     "workers": ["", "all", -1, 1.5, True, *SHAPES, math.nan, 10**6],
     "threads": ["", "all", 0, -1, 1.5, True, *SHAPES, math.nan, 10**6],
-    "teacher seed": ["", "none", "mod 0", "mod x", -1, 1.5, True, *SHAPES, math.nan, 2**64],
+    "teacher seed": [
+        *("", "none", "mod 0", "mod x", -1, 1.5, True, *SHAPES, math.nan, 2**64),
+        *([1, 1], [-1, 2], [1, 1.5], [1, None], ["same", 1], [[1], [2]], [True, 2], [2**64, 1]),
+    ],
     "three numbers": ["", 3, {}, [], [1, 2], [1, 2, 3, 4], [1, 2, "x"], [1, 2, math.nan], [1, 2, True]],
     "three above 0": ["", 3, {}, [], [1, 2], [1, 2, 0], [1, 2, -1], [1, 2, math.inf]],
     "duration": ["", 3, 1.5, True, *SHAPES, "1:30", "2 hours", "1h 60m 0s"],

@@ -11,6 +11,7 @@ from selfdistill.losses.equations import (
     cross_entropy,
     distillation_divergence,
     distillation_loss,
+    ensemble_logits,
     log_soft_probabilities,
     self_distillation_loss,
 )
@@ -279,3 +280,53 @@ def test_eq7_is_a_mean_over_the_batch():
         [z.repeat(2, 1) for z in SHALLOW], FINAL.repeat(2, 1), LABELS.repeat(2), **WEIGHTS
     ).total.item()
     assert twice == pytest.approx(2.347012)
+
+
+# An ensemble as the teacher
+
+
+def members(count=3, **options):
+    return [logits(seed=seed, **options) for seed in range(count)]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_the_soft_targets_of_an_ensemble_are_the_mean_of_its_members(count, temperature):
+    mean = sum(soft_probabilities_64(each, temperature) for each in members(count)) / count
+    found = soft_probabilities_64(ensemble_logits(members(count), temperature), temperature)
+    torch.testing.assert_close(found, mean, rtol=1e-5, atol=1e-7)
+
+
+def test_two_members_by_hand():
+    one, other = torch.tensor([[math.log(3.0), 0.0]]), torch.tensor([[0.0, 0.0]])  # (3/4, 1/4) and (1/2, 1/2)
+    assert ensemble_logits([one, other], 1.0).softmax(1).tolist() == [pytest.approx([5 / 8, 3 / 8])]
+    assert ensemble_logits([2 * one, 2 * other], 2.0).div(2).softmax(1).tolist() == [pytest.approx([5 / 8, 3 / 8])]
+
+
+def test_a_student_of_an_ensemble_has_the_divergence_from_the_mean():
+    temperature = 4.0
+    p = sum(soft_probabilities_64(each, temperature) for each in members()) / 3
+    q = soft_probabilities_64(logits(seed=9), temperature)
+    found = distillation_divergence(ensemble_logits(members(), temperature), logits(seed=9), temperature)
+    assert found.item() == pytest.approx((p * torch.log(p / q)).sum(1).mean().item(), rel=1e-5)
+
+
+def test_the_mean_of_probabilities_is_not_the_mean_of_logits():
+    geometric = torch.stack(members()).mean(0)
+    assert (ensemble_logits(members(), 4.0).div(4).softmax(1) - geometric.div(4).softmax(1)).abs().max() > 0.01
+
+
+def test_members_that_are_alike_give_their_own_logits():
+    (one,) = members(1)
+    torch.testing.assert_close(ensemble_logits([one, one, one], 4.0), one)
+    assert ensemble_logits([one], 4.0) is one
+
+
+def test_the_order_of_the_members_does_not_matter():
+    torch.testing.assert_close(ensemble_logits(members(), 4.0), ensemble_logits(members()[::-1], 4.0))
+
+
+def test_members_that_are_certain_stay_finite():
+    found = ensemble_logits([torch.tensor([[1e4, 0.0, -1e4]]), torch.tensor([[-1e4, 0.0, 1e4]])], 1.0)
+    assert found.isfinite().all()
+    torch.testing.assert_close(found.softmax(1), torch.tensor([[0.5, 0.0, 0.5]]))

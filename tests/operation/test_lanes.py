@@ -17,6 +17,13 @@ def test_a_student_starts_after_its_teacher_and_others_fill_the_gap():
     assert makespan(seconds, needs, 9) == 5
 
 
+def test_a_student_waits_for_all_of_its_teachers():
+    seconds = {"kd": 2, "one": 3, "other": 5}
+    assert makespan(seconds, {"kd": ["one", "other"]}, 2) == 7
+    assert makespan(seconds, {"kd": ["other", "one"]}, 1) == 10
+    assert makespan({"kd": 2, "one": 3}, {"kd": ["one", "ended"]}, 2) == 5
+
+
 def test_a_teacher_that_has_ended_keeps_nobody_waiting():
     assert makespan({"kd": 2}, {"kd": ["teacher"]}, 1) == 2
 

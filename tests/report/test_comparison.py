@@ -181,6 +181,15 @@ def with_teacher(folder, **facts) -> None:
     write_sealed(folder / "run.json", run)
 
 
+def test_the_members_of_an_ensemble_stand_below(logs, tmp_path):
+    for seed in (0, 1, 2):
+        with_teacher(logs / f"kd/seed{seed}", members_correct=[150, 152, 151])
+    written(logs, tmp_path / "out")
+    text = (tmp_path / "out/teachers.md").read_text()
+    said = "taught by the mean of 3 networks' probabilities; alone they have 75.00, 76.00, 75.50."
+    assert text.count(said) == 1  # all seeds have the same members
+
+
 def test_a_students_teacher_stands_beside_it(logs, tmp_path):
     for seed in range(3):
         with_teacher(logs / f"kd/seed{seed}", correct=150 + seed)

@@ -72,6 +72,21 @@ def test_a_chain_of_teachers_counts_each(logs):
     assert costs(logs, [CONTROL, chain])["kd"].end_to_end == pytest.approx(540)
 
 
+def test_the_members_of_an_ensemble_count_once_each(logs):
+    members, taught = ["teacher/seed0", "teacher/seed1"], ["a" * 64, "b" * 64]
+    for name, weights in zip(members, taught, strict=True):
+        path = logs / name / "run.json"
+        facts = read_sealed(path)
+        write_sealed(path, facts | {"outputs": facts["outputs"] | {"weights.safetensors": weights}})
+    for seed in (0, 1):
+        path = logs / f"kd/seed{seed}/run.json"
+        write_sealed(path, read_sealed(path) | {"teacher_sha256": taught})
+    ensemble = KD | {"teachers": [members] * 2}
+    assert costs(logs, [CONTROL, ensemble])["kd"].end_to_end == pytest.approx(140 + 300 + 300)
+    write_sealed(path, read_sealed(path) | {"teacher_sha256": ["a" * 64, "0" * 64]})
+    assert costs(logs, [CONTROL, ensemble])["kd"].end_to_end is None
+
+
 def test_without_the_teachers_logs_there_is_no_end_to_end(logs):
     for file in (logs / "teacher" / "seed0").iterdir():
         file.unlink()

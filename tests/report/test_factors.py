@@ -26,6 +26,8 @@ def settings(request):
         ("self_distillation", "deep_supervision", ["objective"]),
         ("kd_replaced_stem", "kd", ["replaced_stem"]),
         ("kd_cifar_stem", "kd", ["teacher"]),
+        ("kd_ensemble", "born_again", ["teacher"]),
+        ("kd_ensemble", "kd", ["teacher"]),
         ("control_imagenet_stem", "control", ["stem"]),
         ("sd_conv1x1", "self_distillation", ["final_head", "heads"]),
         ("teacher", "control", ["batch_size", "epochs", "model", "stem"]),
@@ -60,3 +62,9 @@ def test_a_pair_is_isolated_by_one_factor(settings):
     foreign = of("kd_replaced_stem", "kd", source="somebody")
     assert foreign.differ == [UNKNOWN]
     assert not foreign.isolated
+
+
+def test_a_teacher_is_told_with_the_number_of_its_members(settings):
+    a, b = (arm(name, [5, 6], settings=settings[name]) for name in ("kd_ensemble", "born_again"))
+    assert pair(a, b, RULES).changes == "teacher: 3 of resnet18 cifar"
+    assert pair(b, a, RULES).changes == "teacher: resnet18 cifar"

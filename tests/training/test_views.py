@@ -180,6 +180,27 @@ def test_a_run_that_can_have_no_table_says_so(digits, teacher, tmp_path, changes
         ({"seeds": [0, 1], "methods": {"kd": {"teacher_seed": 0, "epochs": 2, "augmentation": ["flip"]}}}, True),
         ({"seeds": [0, 1], "methods": {"kd": {"teacher_seed": 0, "augmentation": ["crop", "rotation"]}}}, False),
         ({"seeds": [0, 1], "teacher_cache": "off", "methods": {"kd": {"teacher_seed": 0}}}, False),
+        ({"seeds": [0, 1], "methods": {"kd": {"teacher_seed": [7, 8]}}}, True),
+        ({"seeds": [0], "methods": {"kd": {"teacher_seed": [7, 8]}}}, False),
+        (
+            {"rows": ["kd", "kd_b"], "methods": {"kd": {"teacher_seed": [7, 8]}, "kd_b": {"like": "kd", "label": "B"}}},
+            True,
+        ),
+        # averaged at another temperature, or the same network alone: other answers
+        (
+            {
+                "rows": ["kd", "kd_b"],
+                "methods": {"kd": {"teacher_seed": [7, 8]}, "kd_b": {"like": "kd", "label": "B", "temperature": 2}},
+            },
+            False,
+        ),
+        (
+            {
+                "rows": ["kd", "kd_b"],
+                "methods": {"kd": {"teacher_seed": [7, 8]}, "kd_b": {"like": "kd", "label": "B", "teacher_seed": 7}},
+            },
+            False,
+        ),
         ({"teacher_cache": "on"}, True),
         ({"teacher_cache": "on", "methods": {"kd": {"augmentation": ["crop", "rotation"]}}}, True),  # the run says no
     ],

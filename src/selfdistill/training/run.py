@@ -199,9 +199,10 @@ class Run:
             f" {s.epochs} epochs of {len(self.training_set)} images, batch {s.batch_size}"
         )
         self.log.say(f"on {device_name(machine.device)}, {machine.threads} threads, {machine.precision}")
-        for one in self.taught_by:
+        for path, one in zip(self.job.teachers, self.taught_by, strict=True):
             right = f"{one.facts['correct']} of {one.facts['images']} {s.data.evaluated} images right"
-            self.log.say(f"teacher: {right}, as recorded")
+            which = f" {path.parent.parent.name}/{path.parent.name}" if len(self.taught_by) > 1 else ""
+            self.log.say(f"teacher{which}: {right}, as recorded")
         changed = ["its stem replaced"] * s.replaced_stem
         changed += [f"{len(self.taught_by)} members, the mean of their probabilities"] * (len(self.taught_by) > 1)
         if changed:

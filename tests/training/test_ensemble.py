@@ -1,0 +1,178 @@
+"""Several networks that teach one student: the mean of their probabilities, and each of them held to its record."""
+
+import csv
+import re
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from trainer import KINDS, make_job, train_until_killed
+
+from selfdistill.data.batches import Normalisation, TrainingSet
+from selfdistill.data.prepared import read_prepared
+from selfdistill.failures import BAD_DATA, CONFIGURATION, Failure
+from selfdistill.files import read_sealed, sha256_of
+from selfdistill.losses.equations import ensemble_logits
+from selfdistill.models.network import Network
+from selfdistill.models.weights import encode, read_weights
+from selfdistill.training.job import train
+from selfdistill.training.machine import set_up
+from selfdistill.training.teacher import FrozenTeacher
+
+OUTPUTS = ("weights.safetensors", "history.csv")
+THREE = {"teacher": KINDS["kd"]["teacher"] | {"members": 3}}
+
+
+@pytest.fixture(scope="session")
+def members(digits, tmp_path_factory):
+    """The weights of three controls."""
+    folder = tmp_path_factory.mktemp("members")
+    jobs = [make_job(folder, digits, seed=seed, changes={"epochs": 2}) for seed in (1, 2, 3)]
+    train(*jobs)
+    return tuple(job.output / "weights.safetensors" for job in jobs)
+
+
+def student(folder, digits, members, changes=None, **options):
+    changes = {"teacher": KINDS["kd"]["teacher"] | {"members": len(members)}} | (changes or {})
+    return make_job(folder, digits, "kd", changes=changes, teachers=tuple(members), **options)
+
+
+@pytest.fixture(scope="session")
+def taught(digits, members, tmp_path_factory):
+    """A student of the three, trained."""
+    job = student(tmp_path_factory.mktemp("taught"), digits, members)
+    train(job)
+    return job
+
+
+def bits(job):
+    return [(job.output / name).read_bytes() for name in OUTPUTS]
+
+
+def test_every_member_is_recorded(taught, members):
+    assert read_sealed(taught.output / "run.json")["teacher_sha256"] == [sha256_of(path) for path in members]
+    assert read_sealed(taught.output / "run.json")["settings"]["teacher"]["members"] == 3
+    for path in members:
+        correct = read_sealed(path.parent / "evaluation.json")["correct"]
+        line = f"teacher control/{path.parent.name}: {correct} of 360 test images right, as recorded"
+        assert line in taught.log.read_text()
+
+
+def test_what_is_recorded_beside_the_student_is_the_ensembles(taught, members):
+    each = [load_file(path.parent / "test_logits.safetensors") for path in members]
+    mean = sum((one["logits"].double() / 4).softmax(1) for one in each) / 3
+    told = read_sealed(taught.output / "evaluation.json")["teacher"]
+    own = load_file(taught.output / "test_logits.safetensors")
+    torch.testing.assert_close((own["teacher_logits"].double() / 4).softmax(1), mean, rtol=1e-5, atol=1e-7)
+    assert told["correct"] == int((mean.argmax(1) == own["labels"]).sum())
+    assert told["agreement"] == int((mean.argmax(1) == own["logits"].argmax(1)).sum())
+    assert told["entropy"] == pytest.approx(-(mean * mean.log()).sum(1).mean().item(), rel=1e-5)
+    right = [read_sealed(path.parent / "evaluation.json")["correct"] for path in members]
+    assert told["members_correct"] == right
+    assert f"3 members, the mean of their probabilities: {told['correct']} test images right" in taught.log.read_text()
+
+
+def test_a_lone_teacher_has_no_members(digits, teacher, tmp_path):
+    job = make_job(tmp_path, digits, "kd", teacher=teacher, changes={"epochs": 1})
+    train(job)
+    assert "members_correct" not in read_sealed(job.output / "evaluation.json")["teacher"]
+    assert read_sealed(job.output / "run.json")["teacher_sha256"] == sha256_of(teacher)
+    assert "members" not in read_sealed(job.output / "run.json")["settings"]["teacher"]
+
+
+def test_the_members_answer_as_they_do_alone(digits, members):
+    machine = set_up("cpu", 1, "fp32", deterministic=True)
+    images, _ = read_prepared(digits, "digits")
+    normalise = Normalisation((0.3,) * 3, (0.4,) * 3, torch.device("cpu"))
+    data = TrainingSet(images.train_images[:50], images.train_labels[:50], ("crop", "flip"), normalise)
+    networks = [Network(read_weights(path)[0]) for path in members]
+    alone = [FrozenTeacher([network], machine).logits(data.batches(0, 3, 20)) for network in networks]
+    together = FrozenTeacher(networks, machine, 4.0).logits(data.batches(0, 3, 20))
+    assert torch.equal(together, ensemble_logits(alone, 4.0))
+
+
+def test_a_killed_student_ends_with_the_same_bits(taught, digits, members, tmp_path):
+    job = student(tmp_path, digits, members)
+    train_until_killed(job, after_saves=1)
+    train(job)
+    assert bits(job) == bits(taught)
+    assert "resumed after epoch" in job.log.read_text()
+
+
+@pytest.mark.parametrize("other", [(0, 1), (1, 0, 2)])
+def test_a_student_of_other_members_starts_afresh(other, digits, members, tmp_path):
+    job = student(tmp_path, digits, members)
+    train_until_killed(job, after_saves=1)
+    train(student(tmp_path, digits, [members[index] for index in other]))
+    said = job.log.read_text()
+    assert re.search(r"starting afresh: .* was of other .*teacher", said)
+    assert "resumed" not in said
+
+
+def test_students_in_a_pack_end_as_they_do_alone(taught, digits, members, tmp_path):
+    jobs = [student(tmp_path, digits, members, seed=seed) for seed in (0, 1)]
+    train(*(job._replace(log=tmp_path / f"{job.seed}.txt") for job in jobs))
+    assert bits(jobs[0]) == bits(taught)
+
+
+def test_a_student_learns_the_same_from_the_table_of_views(digits, members, tmp_path):
+    """Of flips alone, because 162 views of three networks take long."""
+    flips, rows = {"augmentation": ["flip"]}, []
+    for cached in (False, True):
+        job = student(tmp_path / str(cached), digits, members, flips, teacher_cache=cached)
+        train(job)
+        rows.append(list(csv.DictReader((job.output / "history.csv").read_text().splitlines())))
+    for live, told in zip(*rows, strict=True):
+        for name in ("train_distillation", "train_loss", "test_accuracy"):
+            assert float(told[name]) == pytest.approx(float(live[name]), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("over", "tables"),
+    [({}, 1), ({"parameters": {"temperature": 2.0}}, 2), ({"teacher": KINDS["kd"]["teacher"] | {"members": 2}}, 2)],
+)
+def test_the_table_is_of_these_members_at_this_temperature(over, tables, digits, members, tmp_path):
+    short = {"epochs": 1, "data": {"train_images": 20}, "batch_size": 10, "augmentation": ["flip"]}
+    train(student(tmp_path, digits, members, short, teacher_cache=True))
+    count = over.get("teacher", THREE["teacher"])["members"]
+    train(student(tmp_path, digits, members[:count], short | over, seed=1, teacher_cache=True))
+    assert len(list((tmp_path / ".state").glob("views-*/"))) == tables
+
+
+# What is refused
+
+
+def refused(job, code) -> str:
+    with pytest.raises(Failure) as failure:
+        train(job)
+    assert failure.value.code == code
+    assert not (job.output / "run.json").exists()
+    return str(failure.value)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_damaged_member_is_refused_by_its_name(which, digits, members, tmp_path):
+    shutil.copytree(members[which].parent, tmp_path / "damaged")
+    path = tmp_path / "damaged/weights.safetensors"
+    backbone, _, facts, _ = read_weights(path)
+    path.write_bytes(encode(backbone.state_dict(), facts | {"seed": 77}))
+    among = [path if index == which else member for index, member in enumerate(members)]
+    line = refused(student(tmp_path, digits, among), BAD_DATA)
+    assert f"{path}: SHA-256 differs from its evaluation.json" in line
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_too_few_members_are_refused(count, digits, members, tmp_path):
+    job = make_job(tmp_path, digits, "kd", changes=THREE, teachers=members[:count])
+    assert "--teacher: kd needs --teacher 3 times" in refused(job, CONFIGURATION)
+
+
+def test_two_teachers_of_a_student_of_one_are_refused(digits, members, tmp_path):
+    job = make_job(tmp_path, digits, "kd", teachers=members[:2])
+    assert "--teacher: kd needs --teacher" in refused(job, CONFIGURATION)
+
+
+def test_the_same_member_twice_is_refused(digits, members, tmp_path):
+    job = student(tmp_path, digits, (members[0], members[0], members[1]))
+    assert "--teacher: kd needs 3 different ones" in refused(job, CONFIGURATION)

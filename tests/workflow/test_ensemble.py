@@ -1,0 +1,108 @@
+"""Three controls that teach one student, from the configuration to the report."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from snakemake_runs import Workflow
+
+pytestmark = pytest.mark.slow
+MEMBERS = (1, 2, 3)
+ROWS = """
+rows: [control, kd_ensemble]
+methods: {control: {epochs: 1}, kd: {epochs: 1}}
+"""
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """A workflow that has trained the control, the ensemble's members and their student."""
+    workflow = Workflow.make(tmp_path_factory.mktemp("workflow") / "ensemble")
+    workflow.files = (workflow.write("ensemble.yaml", ROWS),)
+    workflow.planned = workflow.run("-n", "-p", files=workflow.files)
+    workflow.run(files=workflow.files, cores=2)
+    return workflow
+
+
+def facts(workflow, method, seed, name="run.json"):
+    return json.loads((workflow.folder / f"results/demo/{method}/seed{seed}/{name}").read_text())
+
+
+def test_the_students_job_takes_every_member(taught):
+    (job,) = re.findall(r"rule train_kd_student:\n(?:    .*\n)+(?:\n?.*exec .*\n)?", taught.planned)
+    (inputs,) = re.findall(r"    input: (.*)\n", job)
+    for seed in MEMBERS:
+        assert f"results/demo/control/seed{seed}/weights.safetensors" in inputs
+        assert f"results/demo/control/seed{seed}/evaluation.json" in inputs
+        assert f"--teacher results/demo/control/seed{seed}/weights.safetensors" in taught.planned
+    assert taught.planned.count("rule train_control:") == 4
+
+
+def test_every_member_stands_in_the_students_record(taught):
+    weights = [facts(taught, "control", seed)["outputs"]["weights.safetensors"] for seed in MEMBERS]
+    assert facts(taught, "kd_ensemble", 0)["teacher_sha256"] == weights
+    told = facts(taught, "kd_ensemble", 0, "evaluation.json")["teacher"]
+    assert told["members_correct"] == [facts(taught, "control", seed, "evaluation.json")["correct"] for seed in MEMBERS]
+
+
+def test_the_report_tells_of_the_ensemble(taught):
+    text = (taught.folder / "report/demo/teachers.md").read_text()
+    assert "taught by the mean of 3 networks' probabilities" in text
+    with open(taught.folder / "report/demo/compute.csv", newline="") as file:
+        rows = {row["Arm"]: row for row in csv.DictReader(file)}
+    seconds = sum(facts(taught, "control", seed)["training_seconds"] for seed in MEMBERS)
+    seconds += facts(taught, "kd_ensemble", 0)["training_seconds"]
+    (student,) = [row for label, row in rows.items() if "3 controls" in label]
+    assert float(student["End to end (s)"]) == pytest.approx(seconds, abs=1)
+
+
+def test_nothing_is_left_to_do(taught):
+    assert taught.plan(files=taught.files) == {}
+    command = [
+        sys.executable,
+        "-m",
+        "selfdistill",
+        "status",
+        "config.yaml",
+        "workflow/protocols/demo.yaml",
+        "tiny.yaml",
+    ]
+    done = subprocess.run(
+        [*command, *taught.files], cwd=taught.folder, env=taught.environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 of 5 done" in done.stdout
+
+
+def test_another_member_trains_the_student_again(taught):
+    name = taught.write("other.yaml", "methods: {kd_ensemble: {teacher_seed: [1, 2, 4]}}")
+    trained = {job for job in taught.plan(files=(*taught.files, name)) if job.startswith("train")}
+    assert trained == {"train_control control/4", "train_kd_student kd_ensemble/0"}
+
+
+def test_a_damaged_member_ends_its_student_alone(taught, tmp_path):
+    copy = taught.copy(tmp_path / "copy")
+    weights = copy.folder / "results/demo/control/seed2/weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"abcd")
+    said = copy.run(files=taught.files, check=False)
+    assert "results/demo/control/seed2/weights.safetensors: differs from its own content_sha256" in said
+    assert "rule train_kd_student" in said
+    assert "rule train_control" not in said
+
+
+def test_the_students_of_an_ensemble_are_one_pack(taught):
+    name = taught.write("pack.yaml", "pack: 2\nmethods: {kd_ensemble: {seeds: [4, 5]}}\n")
+    planned = taught.run("-n", "-p", files=(*taught.files, name))
+    (command,) = re.findall(r"exec .*kd_ensemble/settings.*", planned)
+    members = " ".join(f"--teacher results/demo/control/seed{seed}/weights.safetensors" for seed in MEMBERS)
+    assert command.count(members) == 2
+
+
+def test_claims_compare_no_ensemble(taught):
+    planned = taught.run("-n", "-p", "claims", files=taught.files)
+    measured = re.findall(r"selfdistill measure .*", planned)
+    assert len(measured) == 2
+    assert not any("--teacher" in command for command in measured)
