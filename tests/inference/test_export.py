@@ -293,3 +293,10 @@ def test_oddities_wrong_labels_and_teachers_stand_in_the_card(run, tmp_path):
         "60 training images",
     ):
         assert words in card
+
+
+def test_every_member_of_an_ensemble_stands_in_the_card(run, tmp_path):
+    edit(run, "run.json", lambda facts: facts.update(teacher_sha256=["ab" * 32, "cd" * 32]))
+    export(run, tmp_path / "out", "CC0")
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert all(f"- Taught by weights of SHA-256 `{each * 32}`." in card for each in ("ab", "cd"))

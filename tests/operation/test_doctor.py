@@ -36,6 +36,8 @@ def test_a_run_is_its_epochs_its_teachers_answers_and_its_tests(paces):
     found = {case.key: 1e-3 if case.step else 1e-4 for m in ("kd", "teacher") for case in probe._cases(paper, m)}
     assert run_seconds(paper, "teacher", found) == pytest.approx(300 * (50_000 * 1e-3 + 10_000 * 1e-4))
     assert run_seconds(paper, "kd", found) == pytest.approx(200 * (50_000 * (1e-3 + 1e-4) + 10_000 * 1e-4))
+    found |= {case.key: 1e-3 if case.step else 1e-4 for case in probe._cases(paper, "kd_ensemble")}
+    assert run_seconds(paper, "kd_ensemble", found) == pytest.approx(200 * (50_000 * (1e-3 + 3e-4) + 10_000 * 1e-4))
 
 
 def test_a_protocol_is_its_runs_side_by_side(paces):

@@ -39,7 +39,7 @@ def test_a_replaced_stem_that_was_not_run_is_said_in_words():
 
 
 def test_without_any_teacher_the_figure_says_so():
-    assert "not run: no row has a teacher" in words(draw_teachers([]))
+    assert "not run: no run was compared with a teacher" in words(draw_teachers([]))
 
 
 def staged(probe):

@@ -24,24 +24,6 @@ def log_soft_probabilities(logits: Tensor, temperature: float) -> Tensor:
     return F.log_softmax(logits.float() / temperature, dim=-1)
 
 
-def ensemble_logits(members: Sequence[Tensor], temperature: float) -> Tensor:
-    """Logits [batch, classes], float32, whose soft targets are the arithmetic mean of the members' at that temperature.
-
-    Hinton et al. 2015 (section 1) take an arithmetic or a geometric mean of the predictive distributions; this is the
-    arithmetic one. The geometric one is a mean of logits, as which Lan et al. 2018 (arXiv 1806.04606) combine branches,
-    with learned weights. T times the log of the mean is exact, because a softmax at T undoes both. Each row is shifted
-    by the mean of the members' T logsumexp(z / T), which no softmax sees: members that are alike give their own logits,
-    so that the spread of logits over images compares with that of one network. A lone member's logits are returned as
-    they are.
-    """
-    if len(members) == 1:
-        return members[0]
-    scaled = torch.stack([logits.float() for logits in members]) / temperature
-    levels = scaled.logsumexp(-1, keepdim=True)
-    log_mean = (scaled - levels).logsumexp(0) - math.log(len(members))
-    return temperature * (log_mean + levels.mean(0))
-
-
 def distillation_divergence(
     teacher_logits: Tensor, student_logits: Tensor, temperature: float, *, detach: bool = True
 ) -> Tensor:
@@ -110,6 +92,24 @@ def constant_distillation_loss(student_logits: Tensor, labels: Tensor, **paramet
     With T = 1 it is label smoothing of 1 - alpha (arXiv 1512.00567, section 7), but for a constant.
     """
     return distillation_loss(student_logits, labels, torch.zeros_like(student_logits), **parameters)
+
+
+def ensemble_logits(members: Sequence[Tensor], temperature: float) -> Tensor:
+    """Logits [batch, classes], float32, whose soft targets are the arithmetic mean of the members' at that temperature.
+
+    Hinton et al. 2015 (section 1) take an arithmetic or a geometric mean of the predictive distributions; this is the
+    arithmetic one. The geometric one is a mean of logits, as which Lan et al. 2018 (arXiv 1806.04606) combine branches,
+    with learned weights. T times the log of the mean is exact, because a softmax at T undoes both. Each row is shifted
+    by the mean of the members' T logsumexp(z / T), which no softmax sees: members that are alike give their own logits,
+    so that the spread of logits over images compares with that of one network. A lone member's logits are returned as
+    they are.
+    """
+    if len(members) == 1:
+        return members[0]
+    scaled = torch.stack([logits.float() for logits in members]) / temperature
+    levels = scaled.logsumexp(-1, keepdim=True)
+    log_mean = (scaled - levels).logsumexp(0) - math.log(len(members))
+    return temperature * (log_mean + levels.mean(0))
 
 
 def feature_distance(shallow: Tensor, deepest: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Taught(NamedTuple):
 def draw_teachers(teachers: list[Taught]) -> Figure:
     """Teachers with their own stem and with a replaced one: accuracy, spread of the logits, entropy of soft targets."""
     if not teachers:
-        return not_run("no row has a teacher", WIDTH)
+        return not_run("no run was compared with a teacher", WIDTH)
     height = 1.3 + max(0.25 * len(teachers), 1.0)
     ratios = {"width_ratios": [1, 1, 1.5]}
     figure, (accuracy, spread, entropy) = plt.subplots(
