@@ -3,12 +3,14 @@
 import csv
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from trainer import KINDS, make_job, train_until_killed
 
+from selfdistill import cli
 from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.data.prepared import read_prepared
 from selfdistill.failures import BAD_DATA, CONFIGURATION, Failure
@@ -16,6 +18,7 @@ from selfdistill.files import read_sealed, sha256_of
 from selfdistill.losses.equations import ensemble_logits
 from selfdistill.models.network import Network
 from selfdistill.models.weights import encode, read_weights
+from selfdistill.training import job
 from selfdistill.training.job import train
 from selfdistill.training.machine import set_up
 from selfdistill.training.teacher import FrozenTeacher
@@ -176,3 +179,39 @@ def test_two_teachers_of_a_student_of_one_are_refused(digits, members, tmp_path)
 def test_the_same_member_twice_is_refused(digits, members, tmp_path):
     job = student(tmp_path, digits, (members[0], members[0], members[1]))
     assert "--teacher: kd needs 3 different ones" in refused(job, CONFIGURATION)
+
+
+# The command line
+
+
+def given(monkeypatch, seeds, teachers):
+    """The teachers of each job that a command with so many would train."""
+    jobs = []
+    monkeypatch.setattr(job, "train", lambda *made: jobs.extend(made))
+    folders = [Path(f"kd/seed{seed}") for seed in seeds]
+    cli.train(Path("d"), Path("s"), seed=seeds, output=folders, teacher=[Path(name) for name in teachers])
+    return [[path.name for path in one.teachers] for one in jobs]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "teachers", "expected"),
+    [
+        ([0], "", [[]]),
+        ([0], "a", [["a"]]),
+        ([0], "abc", [["a", "b", "c"]]),
+        ([0, 1], "", [[], []]),
+        ([0, 1], "ab", [["a"], ["b"]]),
+        ([0, 1], "abcd", [["a", "b"], ["c", "d"]]),
+    ],
+)
+def test_teachers_are_shared_out_among_the_seeds_in_order(seeds, teachers, expected, monkeypatch):
+    assert given(monkeypatch, seeds, teachers) == expected
+
+
+@pytest.mark.parametrize(
+    ("teachers", "words"), [("a", "one for each of 2 seeds, got 1"), ("abcde", "as many for each of 2 seeds, got 5")]
+)
+def test_teachers_that_cannot_be_shared_out_are_refused(teachers, words, monkeypatch):
+    with pytest.raises(Failure, match=f"--teacher: expected {words}") as failure:
+        given(monkeypatch, [0, 1], teachers)
+    assert failure.value.code == CONFIGURATION
