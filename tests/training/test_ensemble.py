@@ -189,7 +189,8 @@ def given(monkeypatch, seeds, teachers):
     jobs = []
     monkeypatch.setattr(job, "train", lambda *made: jobs.extend(made))
     folders = [Path(f"kd/seed{seed}") for seed in seeds]
-    cli.train(Path("d"), Path("s"), seed=seeds, output=folders, teacher=[Path(name) for name in teachers])
+    names = [Path(name) for name in teachers]
+    cli.train(Path("d"), Path("s"), seed=seeds, output=folders, teacher=names, device="cpu")
     return [[path.name for path in one.teachers] for one in jobs]
 
 
