@@ -24,7 +24,7 @@ mechanisms: {train_images: 20, test_images: 20, noise_draws: 1, hessian_images: 
 """
 
 
-def _take_signals() -> None:
+def take_signals() -> None:
     """Take the signals again that `nohup` or `&` had the suite itself ignore."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -78,7 +78,7 @@ class Workflow:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_take_signals,
+            preexec_fn=take_signals,
         )
 
     def trainers(self) -> list[int]:

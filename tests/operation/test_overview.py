@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from snakemake_runs import take_signals
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings
@@ -149,7 +150,13 @@ def test_on_a_terminal_it_follows_the_run_and_ctrl_c_ends_it_cleanly(results):
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "150"}
     with results.running("control"):
         program = subprocess.Popen(
-            command(results), stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+            command(results),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=take_signals,
         )
         os.close(theirs)
         try:
