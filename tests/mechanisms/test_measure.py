@@ -207,6 +207,7 @@ def test_it_says_on_what_it_was_measured(measured):
     on = measured["control"]["measured_on"]
     assert (on["train_images"], on["hessian_images"], on["test_images"], on["corruption_images"]) == (40, 20, 60, 40)
     assert (on["all_train_images"], on["all_test_images"], on["official_corruptions"]) == (90, 360, False)
+    assert on["corruptions"] == "digits-C-12 (regenerated)"
     assert measured["control"]["environment"]["precision"] == "fp32"
 
 

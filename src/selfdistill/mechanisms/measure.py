@@ -132,7 +132,7 @@ def measure(
         "seed": seed,
         "measures": {name: _finite(value) for name, value in measured.items()},
         "distributions": distributions,
-        "measured_on": _measured_on(subject, sizes, newer)
+        "measured_on": _measured_on(subject, sizes, newer, settings.data.dataset)
         | {"dataset": settings.data.dataset, "data_sha256": data_sha256},
         "teachers": {teacher.name: teacher.facts for teacher in loaded},
         "weights_sha256": found,
@@ -368,7 +368,7 @@ def _set_up_as(recorded: dict[str, Any], device: str, threads: int | str) -> Mac
     return set_up(device, threads, precision, deterministic=True)
 
 
-def _measured_on(subject: Subject, sizes: Mechanisms, newer: NewData) -> dict[str, Any]:
+def _measured_on(subject: Subject, sizes: Mechanisms, newer: NewData, dataset: str) -> dict[str, Any]:
     """How many images each part saw, and the other sizes; no path of this machine."""
     labels = subject.test.labels.cpu()
     return {
@@ -380,7 +380,7 @@ def _measured_on(subject: Subject, sizes: Mechanisms, newer: NewData) -> dict[st
         "test_images": len(subject.first(labels, sizes.test_images)),
         "corruption_images": len(subject.first(labels, sizes.corruption_images)),
         "corruption_severities": list(sizes.corruption_severities),
-        "corruptions": corruptions.NAME,
+        "corruptions": corruptions.suite(dataset),
         "official_corruptions": sizes.official_corruptions is not None,
         "near_copy_distance": sizes.near_copy_distance,
         "near_copies": int((~newer.new).sum()),

@@ -2,12 +2,14 @@
 that goes with them (costs, churn, figures).
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from selfdistill.config.claims import Claims, Level, Rules
+from selfdistill.config.schema import DATASETS
 from selfdistill.config.settings import ReportSettings
 from selfdistill.report.answers import LAST, Arm, read_arms
 from selfdistill.report.churn import churn_sheet, write_classes
@@ -57,7 +59,7 @@ def write_comparison(
         "falsification": falsification_sheet(claims, verdicts, arms, settings),
         "differences": difference_sheet(compared, claims.rules),
         "selection": selection_sheet(every),
-        "teachers": teacher_sheet(every),
+        "teachers": teacher_sheet(every, settings.dataset),
         "runs": run_sheet(every, settings),
         "waterfall": waterfall_sheet(climbs),
         "compute": compute_sheet(costs, [] if foreign else paper_costs(settings)),
@@ -192,7 +194,7 @@ def selection_sheet(arms: list[Arm]) -> Sheet:
     return Sheet(headings, rows, notes, [30, 18, 4, 13, 13, 13, 9])
 
 
-def teacher_sheet(arms: list[Arm]) -> Sheet:
+def teacher_sheet(arms: list[Arm], dataset: str) -> Sheet:
     """A row for each student that was taught: its teacher as it taught, and how far the student agrees with it."""
     headings = ["Student", "Run", "Teacher right", "Student right", "Agreement", "Entropy at T", "Spread of logits"]
     rows = [
@@ -208,9 +210,11 @@ def teacher_sheet(arms: list[Arm]) -> Sheet:
         for arm in arms
         for name, teacher, accuracy in zip(arm.names, arm.taught, arm.last, strict=False)
     ]
+    classes = DATASETS[dataset][2]
     notes = [
-        "On the test set, in percent. Entropy: of the teacher's soft targets, mean, in nats (2.303 for ten classes"
-        " alike); spread: the standard deviation of its logits over images, near 0 if it does not look at them."
+        "On the test set, in percent. Entropy: of the teacher's soft targets, mean, in nats"
+        f" ({math.log(classes):.3f} for {classes} classes alike); spread: the standard deviation of its logits over"
+        " images, near 0 if it does not look at them."
     ]
     notes += list(
         dict.fromkeys(note for arm in arms for teacher in arm.taught for note in _members(arm.label, teacher))

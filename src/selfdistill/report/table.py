@@ -159,7 +159,8 @@ class Table:
         columns = len(headings)
         body = [self._tex_row(line) for line in self.paper]
         if self.others:
-            body += [r"\midrule", rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\emph{{Not in the paper}}}} \\"]
+            body += [r"\midrule"] if self.paper else []
+            body += [rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\emph{{Not in the paper}}}} \\"]
             body += [self._tex_row(line) for line in self.others]
         rows = [
             *map(comment, self.provenance()),
