@@ -1,6 +1,7 @@
 """Disk and I/O: every write call fails once, with every error that a disk has."""
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -14,6 +15,7 @@ from tools import needs
 
 NAMES = ["download", "prepare", "control", "table", "figures"]
 TRIES = 10  # at most; how many calls come before one is not always the same
+STATE = re.compile(r"(?<=ckpt-\d{4})-[0-9a-f]{16}")
 DISK = ("ENOSPC", "EDQUOT", "EIO", "EFBIG")
 ERRORS = {  # what each call of a write path may return
     **dict.fromkeys(("write", "pwrite64"), DISK),
@@ -78,10 +80,12 @@ def problems_of(subject: Subject, call: Call, error: str, whole: dict, tmp_path)
 
 
 def fell_on(call: Call, trace: str) -> bool:
-    """Whether the error hit the call that it was meant for."""
+    """Whether the error hit the call that it was meant for; a state's name ends with digits of a content that has
+    seconds in it.
+    """
     hit = next((line for line in trace.splitlines() if "(INJECTED)" in line), "")
     path = call.fd[1] if call.fd else call.texts[0].decode()
-    return path in hit
+    return STATE.sub("", path) in STATE.sub("", hit)
 
 
 def synced_again(trace: str) -> list[str]:

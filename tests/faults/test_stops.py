@@ -12,6 +12,7 @@ import time
 import pytest
 import warm
 from commands import litter, train, trained
+from snakemake_runs import take_signals
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP]
 LONGER = {"data": {"train_images": 200}, "batch_size": 20, "epochs": 6}
@@ -131,7 +132,8 @@ def with_workers(tiny_data, tmp_path):
     """A trainer in its first epoch, with two data workers, in a process group of its own; and its words."""
     words = [*train("control", tiny_data, **AUGMENTED)(tmp_path / "run"), "--workers", 2]
     command = [sys.executable, "-m", "selfdistill", *map(str, words)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    options = {"start_new_session": True, "preexec_fn": take_signals}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options) as process:
         for line in process.stderr:
             if "about " in line:
                 break
