@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cluster import TOOLS, Cluster, wait_for
-from snakemake_runs import Workflow
+from snakemake_runs import Workflow, take_signals
 
 DEMANDED = os.environ.get("SELFDISTILL_REQUIRE_TOOLS") == "1"
 PATH = f"{os.environ['PATH']}:/usr/sbin"
@@ -84,6 +84,7 @@ class OnSlurm:
                 env=self.workflow.environment | self.cluster.environment,
                 stdout=file,
                 stderr=file,
+                preexec_fn=take_signals,
             )
         self.cluster.drivers.append(process)
         return process
