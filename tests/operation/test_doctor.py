@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from selfdistill.config.load import load_config
 from selfdistill.operation import doctor, probe
@@ -114,7 +115,10 @@ def test_fewer_processors_under_a_containers_quota(monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_the_command(tmp_path):
     (tmp_path / "tiny.yaml").write_text("protocol: tiny\nrows: [control]\ndefaults: {width: 2}\n")
+    (tmp_path / "wants.yaml").write_text("protocol: wants\nrows: [control]\ndefaults: {width: 2, precision: tf32}\n")
     command = [sys.executable, "-m", "selfdistill", "doctor", "--base", str(BASE), "--protocols", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == ["paper", "tiny"]
+    lines = done.stdout.splitlines()[-3:]
+    assert [line.split()[0] for line in lines] == ["paper", "tiny", "wants"]
+    assert ("needs a GPU: tf32" in lines[2]) == (not torch.cuda.is_available())

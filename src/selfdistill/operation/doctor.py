@@ -14,7 +14,7 @@ import torch
 
 from selfdistill.amounts import duration, size
 from selfdistill.config.schema import Config
-from selfdistill.operation.probe import Estimate, estimates
+from selfdistill.operation.probe import Estimate, estimates, precision_lacking
 from selfdistill.training.machine import choose_device, choose_precision, device_name
 
 NEEDED_SPACE = 2e9  # bytes: CIFAR-10 and its archive .4, two states of each of four runs .9, their networks .3, air
@@ -39,8 +39,15 @@ def findings(folder: Path) -> list[Finding]:
 
 
 def protocol_lines(configs: Iterable[Config]) -> list[str]:
-    """What each protocol would take here, measured."""
-    return [_takes(estimate) for estimate in estimates(configs, usable_cores())]
+    """What each protocol would take here, measured, unless it asks for what only a GPU has."""
+    configs = list(configs)
+    lacking = {config.protocol: precision_lacking(config) for config in configs}
+    possible = [config for config in configs if lacking[config.protocol] is None]
+    taking = {estimate.protocol: _takes(estimate) for estimate in estimates(possible, usable_cores())}
+    return [
+        taking.get(name, f"{name:12} needs a GPU: {precision} (or precision: auto)")
+        for name, precision in lacking.items()
+    ]
 
 
 def _takes(e: Estimate) -> str:

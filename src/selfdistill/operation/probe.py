@@ -16,7 +16,7 @@ from selfdistill.files import canonical_json
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.models.network import build_network
 from selfdistill.operation.lanes import makespan
-from selfdistill.training.machine import Machine, set_up
+from selfdistill.training.machine import NEEDS_GPU, Machine, choose_device, set_up
 from selfdistill.training.steps import EagerStep, build_optimiser
 
 BUDGET = 10.0  # seconds for all cases together, on a quiet machine
@@ -67,6 +67,13 @@ def estimates(configs: Iterable[Config], cores: int, budget: float = BUDGET) -> 
         if time.monotonic() < end:
             paces[key] = seconds_per_image(case, share)
     return [_estimate(config, cores, paces) for config in configs]
+
+
+def precision_lacking(config: Config) -> str | None:
+    """A precision that a protocol's runs ask for and this machine does not have."""
+    wanted = {config.methods[method].precision for method in _methods(config)}
+    missing = sorted(wanted & NEEDS_GPU) if choose_device(config.device).type == "cpu" else []
+    return missing[0] if missing else None
 
 
 def _methods(config: Config) -> list[str]:
