@@ -28,6 +28,8 @@ Settings = Annotated[Path, Option(help="The settings.yaml that `settings` wrote.
 LogFile = Annotated[Path | None, Option(help="Also write what is said to this file.")]
 Folder = Annotated[Path, Option(help="The folder to write to.")]
 ClaimsFile = Annotated[Path, Option(help="The claims; beside them lies what they were when they were declared.")]
+FigureSettings = Annotated[Path, Option(help="The settings.yaml of the figures.")]
+ReportFolder = Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")]
 Made = Annotated[list[str] | None, Option(help="ledger, deviations or claims: their files are there too.")]
 Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
 
@@ -401,8 +403,8 @@ def pipeline(
 
 @app.command()
 def page(
-    settings: Annotated[Path, Option(help="The settings.yaml of the figures.")],
-    report: Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")],
+    settings: FigureSettings,
+    report: ReportFolder,
     logs: Logs,
     output: Annotated[Path, Option(help="The HTML file to write.")],
     made: Made = None,
@@ -419,8 +421,8 @@ def page(
 
 @app.command()
 def pdf(
-    settings: Annotated[Path, Option(help="The settings.yaml of the figures.")],
-    report: Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")],
+    settings: FigureSettings,
+    report: ReportFolder,
     logs: Logs,
     output: Folder,
     made: Made = None,

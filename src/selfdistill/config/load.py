@@ -1,10 +1,10 @@
 """Read the configuration files, merge them as Snakemake does, and name everything that is wrong at once."""
 
 import difflib
-import functools
 import os
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +246,7 @@ def _default_problems(defaults: dict) -> list[Failure]:
     return problems
 
 
-@functools.cache
+@cache
 def _defaults_model(models: tuple[type[Method], ...]) -> type[BaseModel]:
     """Every key that a method of these can have; `objective` is looked at apart."""
     fields = {key: field for model in models for key, field in model.model_fields.items()}
@@ -284,7 +284,7 @@ def _sound_part(model: type[BaseModel], values: dict, wrong: set) -> BaseModel:
     return _part(model, tuple(sound)).model_validate(sound)
 
 
-@functools.cache
+@cache
 def _part(model: type[BaseModel], keys: tuple[str, ...]) -> type[BaseModel]:
     """A model of some of a model's keys, without what concerns several of them."""
     return create_model("Part", **{key: (model.model_fields[key].annotation, model.model_fields[key]) for key in keys})

@@ -331,14 +331,14 @@ class Config(Block):
 
     def trained_before(self, method: str, seed: int) -> list[tuple[str, int]]:
         """The runs that must be trained before a run: its teachers, theirs and so on, each once."""
-        runs = self.teachers_of(method, seed)
-        for run in runs:  # grows while it is walked
-            runs += [teacher for teacher in self.teachers_of(*run) if teacher not in runs]
-        return runs
+        return self._with_teachers(self.teachers_of(method, seed))
 
     def runs(self, rows: list[str] | None = None) -> list[tuple[str, int]]:
         """Every run, as method and seed, that rows (default: the configured ones) need, teachers included."""
-        runs = [(row, seed) for row in rows or self.rows for seed in self.seeds_of(row)]
+        return self._with_teachers([(row, seed) for row in rows or self.rows for seed in self.seeds_of(row)])
+
+    def _with_teachers(self, runs: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        """The runs, their teachers, theirs and so on, each once."""
         for run in runs:  # grows while it is walked
             runs += [teacher for teacher in self.teachers_of(*run) if teacher not in runs]
         return runs

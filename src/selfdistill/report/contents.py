@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from selfdistill.config.settings import ReportSettings
 from selfdistill.files import sha256_of
 from selfdistill.report.made import Made, read_csv, read_markdown
-from selfdistill.report.runs import environment, read_facts, sums
+from selfdistill.report.runs import UNKNOWN, environment, read_facts, sums
 
 TARGETS = ("ledger", "deviations", "claims")  # whose files are part of the report only where they were made
 ASSUMPTIONS = {"number": "#", "topic": "Topic", "key": "", "question": "What is open", "text": "The paper"}
@@ -235,8 +235,8 @@ def _piece(piece: Table | Figure, settings: ReportSettings, report: Path) -> Tab
 
 def _facts(settings: ReportSettings, runs: dict[str, dict[str, Any]]) -> dict[str, str]:
     """What stands at the head of a report."""
-    devices = sorted({str(run.get("environment", {}).get("device", "not recorded")) for run in runs.values()})
-    commits = sorted({str(run.get("commit", "not recorded")) for run in runs.values()})
+    devices = sorted({str(run.get("environment", {}).get("device", UNKNOWN)) for run in runs.values()})
+    commits = sorted({str(run.get("commit", UNKNOWN)) for run in runs.values()})
     wanted = sum(len(row.seeds) for row in settings.rows)
     count = f"{len(runs)}" if len(runs) == wanted else f"{len(runs)} of {wanted}"
     return {

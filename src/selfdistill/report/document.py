@@ -6,14 +6,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from selfdistill.config.settings import ReportSettings
 from selfdistill.failures import BAD_DATA, UNAVAILABLE, Failure
 from selfdistill.files import make_folder, write_atomically
 from selfdistill.report.contents import Contents, Figure, Tables, gather
 from selfdistill.report.latex import quoted
 from selfdistill.report.made import Made
+from selfdistill.report.rendering import template_environment
 from selfdistill.report.sheets import Sheet
 
 NAME = "report"
@@ -34,12 +33,8 @@ def _finalize(value: object) -> str:
 
 def render_tex(contents: Contents) -> str:
     """The document, which takes tables and figures from the folder that it lies in; text is escaped."""
-    jinja = Environment(
-        loader=PackageLoader("selfdistill.report"),
-        undefined=StrictUndefined,
+    jinja = template_environment(
         finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
         block_start_string="<%",
         block_end_string="%>",
         variable_start_string="<<",

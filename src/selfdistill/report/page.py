@@ -6,7 +6,6 @@ from base64 import b64encode
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image, UnidentifiedImageError
 
@@ -15,6 +14,7 @@ from selfdistill.failures import Failure
 from selfdistill.files import write_atomically
 from selfdistill.report.contents import Contents, gather
 from selfdistill.report.made import Made
+from selfdistill.report.rendering import template_environment
 
 COLOURS = 128  # of a figure: without visible loss its file is a third as large
 WHITE = 247  # brighter parts of a colour become 255: the quick choice of colours makes white a little grey
@@ -85,21 +85,13 @@ def _kind(column: list[str]) -> str:
 
 def render(contents: Contents, report: Path) -> str:
     """The page; text from the configuration and the runs is escaped."""
-    jinja = Environment(
-        loader=PackageLoader("selfdistill.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    jinja = template_environment(autoescape=True)
     jinja.filters["breakable"] = breakable
     known = {"picture": lambda name: picture(report / f"{name}.png"), "words": WORDS}
     known |= {"kinds": kinds, "layout": layout}
     return jinja.get_template("report.html").render(contents=contents, **known)
 
 
-def write_page(settings: ReportSettings, report: Path, logs: Path, made: set[str], output: Path) -> Contents:
+def write_page(settings: ReportSettings, report: Path, logs: Path, made: set[str], output: Path) -> None:
     """Write the page of the report in the folder `report`; the arguments are those of `gather`."""
-    contents = gather(settings, report, logs, made)
-    write_atomically(output, render(contents, report))
-    return contents
+    write_atomically(output, render(gather(settings, report, logs, made), report))
