@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import resnet18, resnet50
 
 from selfdistill.config.settings import NetworkSettings
@@ -109,6 +110,47 @@ def test_a_small_image_is_convolved_as_a_matrix_product(kernel, stride, padding,
     ):
         torch.testing.assert_close(one, other)
     assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+class Strides(TorchDispatchMode):
+    """Keeps the input channels of each strided 1x1 convolution whose gradients torch is asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, function, types, values=(), options=None):
+        if function is torch.ops.aten.convolution_backward.default:
+            weight, stride = values[2], values[4]
+            if weight.shape[2] == 1 and max(stride) > 1:
+                self.seen.add(weight.shape[1])
+        return function(*values, **(options or {}))
+
+
+@pytest.mark.parametrize(
+    ("model", "width", "left_to_torch"),
+    [("resnet18", 2, set()), ("resnet18", 8, {16, 32}), ("resnet18", 16, {16, 32, 64}), ("resnet50", 2, {16, 32})],
+)
+def test_no_strided_convolution_is_left_to_torch_that_it_would_write_past_its_memory(model, width, left_to_torch):
+    """github.com/uxlfoundation/oneDNN/issues/6035: heap corruption with under 16 channels and several threads."""
+    network = build_backbone(settings(model, width=width))
+    with Strides() as strides:
+        network(images(3, side=64)).sum().backward()
+    assert strides.seen == left_to_torch
+
+
+def test_a_narrow_strided_convolution_is_the_same_sum():
+    plain = nn.Conv2d(3, 5, 1, stride=2)
+    seen = images(5).contiguous(memory_format=torch.channels_last)
+    made, expected = convolve(plain, seen), nn.Conv2d.forward(plain, seen)
+    torch.testing.assert_close(made, expected)
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    for ours, theirs in zip(
+        torch.autograd.grad(made.square().sum(), list(plain.parameters())),
+        torch.autograd.grad(expected.square().sum(), list(plain.parameters())),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_a_copy_of_a_network_convolves_with_its_own_weights():

@@ -14,6 +14,9 @@ PAPER_WIDTH = 64  # channels of the first stage in torchvision
 # Pixels of a side up to which a matrix product is faster than oneDNN's convolution, by measurement: when it trains,
 # and when it does not.
 SMALL, SMALL_FROZEN = 4, 2
+# Input channels below which oneDNN 3.12 (torch 2.14) writes a strided 1x1 convolution's gradients past its memory, when
+# several threads share a batch unevenly: github.com/uxlfoundation/oneDNN/issues/6035.
+OVERRUN_CHANNELS = 16
 BLOCKS = {"resnet18": (BasicBlock, [2, 2, 2, 2]), "resnet50": (Bottleneck, [3, 4, 6, 3])}
 
 
@@ -85,10 +88,17 @@ def convolve(convolution: nn.Conv2d, images: Tensor) -> Tensor:
     """What the convolution computes; when a CPU trains, small images go through one matrix product.
 
     With the ImageNet stem, the stages 3 and 4 see 32x32 images as 2x2 pixels and as one: most taps of a 3x3 kernel
-    then only meet padding, and the product leaves these zeros out. Rounding apart the sums are the same.
+    then only meet padding, and the product leaves these zeros out. Rounding apart the sums are the same. A strided 1x1
+    convolution of few channels goes that way at any size, because oneDNN's gradients of it corrupt the heap.
     """
     trained = torch.is_grad_enabled() and convolution.weight.requires_grad
-    return _convolve(convolution, SMALL if trained else 0, partial(_matrix, convolution), images)
+    side = images.shape[-1] if _overruns(convolution) else SMALL
+    return _convolve(convolution, side if trained else 0, partial(_matrix, convolution), images)
+
+
+def _overruns(convolution: nn.Conv2d) -> bool:
+    strided = convolution.kernel_size[0] == 1 and convolution.stride[0] > 1
+    return strided and convolution.in_channels < OVERRUN_CHANNELS
 
 
 def freeze(network: nn.Module) -> None:
