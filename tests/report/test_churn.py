@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 from reporting import RULES, arm
 
 from selfdistill.config.claims import Claims, Rules
+from selfdistill.config.classes import CIFAR100
 from selfdistill.report import figures
 from selfdistill.report.churn import churn_sheet, class_differences, class_names, write_classes
 from selfdistill.report.churn_figures import draw_agreement
@@ -23,11 +24,11 @@ LIMITS = Rules.model_validate(RULES | {"family": []})
 CIFAR10 = list(class_names("cifar10", 10))
 
 
-def answering(method, errors, *, images=2000, shift=3, **options):
-    """An arm whose wrong answers are `shift` classes off; ten classes in turn."""
+def answering(method, errors, *, images=2000, shift=3, classes=10, **options):
+    """An arm whose wrong answers are `shift` classes off; the classes in turn."""
     made = arm(method, errors, images=images, **options)
-    labels = np.arange(images) % 10
-    return made._replace(labels=labels, predicted=np.where(made.correct, labels, (labels + shift) % 10))
+    labels = np.arange(images) % classes
+    return made._replace(labels=labels, predicted=np.where(made.correct, labels, (labels + shift) % classes))
 
 
 def rows(sheet):
@@ -100,13 +101,25 @@ def test_classes_are_long_for_programs_and_short_for_people(tmp_path):
     assert "*" not in text.split("\n\n")[0]  # no star without a p-value
 
 
+def test_of_a_hundred_classes_the_most_different_stand_beside_each_other(tmp_path):
+    kd, control = (answering(name, errors, classes=100) for name, errors in (("kd", [15, 15]), ("control", [5, 5])))
+    found = class_differences(kd, control, 100)
+    changed = {CIFAR100[one.label].replace("_", " ") for one in found if one.difference}
+    assert len(changed) == 10  # an arm of the tests errs in its first images
+    write_classes([compare(kd, control, LIMITS)], "cifar100", (), tmp_path)
+    heading, *rest = (tmp_path / "classes.md").read_text().splitlines()
+    assert {name.strip() for name in heading.split("|")[3:-1]} == changed
+    assert "Of the 100 classes the 10 in which" in " ".join(rest)
+    assert len((tmp_path / "classes.csv").read_text().splitlines()) == 1 + 100
+
+
 def test_classes_without_a_control_are_not_run(tmp_path):
     write_classes([], "cifar10", (), tmp_path)
     assert "Not run: no control" in (tmp_path / "classes.md").read_text()
     assert len((tmp_path / "classes.csv").read_text().splitlines()) == 1
 
 
-def test_classes_of_another_dataset_are_numbers():
+def test_classes_without_names_are_numbers():
     assert class_names("digits", 10) == [str(number) for number in range(10)]
     assert class_names("cifar10", 3) == ["0", "1", "2"]
 
@@ -155,6 +168,14 @@ def test_the_agreement_figure_has_a_cell_for_each_pair_of_arms(count):
     assert f"{churn.agreement(arms[0].predicted, arms[1].predicted):.1f}" in texts
     assert "kd minus control" in texts
     assert "airplane" in texts
+
+
+def test_a_hundred_classes_are_drawn_without_a_word_for_each():
+    arms = [answering(name, [400, 420], classes=100) for name in ("control", "kd")]
+    texts = checked(draw_agreement(arms, [compare(arms[1], arms[0], LIMITS)], ["kd"], "cifar100"))
+    assert "true class (its number)" in texts
+    assert "apple" not in texts
+    assert len(texts) < 60
 
 
 def test_a_single_seed_has_no_baseline_on_the_diagonal():

@@ -13,8 +13,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 from snakemake_runs import Workflow
 
+from selfdistill.config.classes import CIFAR100
 from selfdistill.files import read_json, sha256_of
-from selfdistill.inference.datasets import CIFAR100
 
 SMALL = """
 data:

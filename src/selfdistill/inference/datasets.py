@@ -2,21 +2,7 @@
 
 from typing import NamedTuple
 
-CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-CIFAR100 = tuple(  # the fine classes, in the order of the alphabet
-    """
-    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle
-    bowl boy bridge bus butterfly camel can castle caterpillar cattle
-    chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
-    dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard
-    lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain
-    mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree
-    plain plate poppy porcupine possum rabbit raccoon ray road rocket
-    rose sea seal shark shrew skunk skyscraper snail snake spider
-    squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor
-    train trout tulip turtle wardrobe whale willow_tree wolf woman worm
-    """.split()  # noqa: SIM905
-)
+from selfdistill.config.classes import CIFAR10, CIFAR100, DIGITS
 
 
 class Dataset(NamedTuple):
@@ -60,7 +46,7 @@ DATASETS = {
     ),
     "digits": Dataset(
         title="scikit-learn's handwritten digits",
-        classes=tuple("0123456789"),
+        classes=DIGITS,
         shows="8x8 scans of single digits, light on dark, enlarged to 32x32",
         source="test set of Optical Recognition of Handwritten Digits (UCI, 1998, doi 10.24432/C50P49)",
         licence="CC BY 4.0",

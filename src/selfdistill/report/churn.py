@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from selfdistill.config.classes import CLASS_NAMES
 from selfdistill.files import write_atomically
 from selfdistill.report.answers import Arm
 from selfdistill.report.sheets import Sheet
@@ -13,17 +14,15 @@ from selfdistill.report.verdicts import Comparison
 from selfdistill.statistics import churn, crossed, seeds
 from selfdistill.statistics.seeds import Interval
 
-CLASSES = {
-    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-}
 UNSTABLE = 0.10  # points: a spread of the true accuracy above it flags a recipe whose outcome hangs on the seed
+SHOWN = 10  # classes that fit beside each other on a page
 WITHOUT = "Not run: no arm whose runs have predictions of the last epoch."
 
 
 def class_names(dataset: str, count: int) -> list[str]:
     """The classes in the order of their numbers, which stand for them where they have no other name."""
-    names = CLASSES.get(dataset, ())
-    return list(names) if len(names) == count else [str(number) for number in range(count)]
+    names = [name.replace("_", " ") for name in CLASS_NAMES.get(dataset, ())]
+    return names if len(names) == count else [str(number) for number in range(count)]
 
 
 def number_of_classes(arms: list[Arm]) -> int:
@@ -163,10 +162,10 @@ def _ends(interval: Interval | None) -> list[str]:
 
 
 def short_sheet(found: Found, names: list[str]) -> Sheet:
-    """A row for each arm: its difference to the control in each class."""
+    """A row for each arm: its difference to the control in each class, or in those SHOWN where arms differ most."""
+    shown = _most_different(found, len(names))
     rows = [
-        [arm.label, str(len(arm.seeds)), *(_cell(differences, label) for label in range(len(names)))]
-        for arm, differences in found
+        [arm.label, str(len(arm.seeds)), *(_cell(differences, label) for label in shown)] for arm, differences in found
     ]
     notes = [
         "Accuracy in a class, each arm minus the control, in points, last epoch; in brackets: the 95 % interval on new"
@@ -174,8 +173,22 @@ def short_sheet(found: Found, names: list[str]) -> Sheet:
         f" (Welch over seeds, from {seeds.SEEDS_FOR_A_P_VALUE} seeds on) below .05. The confusion matrices stand in"
         " classes.csv."
     ]
+    if len(shown) < len(names):
+        notes.append(
+            f"Of the {len(names)} classes the {len(shown)} in which the arms differ most from their controls (mean of the"
+            " absolute differences), chosen after the fact; all stand in classes.csv."
+        )
     notes = notes if rows else ["Not run: no control whose augmentation is known, or no predictions beside it."]
-    return Sheet(["Arm", "n", *names], rows, notes, [15, 3, *[10] * len(names)])
+    return Sheet(["Arm", "n", *(names[label] for label in shown)], rows, notes, [15, 3, *[10] * len(shown)])
+
+
+def _most_different(found: Found, classes: int) -> list[int]:
+    """The numbers of at most SHOWN classes, in their order."""
+    total = np.zeros(classes)
+    for _, differences in found:
+        for one in differences:
+            total[one.label] += abs(one.difference)
+    return sorted(np.argsort(-total, kind="stable")[:SHOWN].tolist())
 
 
 def _cell(differences: list[ClassDifference], label: int) -> str:

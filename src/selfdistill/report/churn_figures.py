@@ -16,6 +16,7 @@ from selfdistill.statistics import churn
 
 WIDTH = 7.16  # inches: both columns of a two-column paper
 PANEL = 3.1  # inches: the height of a confusion matrix
+READABLE = 20  # classes: of more, cells are too small for a number and names for their rows
 
 
 def draw_agreement(arms: list[Arm], compared: list[Comparison], main: list[str], dataset: str) -> Figure:
@@ -38,6 +39,7 @@ def draw_agreement(arms: list[Arm], compared: list[Comparison], main: list[str],
 
 def _draw_confusions(figure, panels: list[Comparison], names: list[str]) -> None:
     """A panel an arm, on one scale."""
+    what = "class" if len(names) <= READABLE else "class (its number)"
     differences = [
         churn.confusion(one.arm.predicted, one.arm.labels, len(names))
         - churn.confusion(one.against.predicted, one.against.labels, len(names))
@@ -47,14 +49,15 @@ def _draw_confusions(figure, panels: list[Comparison], names: list[str]) -> None
     scale = TwoSlopeNorm(0, -reach, reach)
     for axes, one, values in zip(figure.subplots(1, 2), panels, differences, strict=False):
         image = axes.imshow(values, cmap="PuOr", norm=scale, aspect="auto")
-        for (row, column), value in np.ndenumerate(values):
+        for (row, column), value in np.ndenumerate(values) if len(names) <= READABLE else ():
             if abs(value) >= 0.05:
                 _number(axes, row, column, f"{value:+.1f}", dark=abs(value) > 0.6 * reach)
-        _names(axes, names, names)
+        if len(names) <= READABLE:
+            _names(axes, names, names)
         _title(axes, f"{one.arm.label} minus {one.against.label}")
-        axes.set_xlabel("named class")
+        axes.set_xlabel(f"named {what}")
     axes = figure.axes
-    axes[0].set_ylabel("true class")
+    axes[0].set_ylabel(f"true {what}")
     if len(panels) == 1:
         axes[1].set_axis_off()
     figure.colorbar(image, ax=axes[: len(panels)], label="points of a class's images", shrink=0.9)
