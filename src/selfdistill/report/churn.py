@@ -175,8 +175,8 @@ def short_sheet(found: Found, names: list[str]) -> Sheet:
     ]
     if len(shown) < len(names):
         notes.append(
-            f"Of the {len(names)} classes the {len(shown)} in which the arms differ most from their controls (mean of the"
-            " absolute differences), chosen after the fact; all stand in classes.csv."
+            f"Of the {len(names)} classes the {len(shown)} in which the arms differ most from their controls (mean of"
+            " the absolute differences), chosen after the fact; all stand in classes.csv."
         )
     notes = notes if rows else ["Not run: no control whose augmentation is known, or no predictions beside it."]
     return Sheet(["Arm", "n", *(names[label] for label in shown)], rows, notes, [15, 3, *[10] * len(shown)])
