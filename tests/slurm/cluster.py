@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -79,8 +80,10 @@ class Cluster:
         # The processors are pretended too: the jobs of a test are small, and two must fit beside each other.
         facts = {"host": host, "folder": self.folder, "ports": free_ports(2), "processors": 64}
         (self.folder / "slurm.conf").write_text(CONFIGURATION.format(**facts))
-        # A job's CUDA_VISIBLE_DEVICES comes from the numbers of these files, which must be devices.
-        (self.folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File=/dev/tty[0-1]\n")
+        # A job's CUDA_VISIBLE_DEVICES comes from the numbers of these files, which must be devices: two more /dev/null.
+        for number in (0, 1):
+            os.mknod(self.folder / f"gpu{number}", stat.S_IFCHR | 0o600, os.stat("/dev/null").st_rdev)
+        (self.folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File={self.folder}/gpu[0-1]\n")
         wrapper = self.folder / "bin/srun"
         wrapper.write_text(SRUN.format(folder=self.folder, srun=shutil.which("srun")))
         wrapper.chmod(0o755)

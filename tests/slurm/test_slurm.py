@@ -56,11 +56,14 @@ main(sys.argv[1:])
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     cluster = Cluster(tmp_path_factory.mktemp("slurm"))
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", 128 + signal.SIGTERM))  # no daemon stays
     try:
         cluster.start()
         yield cluster
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         cluster.stop()
+        signal.signal(signal.SIGTERM, before)
     assert cluster.processes() == {}
 
 
