@@ -13,7 +13,7 @@ REPLACED_STEM = "_replaced_stem"  # stands behind the name of a teacher whose st
 STAGES = (1, 2, 3, 4)
 SOFT_TEMPERATURE = 4.0  # T of the soft targets; paper II-B
 
-CORRUPTIONS = (  # of "CIFAR-10-C-12 (regenerated)"
+CORRUPTIONS = (  # of our suites
     *("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "gaussian_blur", "glass_blur", "zoom_blur"),
     *("fog", "brightness", "contrast", "pixelate", "jpeg"),
 )
@@ -21,6 +21,12 @@ OFFICIAL_CORRUPTIONS = (  # of CIFAR-10-C
     *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
     *("snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression"),
 )
+
+SUITES = {  # of each dataset: what our corruptions of its images are called
+    "cifar10": "CIFAR-10-C-12 (regenerated)",
+    "cifar100": "CIFAR-100-C-12 (regenerated)",
+    "digits": "digits-C-12 (regenerated)",
+}
 
 EXPLANATIONS = {
     "M1": "Flatter minima",
@@ -96,7 +102,7 @@ MEASURES: dict[str, Measure] = {
     },
     "margin_gradient": Measure("Gradient norm of the margin", "", "M3", "lower"),
     "view_consistency": Measure(f"Same class in {VIEWS} crops and flips", "%", "M3", "higher"),
-    **_of_corruptions("corruption_", "CIFAR-10-C-12 (regenerated)", CORRUPTIONS),
+    **_of_corruptions("corruption_", "{suite}", CORRUPTIONS),
     **_of_corruptions("official_", "CIFAR-10-C", OFFICIAL_CORRUPTIONS),
     "train_accuracy": Measure("Train accuracy, unaugmented", "%", "M5"),
     "train_nll": Measure("Train NLL, unaugmented", "nats", "M5"),
@@ -144,10 +150,10 @@ def teacher_in(name: str) -> str:
     return name.partition(":")[2]
 
 
-def measure_of(name: str) -> Measure:
-    """What a name in mechanisms.json means.
+def measure_of(name: str, dataset: str = "cifar10") -> Measure:
+    """What a name in mechanisms.json means, of a network that was trained on a dataset.
 
     Raises: KeyError for a name that is none.
     """
     found = MEASURES[name.partition(":")[0]]
-    return found._replace(words=found.words.format(teacher=teacher_in(name)))
+    return found._replace(words=found.words.format(teacher=teacher_in(name), suite=SUITES[dataset]))

@@ -172,13 +172,13 @@ def test_answers_of_another_epoch_than_the_last_are_no_evidence(logs, tmp_path):
     assert read_arms(settings(), logs)["kd"].correct is None
 
 
-def with_teacher(folder, **facts) -> None:
+def with_teacher(folder, sha="", **facts) -> None:
     """Add an evaluation.json that speaks of a teacher to a run's logs."""
     teacher = {"correct": 150, "agreement": 160, "entropy": 2.3, "spread": 0.01} | facts
     write_sealed(folder / "evaluation.json", {"images": 200, "teacher": teacher})
     run = read_sealed(folder / "run.json")
     run["outputs"]["evaluation.json"] = sha256((folder / "evaluation.json").read_bytes()).hexdigest()
-    write_sealed(folder / "run.json", run)
+    write_sealed(folder / "run.json", run | {"teacher_sha256": sha or None})
 
 
 def test_the_members_of_an_ensemble_stand_below(logs, tmp_path):
@@ -192,11 +192,23 @@ def test_the_members_of_an_ensemble_stand_below(logs, tmp_path):
 
 def test_a_students_teacher_stands_beside_it(logs, tmp_path):
     for seed in range(3):
-        with_teacher(logs / f"kd/seed{seed}", correct=150 + seed)
+        with_teacher(logs / f"kd/seed{seed}", sha=f"{seed % 2}" * 64, correct=150 + seed)
     lines = written(logs, tmp_path / "out")["teachers.csv"].splitlines()
     assert lines[1:] == [
-        f'"KD & co, 100%",kd/seed{n},{75 + n / 2:.2f},{90 - n:.2f},80.00,2.300,0.010' for n in range(3)
+        f'"KD & co, 100%",kd/seed{n},{n % 2:08},{75 + n / 2:.2f},{90 - n:.2f},80.00,2.300,0.010'.replace(
+            "00000001", "11111111"
+        )
+        for n in range(3)
     ]
+    for name in ("verdicts", "differences"):
+        assert "its 3 runs have 2 teachers" in (tmp_path / f"out/{name}.md").read_text()
+
+
+def test_as_many_teachers_as_runs_need_no_word(logs, tmp_path):
+    for seed in range(3):
+        with_teacher(logs / f"kd/seed{seed}", sha=f"{seed}" * 64)
+    written(logs, tmp_path / "out")
+    assert "runs have" not in (tmp_path / "out/differences.md").read_text()
 
 
 def test_an_edited_evaluation_is_refused(logs, tmp_path):

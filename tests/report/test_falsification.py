@@ -101,8 +101,10 @@ def test_a_cost_names_the_nearest_bound():
     claim = {"kind": "cost", "arm": "kd", "against": "control", "ratio": [1.15, 1.17]}
     cells = row(claim, arm("kd", [1, 2], seconds=115.0), arm("control", [1, 2], seconds=100.0))
     assert (cells["Verdict"], cells["What would change it"]) == ("replicated", "a ratio beyond 1.13, now 1.150")
-    cells = row(claim, arm("kd", [1], seconds=200.0), arm("control", [1], seconds=100.0))
+    cells = row(claim, arm("kd", [1, 2], seconds=200.0), arm("control", [1, 2], seconds=100.0))
     assert (cells["Verdict"], cells["What would change it"]) == ("contradicted", "a ratio beyond 1.19, now 2.000")
+    cells = row(claim, arm("kd", [1], seconds=115.0), arm("control", [1, 2], seconds=100.0))
+    assert (cells["Verdict"], cells["What would change it"]) == ("not comparable", "a second run of each")
 
 
 def test_conditions_and_mechanisms_have_their_rule():

@@ -116,7 +116,7 @@ WIDE = [0.2, 0.6, 0.9]
 @pytest.mark.parametrize(
     ("ours", "control", "constant", "higher", "lower"),
     [
-        (HIGH, LOW, None, "supported", "contradicted"),
+        (HIGH, LOW, None, "not resolved (constant teacher not run)", "contradicted"),
         (HIGH, MIDDLE, LOW, "supported", "contradicted"),
         (MIDDLE, LOW, HIGH, "contradicted", "contradicted"),  # above one control and below the other
         (HIGH, LOW, WIDE, "not supported", "contradicted"),
@@ -178,11 +178,20 @@ def test_no_direction_no_difference_and_no_verdict(golden):
 
 
 def test_what_is_shared_with_a_teacher_is_claimed_of_its_students_alone(golden):
-    probes(golden, HIGH, LOW, name="agreement:teacher").add("self_distillation", *seeds("agreement:teacher", *HIGH))
+    probes(golden, HIGH, LOW, LOW, name="agreement:teacher").add(
+        "self_distillation", *seeds("agreement:teacher", *HIGH)
+    )
     row = golden.row("agreement:teacher")
     assert row["words"] == "Predictions shared with teacher"
     assert row["kd_verdict"] == "supported"  # beside plain students of the same seeds and the same teacher
     assert (row["self_distillation_minus_control"], row["self_distillation_verdict"]) == ("", "")
+
+
+def test_corruptions_are_named_after_the_dataset(golden):
+    golden.add("control", {"corruption_accuracy": 0.5})
+    assert golden.row("corruption_accuracy", dataset="digits")["words"] == "Mean accuracy, digits-C-12 (regenerated)"
+    assert "CIFAR-100-C-12 (regenerated)" in golden.table(dataset="cifar100").markdown()
+    assert "CIFAR-10-C-12 (regenerated)" in golden.table().markdown()
 
 
 def test_a_value_that_a_run_lacks_is_left_out_and_said(golden):
@@ -341,7 +350,7 @@ def explained(golden, claims=CLAIMED, **options):
     ],
 )
 def test_a_claim_on_a_mechanism_follows_its_measures(kd, word, verdict, golden):
-    probes(golden, kd, (0.50, 0.51, 0.51), name="nll_gap")
+    probes(golden, kd, (0.50, 0.51, 0.51), (0.50, 0.51, 0.50), name="nll_gap")
     assert explained(golden)[0] == (f"nll_gap lower: {word}", verdict)
 
 
@@ -349,16 +358,56 @@ def test_a_claim_on_a_mechanism_needs_all_its_measures(golden):
     both = CLAIMED[0].model_copy(update={"measures": {"nll_gap": "lower", "accuracy_gap": "lower"}})
     gaps = [{"nll_gap": 0.1 + x, "accuracy_gap": 0.5 + x} for x in (0.0, 0.01, 0.0)]
     plain = [{"nll_gap": 0.5 + x, "accuracy_gap": 0.5 + x} for x in (0.0, 0.01, 0.0)]
-    golden.add("control", *plain).add("kd", *gaps)
+    golden.add("control", *plain).add("constant_teacher", *plain).add("kd", *gaps)
     (found,) = explained(golden, [both])
     assert found[1] == "not resolved"
     assert "nll_gap lower: supported" in found[0]
 
 
+def test_a_claimed_measure_that_no_run_has_was_not_measured(golden):
+    both = CLAIMED[0].model_copy(update={"measures": {"nll_gap": "lower", "noise_r50": "higher"}})
+    probes(golden, LOW, HIGH, HIGH, name="nll_gap")
+    assert explained(golden, [both]) == [("nll_gap lower: supported; noise_r50 higher: not measured", "not resolved")]
+
+
+def test_without_its_cheap_control_a_claim_on_a_mechanism_is_not_replicated(golden):
+    probes(golden, LOW, HIGH, name="nll_gap")
+    assert explained(golden)[0] == ("nll_gap lower: not resolved (constant teacher not run)", "not resolved")
+
+
+@pytest.mark.parametrize("other", [{"augmentation": ["crop"]}, {"precision": "bf16"}, {"label_noise": 0.1}])
+def test_an_arm_of_another_recipe_is_no_control(other, golden, monkeypatch):
+    monkeypatch.setitem(KINDS, "control", KINDS["control"] | other)
+    row = probes(golden, HIGH, LOW).row("stage1_probe")
+    assert (row["kd_minus_control"], row["kd_verdict"]) == ("not run", "not run")
+
+
+def test_deep_supervision_with_other_heads_is_no_control(golden, monkeypatch):
+    for method, heads in (("self_distillation", "conv1x1"), ("deep_supervision", "fc")):
+        monkeypatch.setitem(KINDS, method, KINDS[method] | {"heads": heads})
+        golden.add(method, *seeds("stage1_probe", *HIGH))
+    golden.add("control", *seeds("stage1_probe", *LOW))
+    row = golden.row("stage1_probe")
+    assert float(row["self_distillation_minus_control"]) > 0  # which has no heads to compare
+    assert row["self_distillation_minus_deep_supervision"] == "not run"
+
+
+def test_two_runs_that_were_compared_with_each_other_are_one_pair(golden):
+    golden.add("control", {"agreement:control": 0.7, "nll": 1.0}, {"agreement:control": 0.9, "nll": 2.0})
+    for seed, other in ((0, 1), (1, 0)):
+        path = golden.logs / f"control/seed{seed}/mechanisms.json"
+        shared = {"control": {"weights_sha256": f"control-{other}", "replaced_stem": False}}
+        write_sealed(path, read_sealed(path) | {"teachers": shared})
+    (arm,) = read_measured(golden.settings(), golden.logs)
+    assert arm.values("agreement:control") == pytest.approx([0.8])  # of both directions
+    assert arm.values("nll") == [1.0, 2.0]
+    assert golden.row("agreement:control")["control_sd"] == ""  # no spread for one
+
+
 def test_a_claim_on_a_teacher_is_of_the_one_that_taught(golden):
     values = [{"cka:teacher": value, "cka:another": 0.0} for value in (0.90, 0.91, 0.90)]
     plain = [{"cka:teacher": value, "cka:another": 0.9} for value in (0.50, 0.51, 0.50)]
-    golden.add("control", *plain).add("kd", *values)
+    golden.add("control", *plain).add("constant_teacher", *plain).add("kd", *values)
     assert explained(golden)[1] == ("cka:teacher higher: supported", "replicated")
 
 

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from selfdistill.statistics.crossed import bootstrap_interval, crossed_interval, crossed_standard_error, mean_squares
+from selfdistill.statistics.crossed import (
+    bootstrap_interval,
+    crossed_interval,
+    crossed_standard_error,
+    images_standard_error,
+    mean_squares,
+)
 from selfdistill.statistics.seeds import welch
 
 A = np.array([[1, 0, 1, 1], [0, 1, 1, 1], [0, 0, 1, 0]], dtype=bool)  # 3 seeds x 4 images
@@ -43,12 +49,6 @@ def test_mean_squares_by_hand():
     assert mean_squares(A.astype(float)) == pytest.approx(squares_by_hand(A.astype(float).tolist()), abs=1e-12)
 
 
-def test_the_standard_error_by_hand():
-    table = [[int(A[s, i]) - int(B[s, i]) for i in range(4)] for s in range(3)]
-    seeds, images, residual = squares_by_hand(table)
-    assert crossed_standard_error(A, B) == pytest.approx(points((seeds + images - residual) / 12), rel=1e-12)
-
-
 def interval_by_hand(difference, parts, freedoms, level):
     """An interval, in points, from the signed parts of its variance."""
     total = sum(parts)
@@ -58,15 +58,8 @@ def interval_by_hand(difference, parts, freedoms, level):
     return 100 * difference, 100 * difference - half, 100 * difference + half
 
 
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_the_interval_by_hand(level):
-    seeds, images, residual = squares_by_hand((A.astype(float) - B).tolist())
-    expected = interval_by_hand(A.mean() - B.mean(), [seeds / 12, images / 12, -residual / 12], [2, 3, 6], level)
-    assert crossed_interval(A, B, level) == pytest.approx(expected, rel=1e-12)
-
-
-def separate_by_hand(a, b):
-    """The parts of the variance for unpaired seeds: images, then seeds and residual of each arm."""
+def parts_by_hand(a, b):
+    """The parts of the variance: images, then seeds and residual of each arm."""
     a, b = a.astype(float).tolist(), b.astype(float).tolist()
     of_a, of_b = ([mean(column) for column in zip(*arm, strict=True)] for arm in (a, b))
     parts = [variance(one - two for one, two in zip(of_a, of_b, strict=True)) / len(of_a)]
@@ -76,18 +69,34 @@ def separate_by_hand(a, b):
     return parts
 
 
-def test_unequal_numbers_of_seeds_by_hand():
-    parts = separate_by_hand(A, MORE)
-    assert crossed_standard_error(A, MORE) == pytest.approx(points(sum(parts)), rel=1e-12)
-    expected = interval_by_hand(A.mean() - MORE.mean(), parts, [3, 2, 6, 3, 9], 0.95)
-    assert crossed_interval(A, MORE) == pytest.approx(expected, rel=1e-12)
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize(("other", "freedoms"), [(B, [3, 2, 6, 2, 6]), (MORE, [3, 2, 6, 3, 9])])
+def test_the_interval_by_hand(other, freedoms, level):
+    parts = parts_by_hand(A, other)
+    assert crossed_standard_error(A, other) == pytest.approx(points(sum(parts)), rel=1e-12)
+    expected = interval_by_hand(A.mean() - other.mean(), parts, freedoms, level)
+    assert crossed_interval(A, other, level) == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_unpaired_formula_is_the_paired_one_over_all_pairings():
-    pairings = [B[list(order)] for order in itertools.permutations(range(3))]
-    variances = [crossed_standard_error(A, pairing) ** 2 for pairing in pairings]
-    assert max(variances) > 2 * min(variances)  # so the order of the seeds does matter to one of them
-    assert mean(variances) == pytest.approx(1e4 * sum(separate_by_hand(A, B)), rel=1e-12)
+@pytest.mark.parametrize("other", [B, MORE])
+def test_the_part_of_the_images_by_hand(other):
+    images, *rest = parts_by_hand(A, other)
+    expected = points(images + rest[1] + rest[3])  # less the residuals of both arms
+    assert images_standard_error(A, other) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_variance_is_that_of_paired_seeds_over_all_pairings():
+    """(MS_S + MS_I - MS_E) / (N S) of D = a - b, seeds paired in some order."""
+    variances = []
+    for order in itertools.permutations(range(3)):
+        seeds, images, residual = squares_by_hand((A.astype(float) - B[list(order)]).tolist())
+        variances.append((seeds + images - residual) / 12)
+    assert max(variances) > 2 * min(variances)  # so one order would not do
+    assert crossed_standard_error(A, B) == pytest.approx(points(mean(variances)), rel=1e-12)
+
+
+def test_the_order_of_the_seeds_is_no_matter():
+    assert crossed_interval(A, B) == pytest.approx(crossed_interval(A[::-1], B))
 
 
 @pytest.mark.parametrize("other", [B, MORE])
@@ -119,7 +128,8 @@ def test_the_residual_stands_for_a_variance_below_zero(seeds):
 
 
 def test_arms_without_any_difference_have_no_width():
-    assert crossed_interval(A, A) == (0, 0, 0)
+    always = np.tile(A[:1], (3, 1))
+    assert crossed_interval(always, always) == (0, 0, 0)
 
 
 def test_degrees_of_freedom_do_not_fall_below_those_of_the_seeds():
@@ -151,12 +161,25 @@ def test_the_simulated_images_are_jordans():
     assert math.sqrt(np.mean(hardness * (1 - hardness)) / 10_000) == pytest.approx(0.00145, rel=0.02)
 
 
-@pytest.mark.parametrize(("seeds_a", "seeds_b"), [(5, 5), (4, 7)])
+def test_more_images_leave_less_of_their_part_and_more_seeds_do_not():
+    generator = np.random.default_rng(5)
+
+    def part(seeds, images):
+        errors = [images_standard_error(*study(generator, seeds, seeds, images=images)) for _ in range(40)]
+        return math.sqrt(np.mean(np.square(errors)))
+
+    assert part(4, 8000) == pytest.approx(part(4, 2000) / 2, rel=0.15)
+    assert part(16, 2000) == pytest.approx(part(4, 2000), rel=0.15)
+
+
+@pytest.mark.parametrize(("seeds_a", "seeds_b"), [(5, 5), (4, 7), (2, 2)])
 def test_the_crossed_interval_covers(seeds_a, seeds_b):
     generator = np.random.default_rng(1)
     studies = [study(generator, seeds_a, seeds_b) for _ in range(200)]
     covered = np.mean([crossed_interval(*arms).contains(0) for arms in studies])
     assert 0.90 <= covered <= 0.98
+    if seeds_a == 2:  # where seeds alone are so few that their interval is as wide
+        return
     by_seeds = [welch(100 * a.mean(axis=1), 100 * b.mean(axis=1)).contains(0) for a, b in studies]
     assert np.mean(by_seeds) < covered  # new images are what seeds alone know nothing of
 

@@ -1,6 +1,6 @@
 """Robustness to common corruptions: twelve kinds of CIFAR-10-C made anew, or the official archive where there is one.
 
-"CIFAR-10-C-12 (regenerated)", as `suite` calls it, follows the definitions of Hendrycks & Dietterich 2019 (arXiv
+"CIFAR-10-C-12 (regenerated)", as `SUITES` calls it, follows the definitions of Hendrycks & Dietterich 2019 (arXiv
 1903.12261) with the constants of CIFAR-10-C, which are milder than ImageNet-C's. It is not CIFAR-10-C: the script that
 made the released files sets no seed, so the six kinds that draw random numbers match those in law only, and JPEG
 depends on the encoder.
@@ -21,7 +21,6 @@ from scipy import ndimage, sparse
 from selfdistill.data.randomness import seed_of
 from selfdistill.failures import Failure
 
-SUITES = {"cifar10": "CIFAR-10-C-12", "cifar100": "CIFAR-100-C-12", "digits": "digits-C-12"}  # by dataset
 SIDE = 32
 SEVERITIES = (1, 2, 3, 4, 5)
 BLOCK = 500  # images at a time, to bound the memory
@@ -49,11 +48,6 @@ OFFICIAL_KINDS = (
 )
 # Released for choosing hyper-parameters: speckle_noise and gaussian_blur, two of our twelve, are not among the fifteen.
 OFFICIAL_EXTRA_KINDS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
-
-
-def suite(dataset: str) -> str:
-    """What the corruptions of a dataset's images are called."""
-    return f"{SUITES[dataset]} (regenerated)"
 
 
 def corrupt(pixels: np.ndarray, kind: str, severity: int, seed: int) -> np.ndarray:

@@ -31,6 +31,7 @@ from selfdistill.measures import (
     REPLACED_STEM,
     SOFT_TEMPERATURE,
     STAGES,
+    SUITES,
     VIEWS,
     WEIGHT_NOISE,
 )
@@ -380,7 +381,7 @@ def _measured_on(subject: Subject, sizes: Mechanisms, newer: NewData, dataset: s
         "test_images": len(subject.first(labels, sizes.test_images)),
         "corruption_images": len(subject.first(labels, sizes.corruption_images)),
         "corruption_severities": list(sizes.corruption_severities),
-        "corruptions": corruptions.suite(dataset),
+        "corruptions": SUITES[dataset],
         "official_corruptions": sizes.official_corruptions is not None,
         "near_copy_distance": sizes.near_copy_distance,
         "near_copies": int((~newer.new).sum()),

@@ -48,6 +48,13 @@ class Arm(NamedTuple):
         return {str(run.facts.get("environment", {}).get("device", "unknown")) for run in self.runs}
 
     @property
+    def teachers(self) -> list[str]:
+        """Of each run the first letters of its teacher's SHA-256 (of an ensemble's members, joined); empty without."""
+        hashes = [run.facts.get("teacher_sha256") or [] for run in self.runs]
+        each = [[found] if isinstance(found, str) else found for found in hashes]
+        return [" + ".join(one[:8] for one in members) for members in each]
+
+    @property
     def foreign(self) -> bool:
         """Whether somebody else trained them: their settings are not known to us."""
         return any("source" in run.facts for run in self.runs)

@@ -21,7 +21,7 @@ from selfdistill.report.costs import compute_sheet, paper_costs, read_costs
 from selfdistill.report.falsification import falsification_sheet
 from selfdistill.report.runs import named
 from selfdistill.report.sheets import Sheet, ends, mean_and_sd
-from selfdistill.report.verdicts import Comparison, Verdict, against_control, describe_pair, judge
+from selfdistill.report.verdicts import SEED_SD, Comparison, Verdict, against_control, describe_pair, judge
 from selfdistill.report.waterfall import Ladder, climb, draw_waterfall, waterfall_sheet
 from selfdistill.statistics import crossed, seeds
 from selfdistill.statistics.seeds import Interval
@@ -118,7 +118,10 @@ def verdict_sheet(verdicts: list[Verdict], rules: Rules, settings: ReportSetting
         *remarks,
         f"Last epoch, test set. {', '.join(rules.family)}: intervals of {100 - 5 / family:.1f} % (Bonferroni for"
         f" {family} comparisons), others 95 %. Images: on new images (seeds and images crossed); seeds: on this test"
-        f" set. No p-value below {seeds.SEEDS_FOR_A_P_VALUE} seeds.",
+        f" set. No p-value below {seeds.SEEDS_FOR_A_P_VALUE} seeds. Seeds lacking: until a difference of"
+        f" {rules.margin:g} is found with 80 % power, if the spread stays (where it is not known, {SEED_SD:g} points,"
+        " and without what the images add).",
+        *shared_teachers(_compared(verdicts)),
     ]
     if settings.reduced:
         notes.append(f"Reduced protocol “{settings.protocol}”: not a replication, verdicts withheld.")
@@ -152,11 +155,30 @@ def difference_sheet(compared: list[Comparison], rules: Rules) -> Sheet:
         "Each arm minus the control of the same augmentation, in points, last epoch; 95 % intervals. Images: on new"
         " images, seeds and images crossed; bootstrap: its check, 10,000 draws of both, rather wide for many seeds and"
         " too short for two; seeds: on this test set. One pair: where each side has one run, which says nothing of"
-        " another seed."
+        f" another seed. Seeds for the margin: so many an arm find {rules.margin:g} on this test set (two-sided .05,"
+        " 80 % power) if the spread stays; on new images it takes more, or no number is enough."
     ]
+    notes += shared_teachers([found.arm for found in compared])
     notes += [] if rows else ["Not run: no control whose augmentation is known, or nothing beside it."]
     widths = [18, 13, 3, 8, 11, 11, 11, 6, 6, 6, 7, 8, 12]
     return Sheet(headings, rows, notes, widths)
+
+
+def shared_teachers(arms: list[Arm]) -> list[str]:
+    """A note on each arm whose runs have fewer teachers than they are: they are not quite independent."""
+    taught = {arm.label: [teacher for teacher in arm.teachers if teacher] for arm in arms}
+    counts = {label: (len(teachers), len(set(teachers))) for label, teachers in taught.items()}
+    return [
+        f"{label}: its {runs} runs have {kinds} teacher{'s' * (kinds > 1)}, so that they have something in common, and"
+        " intervals over seeds do not see how far other teachers would move it."
+        for label, (runs, kinds) in counts.items()
+        if kinds < runs
+    ]
+
+
+def _compared(verdicts: list[Verdict]) -> list[Arm]:
+    found = [verdict.comparison for verdict in verdicts if verdict.comparison is not None]
+    return [arm for one in found for arm in (one.arm, one.against)]
 
 
 def _redrawn(found: Comparison) -> Interval | None:
@@ -196,11 +218,13 @@ def selection_sheet(arms: list[Arm]) -> Sheet:
 
 def teacher_sheet(arms: list[Arm], dataset: str) -> Sheet:
     """A row for each student that was taught: its teacher as it taught, and how far the student agrees with it."""
-    headings = ["Student", "Run", "Teacher right", "Student right", "Agreement", "Entropy at T", "Spread of logits"]
+    headings = ["Student", "Run", "Teacher", "Teacher right", "Student right", "Agreement", "Entropy at T"]
+    headings += ["Spread of logits"]
     rows = [
         [
             arm.label,
             name,
+            weights,
             f"{100 * teacher['correct'] / teacher['images']:.2f}",
             f"{accuracy:.2f}",
             f"{100 * teacher['agreement'] / teacher['images']:.2f}",
@@ -208,11 +232,12 @@ def teacher_sheet(arms: list[Arm], dataset: str) -> Sheet:
             f"{teacher['spread']:.3f}",
         ]
         for arm in arms
-        for name, teacher, accuracy in zip(arm.names, arm.taught, arm.last, strict=False)
+        for name, weights, teacher, accuracy in zip(arm.names, arm.teachers, arm.taught, arm.last, strict=False)
     ]
     classes = DATASETS[dataset][2]
     notes = [
-        "On the test set, in percent. Entropy: of the teacher's soft targets, mean, in nats"
+        "On the test set, in percent. Teacher: the first letters of its weights' SHA-256. Entropy: of the teacher's"
+        " soft targets, mean, in nats"
         f" ({math.log(classes):.3f} for {classes} classes alike); spread: the standard deviation of its logits over"
         " images, near 0 if it does not look at them."
     ]
@@ -220,7 +245,7 @@ def teacher_sheet(arms: list[Arm], dataset: str) -> Sheet:
         dict.fromkeys(note for arm in arms for teacher in arm.taught for note in _members(arm.label, teacher))
     )
     return Sheet(
-        headings, rows, notes if rows else ["No student with a teacher: not run."], [24, 20, 11, 11, 11, 11, 12]
+        headings, rows, notes if rows else ["No student with a teacher: not run."], [22, 19, 9, 10, 10, 10, 10, 10]
     )
 
 

@@ -111,15 +111,19 @@ def _rows(axes: Axes, labels: list[str], width: float) -> None:
 
 
 def draw_power(verdicts: list[Verdict], rules: Rules, width: float) -> Figure:
-    """The difference that so many seeds an arm find with 80 % power (two-sided .05), for each primary comparison at its
-    spread over seeds, with a marker at the seeds that it has; and at the spread that is known of many runs.
+    """The difference on this test set that so many seeds an arm find with 80 % power, at the level of a primary
+    comparison, for each of them at its spread over seeds, with a marker at the seeds that it has; and at the spread
+    that is known of many runs.
     """
+    level = 0.05 / max(1, len(rules.family))
     primary = [verdict for verdict in verdicts if verdict.claim.id in rules.family and verdict.comparison is not None]
-    used = {verdict.claim.id: _fewer(verdict.comparison) for verdict in primary}
+    used = {verdict.claim.id: verdict.comparison.fewer for verdict in primary}
     counts = np.arange(2, max([20, *(2 * count for count in used.values())]) + 1)
     figure, axes = plt.subplots(figsize=(width, 2.6 + 0.27 * len(primary)), layout="constrained")
     axes.axhline(rules.margin, color="black", lw=0.8, ls=":", label=f"the paper's own difference, {rules.margin:g}")
-    found_at_one = np.array([seeds.detectable_difference(int(count), 1.0) for count in counts])  # it grows with the sd
+    found_at_one = np.array(
+        [seeds.detectable_difference(int(count), 1.0, level=level) for count in counts]
+    )  # it grows with the sd
     axes.plot(counts, SEED_SD * found_at_one, color=GREY, label=f"sd {SEED_SD:g}, of 60,000 published runs")
     for index, verdict in enumerate(primary):
         found, name = verdict.comparison, f"{verdict.claim.id}, {verdict.comparison.arm.label}"
@@ -144,8 +148,3 @@ def draw_power(verdicts: list[Verdict], rules: Rules, width: float) -> Figure:
     labels = ["\n".join(textwrap.wrap(label, int(width * 17))) for label in labels]
     figure.legend(handles, labels, loc="outside lower center", ncols=1)
     return figure
-
-
-def _fewer(found: Comparison) -> int:
-    """The seeds of the arm that has fewer, by which a comparison's power is judged."""
-    return min(len(found.arm.seeds), len(found.against.seeds))

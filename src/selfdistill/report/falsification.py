@@ -7,7 +7,7 @@ from selfdistill.config.claims import AnyClaim, Claims, Conditions, Cost, Differ
 from selfdistill.config.settings import ReportSettings
 from selfdistill.report.answers import Arm
 from selfdistill.report.sheets import Sheet
-from selfdistill.report.verdicts import CONTRADICTED, FEW, OPEN, PRECISIONS, REPLICATED, WITHHELD, Verdict
+from selfdistill.report.verdicts import CONTRADICTED, FEW, OPEN, PRECISIONS, REPLICATED, SINGLE, WITHHELD, Verdict
 from selfdistill.statistics import seeds
 
 SECOND_SEED = "a second seed in each arm, without which nothing is resolved"
@@ -52,14 +52,14 @@ def _difference_rule(claim: Difference, rules: Rules) -> Rule:
     return Rule(
         f"{claim.arm} minus {claim.against}, {level} % interval on new images",
         f"the interval lies above 0; below {FEW} seeds, that over seeds too",
-        f"the interval lies below 0 (below {FEW} seeds, that over seeds too), or the 90 % interval lies inside"
-        f" ±{rules.margin:g}",
+        f"the interval lies below 0, or the 90 % interval lies inside ±{rules.margin:g}; below {FEW} seeds, that over"
+        " seeds too",
     )
 
 
 def _cost_rule(claim: Cost, rules: Rules) -> Rule:
     low, high = claim.ratio[0] - rules.ratio_tolerance, claim.ratio[1] + rules.ratio_tolerance
-    where = f"all runs on one {rules.device} in {' or '.join(PRECISIONS[:-1])}"
+    where = f"two runs or more each, all on one {rules.device} in {' or '.join(PRECISIONS[:-1])}"
     return Rule(
         f"training time of {claim.arm} over that of {claim.against}, {where}",
         f"the ratio is {low:.2f} to {high:.2f}",
@@ -135,16 +135,20 @@ def _difference_change(verdict: Verdict, rules: Rules) -> str:
         return f"an estimate {low:.2f} points lower"
     if verdict.word == CONTRADICTED and high < 0:
         return f"an estimate {-high:.2f} points higher"
-    widest = max(abs(found.narrow.low), abs(found.narrow.high))
+    judged = [found.narrow] + ([found.narrow_seeds] if found.fewer < FEW else [])
+    widest = max(abs(end) for interval in judged for end in (interval.low, interval.high))
     if verdict.word == CONTRADICTED:
         return f"an estimate {rules.margin - widest:.2f} points further from 0"
     if found.over_images.side:
         return "intervals over seeds and over images that agree: more seeds"
-    alike = f"a 90 % interval inside ±{rules.margin:g}, now up to ±{widest:.2f}"
+    which = "a 90 % interval" if len(judged) == 1 else "both 90 % intervals"
+    alike = f"{which} inside ±{rules.margin:g}, now up to ±{widest:.2f}"
     return f"replicated: {-low:.2f} points higher; contradicted: {high:.2f} points lower, or {alike}"
 
 
 def _cost_change(claim: Cost, verdict: Verdict, arms: dict[str, Arm], rules: Rules) -> str:
+    if verdict.why == SINGLE:
+        return "a second run of each"
     if verdict.word not in (REPLICATED, CONTRADICTED):
         return f"runs on one {rules.device}" if verdict.word != OPEN else verdict.why
     ratio = float(arms[claim.arm].seconds.mean() / arms[claim.against].seconds.mean())

@@ -26,8 +26,10 @@ from selfdistill.report.table import markdown_escape
 from selfdistill.statistics.seeds import Interval, welch
 
 MEASURE = "rerun the rule measure"
-NOISE = "_noise"  # behind the name of a control that learned the same wrong labels
-CONTROLS = {  # of each kind of arm: what it differs from in one thing
+VARIANTS = ("", "_noise", "_notebook")  # behind the name of a control: with wrong labels, as the notebooks trained
+SHARED = ("network", "label_noise", "augmentation", "precision")  # by an arm and its control
+HEADS = ("heads", "final_head")
+CONTROLS = {  # of each kind of arm: what it differs from in its objective alone
     "kd": ("control", "constant_teacher"),
     "self_distillation": ("control", "deep_supervision"),
     "other": ("control",),
@@ -38,7 +40,8 @@ CLAIMED = ("kd", "self_distillation")  # the kinds of which the paper explains s
 class MeasuredRun(NamedTuple):
     """A run's measures by name, and the name of the teacher that taught it (None without one).
 
-    distributions: what no single number says, as mechanisms.json has it; confusion: of `read_confusion`.
+    distributions: what no single number says, as mechanisms.json has it; confusion: of `read_confusion`; weights: the
+    SHA-256 of the network that was measured; compared: that of each intact teacher that it was compared with, by name.
     """
 
     measures: dict[str, float | None]
@@ -46,6 +49,8 @@ class MeasuredRun(NamedTuple):
     seed: int
     distributions: dict[str, Any]
     confusion: NDArray | None
+    weights: str
+    compared: dict[str, str]
 
     @property
     def teachers(self) -> dict[str, dict[str, Any]]:
@@ -75,6 +80,10 @@ class MeasuredArm(NamedTuple):
         found = (run.measures.get(name) for run in self.runs)
         return [value for value in found if value is not None]
 
+    def lacks(self, name: str) -> bool:
+        """Whether a measure was taken of a run and has no value there."""
+        return any(run.measures.get(name, 0.0) is None for run in self.runs)
+
     def is_taught_by(self, teacher: str) -> bool:
         """Whether this teacher taught all the runs."""
         return all(run.taught_by == teacher for run in self.runs)
@@ -96,10 +105,28 @@ def read_measured(settings: ReportSettings, logs: Path) -> list[MeasuredArm]:
             if facts["measured_on"] != first[1]:
                 raise Failure(path, f"was measured on other images or in other sizes than {first[0]}", MEASURE)
             parts = (facts["measures"], _taught_by(run, facts), run.seed, facts["distributions"])
-            runs.append(MeasuredRun(*parts, read_confusion(path.parent, run)))
+            intact = {name: t["weights_sha256"] for name, t in facts["teachers"].items() if not t["replaced_stem"]}
+            runs.append(MeasuredRun(*parts, read_confusion(path.parent, run), facts["weights_sha256"], intact))
         if runs:
             arms.append(MeasuredArm(record.row, runs))
+    arms = [arm._replace(runs=_each_pair_once(arm.runs)) for arm in arms]
     return [arm._replace(runs=[_with_soft_targets(arm, run, arms) for run in arm.runs]) for arm in arms]
+
+
+def _each_pair_once(runs: list[MeasuredRun]) -> list[MeasuredRun]:
+    """An arm's runs, of which two that were each compared with the other count as the one pair that they are: what
+    either shares with the other stands with the first, the mean of both directions.
+    """
+    places = {run.weights: place for place, run in enumerate(runs)}
+    measures = [dict(run.measures) for run in runs]
+    for place, run in enumerate(runs):
+        for teacher, weights in run.compared.items():
+            other = places.get(weights, place)
+            if other < place and runs[other].compared.get(teacher) == run.weights:
+                for name in [name for name in run.measures if teacher_in(name) == teacher]:
+                    both = [measures[other].get(name), measures[place].pop(name)]
+                    measures[other][name] = None if None in both else statistics.fmean(both)
+    return [run._replace(measures=own) for run, own in zip(runs, measures, strict=True)]
 
 
 def _with_soft_targets(arm: MeasuredArm, run: MeasuredRun, arms: list[MeasuredArm]) -> MeasuredRun:
@@ -154,9 +181,9 @@ class Difference(NamedTuple):
 
 
 def difference(arm: MeasuredArm, control: MeasuredArm, name: str) -> Difference | None:
-    """Of a measure, over seeds; None unless every run of both has it."""
+    """Of a measure, over seeds; None unless every run of both has it that it was taken of."""
     ours, theirs = arm.values(name), control.values(name)
-    if len(ours) < len(arm.runs) or len(theirs) < len(control.runs):
+    if not (ours and theirs) or arm.lacks(name) or control.lacks(name):
         return None
     spread = len(set(ours)) > 1 or len(set(theirs)) > 1  # without any, there is no interval either
     estimate = statistics.fmean(ours) - statistics.fmean(theirs)
@@ -208,13 +235,17 @@ def with_controls(arms: list[MeasuredArm]) -> list[Controlled]:
 
 
 def _control(name: str, arm: MeasuredArm, arms: list[MeasuredArm]) -> MeasuredArm | None:
-    """The control of this name with the arm's network and share of wrong labels; None if no row is that."""
+    """The control of this name with the arm's network, wrong labels, images and precision, and, where it has auxiliary
+    classifiers, the arm's; None if no row is that.
+    """
 
-    def same(key: str, other: MeasuredArm) -> bool:
-        return other.row.settings.get(key) == arm.row.settings.get(key)
+    def alike(other: MeasuredArm) -> bool:
+        keys = SHARED + (HEADS if other.row.settings.get("heads") else ())
+        return all(other.row.settings.get(key) == arm.row.settings.get(key) for key in keys)
 
-    found = (other for other in arms if other.row.method in (name, name + NOISE) and other is not arm)
-    return next((other for other in found if same("network", other) and same("label_noise", other)), None)
+    names = [name + variant for variant in VARIANTS]
+    found = (other for other in arms if other.row.method in names and other is not arm)
+    return next((other for other in found if alike(other)), None)
 
 
 class MechanismTable:
@@ -231,8 +262,12 @@ class MechanismTable:
         return self.judge(comparison, name, measure_of(name).claim)
 
     def judge(self, comparison: Controlled, name: str, claim: str) -> str:
-        """The word for an arm and a measure of which a direction is claimed."""
-        return verdict(claim, list(comparison.differences(name).values()), self.settings.reduced)
+        """The word for an arm and a measure of which a direction is claimed; what a control that was not run would say
+        is open.
+        """
+        word = verdict(claim, list(comparison.differences(name).values()), self.settings.reduced)
+        absent = [key.replace("_", " ") for key, control in comparison.controls.items() if control is None]
+        return f"not resolved ({', '.join(absent)} not run)" if absent and word == "supported" else word
 
     def headings(self) -> list[str]:
         """The first row of the table for people."""
@@ -248,7 +283,7 @@ class MechanismTable:
     def cells(self, name: str) -> list[str]:
         """A row of the table for people."""
         measure = measure_of(name)
-        found = [_words(name), measure.claim]
+        found = [self._words(name), measure.claim]
         found += [_mean(arm, name, measure) for arm in self.arms]
         for comparison in self.comparisons:
             for control in comparison.controls.values():
@@ -264,8 +299,8 @@ class MechanismTable:
             notes.append(f"Reduced protocol “{self.settings.protocol}”: {self.settings.reduced}; verdicts withheld.")
         else:
             notes.append(
-                "Supported: the interval lies on the claimed side of 0 against every control that was run; "
-                "contradicted: on the other side against one; no correction for the number of measures."
+                "Supported: the interval lies on the claimed side of 0 against every control, each of which was run;"
+                " contradicted: on the other side against one; no correction for the number of measures."
             )
         return notes
 
@@ -301,7 +336,7 @@ class MechanismTable:
         return "\n".join([*lines, _paragraph(" ".join(self.notes())), r"\par\endgroup"]) + "\n"
 
     def _tex_values(self, names: list[str]) -> list[str]:
-        rows = [[_words(name), *(_mean(arm, name, measure_of(name)) for arm in self.arms)] for name in names]
+        rows = [[self._words(name), *(_mean(arm, name, measure_of(name)) for arm in self.arms)] for name in names]
         return _tabular("l" + "r" * len(self.arms), ["", *(f"({k})" for k in range(1, len(self.arms) + 1))], rows)
 
     def _tex_claims(self, comparison: Controlled, names: list[str]) -> list[str]:
@@ -315,7 +350,7 @@ class MechanismTable:
         rows = []
         for name in names:
             cells = [_difference_cell(comparison, control, name, measure_of(name)) for control in controls.values()]
-            rows.append([_words(name), measure_of(name).claim, *cells, self.verdict(comparison, name)])
+            rows.append([self._words(name), measure_of(name).claim, *cells, self.verdict(comparison, name)])
         return _tabular("ll" + "r" * len(minus) + "l", [label, "claimed", *minus, "verdict"], rows)
 
     def csv(self) -> str:
@@ -327,8 +362,13 @@ class MechanismTable:
         writer.writerows(rows)
         return buffer.getvalue()
 
+    def _words(self, name: str) -> str:
+        """A measure with its unit."""
+        measure = measure_of(name, self.settings.dataset)
+        return f"{measure.words} ({measure.unit})" if measure.unit else measure.words
+
     def _csv_row(self, name: str) -> dict[str, str]:
-        measure = measure_of(name)
+        measure = measure_of(name, self.settings.dataset)
         row = {"measure": name, "words": measure.words, "unit": measure.unit}
         row |= {"explanation": measure.explanation, "claimed": measure.claim}
         for arm in self.arms:
@@ -349,12 +389,6 @@ class MechanismTable:
                 row |= {f"{key}_high": _raw(interval.high if interval else None)}
             row |= {f"{method}_verdict": self.verdict(comparison, name)} if comparison.arm.kind in CLAIMED else {}
         return row
-
-
-def _words(name: str) -> str:
-    """A measure with its unit."""
-    measure = measure_of(name)
-    return f"{measure.words} ({measure.unit})" if measure.unit else measure.words
 
 
 def _paragraph(text: str) -> str:
@@ -435,17 +469,21 @@ def explanation_sheet(table: MechanismTable, claims: list[Mechanism], remarks: l
             words = {} if found is None else _judged(table, found, claim)
             said = "; ".join(f"{measure} {claim.measures[_short(measure)]}: {word}" for measure, word in words.items())
             rows.append([claim.id, claim.quote, claim.section, name, said or "not run", _together(words)])
-    notes = [*remarks, "Replicated: every measure supports the claim against every control; contradicted: one is"]
-    notes += ["contradicted and none supports it. Intervals of 95 % over seeds; measures in mechanisms.md."]
+    notes = [
+        *remarks,
+        "Replicated: every measure supports the claim against every control; contradicted: one is contradicted and none"
+        " supports it. Intervals of 95 % over seeds; measures in mechanisms.md.",
+    ]
     return Sheet(["Claim", "The paper", "Section", "Arm", "Measures", "Verdict"], rows, notes, [5, 22, 7, 14, 38, 12])
 
 
 def _judged(table: MechanismTable, found: Controlled, claim: Mechanism) -> dict[str, str]:
-    """The verdict on each measure of a claim, of those that were measured; `cka:teacher` stands for any teacher that
-    taught the arm.
-    """
-    names = [name for name in table.names if _short(name) in claim.measures and found.is_about(name)]
-    return {name: table.judge(found, name, claim.measures[_short(name)]) for name in names}
+    """The verdict on each measure of a claim; `cka:teacher` stands for any teacher that taught the arm."""
+    words = {}
+    for wanted, side in claim.measures.items():
+        names = [name for name in table.names if _short(name) == wanted and found.is_about(name)]
+        words |= {name: table.judge(found, name, side) for name in names} or {wanted: "not measured"}
+    return words
 
 
 def _short(name: str) -> str:

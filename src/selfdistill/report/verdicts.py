@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from selfdistill.config.claims import AnyClaim, Claims, Conditions, Cost, Difference, Level, Rules, arms_of
 from selfdistill.config.settings import ReportSettings
@@ -20,11 +21,14 @@ REPLICATED, CONTRADICTED, OPEN, INCOMPARABLE = "replicated", "contradicted", "no
 WITHHELD = "withheld"
 SEED_SD = 0.15  # points; over 60,000 runs of a ResNet on CIFAR-10 (Jordan, ICLR 2024), where our own is not known
 FEW = 4  # seeds; below them the crossed interval is too short, so that Welch's must agree with it
+RECIPE = ("augmentation", "precision")  # what two arms of a fair comparison share, beside what the comparison is about
+SINGLE = "single runs: no spread of times"
 PRECISIONS = ("fp32", "tf32", "unknown")  # in which the paper's networks may have been trained
 
 
 class Comparison(NamedTuple):
-    """An arm minus another one, in points: intervals over seeds and over seeds and images, each at two levels.
+    """An arm minus another one, in points: intervals over seeds and over seeds and images, each at two levels, of which
+    the narrow one is 90 %; images_error: what more seeds cannot take away on new images.
 
     p: Welch's, None below four seeds; tost: the p that both are within the margin. pair, paired: McNemar's test and
     the interval over images, of one run each.
@@ -37,6 +41,8 @@ class Comparison(NamedTuple):
     over_seeds: Interval | None
     over_images: Interval | None
     narrow: Interval | None
+    narrow_seeds: Interval | None
+    images_error: float | None
     p: float | None
     tost: float | None
     pair: pairs.McNemar | None
@@ -49,6 +55,19 @@ class Comparison(NamedTuple):
         return f"n = {len(self.arm.seeds)} and {len(self.against.seeds)}"
 
     @property
+    def fewer(self) -> int:
+        """The seeds of the arm that has fewer."""
+        return min(len(self.arm.seeds), len(self.against.seeds))
+
+    @property
+    def unlike(self) -> str:
+        """`; the arms also differ in augmentation`: what keeps the difference from being the method's; else empty."""
+        if self.arm.foreign or self.against.foreign:
+            return ""
+        other = [key for key in RECIPE if self.arm.settings.get(key) != self.against.settings.get(key)]
+        return f"; the arms also differ in {', '.join(other)}" if other else ""
+
+    @property
     def sd(self) -> float | None:
         """The pooled standard deviation over seeds, in points; None unless both arms have two."""
         spreads = [arm.last.var(ddof=1) for arm in (self.arm, self.against) if len(arm.seeds) > 1]
@@ -58,6 +77,7 @@ class Comparison(NamedTuple):
 def compare(arm: Arm, against: Arm, rules: Rules, level: float = 0.95) -> Comparison:
     """The difference of two arms, from their last epochs."""
     both = arm.correct is not None and against.correct is not None
+    few = min(len(arm.seeds), len(against.seeds)) < 2
     single = both and len(arm.seeds) == len(against.seeds) == 1
     return Comparison(
         arm,
@@ -67,6 +87,8 @@ def compare(arm: Arm, against: Arm, rules: Rules, level: float = 0.95) -> Compar
         seeds.welch(arm.last, against.last, level),
         crossed.crossed_interval(arm.correct, against.correct, level) if both else None,
         crossed.crossed_interval(arm.correct, against.correct, 0.9) if both else None,
+        seeds.welch(arm.last, against.last, 0.9),
+        crossed.images_standard_error(arm.correct, against.correct) if both and not few else None,
         seeds.welch_p(arm.last, against.last),
         seeds.tost(arm.last, against.last, rules.margin),
         pairs.mcnemar(arm.correct[0], against.correct[0]) if single else None,
@@ -131,18 +153,17 @@ def _judge_level(claim: Level, rules: Rules, arms: list[Arm]) -> Verdict:
         return Verdict(claim, REPLICATED, where, ours=ours)
     if not inside and not near:
         return Verdict(claim, CONTRADICTED, where, ours=ours)
-    return Verdict(claim, OPEN, where, ours=ours, needed=_seeds_for_level(arm.last, rules) - n if inside else None)
+    lacking = _seeds_for_level(arm.last, rules) if inside else None
+    return Verdict(claim, OPEN, where, ours=ours, needed=None if lacking is None else lacking - n)
 
 
-def _seeds_for_level(values: np.ndarray, rules: Rules) -> int:
-    """The seeds with which the prediction interval is no wider than the tolerance, if their spread stays."""
-    n, spread = len(values), float(values.std(ddof=1))
-    while n < 1000:
-        half = seeds.prediction_half_width(spread, n) + rules.rounding
-        if half <= rules.level_tolerance:
-            return n
-        n += 1
-    return n
+def _seeds_for_level(values: np.ndarray, rules: Rules) -> int | None:
+    """The seeds with which the prediction interval is no wider than the tolerance, if their spread stays; None if no
+    thousand make it so: a single new run varies on, however many there were before it.
+    """
+    spread, counts = float(values.std(ddof=1)), range(len(values), 1001)
+    halves = ((n, seeds.prediction_half_width(spread, n) + rules.rounding) for n in counts)
+    return next((n for n, half in halves if half <= rules.level_tolerance), None)
 
 
 def _judge_difference(claim: Difference, rules: Rules, arms: list[Arm]) -> Verdict:
@@ -150,27 +171,35 @@ def _judge_difference(claim: Difference, rules: Rules, arms: list[Arm]) -> Verdi
     level = 1 - 0.05 / len(rules.family) if claim.id in rules.family else 0.95
     found = compare(*arms, rules, level)
     word, why = _sign(found, rules)
+    if word == REPLICATED and claim.published is not None:
+        place = "in" if found.over_images.contains(claim.published) else "outside"
+        why += f"; the paper's {claim.published:+g} is {place} it"
     needed = None
     if word == OPEN:
-        wanted = seeds.seeds_needed(rules.margin, found.sd or SEED_SD)
-        needed = max(1, wanted - min(len(arm.seeds) for arm in arms))
-    return Verdict(claim, word, why, ours=describe(found), needed=needed, comparison=found)
+        error = found.images_error or 0.0
+        wanted = seeds.seeds_needed(rules.margin, found.sd or SEED_SD, level=1 - level, images_error=error)
+        needed = None if wanted is None else max(1, wanted - found.fewer)
+        if wanted is None:
+            half = error * stats.norm.ppf((1 + level) / 2)
+            why += f"; these images leave ±{half:.2f} however many seeds there are"
+    return Verdict(claim, word, why + found.unlike, ours=describe(found), needed=needed, comparison=found)
 
 
 def _sign(found: Comparison, rules: Rules) -> tuple[str, str]:
     percent = f"{100 * found.level:.1f}".removesuffix(".0")
     if found.over_images is None:
-        few = min(len(found.arm.seeds), len(found.against.seeds)) < 2
-        return OPEN, f"{found.counts}: " + ("no spread over seeds" if few else "no answers image by image")
-    side = found.over_images.side
-    if min(len(found.arm.seeds), len(found.against.seeds)) < FEW and found.over_seeds.side != side:
+        reason = "no spread over seeds" if found.fewer < 2 else "no answers image by image"
+        return OPEN, f"{found.counts}: {reason}"
+    side, few = found.over_images.side, found.fewer < FEW
+    if few and found.over_seeds.side != side:
         return OPEN, f"{found.counts}: the two {percent} % intervals disagree"
     if side < 0:
         return CONTRADICTED, f"the {percent} % interval lies below 0"
     if side > 0:
         return REPLICATED, f"the {percent} % interval lies above 0"
-    if found.narrow.inside(rules.margin):
-        return CONTRADICTED, f"the 90 % interval lies inside ±{rules.margin:g}: no difference that matters"
+    if found.narrow.inside(rules.margin) and (not few or found.narrow_seeds.inside(rules.margin)):
+        which = "90 % intervals lie" if few else "90 % interval lies"
+        return CONTRADICTED, f"the {which} inside ±{rules.margin:g}: no difference that matters"
     return OPEN, f"the {percent} % interval has both signs"
 
 
@@ -196,7 +225,7 @@ def describe_pair(found: Comparison) -> str:
 
 
 def _judge_cost(claim: Cost, rules: Rules, arms: list[Arm]) -> Verdict:
-    """Times are compared with the paper's only on the paper's device, in its precision."""
+    """Times are compared with the paper's only on the paper's device, in its precision, and from two runs on."""
     ratio = float(arms[0].seconds.mean() / arms[1].seconds.mean())
     devices = set().union(*(arm.devices for arm in arms))
     precisions = {str(run.facts.get("environment", {}).get("precision", "unknown")) for arm in arms for run in arm.runs}
@@ -205,6 +234,8 @@ def _judge_cost(claim: Cost, rules: Rules, arms: list[Arm]) -> Verdict:
         return Verdict(claim, INCOMPARABLE, f"not on one {rules.device}", ours=ours)
     if not precisions <= set(PRECISIONS):
         return Verdict(claim, INCOMPARABLE, f"in {', '.join(sorted(precisions))}", ours=ours)
+    if min(len(arm.seeds) for arm in arms) < 2:
+        return Verdict(claim, INCOMPARABLE, SINGLE, ours=ours)
     low, high = claim.ratio[0] - rules.ratio_tolerance, claim.ratio[1] + rules.ratio_tolerance
     if low <= ratio <= high:
         return Verdict(claim, REPLICATED, f"within {low:.2f} to {high:.2f}", ours=ours)

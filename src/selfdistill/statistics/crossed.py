@@ -43,19 +43,8 @@ def mean_squares(answers: np.ndarray) -> MeanSquares:
     )
 
 
-def _paired_parts(a: np.ndarray, b: np.ndarray) -> list[Variance]:
-    """Var = (MS_S + MS_I - MS_E) / (N S) of D = a - b, seeds paired in the given order."""
-    seeds, images = a.shape
-    squares = mean_squares(a - b)
-    return [
-        Variance(squares.seeds / a.size, seeds - 1),
-        Variance(squares.images / a.size, images - 1),
-        Variance(-squares.residual / a.size, (seeds - 1) * (images - 1)),
-    ]
-
-
-def _separate_parts(a: np.ndarray, b: np.ndarray) -> list[Variance]:
-    """Var = var_i(mean_s a - mean_s b) / N + sum over arms of (MS_S - MS_E) / (N S), seeds not paired."""
+def _parts(a: np.ndarray, b: np.ndarray) -> list[Variance]:
+    """Var = var_i(mean_s a - mean_s b) / N + sum over arms of (MS_S - MS_E) / (N S)."""
     images = a.shape[1]
     parts = [Variance((a.mean(axis=0) - b.mean(axis=0)).var(ddof=1) / images, images - 1)]
     for arm in (a, b):
@@ -69,9 +58,8 @@ def _separate_parts(a: np.ndarray, b: np.ndarray) -> list[Variance]:
 
 def _variance(correct_a: np.ndarray, correct_b: np.ndarray) -> Variance:
     """The variance of mean(a) - mean(b), as `crossed_standard_error` describes it."""
-    a, b = same_images(correct_a, correct_b)
-    parts = _paired_parts(a, b) if len(a) == len(b) else _separate_parts(a, b)
-    total, least = sum(part.value for part in parts), min(len(a), len(b)) - 1
+    parts = _parts(*same_images(correct_a, correct_b))
+    total, least = sum(part.value for part in parts), min(len(correct_a), len(correct_b)) - 1
     if total <= 0:
         return Variance(-sum(part.value for part in parts if part.value < 0), least)
     satterthwaite = total**2 / sum(part.value**2 / part.freedom for part in parts)
@@ -83,19 +71,28 @@ def crossed_standard_error(correct_a: np.ndarray, correct_b: np.ndarray) -> floa
 
     Both bool [seeds, images] with at least two seeds; the images are shared, the numbers of seeds may differ.
 
-    Equal S: D = a - b with seeds paired in the given order, Var = (MS_S + MS_I - MS_E) / (N S), where
-    MS_S = N var_s(mean_i D), MS_I = S var_i(mean_s D) and MS_E is the residual mean square.
-
-    Unequal S: the arms' seeds are independent, so Var = sigma_a^2 / S_a + sigma_b^2 / S_b + Var_i / N, where sigma^2
-    is the seed component of an arm, (MS_S - MS_E) / N, and Var_i = var_i(mean_s a - mean_s b), which holds the image
-    component of the difference and the residuals of both arms. Each term is its moment estimate, so the whole is
-    unbiased. With equal S it is the mean of the paired formula over all pairings of the seeds, exactly.
+    The arms' seeds are independent: seed 0 of one has no more in common with seed 0 of the other than with any. So
+    Var = sigma_a^2 / S_a + sigma_b^2 / S_b + Var_i / N. There sigma^2 is the seed component of an arm, (MS_S - MS_E)
+    / N with MS_S = N var_s(mean_i) and MS_E the residual mean square, and Var_i = var_i(mean_s a - mean_s b) holds the
+    image component of the difference and the residuals of both arms. Each term is its moment estimate, so the whole
+    is unbiased. For equal S it is, exactly, the mean of (MS_S + MS_I - MS_E) / (N S) of D = a - b over all ways to
+    pair the seeds; a single way would make the interval depend on their order.
 
     Where seeds and images together vary less than the residual, the estimate is not above 0. Then the residual part
-    stands for it, MS_E / (N S) (of both arms, for unequal S): the error of independent answers, below which the true
-    variance cannot lie, and there the largest of the parts, so the longest of the honest choices.
+    stands for it, MS_E / (N S) of both arms: the error of independent answers, below which the true variance cannot
+    lie, and there the largest of the parts, so the longest of the honest choices.
     """
     return 100 * math.sqrt(_variance(correct_a, correct_b).value)
+
+
+def images_standard_error(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
+    """What of `crossed_standard_error` no number of seeds takes away, in points: the part of this many images.
+
+    Var_i / N of infinitely many seeds, so without the residual; 0 where its moment estimate is not above 0.
+    """
+    images, *rest = _parts(*same_images(correct_a, correct_b))
+    residuals = sum(part.value for part in rest if part.value < 0)
+    return 100 * math.sqrt(max(0.0, images.value + residuals))
 
 
 def crossed_interval(correct_a: np.ndarray, correct_b: np.ndarray, level: float = 0.95) -> Interval | None:

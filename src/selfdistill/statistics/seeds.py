@@ -103,13 +103,22 @@ def probability_of_superiority(a: ArrayLike, b: ArrayLike) -> float:
     return float(stats.mannwhitneyu(a, b, method="asymptotic").statistic) / (len(a) * len(b))
 
 
-def seeds_needed(difference: float, sd: float, power: float = 0.8, level: float = 0.05) -> int:
+def seeds_needed(
+    difference: float, sd: float, power: float = 0.8, level: float = 0.05, images_error: float = 0.0
+) -> int | None:
     """Seeds per arm with which a two-sided t test finds `difference` at seed spread `sd`, both in points; at least 2.
+
+    images_error: the standard error, in points, that any number of seeds leaves on new images; None where it alone
+    hides the difference.
 
     Raises ValueError for a difference of 0, which no number of seeds can find.
     """
     if difference == 0:
         raise ValueError("difference: no number of seeds finds a difference of 0; give one that matters, such as 0.2")
+    hidden = images_error * float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power))
+    if hidden >= abs(difference):
+        return None
+    difference = math.sqrt(difference**2 - hidden**2)
     if sd == 0:
         return 2
     # the right side of a two-sided test: the wrong one adds nothing to see, and its far tail is nan in statsmodels
