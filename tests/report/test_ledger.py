@@ -28,7 +28,7 @@ from selfdistill.report.ledger import (
     value_of,
 )
 from selfdistill.report.table import clock
-from selfdistill.statistics.seeds import seeds_needed
+from selfdistill.statistics.seeds import detectable_difference, seeds_needed
 
 OTHERS = ("as_run", "controlled")
 IMAGES = 10_000
@@ -310,7 +310,9 @@ def test_the_numbers_of_the_ledger(entries, config):
     assert len(left) == 1
     assert said(f"the last batch of {left.pop()} images (at batch 128 and at 256)")
     assert seeds_needed(0.2, 0.15) == 10
-    assert said("ten for the three arms of the claims, which resolve .2 points at a standard deviation of .15")
+    assert said("ten for the three arms of the claims, with which a single comparison finds .2 points on this test set")
+    assert f"{detectable_difference(10, 0.15, level=0.05 / 3):.2f}" == "0.24"
+    assert said("one of three .24")
 
 
 def test_four_classifiers_count_the_final_cross_entropy_again_and_no_divergence():

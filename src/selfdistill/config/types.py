@@ -204,9 +204,11 @@ Switch = Annotated[bool, BeforeValidator(_switch)]
 
 
 def one_of(*choices: str) -> Any:
-    """One of a few words."""
+    """One of a few words. YAML 1.1 reads a bare `on` and `off` as true and false: they are taken as written."""
+    words = {True: "on", False: "off"} if "on" in choices else {}
 
     def check(value: Any) -> Any:
+        value = words.get(value, value) if isinstance(value, bool) else value
         if not isinstance(value, str) or value not in choices:
             raise refuse("one of " + ", ".join(choices), value)
         return value
