@@ -24,6 +24,7 @@ rule all:
     default_target: True
     input:
         report_files(CONFIG),
+        run_records(CONFIG),
 
 
 onsuccess:

@@ -2,6 +2,9 @@
 
 import os
 import re
+import shutil
+import subprocess
+import sys
 import time
 
 import pytest
@@ -79,6 +82,26 @@ def test_a_teacher_whose_file_changed_trains_its_student_again(done):
     assert set(done.plan()) == {"train_kd_student kd/0", *REPORT}
 
 
+@pytest.mark.parametrize(
+    ("run", "jobs"),
+    [("kd", {"train_kd_student kd/0"}), ("teacher", {"train_teacher teacher/0", "train_kd_student kd/0"})],
+)
+def test_a_run_that_was_removed_is_trained_again_and_what_depends_on_it(run, jobs, done):
+    command = [sys.executable, "-m", "selfdistill", "clean", "--run", f"demo/{run}-seed0", "--yes"]
+    said = subprocess.run(command, cwd=done.folder, env=done.environment, capture_output=True, text=True, check=True)
+    assert said.stdout.endswith(f"removed demo/{run}-seed0; the workflow trains it again, and what depends on it\n")
+    assert set(done.plan()) == jobs | REPORT
+    done.run(cores=2)
+    assert done.plan() == {}
+
+
+def test_a_removed_teacher_that_is_no_row_is_trained_again(done):
+    name = done.write("rows.yaml", "rows: [kd, control]")
+    done.run(files=(name,))
+    shutil.rmtree(done.folder / "results/demo/teacher/seed0")
+    assert "train_teacher teacher/0" in done.plan(files=(name,))
+
+
 def test_a_touched_file_a_comment_and_a_moved_folder_train_nothing(done, tmp_path):
     later = time.time() + 100
     for path in done.folder.glob("results/**/*.*"):
@@ -134,6 +157,7 @@ def test_runs_that_are_missing_may_be_left_out(done):
     (done.folder / "results/demo/self_distillation").rename(done.folder / "elsewhere")
     name = done.write("allow.yaml", "allow_missing: true")
     assert not any(job.startswith("train_") for job in done.plan(files=(name,)))
+    assert any(job.startswith("train_") for job in done.plan())
     done.run(files=(name,))
     assert "self_distillation seed 0" in (done.folder / "report/demo/table1.md").read_text()
     assert (done.folder / "report/demo/curves_accuracy.pdf").exists()

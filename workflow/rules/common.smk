@@ -156,6 +156,13 @@ def teacher_times(config):
     return run_files(config, ["timing.csv", "run.json"], teachers)
 
 
+def run_records(config):
+    """What says that a run was trained to its end, of every run, teachers included: `all` asks for them beside what is
+    made of them, which lies there still when a run was removed.
+    """
+    return run_files(config, ["run.json"], config.runs())
+
+
 def run_predictions(config):
     """What each run answered to each image, and what is known of its teacher; logs of somebody else may lack that."""
     return run_files(config, ["predictions.csv", "evaluation.json"], shown_runs(config))
