@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,6 +16,8 @@ from selfdistill.failures import BAD_DATA, CONFIGURATION
 from selfdistill.files import read_sealed, sha256_of, write_sealed
 from selfdistill.inference.example import example
 from selfdistill.inference.export import export
+from selfdistill.inference.pictures import read_picture
+from selfdistill.inference.predict import read_kept
 from selfdistill.models.resnet import build_backbone
 from selfdistill.models.weights import encode_weights
 from selfdistill.statistics.seeds import wilson
@@ -109,6 +112,26 @@ def test_the_program_names_the_class_of_a_picture(exported, self_distilled, digi
     done = subprocess.run([sys.executable, exported / "example.py", path], capture_output=True, text=True)
     chances = load_file(self_distilled / "test_logits.safetensors")["logits"][7].softmax(0)
     assert done.stdout == f"{path}: {int(chances.argmax())} ({chances.max():.1%})\n", done.stderr
+
+
+def test_the_program_sees_a_picture_as_predict_does(exported, tmp_path):
+    """Transparency, in each form that a PNG has it, and other modes."""
+    noise = np.random.default_rng(1).integers(0, 256, (50, 40, 4), dtype=np.uint8)
+    noise[:30, :, 3] = 0
+    pictures = {"rgba.png": Image.fromarray(noise), "half.png": Image.new("RGBA", (32, 32), (0, 0, 0, 128))}
+    pictures |= {"la.png": pictures["rgba.png"].convert("LA"), "palette.png": Image.new("P", (32, 32), 3)}
+    pictures["palette.png"].putpalette([0, 0, 0] * 256)
+    pictures |= {f"{mode}.jpg": pictures["rgba.png"].convert("RGB").convert(mode) for mode in ("L", "CMYK")}
+    pictures["dropped.png"] = pictures["rgba.png"].convert("RGB")
+    for name, picture in pictures.items():
+        picture.save(tmp_path / name, **({"transparency": 3} if name == "palette.png" else {}))
+    kept, paths = read_kept(exported / "weights.safetensors"), [tmp_path / name for name in pictures]
+    probabilities, labels = kept.probabilities([read_picture(path) for path in paths])["final"].max(1)
+    expected = [f"{kept.dataset.classes[k]} ({p:.1%})" for p, k in zip(probabilities, labels, strict=True)]
+    assert expected[0] != expected[-1]  # so that it matters what becomes of transparency
+    done = subprocess.run([sys.executable, exported / "example.py", *paths], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(": ", 1)[1] for line in done.stdout.splitlines()] == expected
 
 
 def test_loading_takes_about_ten_lines():

@@ -7,6 +7,7 @@ from torchvision.models.resnet import Bottleneck
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import SIDE
+from selfdistill.inference.pictures import BACKGROUND
 from selfdistill.models.resnet import BLOCKS, PAPER_WIDTH
 
 DEEPEST = 8  # the last stage's planes over the first's
@@ -40,7 +41,9 @@ network.load_state_dict(load_file(Path(__file__).with_name("weights.safetensors"
 network.eval()
 
 for path in sys.argv[1:]:
-    picture = ImageOps.fit(ImageOps.exif_transpose(Image.open(path)).convert("RGB"), ({side}, {side}))
+    upright = ImageOps.exif_transpose(Image.open(path)).convert("RGBA")
+    over = Image.alpha_composite(Image.new("RGBA", upright.size, "{background}"), upright)  # what is transparent
+    picture = ImageOps.fit(over.convert("RGB"), ({side}, {side}))
     images = normalize(to_tensor(picture), {mean}, {std})[None]
     probability, answer = network(images).softmax(1)[0].max(0)
     print(f"{{path}}: {{CLASSES[answer]}} ({{probability:.1%}})")
@@ -65,7 +68,8 @@ def example(
         ]
     if narrow or settings.stem != "imagenet":
         lines += [STEMS[settings.stem].format(**sizes)]
-    return "\n".join(lines) + "\n" + ASK.format(side=SIDE, mean=list(mean), std=list(std))
+    asked = ASK.format(side=SIDE, background=BACKGROUND, mean=list(mean), std=list(std))
+    return "\n".join(lines) + "\n" + asked
 
 
 def _list(texts: Sequence[str], before: str, most: int = 110) -> str:
