@@ -91,7 +91,10 @@ def test_a_running_run_is_as_far_as_its_log_says(results):
     run = next(run for run in overview.runs if run.method == "control")
     assert (run.state, run.epoch, run.pace) == ("running", 6, 10.0)  # the median of the last five
     assert run.left == pytest.approx(20, abs=2)  # less what has passed of the seventh
-    assert lines(overview)[-1].startswith("6 of 40 epochs, about ")
+    assert re.fullmatch(
+        r"6 of 40 epochs, at least \d+ s left, not counting teacher, kd, self_distillation \(not timed yet\)",
+        lines(overview)[-1],
+    )
 
 
 def test_a_stopped_run_is_as_far_as_its_state(results):
@@ -108,6 +111,16 @@ def test_the_rest_is_what_takes_longest_with_as_many_side_by_side_as_now(results
         overview = results.look()
     assert overview.left == pytest.approx(75, abs=3)  # the teacher's 15 epochs; control has 70 s left
     assert overview.untimed == ["kd"]
+
+
+def test_the_time_left_is_the_whole_only_where_every_method_is_timed(results):
+    for method, epochs in (("teacher", 16), ("kd", 8), ("self_distillation", 8)):
+        results.finish(method, 10.0 * epochs, epochs=epochs)
+    results.log("control", [10.0] * 5)
+    results.save("control", 4)
+    overview = results.look()
+    assert overview.untimed == []
+    assert headline(overview) == "36 of 40 epochs, about 40 s left (nothing is running)"
 
 
 def test_without_a_terminal_the_command_prints_once(results):

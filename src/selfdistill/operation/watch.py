@@ -31,14 +31,16 @@ def watch(overseer: Overseer) -> Overview:
 
 
 def headline(overview: Overview) -> str:
-    """The whole in one line: epochs, and the time left as far as it is known."""
-    text = f"{overview.epoch} of {overview.epochs} epochs"
+    """The whole in one line: epochs, and the time left; of runs that are not all timed, what it takes at least."""
+    text, untimed = f"{overview.epoch} of {overview.epochs} epochs", ", ".join(overview.untimed)
     if overview.done:
         return f"{text}, all runs done"
-    if overview.left is not None:
+    if overview.left is None:
+        text += f"; not timed yet: {untimed}"
+    elif untimed:
+        text += f", at least {duration(overview.left)} left, not counting {untimed} (not timed yet)"
+    else:
         text += f", about {duration(overview.left)} left"
-    if overview.untimed:
-        text += f"; not timed yet: {', '.join(overview.untimed)}"
     return text + ("" if overview.running else " (nothing is running)")
 
 
