@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from selfdistill.config.load import load_config, merge, read_yaml, validate
 from selfdistill.config.settings import differences, run_settings
@@ -487,8 +488,8 @@ BROKEN = {
     "a key twice by its quotes": ('a: 1\n"a": 2\n', "line 2: key 'a' is given twice"),
     "a tab": ("a:\n\tb: 1\n", "line 2: found character '\\t' that cannot start any token"),
     "an open bracket": ("a: [1\n", "line 2: "),
-    "nothing": ("", "expected keys and values, got NoneType"),
-    "a comment": ("# later\n", "expected keys and values, got NoneType"),
+    "nothing": ("", "is empty"),
+    "a comment": ("# later\n", "is empty"),
     "a list": ("- a\n- b\n", "expected keys and values, got list"),
     "a text": ("learning\n", "expected keys and values, got str"),
     "an alias": ("a: &x [1]\nb: *x\n", "line 2: aliases are not allowed"),
@@ -518,6 +519,29 @@ def test_a_file_that_is_no_utf8_is_refused(tmp_path, refused):
     (tmp_path / "mine.yaml").write_bytes("a: ä".encode("latin-1"))
     with refused(CONFIGURATION, "mine.yaml: expected UTF-8 text, got byte 0xe4 at 3"):
         read_yaml(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("names", [["quick"], ["quick", "demo"]])
+def test_files_that_are_laid_over_another_say_in_one_line_that_it_comes_first(names, repository, refused):
+    files = " ".join(str(repository / f"workflow/protocols/{name}.yaml") for name in names)
+    alone = f"error: {files}: do{'es' * (len(names) == 1)} not stand alone, "
+    with refused(CONFIGURATION, alone, f" top-level keys are missing; config.yaml comes first: config.yaml {files}"):
+        load_config(files.split())
+    command = [sys.executable, "-m", "selfdistill", "check", *files.split()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (CONFIGURATION, "", 1)
+
+
+def test_of_a_whole_configuration_that_lacks_something_each_key_is_named(tmp_path, paper):
+    del paper["seeds"], paper["figures"]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(paper))
+    with pytest.raises(Failures) as caught:
+        load_config([tmp_path / "mine.yaml"])
+    assert set(str(caught.value).splitlines()) == {"error: seeds: missing", "error: figures: missing"}
+    (tmp_path / "config.yaml").write_text("seeds: [0]\n")  # one of this name is not told to come before itself
+    with pytest.raises(Failures) as caught:
+        load_config([tmp_path / "config.yaml"])
+    assert "error: figures: missing" in str(caught.value).splitlines()
 
 
 def test_a_missing_file_is_refused(tmp_path, refused):

@@ -30,6 +30,7 @@ from selfdistill.failures import CONFIGURATION, Failure, Failures
 
 UNKNOWN = object()  # stands for a block that is like no other
 OWN = {"label", "published", "role", "seeds"}  # keys of a block that `like` does not bring
+BASE = "config.yaml"  # whole by itself; other files are laid over it
 LARGEST_FILE = 64 * 1024  # bytes; a configuration is a few KB, an alias bomb is not
 
 
@@ -61,7 +62,7 @@ class _Loader(yaml.SafeLoader):
 def read_yaml(path: Path | str, largest: int = LARGEST_FILE) -> dict[str, Any]:
     """The mapping in a YAML file of at most so many bytes.
 
-    Raises: Failure 78 naming file and line: unreadable, too large, broken, a key given twice, no mapping.
+    Raises: Failure 78 naming file and line: unreadable, too large, broken, empty, a key given twice, no mapping.
     """
     path = Path(path)
     try:
@@ -76,6 +77,8 @@ def read_yaml(path: Path | str, largest: int = LARGEST_FILE) -> dict[str, Any]:
         value = yaml.load(content.decode("utf-8"), _Loader)  # a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise Failure(path, _yaml_problem(error), code=CONFIGURATION) from error
+    if value is None:
+        raise Failure(path, "is empty", "write keys and values into it, or leave it out", code=CONFIGURATION)
     if not isinstance(value, dict):
         raise Failure(path, f"expected keys and values, got {type(value).__name__}", code=CONFIGURATION)
     return value
@@ -104,8 +107,7 @@ def load_config(paths: Iterable[Path | str]) -> Config:
 
     Raises: Failure or Failures, all with exit status 78.
     """
-    values: dict[str, Any] = {}
-    problems = []
+    paths, values, problems = list(paths), {}, []
     for path in paths:
         try:
             values = merge(values, read_yaml(path))
@@ -113,7 +115,18 @@ def load_config(paths: Iterable[Path | str]) -> Config:
             problems.append(failure)
     if problems:
         raise Failures(problems)
+    _expect_a_whole([Path(path) for path in paths], values)
     return validate(values)
+
+
+def _expect_a_whole(paths: list[Path], values: dict[str, Any]) -> None:
+    """One line in place of a `missing` for each key, where files that are laid over config.yaml come without it."""
+    needed = [key for key, field in Config.model_fields.items() if field.is_required()]
+    missing = [key for key in needed if key not in values]
+    if 2 * len(missing) >= len(needed) and BASE not in [path.name for path in paths]:
+        does, files = "does" if len(paths) == 1 else "do", " ".join(map(str, paths))
+        what = f"{does} not stand alone, {len(missing)} of {len(needed)} top-level keys are missing"
+        raise Failure(files, what, f"{BASE} comes first: {BASE} {files}", code=CONFIGURATION)
 
 
 def validate(values: dict[str, Any]) -> Config:
