@@ -8,6 +8,9 @@ PY := .venv/bin/python -m
 PROTOCOLS := workflow/protocols
 BESIDE := --beside $(PROTOCOLS)/as_run.yaml --beside $(PROTOCOLS)/controlled.yaml
 
+# Snakemake itself answers a file that is not there with a traceback, before it has read a line of the Snakefile.
+CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
+
 .DEFAULT_GOAL := help
 .PHONY: help demo quick replicate published test test-faults test-slurm bench docs site doctor lint format clean clean-state
 
@@ -33,14 +36,17 @@ $(READY): constraints.txt pyproject.toml
 	@sh scripts/set_up.sh
 
 demo: $(READY)
+	$(call CHECKED,$(PROTOCOLS)/demo.yaml)
 	$(PY) snakemake --cores $(CORES) all report --configfile $(PROTOCOLS)/demo.yaml $(CONFIG)
 	@$(PY) selfdistill show --report report/demo
 
 quick: $(READY)
+	$(call CHECKED,$(PROTOCOLS)/quick.yaml)
 	$(PY) snakemake --cores $(CORES) all report --configfile $(PROTOCOLS)/quick.yaml $(CONFIG)
 	@$(PY) selfdistill show --report report/quick
 
 replicate: $(READY)
+	$(call CHECKED)
 	$(PY) snakemake --cores 1 all report $(if $(CONFIG),--configfile $(CONFIG))
 	@$(PY) selfdistill show --report report/paper
 

@@ -114,6 +114,53 @@ def test_a_failed_installation_is_tried_again(clone):
     assert not (clone.folder / ".venv/.ready").exists()
 
 
+@pytest.fixture
+def ready(tmp_path) -> Workflow:
+    """A checkout that is set up, whose Snakemake says only what it was called with."""
+    workflow = Workflow.make(tmp_path / "a path with 'blanks")
+    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, workflow.folder)
+    python = workflow.folder / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in *snakemake*|*show*) echo "$*" ;; *) exec {sys.executable} "$@" ;; esac\n'
+    )
+    python.chmod(0o755)
+    (workflow.folder / ".venv/.ready").touch()
+    return workflow
+
+
+def make(ready: Workflow, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["make", "-s", *words], cwd=ready.folder, env=ready.environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("target", ["demo", "quick", "replicate"])
+def test_a_configuration_that_is_not_there_is_one_line_and_starts_nothing(target, ready):
+    done = make(ready, target, "CONFIG=my.yaml")
+    assert only_line(done) == "error: my.yaml: cannot be read (No such file or directory)"
+    assert f"{target}] Error 78" in done.stderr
+
+
+@pytest.mark.parametrize(("target", "protocol"), [("demo", "demo"), ("quick", "quick"), ("replicate", "paper")])
+def test_a_configuration_is_checked_over_the_protocol_that_it_changes(target, protocol, ready):
+    (ready.folder / "my.yaml").write_text("seeds: [0, 1]\n")
+    (ready.folder / "more.yaml").write_text("seeds: [0, 1, 2]\n")
+    done = make(ready, target, "CONFIG=my.yaml more.yaml")
+    checked, called, _ = done.stdout.splitlines()
+    assert checked.startswith(f"valid: protocol {protocol}, ")
+    assert checked.endswith(f" {3 * int(re.search('([0-9]+) rows', checked)[1])} runs")
+    assert called.startswith("-m snakemake --cores ")
+    assert called.endswith(" my.yaml more.yaml")
+    (ready.folder / "more.yaml").write_text("seed: 3\n")
+    assert only_line(make(ready, target, "CONFIG=my.yaml more.yaml")).startswith("error: seed: unknown key")
+
+
+def test_without_a_configuration_of_ones_own_nothing_is_checked(ready):
+    assert make(ready, "quick").stdout.splitlines()[0].startswith("-m snakemake --cores ")
+
+
 @pytest.mark.parametrize("path", ["Makefile", "scripts/set_up.sh", *sorted((ROOT / "workflow/rules").glob("*.smk"))])
 def test_no_option_that_only_gnu_tools_have(path):
     text = (ROOT / path).read_text()
