@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -53,6 +54,25 @@ def test_the_make_route_installs_from_the_same_list():
 def test_every_extra_is_pinned(extra):
     for name in PROJECT["optional-dependencies"][extra]:
         assert normal(name.split("[")[0]) in NORMAL, name
+
+
+def test_of_the_files_that_are_kept_the_hook_refuses_only_large_ones_that_are_no_report():
+    (hook,) = [hook for repo in HOOKS["repos"] for hook in repo["hooks"] if hook["id"] == "large-files"]
+    most = int(re.search(r"--maxkb=(\d+)", hook["entry"])[1]) * 1024
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True).stdout.split("\0")
+    names = [name for name in names if (ROOT / name).is_file()]
+    if not names:
+        pytest.skip("no git checkout")
+    left_out = [name for name in names if re.search(hook["exclude"], name)]
+    assert [name for name in set(names) - set(left_out) if (ROOT / name).stat().st_size > most] == []
+    assert left_out == [name for name in names if re.fullmatch(r"report/[\w-]+/report\.html", name)]
+    for name in (
+        "report/report.html",
+        "report/quick/kd/seed0/report.html",
+        "report/quick/report.htmlx",
+        "a/report/q/report.html",
+    ):
+        assert not re.search(hook["exclude"], name)
 
 
 def test_the_hooks_use_the_pinned_versions():

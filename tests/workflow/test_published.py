@@ -2,9 +2,11 @@
 
 import csv
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from snakemake_runs import ROOT, Workflow
 
 pytestmark = pytest.mark.slow
@@ -63,6 +65,11 @@ def test_snakemakes_own_report_has_captions_in_categories(published, tmp_path):
         assert f'"{category}"' in text
     for words in ("judged by rules that were fixed before the runs", "plain ResNet18", "with a band from the lowest"):
         assert words in text
+    # The catalogue of workflows is told so; its page calls it in this form.
+    assert yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]["report"] is True
+    workflow.run("published", "--report", str(tmp_path / "report.zip"))
+    with zipfile.ZipFile(tmp_path / "report.zip") as whole:
+        assert "report/report.html" in whole.namelist()
 
 
 def test_the_curves_are_drawn(published):
