@@ -642,3 +642,11 @@ def test_the_runs_are_those_of_the_rows_and_their_teachers(paper):
     paper |= {"rows": ["kd"], "seeds": [0, 1]}
     paper["methods"]["kd"]["teacher_seed"] = 7
     assert validate(paper).runs() == [("kd", 0), ("kd", 1), ("teacher", 7)]
+
+
+@pytest.mark.parametrize("key", ["compile", "capture", "teacher_cache"])
+@pytest.mark.parametrize("word", ["on", "off", "auto"])
+def test_a_bare_on_or_off_is_taken_as_written(key, word, repository, tmp_path):
+    """YAML 1.1 makes them booleans."""
+    (tmp_path / "mine.yaml").write_text(f"{key}: {word}\n")
+    assert getattr(load_config([repository / "config.yaml", tmp_path / "mine.yaml"]), key) == word

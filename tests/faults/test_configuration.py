@@ -79,6 +79,7 @@ KINDS: dict[str, list[Any]] = {
     "three above 0": ["", 3, {}, [], [1, 2], [1, 2, 0], [1, 2, -1], [1, 2, math.inf]],
     "duration": ["", 3, 1.5, True, *SHAPES, "1:30", "2 hours", "1h 60m 0s"],
     "word": ["", 3, True, *SHAPES, "nobody", "Cosine"],
+    "choice": ["", 3, 1, 0, *SHAPES, "nobody", "On", "yes"],  # true and false are YAML's on and off
     "block": ["", 3, True, [], [1]],
 }
 NULL = {"sweep", "reduced", "data.train_images", "published", "seeds of a method", "alpha", "url", "path", "size"}
@@ -90,10 +91,10 @@ CLASSIFIED = {  # every key of the configuration and its kind; a key that is not
         "workers": "workers",
         "deterministic": "switch",
         "resume_policy": "word",
-        "compile": "word",
-        "capture": "word",
+        "compile": "choice",
+        "capture": "choice",
         "pack": "pack",
-        "teacher_cache": "word",
+        "teacher_cache": "choice",
         "checkpoint": "block",
     },
     **{"evaluate_every": "count", "logs": "text", "allow_missing": "switch", "table": "block", "figures": "block"},
