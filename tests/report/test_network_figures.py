@@ -57,6 +57,24 @@ def test_stages_run_from_the_first_to_the_fourth():
     assert "CKA with t" in words(figure)
 
 
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ((0.9, 1.5, 2.5, 4.0), "1 2 3"),
+        ((0.3, 1.2, 4.0, 15.0), "0.3 0.5 1 2 3 5 10"),
+        ((0.05, 1, 20, 400), "0.1 1 10 100"),
+    ],
+)
+def test_a_logarithmic_axis_has_more_than_one_number(values, ticks):
+    figure = draw_stages([("A", {f"stage{k}_sse_ssb": [value] for k, value in enumerate(values, 1)})], None)
+    figure.canvas.draw()
+    axis = figure.axes[0].yaxis
+    low, high = axis.get_view_interval()
+    shown = [tick.label1.get_text() for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert " ".join(shown) == ticks
+    assert not any(tick.label1.get_text() for tick in axis.get_minor_ticks())
+
+
 def test_without_a_teacher_cka_was_not_run():
     figure = draw_stages([("A", {name: value for name, value in staged(0).items() if "cka" not in name})], None)
     assert words(figure).count("not run") == 1

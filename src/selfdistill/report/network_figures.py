@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from selfdistill.measures import SOFT_TEMPERATURE, STAGES
 from selfdistill.report.figures import COLOURS, GREY, not_run
@@ -108,11 +108,18 @@ def draw_stages(arms: Series, teacher: str | None) -> Figure:
             axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center")
             axes.set_yticks([])
     if grid[0].lines and min(min(line.get_ydata()) for line in grid[0].lines) > 0:
-        grid[0].set_yscale("log")
-        grid[0].yaxis.set_major_formatter("{x:g}")
-        grid[0].yaxis.set_minor_formatter(NullFormatter())
+        _set_log_scale(grid[0])
     _finish(figure, [label for label, _ in arms])
     return figure
+
+
+def _set_log_scale(axes: Axes) -> None:
+    """A logarithmic axis in plain numbers; within two decades 2, 3 and 5 have ticks beside the powers of ten."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high / low < 100 else (1,), numticks=12))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_over_stages(axes: Axes, index: int, stages: list[list[float]], scale: float) -> bool:
