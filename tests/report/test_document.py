@@ -13,7 +13,8 @@ from tools import needs
 from selfdistill.failures import BAD_DATA, UNAVAILABLE, Failure
 from selfdistill.report.contents import TARGETS, gather
 from selfdistill.report.document import render_tex, write_document
-from selfdistill.report.latex import quoted
+from selfdistill.report.latex import quoted, typewriter
+from selfdistill.report.pages import tex_text
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_what_a_label_says_is_no_command(tiny):
 def test_what_was_not_run_says_so(tiny):
     text = render_tex(gather(settings(), tiny, tiny.parent / "logs", set()))
     for target in TARGETS:
-        assert rf"Not run: \texttt{{snakemake --cores 1 {target} report}}" in text
+        assert rf"Not run: \texttt{{{typewriter(f'snakemake --cores 1 {target} report')}}}" in text
     assert "mechanisms" not in text
 
 
@@ -87,6 +88,19 @@ def test_hostile_labels_are_set_as_they_stand(tiny):
     path = write_document(settings(reduced=HOSTILE), tiny, tiny.parent / "logs", set(), tiny)
     assert path.read_bytes().startswith(b"%PDF")
     assert not list(tiny.glob(".report-latex"))
+
+
+@needs("pdflatex")
+@needs("pdftotext")
+def test_a_command_can_be_copied_from_the_paper(tiny):
+    path = write_document(settings(), tiny, tiny.parent / "logs", set(), tiny)
+    done = subprocess.run(["pdftotext", path, "-"], capture_output=True, text=True, check=True)
+    assert " ".join(done.stdout.split()).count("snakemake --cores 1") == len(TARGETS)
+
+
+def test_hyphens_of_code_stay_apart_and_those_of_prose_are_a_dash():
+    assert typewriter("--a ---b") == "-{}-a -{}-{}-b"
+    assert tex_text("x -- `--cores 1`") == r"x -- \texttt{-{}-cores 1}"
 
 
 @needs("pdflatex")

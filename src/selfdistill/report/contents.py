@@ -9,6 +9,8 @@ from selfdistill.report.made import Made, read_csv, read_markdown
 from selfdistill.report.runs import UNKNOWN, environment, read_facts, sums
 
 TARGETS = ("ledger", "deviations", "claims")  # whose files are part of the report only where they were made
+NO_CURVE = "not drawn, because the logs lack it or the configuration's figures.names leaves it out"
+NO_WEIGHTS = "not run, because somebody else's logs have no weights to measure"
 ASSUMPTIONS = {"number": "#", "topic": "Topic", "key": "", "question": "What is open", "text": "The paper"}
 ASSUMPTIONS |= {"notebook": "Published notebooks", "protocol": "", "value": "Here", "elsewhere": "Elsewhere"}
 ASSUMPTIONS |= {"why": "Why", "source": "Source", "contradictions": ""}
@@ -124,7 +126,9 @@ SECTIONS = (
         "Whether the kept networks have what the paper explains its results by.",
         (
             Table("explanations", "What the measures make of the paper's explanations"),
-            Figure("mechanisms_flatness", "Accuracy and loss under noise in the weights", wide=True),
+            Figure(
+                "mechanisms_flatness", "Accuracy under noise in the weights, and the curvature of the loss", wide=True
+            ),
             Figure("mechanisms_corruptions", "Accuracy on corrupted images", wide=True),
             Figure("mechanisms_teachers", "Teachers before and after their stem is replaced", wide=True),
             Figure("mechanisms_stages", "What each stage's features tell apart", wide=True),
@@ -161,10 +165,11 @@ class Tables(NamedTuple):
 
 
 class Lack(NamedTuple):
-    """What a report is without, and why."""
+    """What a report is without: the command that makes it; without one, why nothing does."""
 
     caption: str
-    why: str
+    command: str = ""
+    why: str = ""
 
 
 class Chapter(NamedTuple):
@@ -197,7 +202,8 @@ def gather(settings: ReportSettings, report: Path, logs: Path, made: set[str]) -
     Raises: Failure 65 for a file that should be there and is not, or is damaged.
     """
     facts = read_facts(settings, logs)
-    chapters = [_chapter(section, settings, report, made) for section in SECTIONS]
+    ours = not facts or any("source" not in run for run in facts.values())
+    chapters = [_chapter(section, settings, report, made, ours) for section in SECTIONS]
     read = [piece for chapter in chapters for piece in chapter.pieces if isinstance(piece, Tables)]
     (verdicts,) = (tables.parts[0] for tables in read if tables.table.name == "verdicts")
     words = [row[verdicts.headings.index("Verdict")] for row in verdicts.rows]
@@ -215,11 +221,12 @@ def gather(settings: ReportSettings, report: Path, logs: Path, made: set[str]) -
     )
 
 
-def _chapter(section: Section, settings: ReportSettings, report: Path, made: set[str]) -> Chapter:
-    """A section's pieces, or what says how to make them."""
+def _chapter(section: Section, settings: ReportSettings, report: Path, made: set[str], ours: bool) -> Chapter:
+    """A section's pieces, or what says how to make them; ours: whether any run is, and so has weights to measure."""
     if section.target and section.target not in made:
-        why = f"snakemake --cores 1 {section.target} report"
-        return Chapter(section, [Lack(piece.caption, why) for piece in section.pieces[:1]])
+        can = ours or section.target != "claims"
+        how = {"command": f"snakemake --cores 1 {section.target} report"} if can else {"why": NO_WEIGHTS}
+        return Chapter(section, [Lack(section.pieces[0].caption, **how)])
     return Chapter(section, [_piece(piece, settings, report) for piece in section.pieces])
 
 
@@ -227,7 +234,7 @@ def _piece(piece: Table | Figure, settings: ReportSettings, report: Path) -> Tab
     if isinstance(piece, Figure):
         curve = piece.name.removeprefix("curves_")
         drawn = curve == piece.name or curve in settings.style["names"]
-        return piece if drawn else Lack(piece.caption, "")
+        return piece if drawn else Lack(piece.caption, why=NO_CURVE)
     if piece.columns is not None:
         return Tables(piece, [read_csv(report / f"{piece.name}.csv", piece.columns)])
     return Tables(piece, read_markdown(report / f"{piece.name}.md"))

@@ -10,7 +10,7 @@ from selfdistill.config.settings import ReportSettings
 from selfdistill.failures import BAD_DATA, UNAVAILABLE, Failure
 from selfdistill.files import make_folder, write_atomically
 from selfdistill.report.contents import Contents, Figure, Tables, gather
-from selfdistill.report.latex import quoted
+from selfdistill.report.latex import quoted, typewriter
 from selfdistill.report.made import Made
 from selfdistill.report.rendering import template_environment
 from selfdistill.report.sheets import Sheet
@@ -43,6 +43,7 @@ def render_tex(contents: Contents) -> str:
         comment_end_string="#>",
     )
     jinja.filters["tex"] = TeX
+    jinja.filters["typewriter"] = lambda text: TeX(typewriter(text))
     known = {"is_table": lambda piece: isinstance(piece, Tables), "is_figure": lambda piece: isinstance(piece, Figure)}
     known |= {"floats": FLOATS, "left_out": LEFT_OUT, "rows": ROWS, "environment": TeX(_tabular(contents.environment))}
     known |= {"count": lambda piece: sum(len(made.rows) for made in piece.parts)}

@@ -26,6 +26,11 @@ def quoted(text: str) -> str:
     return escape(text).replace("“", "``").replace("”", "''")
 
 
+def typewriter(text: str) -> str:
+    """Escaped text to set in typewriter letters; hyphens beside each other stay apart, which T1 makes a dash of."""
+    return re.sub("-(?=-)", "-{}", escape(text))
+
+
 def comment(text: str) -> str:
     """Text for one comment line."""
     return "% " + re.sub(r"[\x00-\x1f]", " ", text)

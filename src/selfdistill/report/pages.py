@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from selfdistill.report.latex import comment, escape, quoted
+from selfdistill.report.latex import comment, quoted, typewriter
 from selfdistill.report.table import markdown_escape
 
 LINES_OF_A_FLOAT = 79  # of scriptsize text on a page of IEEEtran, less the caption
@@ -34,7 +34,7 @@ def tex_text(text: str | None) -> str:
 
 def _tex_code(text: str) -> str:
     """A key in typewriter letters that may be broken after its dots and underscores."""
-    breakable = re.sub(r"([./_])", r"\1\\allowbreak{}", escape(text))
+    breakable = re.sub(r"([./_])", r"\1\\allowbreak{}", typewriter(text))
     return rf"\texttt{{{breakable}}}"
 
 
