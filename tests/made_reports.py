@@ -14,6 +14,7 @@ from selfdistill.report.table import write_table
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "report/quick_arms"
+PUBLISHED = ROOT / "workflow/published"
 HOSTILE = "<script>alert(1)</script> & \"x\" 'y' {{ 7 * 7 }} | `z` \\input{/etc/passwd} 5 %"
 ROWS = [
     {"method": "teacher", "label": "Teacher", "published": {"accuracy": 90.1, "time": "1h 56m 17s"}},
@@ -41,7 +42,16 @@ def made_report(folder: Path, rows=ROWS, **options) -> Path:
     return report
 
 
-def evidence_settings() -> ReportSettings:
-    """Of the figures of the committed report."""
-    config = load_config([ROOT / "config.yaml", ROOT / "workflow/protocols/quick_arms.yaml"])
-    return ReportSettings.model_validate(settings_of(config, "figures"))
+def evidence_settings(protocol: str = "quick_arms", kind: str = "figures") -> ReportSettings:
+    """Of a kind of files of a committed report."""
+    config = load_config([ROOT / "config.yaml", ROOT / f"workflow/protocols/{protocol}.yaml"])
+    return ReportSettings.model_validate(settings_of(config, kind))
+
+
+def published_report(folder: Path) -> Path:
+    """The report's folder of the paper's own logs, which are in PUBLISHED."""
+    claims = read_claims(ROOT / "workflow/claims.yaml", list(read_yaml(ROOT / "config.yaml")["methods"]))
+    write_table(evidence_settings("published", "table"), PUBLISHED, folder)
+    write_comparison(evidence_settings("published", "comparison"), PUBLISHED, claims, ["Claims: x."], [], folder)
+    write_figures(evidence_settings("published"), PUBLISHED, folder)
+    return folder

@@ -2,19 +2,39 @@
 
 import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from browser import Browser
-from made_reports import EVIDENCE, HOSTILE, ROOT, ROWS, evidence_settings, made_report, settings
+from made_reports import (
+    EVIDENCE,
+    HOSTILE,
+    PUBLISHED,
+    ROOT,
+    ROWS,
+    evidence_settings,
+    made_report,
+    published_report,
+    settings,
+)
 from tools import needs
 
 from selfdistill.failures import Failure
 from selfdistill.report.contents import SECTIONS, TARGETS, Figure, Table, gather
 from selfdistill.report.made import Made, plain, read_csv, read_markdown
-from selfdistill.report.page import NUMBER, breakable, kinds, layout, picture, write_page
+from selfdistill.report.page import (
+    NUMBER,
+    breakable,
+    kinds,
+    layout,
+    least_width,
+    picture,
+    without_empty_columns,
+    write_page,
+)
 from selfdistill.report.runs import environment, named, sums
 from selfdistill.report.sheets import Sheet
 from selfdistill.report.table import markdown_escape
@@ -129,6 +149,18 @@ def test_what_was_not_made_says_so_and_how_to_make_it(text):
     assert "mechanisms_flatness" not in text
 
 
+def test_logs_of_somebody_else_have_nothing_to_measure(pages):
+    text = pages["published"].read_text()
+    assert "snakemake --cores 1 claims report" not in text
+    assert "not run, because somebody else&#39;s logs have no weights to measure." in text
+    for target in ("ledger", "deviations"):
+        assert f"Not run: <code>snakemake --cores 1 {target} report</code>" in text
+
+
+def test_what_the_flatness_figure_shows_is_what_its_caption_says(pages):
+    assert "Accuracy under noise in the weights, and the curvature of the loss." in pages["quick"].read_text()
+
+
 def test_a_curve_that_the_configuration_leaves_out_is_not_shown_from_an_older_file(report, tmp_path):
     chosen = settings(style={"names": ["loss"], "width": 3.5})
     write_page(chosen, report, report.parent / "logs", set(), tmp_path / "report.html")
@@ -232,8 +264,33 @@ def test_numbers_are_set_flush_right_and_prose_as_lists():
     assert not any(map(NUMBER.fullmatch, ["a", "1 of 2", "n = 2", "II-E"]))
     made = Made(list("abcd"), [["x", "1.5", "y" * 41, "z" * 20], ["x", "", "", ""]], [])
     assert kinds(made) == ["word", "number", "prose", "phrase"]
-    assert layout(made) == "list"
+    assert layout(made) == "list below-40"
     assert layout(Made(["a", "b"], [["y" * 41, "1"]], [])) == "grid"
+    assert layout(Made(list("abcdefghi"), [["1"] * 9], [])) == "grid close"
+
+
+def test_a_table_is_a_list_wherever_it_is_too_wide():
+    compared = Made(["Method", "Accuracy", "Paper (%)"], [["kd", "94.2", "94.2"]], [])
+    assert layout(compared) == "list below-40"
+    assert layout(compared._replace(headings=["Method", "Accuracy", "Better (%)"])) == "grid"
+    wide = Made(list("abcd"), [["x", "two words " * 5, *["1" * 40] * 2]], [])
+    assert least_width(wide) == pytest.approx(2.5 + 15 + 2 * 21.2)
+    assert layout(wide) == "list below-62"
+    assert layout(Made(list("abcdefg"), [["x", *["some words " * 4] * 6]], [])) == "list long below-99"
+
+
+def test_columns_that_no_row_has_anything_in_are_left_out():
+    made = Made(["Arm", "n", "Seeds", "p"], [["", "1", "", ""], ["", "1", "", "0.1"]], ["A note."], "A title")
+    assert without_empty_columns(made) == Made(["Arm", "n", "p"], [["", "1", ""], ["", "1", "0.1"]], *made[2:])
+
+
+def test_at_one_seed_only_what_there_is_is_shown(pages):
+    headings = [
+        re.findall(r"<th scope=\"col\".*?>(.*?)</th>", part) for part in pages["quick"].read_text().split("<table")
+    ]
+    (shown,) = [found for found in headings if "One pair of runs" in found]
+    assert shown == ["Arm", "Method", "n", "Difference", "One pair of runs"]
+    assert "Holm's p" in read_csv(ROOT / "report/quick/differences.csv", {}).headings
 
 
 def test_a_long_name_may_be_broken_and_is_escaped():
@@ -274,39 +331,80 @@ def browser(tmp_path_factory):
         yield started
 
 
-PAGES = ["quick_arms", "tiny"]
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory, report, text) -> dict[str, Path]:
+    """Pages by the style as it is now: of committed reports, of the paper's own logs, of a tiny report."""
+    folder = tmp_path_factory.mktemp("pages")
+    found = {"tiny": report.parent / "report.html"}
+    found |= {name: folder / f"{name}.html" for name in PAGES if name not in found}
+    for name in ("quick_arms", "quick"):
+        write_page(evidence_settings(name), ROOT / "report" / name, ROOT / "report" / name, set(TARGETS), found[name])
+    made = published_report(folder / "published")
+    write_page(evidence_settings("published"), made, PUBLISHED, set(), found["published"])
+    return found
 
 
-def page_of(name: str, report: Path) -> Path:
-    return EVIDENCE / "report.html" if name == "quick_arms" else report.parent / "report.html"
+PAGES = ["quick_arms", "quick", "published", "tiny"]
 
 
 @needs("chromium")
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(("width", "mobile"), [(320, True), (390, True), (768, False), (1200, False)])
-def test_the_page_never_scrolls_sideways(browser, report, text, name, width, mobile):
-    browser.open(page_of(name, report), width, mobile=mobile)
+def test_the_page_never_scrolls_sideways(browser, pages, name, width, mobile):
+    browser.open(pages[name], width, mobile=mobile)
     browser.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     assert browser.evaluate("document.body.scrollHeight") > 1000
 
 
+OUT_OF_SIGHT = """[...document.querySelectorAll('.sheet')]
+.filter(sheet => sheet.scrollWidth > sheet.clientWidth && sheet.querySelector('%s') && !sheet.closest('details'))
+.map(sheet => sheet.getAttribute('aria-label'))"""
+
+
 @needs("chromium")
 @pytest.mark.parametrize("name", PAGES)
-def test_no_error_and_no_request(browser, report, text, name):
-    browser.open(page_of(name, report), 1200)
+@pytest.mark.parametrize("width", [320, 390, 500, 768, 1000, 1200, 1366, 1600])
+def test_no_column_of_a_list_is_out_of_sight(browser, pages, name, width):
+    browser.open(pages[name], width, mobile=width < 700)
+    assert browser.evaluate("document.querySelectorAll('.list').length") > 3
+    assert browser.evaluate(OUT_OF_SIGHT % ".list") == []
+    if width == 1600:  # all of it but the folded tables of every measure
+        assert browser.evaluate(OUT_OF_SIGHT % "table") == []
+
+
+SHOWN_AS = "getComputedStyle(document.querySelector('[aria-label^=\"%s\"] tbody tr')).display"
+
+
+@needs("chromium")
+def test_a_table_that_fits_is_a_table_and_long_prose_is_a_list_at_any_width(browser, pages):
+    for width, shown in ((390, "grid"), (1200, "grid"), (1600, "table-row")):
+        browser.open(pages["quick"], width)
+        assert browser.evaluate(SHOWN_AS % "What became") == shown
+        assert browser.evaluate(SHOWN_AS % "What the paper leaves open") == "grid"
+    for width, shown in ((390, "grid"), (500, "grid"), (1200, "table-row")):
+        browser.open(pages["published"], width)
+        assert browser.evaluate(SHOWN_AS % "Accuracy and training time") == shown
+    seen = browser.evaluate("[...document.querySelectorAll('thead th')].map(cell => cell.textContent)")
+    assert {"Paper's time", "Difference (points)"} <= set(seen)
+
+
+@needs("chromium")
+@pytest.mark.parametrize("name", PAGES)
+def test_no_error_and_no_request(browser, pages, name):
+    browser.open(pages[name], 1200)
     assert browser.told("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled") == []
     asked = [request["request"]["url"] for request in browser.told("Network.requestWillBeSent")]
     assert len(asked) > 5
     assert all(url.startswith(("file:", "data:")) for url in asked)
-    assert [url for url in asked if url.startswith("file:")] == [page_of(name, report).resolve().as_uri()]
+    assert [url for url in asked if url.startswith("file:")] == [pages[name].resolve().as_uri()]
     shown = "[...document.images].every(image => image.complete && image.naturalWidth > 100)"
     assert browser.evaluate(shown) is True
 
 
 @needs("chromium")
-def test_it_prints_without_what_only_a_screen_can_show(browser, committed):
-    browser.open(EVIDENCE / "report.html", 1200)
+def test_it_prints_without_what_only_a_screen_can_show(browser, pages):
+    browser.open(pages["quick_arms"], 1200)
     printed = browser.printed()
     assert printed.startswith(b"%PDF")
     assert 10 < printed.count(b"/Type /Page\n") < 40
@@ -314,3 +412,20 @@ def test_it_prints_without_what_only_a_screen_can_show(browser, committed):
     hidden = "[...document.querySelectorAll('nav, details')].every(part => getComputedStyle(part).display == 'none')"
     assert browser.evaluate(hidden) is True
     browser.call("Emulation.setEmulatedMedia", media="")
+
+
+@needs("chromium")
+@needs("pdftotext")
+@pytest.mark.parametrize("name", ["quick_arms", "quick", "published"])
+def test_no_heading_ends_a_printed_page(browser, pages, tmp_path, name):
+    browser.open(pages[name], 1200)
+    (tmp_path / "page.pdf").write_bytes(browser.printed())
+    done = subprocess.run(
+        ["pdftotext", "-layout", tmp_path / "page.pdf", "-"], capture_output=True, text=True, check=True
+    )
+    last = [" ".join(leaf.split("\n")[-1].split()) for leaf in re.split(r"\s*\f", done.stdout) if leaf]
+    texts = browser.evaluate("[...document.querySelectorAll('h2, h2 + p, caption')].map(part => part.innerText)")
+    heads = browser.evaluate("[...document.querySelectorAll('thead tr')].map(row => row.innerText)")
+    assert len(last) > 5
+    assert not [line for line in last if any(" ".join(text.split()).endswith(line) for text in texts)]
+    assert not [line for line in last if any(set(line.split()) <= set(head.split()) for head in heads)]
