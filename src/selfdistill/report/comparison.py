@@ -154,8 +154,9 @@ def difference_sheet(compared: list[Comparison], rules: Rules) -> Sheet:
     notes = [
         "Each arm minus the control of the same augmentation, in points, last epoch; 95 % intervals. Images: on new"
         " images, seeds and images crossed; bootstrap: its check, 10,000 draws of both, rather wide for many seeds and"
-        " too short for two; seeds: on this test set. One pair: where each side has one run, which says nothing of"
-        f" another seed. Seeds for the margin: so many an arm find {rules.margin:g} on this test set (two-sided .05,"
+        " too short for two; seeds: on this test set, Welch's, with few seeds the wider one, for want of degrees of"
+        " freedom. One pair: where each side has one run, which says nothing of another seed. Seeds for the margin: so"
+        f" many an arm find {rules.margin:g} on this test set (two-sided .05,"
         " 80 % power) if the spread stays; on new images it takes more, or no number is enough."
     ]
     notes += shared_teachers([found.arm for found in compared])

@@ -64,7 +64,7 @@ SECTIONS = (
         (
             Table("verdicts", "What became of each of the paper's claims"),
             Table("falsification", "The rule of each claim in numbers, and what would change its verdict"),
-            Figure("power", "The smallest difference from the control that so many seeds can find"),
+            Figure("power", "The smallest difference on this test set that so many seeds find with 80 % power"),
         ),
     ),
     Section(
