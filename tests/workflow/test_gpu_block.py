@@ -290,6 +290,9 @@ def test_a_signal_ends_a_block_like_its_time(number, send, machine):
             os.kill(pid, signal.SIGKILL)
     assert process.returncode == 75
     assert "resumable at epoch" in shown
+    assert (
+        "to go on, give the same snakemake command again" in said
+    )  # the trainer's own: one signal reached it, not two
     assert f"stopped by {number.name}; to go on, give the same scripts/gpu_block.sh command again" in said
     assert "Traceback" not in said
 
