@@ -290,9 +290,7 @@ def test_a_signal_ends_a_block_like_its_time(number, send, machine):
             os.kill(pid, signal.SIGKILL)
     assert process.returncode == 75
     assert "resumable at epoch" in shown
-    assert (
-        "to go on, give the same snakemake command again" in said
-    )  # the trainer's own: one signal reached it, not two
+    assert "to go on, give the same snakemake command again" in said  # the trainer says so unless it died
     assert f"stopped by {number.name}; to go on, give the same scripts/gpu_block.sh command again" in said
     assert "Traceback" not in said
 
@@ -367,6 +365,13 @@ def test_the_end_of_the_time_is_no_second_signal(tmp_path):
 def test_a_command_that_ends_at_the_signal_itself_was_stopped():
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
     assert Supervisor(1).run(sleep) == STOPPED
+
+
+def test_a_command_is_not_of_our_process_group():
+    """A terminal's Ctrl-C, which we pass on, would reach it twice."""
+    assert (
+        Supervisor(60).run([sys.executable, "-c", f"import os; raise SystemExit(os.getpgrp() == {os.getpgrp()})"]) == 0
+    )
 
 
 def test_what_a_command_ends_with_is_told():
