@@ -122,6 +122,37 @@ def test_another_machine_is_refused_or_marked(what, half):
     assert read_sealed(folder / "control/seed0/run.json")["bit_exact"] is False
 
 
+def can_compile() -> None:
+    """A compiler that takes no time: another module of the same tensors."""
+    import torch
+
+    from selfdistill.training import run
+
+    run.compile_network = lambda network, *rest: (torch.nn.Sequential(network), 0.0)
+
+
+def can_compile_and_die() -> None:
+    can_compile()
+    die_after_two_epochs()
+
+
+@pytest.mark.parametrize(("before", "after"), [("on", "off"), ("off", "on")])
+@pytest.mark.parametrize("switch", ["compile", "teacher_cache"])
+def test_another_way_to_compute_is_refused_or_marked(switch, before, after, tiny_data, tiny_teacher, tmp_path):
+    folder = tmp_path / "run"
+    arguments = train("kd", tiny_data, tiny_teacher)(folder)
+    option = f"--{switch.replace('_', '-')}"
+    assert warm.run([*arguments, option, before], folder, breakage=can_compile_and_die) == -9
+    code, said = again(folder, [*arguments, option, after], breakage=can_compile)
+    assert code == 78
+    assert f"saved in another environment ({switch} {before == 'on'} -> {after == 'on'})" in said
+    code, said = again(folder, [*arguments, option, after, "--resume-policy", "relaxed"], breakage=can_compile)
+    assert code == 0
+    facts = read_sealed(folder / "kd/seed0/run.json")
+    assert facts["bit_exact"] is False
+    assert facts["environment"].get(switch, False) is (after == "on")
+
+
 @pytest.mark.parametrize("kind", ["control", "kd", "self_distillation"])
 def test_a_loss_that_is_not_finite_ends_the_run(kind, tiny_data, tiny_teacher, tmp_path):
     folder = tmp_path / "run"

@@ -82,6 +82,19 @@ def test_another_environment_is_refused_with_the_difference(tmp_path):
     assert refused.value.code == CONFIGURATION
 
 
+@pytest.mark.parametrize(("saved", "here"), [(False, True), (True, False)])
+def test_a_switch_that_only_one_environment_names_is_a_difference(saved, here, tmp_path):
+    environments = {True: HERE | {"compile": True}, False: HERE}
+    saving = state(1)
+    saving.facts["environment"] = environments[saved]
+    save_state(tmp_path, saving)
+    with pytest.raises(Failure, match=rf"another environment \(compile {saved} -> {here}\)") as refused:
+        load(tmp_path, here=environments[here])
+    assert refused.value.code == CONFIGURATION
+    loaded = load(tmp_path, here=environments[here], policy="relaxed").facts
+    assert (loaded["bit_exact"], loaded["environment"]) == (False, environments[here])
+
+
 def test_relaxed_goes_on_in_another_environment_and_marks_the_run(tmp_path):
     save_state(tmp_path, state(1))
     lines = []

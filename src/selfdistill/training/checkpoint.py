@@ -123,7 +123,11 @@ def _check_identity(path: Path, facts: dict, identity: dict) -> None:
 
 def _check_environment(path: Path, facts: dict, environment: dict, policy: str, say) -> dict:
     saved = facts["environment"]
-    changes = [f"{key} {saved.get(key)} -> {value}" for key, value in environment.items() if saved.get(key) != value]
+    changes = [
+        f"{key} {saved.get(key, False)} -> {environment.get(key, False)}"
+        for key in dict.fromkeys([*environment, *saved])  # `compile` and `teacher_cache` stand there only when used
+        if saved.get(key, False) != environment.get(key, False)
+    ]
     if not changes:
         return facts
     if policy == "strict":
