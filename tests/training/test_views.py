@@ -14,6 +14,7 @@ from selfdistill.config.load import load_config, merge
 from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.files import read_sealed
 from selfdistill.lock import run_lock
+from selfdistill.models.weights import encode
 from selfdistill.training import views
 from selfdistill.training.finished import remove_views
 from selfdistill.training.job import train
@@ -90,6 +91,32 @@ def test_a_damaged_row_is_said_and_made_again(tmp_path):
     content = bytearray(row.read_bytes())
     content[-3] ^= 1
     row.write_bytes(content)
+    assert torch.equal(all_views(tmp_path, {}, teacher, data, lines.append), first)
+    assert "made again" in lines[0]
+
+
+def test_rows_that_were_swapped_are_said_and_made_again(tmp_path):
+    data, teacher, lines = training_set(("crop",)), Told(), []
+    first = all_views(tmp_path, {}, teacher, data, lambda line: None)
+    (folder,) = tmp_path.glob("views-*/")
+    (folder / "row2.safetensors").rename(tmp_path / "aside")
+    (folder / "row5.safetensors").rename(folder / "row2.safetensors")
+    (tmp_path / "aside").rename(folder / "row5.safetensors")
+    assert torch.equal(all_views(tmp_path, {}, teacher, data, lines.append), first)
+    assert [line.split(":")[1].split("/")[-1] for line in lines if "made again" in line] == [
+        "row2.safetensors",
+        "row5.safetensors",
+    ]
+    assert torch.equal(all_views(tmp_path, {}, teacher, data, pytest.fail), first)
+
+
+@pytest.mark.parametrize("facts", [{"key": {}}, {"key": {"teacher": "b"}, "row": 0}, {"key": {}, "row": 0}])
+def test_a_row_of_another_table_or_shape_is_made_again(facts, tmp_path):
+    data, teacher, lines = training_set(("flip",)), Told(), []
+    first = all_views(tmp_path, {}, teacher, data, lambda line: None)
+    (path,) = tmp_path.glob("views-*/row0.safetensors")
+    images = COUNT - 1 if facts == {"key": {}, "row": 0} else COUNT
+    path.write_bytes(encode({"logits": torch.zeros(1, 2, images, 10)}, facts))
     assert torch.equal(all_views(tmp_path, {}, teacher, data, lines.append), first)
     assert "made again" in lines[0]
 

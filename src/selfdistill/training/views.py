@@ -38,14 +38,14 @@ def all_views(
     with _lock(states / f"{name}.lock", say):
         rows = []
         for down in range(training_set.views[0]):
-            path = states / name / f"row{down}.safetensors"
-            row = _read(path, say)
+            path, facts = states / name / f"row{down}.safetensors", {"key": key, "row": down}
+            row = _read(path, facts, (*training_set.views[1:], len(training_set)), say)
             if row is None:
                 say(f"the teacher sees all views: row {down + 1} of {training_set.views[0]}")
                 row = _make_row(down, teacher, training_set)
                 make_folder(states / name, mode=0o700)
                 check_free_space(states / name, row.numel() * row.element_size(), "the teacher's answers")
-                write_atomically(path, encode({"logits": row}, {"key": key}), mode=PRIVATE)
+                write_atomically(path, encode({"logits": row}, facts), mode=PRIVATE)
             rows.append(row)
     return torch.stack(rows).to(training_set.device)
 
@@ -60,15 +60,23 @@ def _make_row(down: int, teacher: FrozenTeacher, training_set: TrainingSet) -> T
     return torch.stack(answers).cpu()
 
 
-def _read(path: Path, say: Callable[[str], None]) -> Tensor | None:
-    """A row from its file, None if there is none that can be used."""
+def _read(path: Path, facts: dict[str, Any], shape: tuple[int, ...], say: Callable[[str], None]) -> Tensor | None:
+    """A row from its file, None if there is none that can be used.
+
+    facts: what the file must say of itself, for a file may have been renamed; shape: without the classes.
+    """
     if not path.is_file():
         return None
     try:
-        return decode(path, path.read_bytes())[0]["logits"]
+        tensors, found = decode(path, path.read_bytes())
+        row = tensors["logits"]
     except (Failure, OSError, KeyError) as error:
         say(f"warning: {path}: made again ({error})")
         return None
+    if canonical_json(found) == canonical_json(facts) and row.shape[:-1] == shape:
+        return row
+    say(f"warning: {path}: made again (it is another row, or of another table)")
+    return None
 
 
 @contextlib.contextmanager
