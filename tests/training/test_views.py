@@ -1,5 +1,6 @@
 """The table of a teacher's answers to all views: the live teacher's answers, made once, whoever needs them."""
 
+import contextlib
 import csv
 import threading
 import time
@@ -12,8 +13,9 @@ from trainer import make_job
 
 from selfdistill.config.load import load_config, merge
 from selfdistill.data.batches import Normalisation, TrainingSet
+from selfdistill.failures import LOCKED, Failure
 from selfdistill.files import read_sealed
-from selfdistill.lock import run_lock
+from selfdistill.lock import InUse, run_lock
 from selfdistill.models.weights import encode
 from selfdistill.training import views
 from selfdistill.training.finished import remove_views
@@ -137,6 +139,32 @@ def test_whoever_comes_second_waits_and_makes_nothing(tmp_path, monkeypatch):
     assert lines[0].startswith("waiting for the teacher's answers, which process ")
     assert torch.equal(found[0], first)
     assert teacher.calls == calls
+
+
+def test_a_lock_that_is_let_go_before_its_owner_is_looked_for_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(views, "PAUSE", 0.01)
+    tries = []
+
+    @contextlib.contextmanager
+    def refused_once(path):
+        tries.append(path)
+        if len(tries) == 1:
+            raise InUse(path, "in use by process 1", code=LOCKED)  # which lets go now
+        with run_lock(path):
+            yield
+
+    monkeypatch.setattr(views, "run_lock", refused_once)
+    all_views(tmp_path, {}, Told(), training_set(("flip",)), lambda line: None)
+    assert len(tries) == 2
+
+
+def test_a_file_system_without_locks_is_not_waited_for(tmp_path, monkeypatch):
+    def no_locks(path):
+        raise Failure(path, "this file system takes no locks", code=LOCKED)
+
+    monkeypatch.setattr(views, "run_lock", no_locks)
+    with pytest.raises(Failure, match="takes no locks"):
+        all_views(tmp_path, {}, Told(), training_set(("flip",)), lambda line: None)
 
 
 def test_what_nobody_holds_is_removed(tmp_path):

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.batches import TrainingSet
-from selfdistill.failures import LOCKED, Failure
+from selfdistill.failures import Failure
 from selfdistill.files import PRIVATE, canonical_json, check_free_space, make_folder, sha256_bytes, write_atomically
-from selfdistill.lock import owner_of, run_lock
+from selfdistill.lock import InUse, owner_of, run_lock
 from selfdistill.models.weights import decode, encode
 from selfdistill.stop import REQUEST
 from selfdistill.training.states import VIEWS
@@ -88,13 +88,11 @@ def _lock(path: Path, say: Callable[[str], None]):
             try:
                 held.enter_context(run_lock(path))
                 break
-            except Failure as failure:
-                owner = owner_of(path)
-                if failure.code != LOCKED or (owner is None and not waiting):
-                    raise
-                if not waiting:
+            except InUse:
+                owner = owner_of(path)  # None if it was let go since: the next try finds out
+                if owner and not waiting:
                     say(f"waiting for the teacher's answers, which {owner} makes")
-                waiting = True
+                    waiting = True
                 REQUEST.stop_if_asked()
                 time.sleep(PAUSE)
         yield
