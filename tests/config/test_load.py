@@ -179,6 +179,19 @@ def test_an_oddity_of_the_notebooks_needs_leave(oddity, paper, refused):
     assert run_settings(validate(paper), method)["oddities"] == [oddity]
 
 
+def test_the_best_epoch_is_sought_among_all_of_them(paper, refused):
+    paper["oddities"], paper["evaluate_every"] = ["best_on_test"], 5
+    assert validate(paper).evaluate_every == 5
+    paper["methods"]["teacher"]["kept_epoch"] = "best_on_test"
+    line = "evaluate_every: expected 1 with methods.teacher.kept_epoch: best_on_test, which looks at every epoch, got 5"
+    with refused(78, line):
+        validate(paper)
+    paper["evaluate_every"] = 1
+    assert validate(paper)
+    paper["evaluate_every"], paper["rows"] = 5, ["control"]  # which has no teacher
+    assert validate(paper)
+
+
 def test_rows_that_must_see_the_same_images_are_refused_if_they_do_not(paper, refused):
     paper["methods"]["kd"]["augmentation"] = ["crop"]
     assert validate(paper)

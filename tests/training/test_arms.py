@@ -12,7 +12,7 @@ from trainer import KINDS, WEIGHTS, make_job
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import with_label_noise
-from selfdistill.failures import BAD_DATA, Failure
+from selfdistill.failures import BAD_DATA, CONFIGURATION, Failure
 from selfdistill.files import read_sealed, sha256_of, write_sealed
 from selfdistill.models.weights import encode, encode_weights, read_weights
 from selfdistill.training.job import train
@@ -101,6 +101,12 @@ def test_the_feature_distance_and_the_oddities_are_logged(digits, tmp_path):
     said = (tmp_path / "notebooks.txt").read_text()
     assert "notice: undetached_target, an oddity of the published notebooks: " in said
     assert "notice: best_on_test, an oddity of the published notebooks: " in said
+
+
+def test_the_best_epoch_is_not_sought_among_some(digits, tmp_path, refused):
+    line = "--evaluate-every: expected 1 with kept_epoch: best_on_test in "
+    with refused(CONFIGURATION, line, ", got 2"):
+        trained(tmp_path, digits, "notebooks", evaluate_every=2)
 
 
 def imagenet_teacher(digits, tmp_path):

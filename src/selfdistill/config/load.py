@@ -160,6 +160,7 @@ def validate(values: dict[str, Any]) -> Config:
         problems += _sweep_problems(name, sweep, methods, written)
     for name, method in _reached(rows or [], methods).items():
         problems += _trained_problems(name, method, data, getattr(config, "oddities", None))
+        problems += _evaluation_problems(name, method, getattr(config, "evaluate_every", 1))
     if getattr(config, "same_augmentation", False):
         problems += _augmentation_problems(rows or [], methods)
     if problems:
@@ -454,6 +455,14 @@ def _trained_problems(name: str, method: Any, data: Data | None, oddities: list[
         what = f"has an oddity of the published notebooks ({ODDITIES[oddity]}), expected oddities: [{oddity}]"
         problems.append(_problem(where, what))
     return problems
+
+
+def _evaluation_problems(name: str, method: Any, evaluate_every: int) -> list[Failure]:
+    """A machine's key that would choose other weights: the best epoch can only be one that is evaluated."""
+    if getattr(method, "kept_epoch", "last") == "last" or evaluate_every == 1:
+        return []
+    what = f"expected 1 with methods.{name}.kept_epoch: {method.kept_epoch}, which looks at every epoch"
+    return [_problem("evaluate_every", f"{what}, got {evaluate_every}")]
 
 
 def _sweep_plan_problems(config: Any) -> list[Failure]:

@@ -93,6 +93,9 @@ def _train(jobs: list[Job]) -> dict[str, Failure | Stopped]:
         raise Failure("--teacher", f"{settings.method} {need}", code=CONFIGURATION)
     if any(len(set(job.teachers)) < wanted for job in jobs):
         raise Failure("--teacher", f"{settings.method} needs {wanted} different ones", code=CONFIGURATION)
+    if settings.kept_epoch == "best_on_test" and (every := max(job.evaluate_every for job in jobs)) != 1:
+        what = f"expected 1 with kept_epoch: best_on_test in {jobs[0].settings}, got {every}"
+        raise Failure("--evaluate-every", what, code=CONFIGURATION)
     try:
         from selfdistill.training.run import train_side_by_side
 
