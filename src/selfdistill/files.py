@@ -15,14 +15,14 @@ SEAL = "content_sha256"
 PRIVATE = 0o600
 
 
-def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
+def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644, durable: bool = True) -> None:
     """Replace `path` by `content` so that a reader, a kill or a power cut sees the old file or the new one.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder. A failing fsync is never
     retried: the kernel may have dropped the data and would call the second one a success.
 
     mode: the permissions of a new file, PRIVATE for what concerns its owner alone; folders that must be
-    made get the same, with leave to enter them.
+    made get the same, with leave to enter them. durable: False leaves out the fsyncs, so a power cut may take the file.
     Raises: Failure 74 when the disk refuses, 73 when the folder is read-only.
     """
     data = content.encode() if isinstance(content, str) else content
@@ -33,7 +33,8 @@ def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644) -> 
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
             try:
                 write_all(descriptor, data)
-                os.fsync(descriptor)
+                if durable:
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
             os.replace(temporary, path)
@@ -41,7 +42,8 @@ def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644) -> 
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         raise disk_failure(path, error) from error
 
@@ -160,9 +162,9 @@ def seal(facts: dict) -> dict:
     return facts | {SEAL: sha256_bytes(canonical_json(facts).encode())}
 
 
-def write_sealed(path: Path, facts: dict, *, mode: int = 0o644) -> None:
+def write_sealed(path: Path, facts: dict, *, mode: int = 0o644, durable: bool = True) -> None:
     """Write readable, sealed JSON atomically."""
-    write_atomically(path, _readable_json(seal(facts)), mode=mode)
+    write_atomically(path, _readable_json(seal(facts)), mode=mode, durable=durable)
 
 
 def read_sealed(path: Path) -> dict:

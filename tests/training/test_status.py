@@ -1,5 +1,6 @@
 """What has become of each run, as `python -m selfdistill status` tells it."""
 
+import errno
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from trainer import make_job, train_until_killed
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings, to_yaml
 from selfdistill.failures import NON_FINITE, Failure
-from selfdistill.files import write_sealed
+from selfdistill.files import disk_failure, write_sealed
 from selfdistill.lock import run_lock
 from selfdistill.training import checkpoint, job, provenance
 from selfdistill.training.finished import remove_finished_states
@@ -110,6 +111,39 @@ def test_failed(project, monkeypatch):
     line = project.answer()[0]
     assert line.startswith("control seed 0  failed (70) at 20")
     assert line.endswith("training: train_loss is nan in epoch 2, resumable at epoch 1 of 3")
+
+
+def break_the_disk(monkeypatch):
+    from selfdistill.training import run
+
+    def full(folder, *rest):
+        raise disk_failure(folder, OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr(run.checkpoint, "save_state", full)
+
+
+def test_failed_on_the_disk(project, monkeypatch):
+    break_the_disk(monkeypatch)
+    with pytest.raises(Failure):
+        job.train(project.job())
+    line = project.answer()[0]
+    assert line.startswith("control seed 0  failed (74) at 20")
+    assert line.endswith("cannot be written (No space left on device); free some space and run again")
+
+
+def test_a_record_that_the_disk_refuses_hides_no_failure(project, monkeypatch, refused):
+    break_the_disk(monkeypatch)
+    records = []
+
+    def refuse(record, *rest, durable, **options):
+        records.append((record.name, durable))
+        raise disk_failure(record, OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr(job, "write_sealed", refuse)
+    with refused(74, "control-seed0-"):  # the folder of its states
+        job.train(project.job())
+    assert records == [("control-seed0.failure.json", False)]
+    assert project.answer()[0] == "control seed 0  not started"
 
 
 def test_a_failure_is_forgotten_when_the_run_starts_again(project):

@@ -115,6 +115,7 @@ def failure_record(states: Path, name: str) -> Path:
 
 def _keep(records: Iterable[Path], code: int, message: str) -> None:
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    for record in records if code != DISK else ():
+    durable = code != DISK  # an fsync that failed is never tried again
+    for record in records:
         with contextlib.suppress(Failure):  # what went wrong first is what is reported
-            write_sealed(record, {"code": code, "message": message, "at": at}, mode=PRIVATE)
+            write_sealed(record, {"code": code, "message": message, "at": at}, mode=PRIVATE, durable=durable)
