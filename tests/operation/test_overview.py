@@ -49,6 +49,11 @@ class Results:
         folder.mkdir(parents=True)
         (folder / f"ckpt-{epoch:04d}-{'0' * 16}.safetensors").touch()
 
+    def fail(self, method: str, **changes) -> None:
+        identity = self.overseer.asked.identity(method, 0)
+        facts = {"code": 70, "message": "x", "at": "then", "identity": identity | changes}
+        write_sealed(self.folder / f"demo/.state/{method}-seed0.failure.json", facts)
+
     def running(self, method: str):
         return run_lock(self.folder / f"demo/.state/{method}-seed0.lock")
 
@@ -70,6 +75,13 @@ def test_nothing_yet_is_not_timed_and_no_time_is_made_up(results):
     assert headline(overview) == (
         "0 of 40 epochs; not timed yet: teacher, kd, self_distillation, control (nothing is running)"
     )
+
+
+def test_a_run_has_failed_only_with_its_present_settings_and_code(results):
+    results.fail("control")
+    assert results.run("control").state == "failed"
+    results.fail("control", code_fingerprint="0" * 64)
+    assert results.run("control").state == "waiting"
 
 
 def test_a_finished_run_counts_whole_and_times_its_method(results):

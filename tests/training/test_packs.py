@@ -12,8 +12,9 @@ from selfdistill.files import read_sealed
 from selfdistill.lock import run_lock
 from selfdistill.stop import REQUEST, Stopped
 from selfdistill.training import run as module
-from selfdistill.training.job import failure_record, train
+from selfdistill.training.job import train
 from selfdistill.training.packs import packs
+from selfdistill.training.states import failure_record
 
 SEEDS = (0, 1, 2)
 

@@ -12,10 +12,10 @@ from trainer import make_job, train_until_killed
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings, to_yaml
 from selfdistill.failures import NON_FINITE, Failure
-from selfdistill.files import disk_failure, write_sealed
+from selfdistill.files import disk_failure, read_sealed, write_sealed
 from selfdistill.lock import run_lock
 from selfdistill.training import checkpoint, job, provenance
-from selfdistill.training.finished import remove_finished_states
+from selfdistill.training.finished import remove_finished_states, remove_states
 from selfdistill.training.status import describe_other_states, status
 
 TINY = """
@@ -97,17 +97,23 @@ def test_running(project):
     assert line.endswith(" s), resumable at epoch 1 of 3")
 
 
-def test_failed(project, monkeypatch):
-    train_until_killed(project.job(), 1)
+def fail(made, monkeypatch):
+    """An attempt that ends with a loss that is not finite."""
 
-    def fail(*arguments):
+    def explode(*arguments):
         raise Failure("training", "train_loss is nan in epoch 2", code=NON_FINITE)
 
     from selfdistill.training import run
 
-    monkeypatch.setattr(run, "train_epoch", fail)
-    with pytest.raises(Failure):
-        job.train(project.job())
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "train_epoch", explode)
+        with pytest.raises(Failure, match="train_loss is nan"):
+            job.train(made)
+
+
+def test_failed(project, monkeypatch):
+    train_until_killed(project.job(), 1)
+    fail(project.job(), monkeypatch)
     line = project.answer()[0]
     assert line.startswith("control seed 0  failed (70) at 20")
     assert line.endswith("training: train_loss is nan in epoch 2, resumable at epoch 1 of 3")
@@ -146,11 +152,83 @@ def test_a_record_that_the_disk_refuses_hides_no_failure(project, monkeypatch, r
     assert project.answer()[0] == "control seed 0  not started"
 
 
-def test_a_failure_is_forgotten_when_the_run_starts_again(project):
-    made = project.job()
-    write_sealed(job.failure_record(made.states, made.name), {"code": 1, "message": "x", "at": "then"})
-    job.train(made)
+def record_of(project):
+    return project.results / "demo/.state/control-seed0.failure.json"
+
+
+def test_a_failure_is_forgotten_when_the_run_starts_again(project, monkeypatch):
+    fail(project.job(), monkeypatch)
+    assert record_of(project).exists()
+    job.train(project.job())
     assert project.answer()[0] == "control seed 0  done"
+    assert not record_of(project).exists()
+
+
+def test_a_record_has_the_identity_of_the_run(project, monkeypatch):
+    fail(project.job(), monkeypatch)
+    found = read_sealed(record_of(project))["identity"]
+    assert found == status_identity(project)
+    assert found.keys() == {"settings", "seed", "code_fingerprint", "data_sha256", "teacher_sha256"}
+    job.train(project.job())
+    facts = read_sealed(project.results / "demo/control/seed0/run.json")
+    assert found == {part: facts[part] for part in found}
+
+
+def test_a_failure_with_other_settings_is_not_this_runs(project, monkeypatch):
+    fail(project.job(), monkeypatch)
+    project.change("batch_size: 50", "batch_size: 25")
+    assert project.answer()[0] == "control seed 0  not started"
+    project.change("batch_size: 25", "batch_size: 50")
+    assert " failed (70) " in project.answer()[0]
+
+
+def test_a_failure_of_other_code_is_not_this_runs(project, monkeypatch):
+    fail(project.job(), monkeypatch)
+    monkeypatch.setattr("selfdistill.training.status.code_fingerprint", lambda: "0" * 64)
+    assert project.answer()[0] == "control seed 0  not started"
+
+
+def test_a_failure_under_another_teacher_is_not_this_runs(project, monkeypatch):
+    fail(project.job(), monkeypatch)
+    facts = read_sealed(record_of(project))
+    facts["identity"]["teacher_sha256"] = "0" * 64
+    write_sealed(record_of(project), facts)
+    assert project.answer()[0] == "control seed 0  not started"
+    del facts["identity"]["teacher_sha256"]  # it was not known
+    write_sealed(record_of(project), facts)
+    assert " failed (70) " in project.answer()[0]
+
+
+def test_a_failure_before_the_settings_could_be_read_is_shown(project):
+    made = project.job()
+    made.settings.write_text("epochs: [")
+    with pytest.raises(Failure):
+        job.train(made)
+    assert project.answer()[0].startswith("control seed 0  failed (78) at 20")
+
+
+def test_a_record_that_does_not_say_whose_it_is_is_not_believed(project):
+    write_sealed(record_of(project), {"code": 1, "message": "x", "at": "then"})
+    assert project.answer()[0] == "control seed 0  not started"
+
+
+def test_what_is_done_has_not_failed(project, monkeypatch):
+    fail(project.job(), monkeypatch)
+    record = record_of(project).read_bytes()
+    job.train(project.job())
+    record_of(project).write_bytes(record)
+    assert project.lines()[0] == "control seed 0  done"
+
+
+def test_forgetting_the_states_forgets_the_failure(project, monkeypatch):
+    train_until_killed(project.job(), 1)
+    fail(project.job(), monkeypatch)
+    names = remove_states(project.results, "demo/control-seed0")
+    assert [name[:14] for name in names] == ["control-seed0-", "control-seed0."]
+    assert project.answer()[0] == "control seed 0  not started"
+    fail(project.job(), monkeypatch)  # before there is any state
+    assert remove_states(project.results, "demo/control-seed0") == ["control-seed0.failure.json"]
+    assert project.answer()[0] == "control seed 0  not started"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from selfdistill.files import disk_failure
 from selfdistill.lock import run_lock
 from selfdistill.operation.space import taken
 from selfdistill.training.finished import parts_of, remove_states
-from selfdistill.training.job import failure_record
+from selfdistill.training.states import failure_record
 
 
 class Removal(NamedTuple):

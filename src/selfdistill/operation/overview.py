@@ -15,9 +15,8 @@ from selfdistill.failures import Failure
 from selfdistill.files import read_sealed
 from selfdistill.lock import owner_of
 from selfdistill.operation.lanes import makespan
-from selfdistill.training.job import failure_record
-from selfdistill.training.states import newest_epoch, state_folder
-from selfdistill.training.status import Asked, other_parts
+from selfdistill.training.states import failure_record, newest_epoch, state_folder
+from selfdistill.training.status import Asked, failure_of, other_parts
 
 EPOCH = re.compile(r"^epoch (\d+)/\d+ .*?([\d.]+) s$", re.MULTILINE)
 TAIL = 1 << 16  # bytes of a log that are looked at
@@ -117,7 +116,8 @@ class Overseer:
         if done:
             return done
         saved = newest_epoch(state_folder(states, name, identity))
-        state = "failed" if failure_record(states, name).exists() else "stopped" if saved else "waiting"
+        failed = failure_of(failure_record(states, name), identity)
+        state = "failed" if failed else "stopped" if saved else "waiting"
         return Progress(method, seed, epochs, saved, state, _log(log)[1] if saved else None)
 
     def _done(self, path: Path, method: str, seed: int, identity: dict) -> Progress | None:

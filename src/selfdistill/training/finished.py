@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from selfdistill.failures import CONFIGURATION, Failure
-from selfdistill.files import read_sealed, sha256_of
+from selfdistill.files import read_sealed, remove, sha256_of
 from selfdistill.lock import run_lock
-from selfdistill.training.states import VIEWS
+from selfdistill.training.states import VIEWS, failure_record
 
 RUN = re.compile(r"([a-z0-9][a-z0-9_-]*)/([a-z0-9][a-z0-9_-]*)-seed(0|[1-9]\d*)")
 
@@ -71,16 +71,20 @@ def parts_of(run: str) -> tuple[str, str, int]:
 
 
 def remove_states(results: Path, run: str, *, locked: bool = False) -> list[str]:
-    """Remove every saved state of a run, named `<protocol>/<method>-seed<n>`; their names. locked: its lock is held.
+    """Remove every saved state of a run, named `<protocol>/<method>-seed<n>`, and the record of its failure; their
+    names. locked: its lock is held.
 
     Raises: Failure 78 for a name of another form, 73 while the run is being trained.
     """
     protocol, method, seed = parts_of(run)
     name = f"{method}-seed{seed}"
-    folders = sorted(path for path in (results / protocol / ".state").glob(f"{name}-*") if path.is_dir())
-    if folders:
-        lock = run_lock(results / protocol / ".state" / f"{name}.lock")
-        with contextlib.nullcontext() if locked else lock:
+    states = results / protocol / ".state"
+    folders = sorted(path for path in states.glob(f"{name}-*") if path.is_dir())
+    records = [path for path in [failure_record(states, name)] if path.is_file()]
+    if folders or records:
+        with contextlib.nullcontext() if locked else run_lock(states / f"{name}.lock"):
             for folder in folders:
                 _forget(folder)
-    return [folder.name for folder in folders]
+            for record in records:
+                remove(record)
+    return [path.name for path in [*folders, *records]]

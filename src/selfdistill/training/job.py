@@ -4,12 +4,13 @@ import contextlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from selfdistill.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
 from selfdistill.files import PRIVATE, disk_failure, make_folder, remove, write_sealed
 from selfdistill.lock import run_lock
 from selfdistill.stop import Stopped
+from selfdistill.training.states import failure_record
 
 
 class Job(NamedTuple):
@@ -61,10 +62,10 @@ def train(*jobs: Job) -> None:
             except OSError as error:
                 raise disk_failure(job.states, error) from error
             locks.enter_context(run_lock(job.states / f"{job.name}.lock"))
-        records = {job.name: failure_record(job.states, job.name) for job in jobs}
+        records = {job.name: _record(job) for job in jobs}
         try:
             for record in records.values():
-                remove(record)
+                remove(record.path)
             ended = _train(list(jobs))
         except (Failure, Failures) as failure:
             _keep(records.values(), failure.code, str(failure))
@@ -108,14 +109,31 @@ def _train(jobs: list[Job]) -> dict[str, Failure | Stopped]:
         raise Failure(f"methods.{settings.method}.batch_size", what, advice, code=OUT_OF_MEMORY) from error
 
 
-def failure_record(states: Path, name: str) -> Path:
-    """Where it stands how the last attempt at a run failed; a run that was killed or stopped leaves no record."""
-    return states / f"{name}.failure.json"
+class Record(NamedTuple):
+    """Where it will stand how an attempt failed, and of which identity the attempt was, as far as it is known."""
+
+    path: Path
+    identity: dict[str, Any]
 
 
-def _keep(records: Iterable[Path], code: int, message: str) -> None:
+def _record(job: Job) -> Record:
+    """The record of a job that starts now."""
+    from selfdistill.config.settings import RunSettings, read_settings
+    from selfdistill.training.status import data_sha256, known_identity
+
+    try:
+        settings = read_settings(job.settings, RunSettings).model_dump(mode="json", exclude_none=True)
+    except (Failure, Failures):  # which will end the attempt, whatever the settings become
+        settings = None
+    teachers = [path.parent for path in job.teachers]
+    identity = known_identity(settings, job.seed, data_sha256(job.data), teachers)
+    return Record(failure_record(job.states, job.name), identity)
+
+
+def _keep(records: Iterable[Record], code: int, message: str) -> None:
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     durable = code != DISK  # an fsync that failed is never tried again
-    for record in records:
+    for path, identity in records:
+        facts = {"code": code, "message": message, "at": at, "identity": identity}
         with contextlib.suppress(Failure):  # what went wrong first is what is reported
-            write_sealed(record, {"code": code, "message": message, "at": at}, mode=PRIVATE, durable=durable)
+            write_sealed(path, facts, mode=PRIVATE, durable=durable)

@@ -15,6 +15,11 @@ def state_folder(states: Path, name: str, identity: dict[str, Any]) -> Path:
     return states / f"{name}-{sha256_bytes(canonical_json(identity).encode())[:12]}"
 
 
+def failure_record(states: Path, name: str) -> Path:
+    """Where it stands how the last attempt at a run failed; a run that was killed or stopped leaves no record."""
+    return states / f"{name}.failure.json"
+
+
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoint files of a folder, newest first."""
     files = [path for path in folder.glob("ckpt-*.safetensors") if NAME.fullmatch(path.name)]

@@ -11,9 +11,8 @@ from selfdistill.failures import Failure
 from selfdistill.files import read_sealed, sha256_of
 from selfdistill.lock import owner_of
 from selfdistill.training.finished import damaged_outputs
-from selfdistill.training.job import failure_record
 from selfdistill.training.provenance import code_fingerprint, teachers_sha256
-from selfdistill.training.states import NAME, checkpoints, epoch_of
+from selfdistill.training.states import NAME, checkpoints, epoch_of, failure_record
 
 STATE = re.compile(r"(.+)-seed(\d+)-[0-9a-f]{12}")
 # The parts of an identity, and what they are called where they differ.
@@ -67,7 +66,7 @@ class Asked:
     def __init__(self, config: Config, results: Path):
         self.config, self.folder = config, results / config.protocol
         self.code = code_fingerprint()
-        self.data = _header(results / "data" / f"{config.data.dataset}.safetensors").get("content_sha256")
+        self.data = data_sha256(results / "data" / f"{config.data.dataset}.safetensors")
 
     def status(self, method: str, seed: int) -> Status:
         """What has become of one run."""
@@ -75,32 +74,54 @@ class Asked:
 
     def identity(self, method: str, seed: int) -> dict[str, Any]:
         """A run's identity without the parts that cannot be known: data not yet prepared, a teacher not yet trained."""
-        identity = {"settings": run_settings(self.config, method), "seed": seed, "code_fingerprint": self.code}
-        if self.data is not None:
-            identity["data_sha256"] = self.data
-        members = [self._weights_sha256(*teacher) for teacher in self.config.teachers_of(method, seed)]
-        return identity if None in members else identity | {"teacher_sha256": teachers_sha256(members)}
+        teachers = [self.folder / name / f"seed{its_seed}" for name, its_seed in self.config.teachers_of(method, seed)]
+        return known_identity(run_settings(self.config, method), seed, self.data, teachers, code=self.code)
 
-    def _weights_sha256(self, method: str, seed: int) -> str | None:
-        """The SHA-256 of a finished run's weights."""
-        try:
-            outputs = read_sealed(self.folder / method / f"seed{seed}" / "run.json").get("outputs")
-        except Failure:
-            return None
-        return outputs.get("weights.safetensors") if isinstance(outputs, dict) else None
+
+def known_identity(
+    settings: dict[str, Any] | None, seed: int, data: str | None, teachers: list[Path], *, code: str | None = None
+) -> dict[str, Any]:
+    """A run's identity without the parts that are not known (None).
+
+    data: SHA-256 of the prepared dataset; teachers: the folders of the runs that teach it; code: fingerprint of the
+    training code, the present one if it is not given.
+    """
+    members = [_weights_sha256(run) for run in teachers]
+    parts = {
+        "settings": settings,
+        "seed": seed,
+        "code_fingerprint": code or code_fingerprint(),
+        "data_sha256": data,
+    }
+    identity = {name: part for name, part in parts.items() if part is not None}
+    return identity if None in members else identity | {"teacher_sha256": teachers_sha256(members)}
+
+
+def data_sha256(path: Path) -> str | None:
+    """The SHA-256 by which a prepared dataset goes, as it says itself; None if there is none."""
+    return _header(path).get("content_sha256")
+
+
+def _weights_sha256(run: Path) -> str | None:
+    """The SHA-256 of a finished run's weights."""
+    try:
+        outputs = read_sealed(run / "run.json").get("outputs")
+    except Failure:
+        return None
+    return outputs.get("weights.safetensors") if isinstance(outputs, dict) else None
 
 
 def _run(folder: Path, method: str, seed: int, identity: dict[str, Any]) -> Status:
-    """A run's status; what is going on counts before what has been."""
+    """A run's status; what is going on counts before what is done, and that before how an attempt failed."""
     key, states = f"{method}-seed{seed}", folder / ".state"
     name, saved = f"{method} seed {seed}", _saved(states, key, identity)
     if owner := owner_of(states / f"{key}.lock"):
         return Status(name, _joined(f"running ({owner})", saved))
-    if failure := _failure(failure_record(states, key)):
-        return Status(name, _joined(failure, saved))
     text = _outputs(folder / method / f"seed{seed}", identity)
     if text == DONE:
         return Status(name, DONE, done=True)
+    if failure := failure_of(failure_record(states, key), identity):
+        return Status(name, _joined(failure, saved))
     return Status(name, saved or text or "not started")
 
 
@@ -123,13 +144,19 @@ def _outputs(run: Path, identity: dict[str, Any]) -> str | None:
     return f"stale: other {', '.join(others)}" if others else DONE
 
 
-def _failure(record: Path) -> str | None:
+def failure_of(record: Path, identity: dict[str, Any]) -> str | None:
+    """How the last attempt at a run of this identity failed; None if it did not, or if that was another run: one of
+    other settings or code, or with other data or another teacher.
+    """
     if not record.exists():
         return None
     try:
         facts = read_sealed(record)
     except Failure:
         return "failed (its record is damaged)"
+    found = facts.get("identity")  # what was not known then is not compared
+    if not isinstance(found, dict) or other_parts(found, {part: identity[part] for part in found if part in identity}):
+        return None
     message = " | ".join(str(facts.get("message")).removeprefix("error: ").splitlines())
     return f"failed ({facts.get('code')}) at {facts.get('at')}: {message}"
 
