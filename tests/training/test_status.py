@@ -12,10 +12,11 @@ from trainer import make_job, train_until_killed
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings, to_yaml
 from selfdistill.failures import NON_FINITE, Failure
-from selfdistill.files import disk_failure, read_sealed, write_sealed
+from selfdistill.files import disk_failure, read_sealed, sha256_of, write_sealed
 from selfdistill.lock import run_lock
 from selfdistill.training import checkpoint, job, provenance
 from selfdistill.training.finished import remove_finished_states, remove_states
+from selfdistill.training.states import failure_record
 from selfdistill.training.status import describe_other_states, status
 
 TINY = """
@@ -171,6 +172,16 @@ def test_a_record_has_the_identity_of_the_run(project, monkeypatch):
     assert found.keys() == {"settings", "seed", "code_fingerprint", "data_sha256", "teacher_sha256"}
     job.train(project.job())
     facts = read_sealed(project.results / "demo/control/seed0/run.json")
+    assert found == {part: facts[part] for part in found}
+
+
+def test_a_students_record_names_its_teacher(digits, teacher, tmp_path, monkeypatch):
+    made = make_job(tmp_path, digits, "kd", teacher=teacher)
+    fail(made, monkeypatch)
+    found = read_sealed(failure_record(made.states, made.name))["identity"]
+    assert found["teacher_sha256"] == sha256_of(teacher)
+    job.train(made)
+    facts = read_sealed(made.output / "run.json")
     assert found == {part: facts[part] for part in found}
 
 
