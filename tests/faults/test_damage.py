@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import warm
 import yaml
-from breakages import no_checksums
+from breakages import no_checksums, save_every_epoch
 from commands import sha256, train, trained
 
 from selfdistill.config.schema import Archive
@@ -233,6 +233,7 @@ def die_after_two_epochs() -> None:
             os.kill(os.getpid(), 9)
 
     checkpoint.write_live_history = write_and_die
+    save_every_epoch()
 
 
 def test_a_run_goes_back_to_the_good_state_and_ends_the_same(half, tiny_data, tmp_path):

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import warm
+from breakages import save_every_epoch
 from commands import SMALL, train, trained
 from test_damage import die_after_two_epochs
 
@@ -188,6 +189,7 @@ def poison_the_third_epoch() -> None:
         return one_epoch(self, *arguments)
 
     run.Run._one_epoch = poisoned
+    save_every_epoch()
 
 
 def test_a_learning_rate_that_explodes_leaves_no_nan(tiny_data, tmp_path):
