@@ -88,7 +88,7 @@ def test_a_student_costs_its_teacher_too(published):
 
 
 def test_one_run_each_resolves_no_difference(published):
-    """The published logs, n = 1: what the paper concludes from them is not resolved. Seeds as one of three comparisons."""
+    """The published logs, n = 1: what the paper concludes from them is not resolved; seeds as of three comparisons."""
     rows = {row["Claim"]: row for row in csv.DictReader((published / "verdicts.csv").read_text().splitlines())}
     assert {rows[claim]["Verdict"] for claim in ("C1", "C2", "C3", "C4", "H1", "H2", "H3")} == {"not resolved"}
     assert rows["H3"]["Ours"] == "+0.22 points (n = 1 and 1)"
