@@ -132,7 +132,12 @@ def ready(tmp_path) -> Workflow:
 
 def make(ready: Workflow, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        ["make", "-s", *words], cwd=ready.folder, env=ready.environment, capture_output=True, text=True
+        # A suite that make itself started hands down its own flags, and its depth stands in what make prints.
+        ["env", "-u", "MAKELEVEL", "-u", "MAKEFLAGS", "-u", "MFLAGS", "make", "-s", *words],
+        cwd=ready.folder,
+        env=ready.environment,
+        capture_output=True,
+        text=True,
     )
 
 

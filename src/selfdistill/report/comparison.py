@@ -246,7 +246,10 @@ def teacher_sheet(arms: list[Arm], dataset: str) -> Sheet:
         dict.fromkeys(note for arm in arms for teacher in arm.taught for note in _members(arm.label, teacher))
     )
     return Sheet(
-        headings, rows, notes if rows else ["No student with a teacher: not run."], [22, 19, 9, 10, 10, 10, 10, 10]
+        headings,
+        rows,
+        notes if rows else ["Not run, or not recorded: no run says how its teacher answered."],
+        [22, 19, 9, 10, 10, 10, 10, 10],
     )
 
 
