@@ -140,8 +140,8 @@ def test_no_strided_convolution_is_left_to_torch_that_it_would_write_past_its_me
 
 
 def test_a_narrow_strided_convolution_is_the_same_sum():
-    plain = nn.Conv2d(3, 5, 1, stride=2)
-    seen = images(5).contiguous(memory_format=torch.channels_last)
+    plain = nn.Conv2d(3, 5, 1, stride=2).double()
+    seen = images(5).double().contiguous(memory_format=torch.channels_last)
     made, expected = convolve(plain, seen), nn.Conv2d.forward(plain, seen)
     torch.testing.assert_close(made, expected)
     assert made.is_contiguous(memory_format=torch.channels_last)
