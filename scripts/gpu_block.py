@@ -21,7 +21,7 @@ from selfdistill.config.settings import run_options, run_settings
 from selfdistill.failures import BAD_DATA, CONFIGURATION, STOPPED, Failure, Failures
 from selfdistill.files import canonical_json, read_json, read_sealed, sha256_bytes, write_atomically, write_json
 from selfdistill.stop import REQUEST, SIGNALS, Stopped
-from selfdistill.training.finished import damaged_outputs
+from selfdistill.training.finished import finished_states
 from selfdistill.training.packs import options_of, packs
 from selfdistill.training.states import checkpoints
 from selfdistill.training.status import Asked, status
@@ -201,7 +201,7 @@ def carried(results: Path, logs: bool, only: str) -> list[Path]:
 
     logs: no weights and no states; only: a regular expression that names must match.
     """
-    found, finished = [], finished_states(results)
+    found, finished = [], {state for protocol in results.glob("*/") for state in finished_states(protocol)}
     for path in sorted(results.rglob("*"), key=lambda path: (path.stat().st_mtime_ns, str(path))):
         name = path.relative_to(results).as_posix()
         if not path.is_file() or not CARRIED.fullmatch(name) or not re.search(only, name):
@@ -213,19 +213,6 @@ def carried(results: Path, logs: bool, only: str) -> list[Path]:
         if path.name.startswith("ckpt-") and path != checkpoints(path.parent)[0]:
             continue
         found.append(path)
-    return found
-
-
-def finished_states(results: Path) -> set[Path]:
-    """The states that nobody goes on from: their run's outputs are those that its run.json describes."""
-    found = set()
-    for run in results.glob("*/*/seed*/run.json"):
-        try:
-            facts = read_sealed(run)
-            if not damaged_outputs(run.parent, facts):
-                found.add(run.parents[2] / ".state" / str(facts.get("state")))
-        except Failure:
-            continue  # a damaged run.json proves nothing
     return found
 
 

@@ -23,6 +23,11 @@ class Rules(Block):
     device: t.Line
     family: list[t.Line]
 
+    @property
+    def level(self) -> float:
+        """Of the interval of each primary comparison (0 to 1): they share .05 (Bonferroni)."""
+        return 1 - 0.05 / max(1, len(self.family))
+
 
 class Claim(Block):
     """What every claim has: the paper's own words, and where they stand."""

@@ -113,12 +113,11 @@ def verdict_sheet(verdicts: list[Verdict], rules: Rules, settings: ReportSetting
         ]
         for verdict in verdicts
     ]
-    family = len(rules.family)
     notes = [
         *remarks,
-        f"Last epoch, test set. {', '.join(rules.family)}: intervals of {100 - 5 / family:.1f} % (Bonferroni for"
-        f" {family} comparisons), others 95 %. Images: on new images (seeds and images crossed); seeds: on this test"
-        f" set. No p-value below {seeds.SEEDS_FOR_A_P_VALUE} seeds. Seeds lacking: until a difference of"
+        f"Last epoch, test set. {', '.join(rules.family)}: intervals of {100 * rules.level:.1f} % (Bonferroni"
+        f" for {len(rules.family)} comparisons), others 95 %. Images: on new images (seeds and images crossed); seeds:"
+        f" on this test set. No p-value below {seeds.SEEDS_FOR_A_P_VALUE} seeds. Seeds lacking: until a difference of"
         f" {rules.margin:g} is found with 80 % power, if the spread stays (where it is not known, {SEED_SD:g} points,"
         " and without what the images add).",
         *shared_teachers(_compared(verdicts)),

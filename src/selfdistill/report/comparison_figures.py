@@ -115,14 +115,13 @@ def draw_power(verdicts: list[Verdict], rules: Rules, width: float) -> Figure:
     comparison, for each of them at its spread over seeds, with a marker at the seeds that it has; and at the spread
     that is known of many runs.
     """
-    level = 0.05 / max(1, len(rules.family))
     primary = [verdict for verdict in verdicts if verdict.claim.id in rules.family and verdict.comparison is not None]
     used = {verdict.claim.id: verdict.comparison.fewer for verdict in primary}
     counts = np.arange(2, max([20, *(2 * count for count in used.values())]) + 1)
     figure, axes = plt.subplots(figsize=(width, 2.6 + 0.27 * len(primary)), layout="constrained")
     axes.axhline(rules.margin, color="black", lw=0.8, ls=":", label=f"the paper's own difference, {rules.margin:g}")
     found_at_one = np.array(
-        [seeds.detectable_difference(int(count), 1.0, level=level) for count in counts]
+        [seeds.detectable_difference(int(count), 1.0, level=1 - rules.level) for count in counts]
     )  # it grows with the sd
     axes.plot(counts, SEED_SD * found_at_one, color=GREY, label=f"sd {SEED_SD:g}, of 60,000 published runs")
     for index, verdict in enumerate(primary):

@@ -48,7 +48,7 @@ def _level_rule(claim: Level, rules: Rules) -> Rule:
 
 
 def _difference_rule(claim: Difference, rules: Rules) -> Rule:
-    level = f"{100 - 5 / len(rules.family):.1f}" if claim.id in rules.family else "95"
+    level = f"{100 * rules.level:.1f}" if claim.id in rules.family else "95"
     return Rule(
         f"{claim.arm} minus {claim.against}, {level} % interval on new images",
         f"the interval lies above 0; below {FEW} seeds, that over seeds too",

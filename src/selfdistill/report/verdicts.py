@@ -168,7 +168,7 @@ def _seeds_for_level(values: np.ndarray, rules: Rules) -> int | None:
 
 def _judge_difference(claim: Difference, rules: Rules, arms: list[Arm]) -> Verdict:
     """Other sign, claimed sign, no difference that matters, in this order; else not resolved."""
-    level = 1 - 0.05 / len(rules.family) if claim.id in rules.family else 0.95
+    level = rules.level if claim.id in rules.family else 0.95
     found = compare(*arms, rules, level)
     word, why = _sign(found, rules)
     if word == REPLICATED and claim.published is not None:

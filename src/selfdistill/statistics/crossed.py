@@ -104,8 +104,8 @@ def crossed_interval(correct_a: np.ndarray, correct_b: np.ndarray, level: float 
     if min(len(correct_a), len(correct_b)) < 2:
         return None
     estimate = 100 * float(correct_a.mean() - correct_b.mean())
-    freedom = _variance(correct_a, correct_b).freedom
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * crossed_standard_error(correct_a, correct_b)
+    variance = _variance(correct_a, correct_b)
+    half = float(stats.t.ppf((1 + level) / 2, variance.freedom)) * (100 * math.sqrt(variance.value))
     return Interval(estimate, estimate - half, estimate + half)
 
 

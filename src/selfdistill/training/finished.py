@@ -18,17 +18,24 @@ def remove_finished_states(results: Path) -> list[str]:
 
     Only then does forcing a rule train again instead of picking up the finished state.
     """
-    removed = []
+    folders = finished_states(results)
+    for folder in folders:
+        _forget(folder)
+    return [folder.name for folder in folders]
+
+
+def finished_states(results: Path) -> list[Path]:
+    """The states under results/<protocol>/ that nobody goes on from: their run's outputs match its run.json."""
+    found = []
     for run in sorted(results.glob("*/seed*/run.json")):
         try:
             facts = read_sealed(run)
             folder = results / ".state" / str(facts.get("state"))
             if folder.is_dir() and folder.parent.name == ".state" and not damaged_outputs(run.parent, facts):
-                _forget(folder)
-                removed.append(folder.name)
+                found.append(folder)
         except Failure:
             continue  # a damaged run.json proves nothing, so its state stays
-    return removed
+    return list(dict.fromkeys(found))  # a copied run.json names the same one
 
 
 def remove_views(results: Path) -> list[str]:
