@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from selfdistill.data.prepare import prepare
-from selfdistill.failures import Failure, Failures
+from selfdistill.system.failures import Failure, Failures
 
 torch.set_num_threads(1)  # the suite runs in several processes; more threads only get into each other's way
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.files import write_sealed
-from selfdistill.metrics import TIMING, history_columns, to_csv
+from selfdistill.system.files import write_sealed
+from selfdistill.columns import TIMING, history_columns, to_csv
 from selfdistill.report.answers import Arm
 from selfdistill.report.logs import RunRecord
 

@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from selfdistill.failures import CONFIGURATION, OUT_OF_MEMORY, STOPPED, Failure, Failures, is_out_of_memory
-from selfdistill.files import DISK_ERRORS, disk_failure
-from selfdistill.log import Log, say_last
-from selfdistill.stop import REQUEST, Stopped
+from selfdistill.system.failures import CONFIGURATION, OUT_OF_MEMORY, STOPPED, Failure, Failures, is_out_of_memory
+from selfdistill.system.files import DISK_ERRORS, disk_failure
+from selfdistill.system.log import Log, say_last
+from selfdistill.system.stop import REQUEST, Stopped
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -42,7 +42,7 @@ def check(
     """Validate configuration files as a run would."""
     from selfdistill.config.load import load_config
     from selfdistill.config.schema import json_schema
-    from selfdistill.files import write_json
+    from selfdistill.system.files import write_json
 
     config = load_config(files)
     runs = sum(len(config.seeds_of(row)) for row in config.rows)
@@ -59,7 +59,7 @@ def settings(
 ) -> None:
     """Write the settings of a job, the only part of the configuration that it reads."""
     from selfdistill.config.settings import to_yaml
-    from selfdistill.files import write_atomically
+    from selfdistill.system.files import write_atomically
 
     said = Log(log)
     write_atomically(output, to_yaml(_json("--block", block, dict)))
@@ -122,7 +122,7 @@ def train(
     """Train one run, or several seeds of a method side by side, or go on after the last saved epoch."""
     from selfdistill.config import types as t
     from selfdistill.config.schema import CHOICES
-    from selfdistill.lease import leased_gpu
+    from selfdistill.system.lease import leased_gpu
     from selfdistill.training.job import Job
     from selfdistill.training.job import train as train_runs
 
@@ -177,7 +177,7 @@ def evaluate(
 
     device, threads = _checked("--device", t.Device, device), _threads(threads)
     precision = _checked("--precision", t.one_of(*PRECISIONS), precision)
-    from selfdistill.lease import leased_gpu
+    from selfdistill.system.lease import leased_gpu
     from selfdistill.training.teacher import evaluate_weights
 
     said = Log(log)
@@ -230,7 +230,7 @@ def measure(
 
     device, threads = _checked("--device", t.Device, device), _threads(threads)
     run, of = read_settings(settings, RunSettings), read_settings(sizes, Mechanisms)
-    from selfdistill.lease import leased_gpu
+    from selfdistill.system.lease import leased_gpu
     from selfdistill.mechanisms.measure import measure as measure_network
 
     said, others = Log(log), {"teachers": teacher, "replaced": replaced_stem}
@@ -458,7 +458,7 @@ def export(
     ] = "MIT, as the code that made them",
 ) -> None:
     """Write a run's weights, a model card, and a program that loads them with torchvision alone."""
-    from selfdistill.inference.export import export as export_run
+    from selfdistill.tools.export import export as export_run
 
     for name in export_run(run, output, licence):
         print(output / name)
@@ -471,7 +471,7 @@ def predict(
     top: Annotated[int, Option(min=1, help="How many classes to show.")] = 3,
 ) -> None:
     """Say what a trained network, with each of its classifiers, sees in pictures of your own."""
-    from selfdistill.inference.predict import predict as say
+    from selfdistill.tools.predict import predict as say
 
     print(say(pictures, weights, top))
 
@@ -498,9 +498,9 @@ def status(
 ) -> None:
     """List what has become of every run; ends with 0 when all are done, else with 1."""
     from selfdistill.config.load import load_config
-    from selfdistill.operation.overview import Overseer
-    from selfdistill.operation.space import disk_use
-    from selfdistill.operation.watch import watch as watch_runs
+    from selfdistill.tools.overview import Overseer
+    from selfdistill.tools.space import disk_use
+    from selfdistill.tools.watch import watch as watch_runs
     from selfdistill.training.status import status as status_of
 
     config = load_config(files or [Path("config.yaml")])
@@ -527,7 +527,7 @@ def clean(
     yes: Annotated[bool, Option("--yes", help="Remove without asking.")] = False,
 ) -> None:
     """Remove a run's results, saved states and log, after saying what and asking; refuses one that is being trained."""
-    from selfdistill.operation.clean import removal, remove
+    from selfdistill.tools.clean import removal, remove
 
     with removal(Path("results"), run) as found:
         if found.empty:
@@ -548,7 +548,7 @@ def events(
     follow: Annotated[bool, Option("--follow", help="Go on with new epochs until Ctrl-C.")] = False,
 ) -> None:
     """Write TensorBoard event files from the CSV logs (needs the optional package tensorboard)."""
-    from selfdistill.operation.events import Events
+    from selfdistill.tools.events import Events
 
     files = Events(logs, output)
     print(
@@ -569,7 +569,7 @@ def doctor(
     from selfdistill.config.load import load_config
 
     configs = [load_config([base]), *(load_config([base, path]) for path in sorted(protocols.glob("*.yaml")))]
-    from selfdistill.operation.doctor import findings, protocol_lines
+    from selfdistill.tools.doctor import findings, protocol_lines
 
     print("\n".join(finding.line() for finding in findings(Path.cwd())), flush=True)
     print("timing a few steps of each network ...", file=sys.stderr, flush=True)
@@ -602,7 +602,7 @@ def _json(option: str, text: str, kind: type):
 def _claims(path: Path, methods: list[str]) -> tuple[Any, list[str]]:
     """The claims in a file, and what a report says of the file itself."""
     from selfdistill.config.claims import amendment, read_claims
-    from selfdistill.files import sha256_of
+    from selfdistill.system.files import sha256_of
 
     claims, amended = read_claims(path, methods), amendment(path, path.with_suffix(".sha256.yaml"))
     return claims, [f"Claims and rules: SHA-256 {sha256_of(path)}.", *([f"{amended}."] if amended else [])]
@@ -643,7 +643,7 @@ def _checked(option: str, kind: Any, value: Any) -> Any:
 def _threads(value: str) -> int | str:
     """What --threads says; `auto` in a job of Slurm is what the job was given, not what the node has."""
     from selfdistill.config import types as t
-    from selfdistill.config.host import granted_processors
+    from selfdistill.system.host import granted_processors
 
     threads = _checked("--threads", t.Threads, value)
     return granted_processors() or threads if threads == "auto" else threads

@@ -8,7 +8,7 @@ import yaml
 
 from selfdistill.config.load import load_config, merge, read_yaml, validate
 from selfdistill.config.settings import differences, run_settings
-from selfdistill.failures import CONFIGURATION, Failures
+from selfdistill.system.failures import CONFIGURATION, Failures
 
 NAMES = "cross_entropy, knowledge_distillation, self_distillation, deep_supervision, constant_teacher"
 METHODS = ", ".join(read_yaml(Path(__file__).parents[2] / "config.yaml")["methods"])

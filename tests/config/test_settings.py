@@ -15,8 +15,8 @@ from selfdistill.config.settings import (
     run_settings,
     to_yaml,
 )
-from selfdistill.failures import CONFIGURATION
-from selfdistill.files import canonical_json
+from selfdistill.system.failures import CONFIGURATION
+from selfdistill.system.files import canonical_json
 
 PROTOCOLS = ["as_run", "controlled", "demo", "published", "quick", "quick_arms"]
 METHODS = ["teacher", "kd", "self_distillation", "control"]

@@ -8,7 +8,7 @@ from selfdistill.config.load import read_yaml, validate
 from selfdistill.config.schema import Sweep
 from selfdistill.config.settings import report_settings, run_settings
 from selfdistill.config.sweeps import cells, text, with_cells
-from selfdistill.failures import CONFIGURATION, Failures
+from selfdistill.system.failures import CONFIGURATION, Failures
 
 SWEEPS = [f"S{number}" for number in range(1, 12)]
 ALPHA9_T8 = "kd-7119e461"  # of S1: alpha .9, T 8

@@ -15,8 +15,8 @@ from selfdistill.data.archives import (
     read_cifar100,
     read_members,
 )
-from selfdistill.failures import BAD_DATA
-from selfdistill.files import sha256_of
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import sha256_of
 
 RECORDS = 6  # images in each file of the small archives here
 BINARY, PYTHON = "cifar-10-batches-bin", "cifar-10-batches-py"

@@ -10,8 +10,8 @@ import pytest
 from selfdistill.config.schema import Archive
 from selfdistill.data import download as module
 from selfdistill.data.download import obtain_archive
-from selfdistill.failures import BAD_DATA, CONFIGURATION, DISK, LOCKED, UNAVAILABLE, Failure
-from selfdistill.lock import run_lock
+from selfdistill.system.failures import BAD_DATA, CONFIGURATION, DISK, LOCKED, UNAVAILABLE, Failure
+from selfdistill.system.lock import run_lock
 
 CONTENT = bytes(range(256)) * 500
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -4,9 +4,9 @@ from selfdistill.config.schema import Archive
 from selfdistill.data.digits import read_digits
 from selfdistill.data.prepare import prepare
 from selfdistill.data.prepared import read_prepared
-from selfdistill.failures import BAD_DATA, LOCKED, UNAVAILABLE
-from selfdistill.files import sha256_of
-from selfdistill.lock import run_lock
+from selfdistill.system.failures import BAD_DATA, LOCKED, UNAVAILABLE
+from selfdistill.system.files import sha256_of
+from selfdistill.system.lock import run_lock
 
 
 @pytest.fixture

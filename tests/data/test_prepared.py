@@ -15,7 +15,7 @@ from selfdistill.data.prepared import (
     training_and_evaluation,
     write_prepared,
 )
-from selfdistill.failures import BAD_DATA
+from selfdistill.system.failures import BAD_DATA
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ def no_fsync() -> None:
 
 def append_history() -> None:
     """The live history grows by a row at a time, as most training codes do it."""
-    from selfdistill.metrics import history_columns, to_csv
+    from selfdistill.columns import history_columns, to_csv
     from selfdistill.training import checkpoint
 
     def append(folder, state):

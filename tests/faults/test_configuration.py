@@ -15,7 +15,7 @@ from snakemake_runs import Workflow
 
 from selfdistill.config import load, schema
 from selfdistill.config.load import load_config
-from selfdistill.failures import Failure, Failures
+from selfdistill.system.failures import Failure, Failures
 
 ROOT = Path(__file__).parents[2]
 BASE = yaml.safe_load((ROOT / "config.yaml").read_text())

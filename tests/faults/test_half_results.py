@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pytest
 from reporting import report_settings, write_run
 
-from selfdistill.failures import BAD_DATA, Failure
-from selfdistill.files import read_sealed, sha256_of, write_sealed
+from selfdistill.system.failures import BAD_DATA, Failure
+from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.report.figures import write_figures
 from selfdistill.report.table import write_table
 

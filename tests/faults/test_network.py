@@ -20,7 +20,7 @@ import pytest
 from selfdistill.config.schema import Archive
 from selfdistill.data import download as module
 from selfdistill.data.download import obtain_archive
-from selfdistill.failures import BAD_DATA, UNAVAILABLE, Failure
+from selfdistill.system.failures import BAD_DATA, UNAVAILABLE, Failure
 
 CONTENT = bytes(range(256)) * 800
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

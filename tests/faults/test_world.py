@@ -12,7 +12,7 @@ from commands import SMALL, train, trained
 from test_damage import die_after_two_epochs
 
 from selfdistill.data.prepared import read_prepared, write_prepared
-from selfdistill.files import read_sealed
+from selfdistill.system.files import read_sealed
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def zeroed_items(content: bytes) -> dict[str, bytes]:
     from safetensors.torch import load, save
 
     from selfdistill.data.prepared import METADATA, read_metadata
-    from selfdistill.files import canonical_json
+    from selfdistill.system.files import canonical_json
 
     tensors, facts = load(content), read_metadata(content)
 

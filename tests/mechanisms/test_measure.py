@@ -10,9 +10,9 @@ from trainer import make_job
 from selfdistill import cli
 from selfdistill.config.settings import to_yaml
 from selfdistill.data.prepared import read_prepared
-from selfdistill.failures import BAD_DATA
-from selfdistill.files import read_sealed, sha256_of, write_sealed
-from selfdistill.measures import (
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import read_sealed, sha256_of, write_sealed
+from selfdistill.mechanisms.measures import (
     CORRUPTIONS,
     FILTER_NOISE,
     MEASURES,

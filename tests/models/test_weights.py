@@ -11,8 +11,8 @@ from torchvision.models import resnet18
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import METADATA
-from selfdistill.failures import BAD_DATA
-from selfdistill.files import canonical_json
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import canonical_json
 from selfdistill.models.network import build_network
 from selfdistill.models.resnet import build_backbone
 from selfdistill.models.weights import decode, encode, encode_weights, read_weights

@@ -12,8 +12,8 @@ from tools import needs
 
 from selfdistill.config.claims import read_claims
 from selfdistill.config.load import read_yaml
-from selfdistill.failures import Failure
-from selfdistill.files import read_sealed, write_sealed
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, write_sealed
 from selfdistill.report.answers import read_arms
 from selfdistill.report.comparison import FIGURES, TABLES, named, write_comparison
 from selfdistill.report.waterfall import read_ladders

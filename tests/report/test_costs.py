@@ -5,8 +5,8 @@ from hashlib import sha256
 import pytest
 from reporting import report_settings, write_run
 
-from selfdistill.failures import Failure
-from selfdistill.files import read_sealed, write_sealed
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, write_sealed
 from selfdistill.report.answers import read_arms
 from selfdistill.report.cost_figures import pareto
 from selfdistill.report.costs import compute_sheet, paper_costs, read_costs

@@ -14,7 +14,7 @@ from selfdistill.cli import app
 from selfdistill.config.claims import Rules
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings
-from selfdistill.failures import CONFIGURATION
+from selfdistill.system.failures import CONFIGURATION
 from selfdistill.report.deviations import Measured, deviations, named
 from selfdistill.report.factors import factors
 from selfdistill.report.ledger import Effect, read_gaps

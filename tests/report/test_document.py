@@ -10,7 +10,7 @@ import pytest
 from made_reports import EVIDENCE, HOSTILE, evidence_settings, made_report, settings
 from tools import needs
 
-from selfdistill.failures import BAD_DATA, UNAVAILABLE, Failure
+from selfdistill.system.failures import BAD_DATA, UNAVAILABLE, Failure
 from selfdistill.report.contents import TARGETS, gather
 from selfdistill.report.document import render_tex, write_document
 from selfdistill.report.latex import quoted, typewriter

@@ -2,8 +2,8 @@ import pytest
 from matplotlib import pyplot as plt
 from reporting import FIGURES, report_settings, write_run
 
-from selfdistill.failures import Failure
-from selfdistill.files import read_sealed, write_sealed
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, write_sealed
 from selfdistill.report import figures
 from selfdistill.report.logs import read_rows
 

@@ -16,8 +16,8 @@ from selfdistill.cli import app
 from selfdistill.config.load import load_config, validate
 from selfdistill.config.settings import to_yaml
 from selfdistill.config.types import seconds_of
-from selfdistill.failures import CONFIGURATION
-from selfdistill.files import read_json
+from selfdistill.system.failures import CONFIGURATION
+from selfdistill.system.files import read_json
 from selfdistill.losses.equations import self_distillation_loss
 from selfdistill.report.ledger import (
     SECTION,

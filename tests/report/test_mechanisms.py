@@ -5,9 +5,9 @@ import pytest
 from reporting import report_settings, write_run
 
 from selfdistill.config.claims import Mechanism
-from selfdistill.failures import BAD_DATA
-from selfdistill.files import read_sealed, sha256_bytes, write_sealed
-from selfdistill.measures import CORRUPTIONS, MEASURES, WEIGHT_NOISE
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import read_sealed, sha256_bytes, write_sealed
+from selfdistill.mechanisms.measures import CORRUPTIONS, MEASURES, WEIGHT_NOISE
 from selfdistill.report.mechanisms import MechanismTable, _taught, explanation_sheet, read_measured, write_mechanisms
 from selfdistill.statistics.seeds import welch
 

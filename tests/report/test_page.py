@@ -22,7 +22,7 @@ from made_reports import (
 )
 from tools import needs
 
-from selfdistill.failures import Failure
+from selfdistill.system.failures import Failure
 from selfdistill.report.contents import SECTIONS, TARGETS, Figure, Table, gather
 from selfdistill.report.made import Made, plain, read_csv, read_markdown
 from selfdistill.report.page import (

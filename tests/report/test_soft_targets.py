@@ -3,8 +3,8 @@ import pytest
 from reporting import write_run
 from scipy.stats import spearmanr
 
-from selfdistill.failures import BAD_DATA
-from selfdistill.files import read_sealed, sha256_bytes, write_sealed
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import read_sealed, sha256_bytes, write_sealed
 from selfdistill.report.logs import RunRecord
 from selfdistill.report.soft_targets import rank_correlation, read_confusion
 

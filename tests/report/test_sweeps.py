@@ -7,9 +7,9 @@ import pytest
 
 from selfdistill.config.load import load_config, merge, read_yaml, validate
 from selfdistill.config.settings import ReportSettings, differences, report_settings, run_settings
-from selfdistill.failures import BAD_DATA
-from selfdistill.files import write_sealed
-from selfdistill.metrics import TIMING, WORK, history_columns, to_csv
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import write_sealed
+from selfdistill.columns import TIMING, WORK, history_columns, to_csv
 from selfdistill.report.logs import read_rows
 from selfdistill.report.sweep_charts import crosses
 from selfdistill.report.sweep_figures import draw_lines, draw_sweep, fitting

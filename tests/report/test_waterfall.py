@@ -9,7 +9,7 @@ from reporting import arm
 from selfdistill.config.claims import Rules
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings
-from selfdistill.failures import CONFIGURATION
+from selfdistill.system.failures import CONFIGURATION
 from selfdistill.report.factors import factors
 from selfdistill.report.figures import save, styled
 from selfdistill.report.waterfall import Ladder, climb, draw_waterfall, read_ladders, waterfall_sheet

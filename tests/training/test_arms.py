@@ -12,8 +12,8 @@ from trainer import KINDS, WEIGHTS, make_job
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import with_label_noise
-from selfdistill.failures import BAD_DATA, CONFIGURATION, Failure
-from selfdistill.files import read_sealed, sha256_of, write_sealed
+from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure
+from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.models.weights import encode, encode_weights, read_weights
 from selfdistill.training.job import train
 from selfdistill.training.teacher import evaluate_weights

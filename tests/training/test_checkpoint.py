@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from selfdistill.failures import BAD_DATA, CONFIGURATION, NON_FINITE, Failure
+from selfdistill.system.failures import BAD_DATA, CONFIGURATION, NON_FINITE, Failure
 from selfdistill.training.checkpoint import Cadence, State, checkpoints, load_state, save_state
 
 IDENTITY = {"seed": 0, "settings": {"epochs": 3}}

@@ -13,8 +13,8 @@ from trainer import KINDS, make_job, train_until_killed
 from selfdistill import cli
 from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.data.prepared import read_prepared
-from selfdistill.failures import BAD_DATA, CONFIGURATION, Failure
-from selfdistill.files import read_sealed, sha256_of
+from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure
+from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.losses.equations import ensemble_logits
 from selfdistill.models.network import Network
 from selfdistill.models.weights import encode, read_weights

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from trainer import make_job
 
 from selfdistill.data.prepared import read_prepared, write_prepared
-from selfdistill.failures import BAD_DATA
-from selfdistill.files import read_sealed
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import read_sealed
 from selfdistill.training.job import train
 from selfdistill.training.teacher import evaluate_weights
 

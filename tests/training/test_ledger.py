@@ -1,6 +1,6 @@
 import time
 
-from selfdistill.metrics import WORK
+from selfdistill.columns import WORK
 from selfdistill.training.ledger import Ledger
 
 

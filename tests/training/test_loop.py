@@ -5,7 +5,7 @@ import torch
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Batch, batch_bounds
-from selfdistill.failures import NON_FINITE, Failure
+from selfdistill.system.failures import NON_FINITE, Failure
 from selfdistill.losses.objectives import cross_entropy, knowledge_distillation, self_distillation
 from selfdistill.models.network import build_network
 from selfdistill.training.ledger import Ledger

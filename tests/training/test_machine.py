@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from selfdistill.failures import CONFIGURATION, UNAVAILABLE, Failure
+from selfdistill.system.failures import CONFIGURATION, UNAVAILABLE, Failure
 from selfdistill.training.machine import choose_device, choose_precision, set_up
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -7,10 +7,10 @@ import yaml
 from trainer import make_job, train_until_killed
 
 from selfdistill.config.load import load_config
-from selfdistill.failures import LOCKED, NON_FINITE, Failure
-from selfdistill.files import read_sealed
-from selfdistill.lock import run_lock
-from selfdistill.stop import REQUEST, Stopped
+from selfdistill.system.failures import LOCKED, NON_FINITE, Failure
+from selfdistill.system.files import read_sealed
+from selfdistill.system.lock import run_lock
+from selfdistill.system.stop import REQUEST, Stopped
 from selfdistill.training import run as module
 from selfdistill.training.job import train
 from selfdistill.training.packs import packs

@@ -10,7 +10,7 @@ def package(tmp_path, monkeypatch):
     """A package with one training module."""
     for stage in provenance.STAGES:
         (tmp_path / stage).mkdir()
-    (tmp_path / "metrics.py").write_text("A = 1\n")
+    (tmp_path / "columns.py").write_text("A = 1\n")
     module = tmp_path / "training" / "loop.py"
     module.write_text('"""What it is."""\n\ndef step(x):\n    """One."""\n    return x + 1\n')
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)

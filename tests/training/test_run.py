@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from trainer import make_job, train_until_killed
 
-from selfdistill.failures import CONFIGURATION, NON_FINITE, Failure
+from selfdistill.system.failures import CONFIGURATION, NON_FINITE, Failure
 from selfdistill.training import checkpoint, run
 from selfdistill.training.finished import remove_finished_states, remove_states
 from selfdistill.training.job import train

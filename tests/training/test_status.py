@@ -11,9 +11,9 @@ from trainer import make_job, train_until_killed
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings, to_yaml
-from selfdistill.failures import NON_FINITE, Failure
-from selfdistill.files import disk_failure, read_sealed, sha256_of, write_sealed
-from selfdistill.lock import run_lock
+from selfdistill.system.failures import NON_FINITE, Failure
+from selfdistill.system.files import disk_failure, read_sealed, sha256_of, write_sealed
+from selfdistill.system.lock import run_lock
 from selfdistill.training import checkpoint, job, provenance
 from selfdistill.training.finished import remove_finished_states, remove_states
 from selfdistill.training.states import failure_record

@@ -7,7 +7,7 @@ import torch
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Batch
-from selfdistill.failures import CONFIGURATION
+from selfdistill.system.failures import CONFIGURATION
 from selfdistill.losses.objectives import cross_entropy, knowledge_distillation, self_distillation
 from selfdistill.models.network import build_network
 from selfdistill.training.machine import set_up

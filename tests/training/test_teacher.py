@@ -9,8 +9,8 @@ from trainer import KINDS, make_job
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.data.prepared import read_prepared
-from selfdistill.failures import BAD_DATA, Failure
-from selfdistill.files import read_sealed, sha256_of, write_sealed
+from selfdistill.system.failures import BAD_DATA, Failure
+from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.models.network import build_network
 from selfdistill.models.weights import encode, read_weights
 from selfdistill.training.job import train

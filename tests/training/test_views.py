@@ -13,9 +13,9 @@ from trainer import make_job
 
 from selfdistill.config.load import load_config, merge
 from selfdistill.data.batches import Normalisation, TrainingSet
-from selfdistill.failures import LOCKED, Failure
-from selfdistill.files import read_sealed
-from selfdistill.lock import InUse, run_lock
+from selfdistill.system.failures import LOCKED, Failure
+from selfdistill.system.files import read_sealed
+from selfdistill.system.lock import InUse, run_lock
 from selfdistill.models.weights import encode
 from selfdistill.training import views
 from selfdistill.training.finished import remove_views

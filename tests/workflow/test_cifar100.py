@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from snakemake_runs import Workflow
 
 from selfdistill.config.classes import CIFAR100
-from selfdistill.files import read_json, sha256_of
+from selfdistill.system.files import read_json, sha256_of
 
 SMALL = """
 data:

@@ -17,7 +17,7 @@ def two_cards(tmp_path, monkeypatch) -> Workflow:
     (tmp_path / "dev").mkdir()
     for number in range(2):
         (tmp_path / f"dev/nvidia{number}").touch()
-    for name, place, real in (("config/host.py", "dev", "/dev"), ("lease.py", "leases", "/tmp")):
+    for name, place, real in (("system/host.py", "dev", "/dev"), ("system/lease.py", "leases", "/tmp")):
         module = workflow.folder / "src/selfdistill" / name
         text = module.read_text()
         assert f'Path("{real}")' in text

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from selfdistill.config.host import (
+from selfdistill.system.host import (
     command_of,
     job_threads,
     leave_warnings_to_training,
@@ -15,9 +15,9 @@ from selfdistill.config.host import (
 )
 from selfdistill.config.load import load_config, read_yaml, validate
 from selfdistill.config.settings import report_settings, run_options, run_settings
-from selfdistill.failures import Failure, Failures
-from selfdistill.files import canonical_json
-from selfdistill.operation.failed import last_words
+from selfdistill.system.failures import Failure, Failures
+from selfdistill.system.files import canonical_json
+from selfdistill.tools.failed import last_words
 from selfdistill.report.contents import TARGETS
 from selfdistill.training.finished import remove_finished_states, remove_views
 from selfdistill.training.packs import options_of, packs

@@ -9,8 +9,8 @@ from selfdistill.config import types as t
 from selfdistill.config.load import read_model, read_yaml
 from selfdistill.config.schema import Block
 from selfdistill.config.settings import RunSettings
-from selfdistill.failures import CONFIGURATION, Failure, Failures
-from selfdistill.files import sha256_of
+from selfdistill.system.failures import CONFIGURATION, Failure, Failures
+from selfdistill.system.files import sha256_of
 
 
 class Rules(Block):

@@ -26,7 +26,7 @@ from selfdistill.config.schema import (
 )
 from selfdistill.config.sweeps import made_by, trained_as, with_cells
 from selfdistill.config.types import Name
-from selfdistill.failures import CONFIGURATION, Failure, Failures
+from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 
 UNKNOWN = object()  # stands for a block that is like no other
 OWN = {"label", "published", "role", "seeds"}  # keys of a block that `like` does not bring

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from selfdistill.config import types as t
 from selfdistill.config.objectives import objectives
-from selfdistill.files import canonical_json
+from selfdistill.system.files import canonical_json
 
 DATASETS = {  # name -> training images, test images, classes
     "cifar10": (50_000, 10_000, 10),

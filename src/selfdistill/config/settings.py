@@ -11,7 +11,7 @@ from selfdistill.config.load import read_yaml
 from selfdistill.config.objectives import objectives
 from selfdistill.config.schema import DATASETS, MODELS, STEMS, Block, Config, Published
 from selfdistill.config.sweeps import cells, made_by, trained_as
-from selfdistill.failures import CONFIGURATION, Failure
+from selfdistill.system.failures import CONFIGURATION, Failure
 
 LARGEST_SETTINGS = 16 * 1024**2  # bytes; of hundreds of runs, with all their keys
 S = TypeVar("S", bound=Block)

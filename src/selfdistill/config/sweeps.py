@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from selfdistill.config import types as t
 from selfdistill.config.schema import Method, Sweep
-from selfdistill.files import canonical_json, sha256_bytes
+from selfdistill.system.files import canonical_json, sha256_bytes
 
 SHORT = {
     "temperature": "T",

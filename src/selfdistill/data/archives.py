@@ -14,8 +14,8 @@ from typing import BinaryIO
 import numpy as np
 
 from selfdistill.data.prepared import Images
-from selfdistill.failures import Failure
-from selfdistill.files import sha256_of
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import sha256_of
 
 RECORDS = 10_000  # images in each file of CIFAR-10; CIFAR-100 has five times as many in its one training file
 PIXELS = 3 * 32 * 32  # bytes: red, green, blue planes, each row by row

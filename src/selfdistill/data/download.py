@@ -15,10 +15,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from selfdistill.config.schema import Archive
 from selfdistill.data.archives import check_sha256
-from selfdistill.failures import BAD_DATA, CONFIGURATION, UNAVAILABLE, Failure
-from selfdistill.files import check_free_space, disk_failure, make_folder, sha256_of, sync_folder
-from selfdistill.lock import run_lock
-from selfdistill.log import Log
+from selfdistill.system.failures import BAD_DATA, CONFIGURATION, UNAVAILABLE, Failure
+from selfdistill.system.files import check_free_space, disk_failure, make_folder, sha256_of, sync_folder
+from selfdistill.system.lock import run_lock
+from selfdistill.system.log import Log
 
 CHUNK = 1 << 16  # bytes
 CONNECT_SECONDS, STALL_SECONDS, DEADLINE_SECONDS = 20, 30, 3600

@@ -8,8 +8,8 @@ from selfdistill.data.archives import read_cifar10, read_cifar100
 from selfdistill.data.digits import read_digits
 from selfdistill.data.download import obtain_archive
 from selfdistill.data.prepared import check_images, write_prepared
-from selfdistill.lock import run_lock
-from selfdistill.log import Log
+from selfdistill.system.lock import run_lock
+from selfdistill.system.log import Log
 
 READERS = {"cifar10": read_cifar10, "cifar100": read_cifar100}  # of archives
 

@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from selfdistill.config.schema import DATASETS
-from selfdistill.failures import Failure
-from selfdistill.files import canonical_json, write_atomically
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import canonical_json, write_atomically
 
 SIDE = 32  # pixels
 METADATA = "selfdistill"  # safetensors writes several metadata keys in a random order, so there is one

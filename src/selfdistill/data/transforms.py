@@ -14,7 +14,7 @@ from torchvision.transforms import AutoAugment, AutoAugmentPolicy, ColorJitter, 
 from torchvision.transforms.functional import pil_to_tensor
 
 from selfdistill.data.randomness import seed_of
-from selfdistill.stop import SIGNALS
+from selfdistill.system.stop import SIGNALS
 
 # In the order in which they are applied, with the published notebooks' values; erasing comes after normalising.
 ON_PIXELS = {

@@ -19,7 +19,7 @@ from PIL import Image
 from scipy import ndimage, sparse
 
 from selfdistill.data.randomness import seed_of
-from selfdistill.failures import Failure
+from selfdistill.system.failures import Failure
 
 SIDE = 32
 SEVERITIES = (1, 2, 3, 4, 5)

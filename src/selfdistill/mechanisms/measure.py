@@ -21,9 +21,9 @@ from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, with_label_noise
 from selfdistill.data.prepared import Images, first_of_each_class, read_prepared, training_and_evaluation
 from selfdistill.evaluation.evaluate import evaluate
-from selfdistill.failures import Failure
-from selfdistill.files import read_sealed, write_sealed
-from selfdistill.measures import (
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, write_sealed
+from selfdistill.mechanisms.measures import (
     CORRUPTIONS,
     FILTER_NOISE,
     OFFICIAL_CORRUPTIONS,

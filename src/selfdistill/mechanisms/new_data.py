@@ -14,8 +14,8 @@ from torch import Tensor
 
 from selfdistill.config.schema import CIFAR101
 from selfdistill.data.prepared import SIDE, Images, read_prepared
-from selfdistill.failures import Failure
-from selfdistill.files import read_sealed, sha256_bytes, write_sealed
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, sha256_bytes, write_sealed
 
 CANDIDATES = 5  # train images whose distance is computed exactly; the search for them rounds
 TEST_BLOCK, TRAIN_BLOCK = 1000, 10_000  # images at a time, to bound the memory

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import METADATA, read_metadata
-from selfdistill.failures import Failure
-from selfdistill.files import SEAL, canonical_json, sha256_bytes
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import SEAL, canonical_json, sha256_bytes
 from selfdistill.models.resnet import build_backbone
 
 UNSEALED = "0" * 64

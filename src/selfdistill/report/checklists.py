@@ -9,8 +9,8 @@ from pydantic import Field
 from selfdistill.config import types as t
 from selfdistill.config.load import read_model
 from selfdistill.config.schema import Block
-from selfdistill.failures import CONFIGURATION, Failure, Failures
-from selfdistill.files import write_atomically
+from selfdistill.system.failures import CONFIGURATION, Failure, Failures
+from selfdistill.system.files import write_atomically
 from selfdistill.report.pages import grid, markdown_text, page
 
 INTRO = (

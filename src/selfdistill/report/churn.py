@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from selfdistill.config.classes import CLASS_NAMES
-from selfdistill.files import write_atomically
+from selfdistill.system.files import write_atomically
 from selfdistill.report.answers import Arm
 from selfdistill.report.sheets import Sheet
 from selfdistill.report.verdicts import Comparison

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.files import sha256_of
+from selfdistill.system.files import sha256_of
 from selfdistill.report.made import Made, read_csv, read_markdown
 from selfdistill.report.runs import UNKNOWN, environment, read_facts, sums
 

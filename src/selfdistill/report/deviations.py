@@ -10,7 +10,7 @@ from typing import NamedTuple
 from selfdistill.config.claims import Rules
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import ReportSettings
-from selfdistill.files import write_atomically
+from selfdistill.system.files import write_atomically
 from selfdistill.report.answers import Arm, read_arms
 from selfdistill.report.factors import pair
 from selfdistill.report.ledger import NOTE, Effect, Entry, Gaps, placed, read_gaps, shown, values_of

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.failures import BAD_DATA, UNAVAILABLE, Failure
-from selfdistill.files import make_folder, write_atomically
+from selfdistill.system.failures import BAD_DATA, UNAVAILABLE, Failure
+from selfdistill.system.files import make_folder, write_atomically
 from selfdistill.report.contents import Contents, Figure, Tables, gather
 from selfdistill.report.latex import quoted, typewriter
 from selfdistill.report.made import Made

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.failures import Failure
-from selfdistill.files import write_atomically
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import write_atomically
 from selfdistill.report.answers import LAST
 from selfdistill.report.logs import RowRecords, RunRecord, read_rows
 

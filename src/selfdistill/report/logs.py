@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from selfdistill.config.settings import ReportRow, ReportSettings, completed, differences
-from selfdistill.failures import Failure
-from selfdistill.files import read_sealed, sha256_of
-from selfdistill.metrics import TIMING, WORK, fixed_columns
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, sha256_of
+from selfdistill.columns import TIMING, WORK, fixed_columns
 
 RETRAIN = "rerun its training rule"
 

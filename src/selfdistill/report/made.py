@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from selfdistill.failures import Failure
+from selfdistill.system.failures import Failure
 
 ESCAPED = re.compile(r"\\([\\`*<>|\[\]_])")  # what `markdown_escape` writes
 RULE = re.compile(r":?-+:?")

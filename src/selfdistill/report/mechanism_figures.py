@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from selfdistill.measures import CORRUPTIONS, WEIGHT_NOISE
+from selfdistill.mechanisms.measures import CORRUPTIONS, WEIGHT_NOISE
 from selfdistill.report.figures import COLOURS, DASHES
 
 WIDTH = 7.16  # inches: both columns of a two-column paper

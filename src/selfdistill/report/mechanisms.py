@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from selfdistill.config.claims import Mechanism
 from selfdistill.config.settings import ReportRow, ReportSettings
-from selfdistill.failures import Failure
-from selfdistill.files import read_sealed, write_atomically
-from selfdistill.measures import EXPLANATIONS, MEASURES, OPTIONAL, REPLACED_STEM, Measure, measure_of, teacher_in
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, write_atomically
+from selfdistill.mechanisms.measures import EXPLANATIONS, MEASURES, OPTIONAL, REPLACED_STEM, Measure, measure_of, teacher_in
 from selfdistill.report.figures import save, styled
 from selfdistill.report.latex import comment, escape, quoted
 from selfdistill.report.logs import RunRecord, read_rows

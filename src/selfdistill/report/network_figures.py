@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from selfdistill.measures import SOFT_TEMPERATURE, STAGES
+from selfdistill.mechanisms.measures import SOFT_TEMPERATURE, STAGES
 from selfdistill.report.figures import COLOURS, GREY, not_run
 from selfdistill.report.mechanism_figures import WIDTH, Series, legend_columns, style_of
 

@@ -10,8 +10,8 @@ from markupsafe import Markup, escape
 from PIL import Image, UnidentifiedImageError
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.failures import Failure
-from selfdistill.files import write_atomically
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import write_atomically
 from selfdistill.report.contents import Contents, gather
 from selfdistill.report.made import Made
 from selfdistill.report.rendering import template_environment

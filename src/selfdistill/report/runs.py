@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.files import read_sealed
+from selfdistill.system.files import read_sealed
 from selfdistill.report.made import Made
 
 UNKNOWN = "not recorded"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfdistill.files import write_atomically
+from selfdistill.system.files import write_atomically
 from selfdistill.report.latex import comment, quoted
 from selfdistill.report.table import markdown_escape
 from selfdistill.statistics.seeds import Interval

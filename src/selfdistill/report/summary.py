@@ -10,7 +10,7 @@ from typing import NamedTuple
 from selfdistill.config.claims import AnyClaim, Claims, Cost, Difference, Level, Mechanism, arms_of
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import ReportSettings, report_settings
-from selfdistill.files import write_atomically
+from selfdistill.system.files import write_atomically
 from selfdistill.report.answers import Arm, read_arms
 from selfdistill.report.latex import comment
 from selfdistill.report.mechanisms import MechanismTable, explanation_sheet, read_measured

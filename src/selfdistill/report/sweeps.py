@@ -5,7 +5,7 @@ from pathlib import Path
 
 from selfdistill.config.settings import ReportSettings, to_yaml
 from selfdistill.config.sweeps import text
-from selfdistill.files import write_atomically
+from selfdistill.system.files import write_atomically
 from selfdistill.report.figures import save, styled
 from selfdistill.report.sheets import Sheet
 from selfdistill.report.sweep_figures import draw_sweep

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from selfdistill.config.settings import Published, ReportSettings
 from selfdistill.config.types import seconds_of
-from selfdistill.files import write_atomically
+from selfdistill.system.files import write_atomically
 from selfdistill.report.latex import comment, escape, macro_name, quoted
 from selfdistill.report.logs import RowRecords, RunRecord, leftovers, read_rows
 

@@ -15,7 +15,7 @@ from selfdistill.config import types as t
 from selfdistill.config.claims import Rules
 from selfdistill.config.load import read_model
 from selfdistill.config.schema import Block
-from selfdistill.failures import CONFIGURATION, Failure, Failures
+from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 from selfdistill.report.answers import Arm
 from selfdistill.report.comparison_figures import OURS, PAPER
 from selfdistill.report.factors import Pair, pair

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from selfdistill.failures import CONFIGURATION, LOCKED, NON_FINITE, Failure
-from selfdistill.files import PRIVATE, disk_failure, make_folder, remove, sha256_bytes, write_atomically
-from selfdistill.metrics import history_columns, to_csv
+from selfdistill.system.failures import CONFIGURATION, LOCKED, NON_FINITE, Failure
+from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, sha256_bytes, write_atomically
+from selfdistill.columns import history_columns, to_csv
 from selfdistill.models.weights import pack, unpack
 from selfdistill.training.states import NAME, checkpoints
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-from selfdistill.failures import is_out_of_memory
+from selfdistill.system.failures import is_out_of_memory
 from selfdistill.training.machine import Machine
 
 LONG = 2_000_000  # images of a whole run from which on a GPU the minutes of compiling come back

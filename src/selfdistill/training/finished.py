@@ -5,9 +5,9 @@ import re
 import shutil
 from pathlib import Path
 
-from selfdistill.failures import CONFIGURATION, Failure
-from selfdistill.files import read_sealed, remove, sha256_of
-from selfdistill.lock import run_lock
+from selfdistill.system.failures import CONFIGURATION, Failure
+from selfdistill.system.files import read_sealed, remove, sha256_of
+from selfdistill.system.lock import run_lock
 from selfdistill.training.states import VIEWS, failure_record
 
 RUN = re.compile(r"([a-z0-9][a-z0-9_-]*)/([a-z0-9][a-z0-9_-]*)-seed(0|[1-9]\d*)")

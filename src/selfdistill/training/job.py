@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from selfdistill.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
-from selfdistill.files import PRIVATE, disk_failure, make_folder, remove, write_sealed
-from selfdistill.lock import run_lock
-from selfdistill.stop import Stopped
+from selfdistill.system.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
+from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, write_sealed
+from selfdistill.system.lock import run_lock
+from selfdistill.system.stop import Stopped
 from selfdistill.training.states import failure_record
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from selfdistill.metrics import WORK
+from selfdistill.columns import WORK
 
 T = TypeVar("T")
 

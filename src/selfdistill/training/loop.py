@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Generator, Iterable
 
 from selfdistill.data.batches import Batch
-from selfdistill.failures import NON_FINITE, Failure
+from selfdistill.system.failures import NON_FINITE, Failure
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.machine import Machine
 from selfdistill.training.steps import CapturedStep, EagerStep

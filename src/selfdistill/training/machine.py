@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from selfdistill.failures import CONFIGURATION, UNAVAILABLE, Failure
+from selfdistill.system.failures import CONFIGURATION, UNAVAILABLE, Failure
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 NEEDS_GPU = {"tf32", "fp16"}

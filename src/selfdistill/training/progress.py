@@ -5,9 +5,9 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from selfdistill import terminal
-from selfdistill.amounts import duration
-from selfdistill.log import Log
+from selfdistill.system import terminal
+from selfdistill.system.amounts import duration
+from selfdistill.system.log import Log
 from selfdistill.training.machine import Machine
 
 WARM_UP, MEASURED = 2, 6  # steps: the first ones are slower than the rest

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from selfdistill import __version__
-from selfdistill.files import sha256_bytes
+from selfdistill.system.files import sha256_bytes
 
 PACKAGE = Path(__file__).parent.parent
 STAGES = ("data", "models", "losses", "evaluation", "training")  # what a run's result can depend on
@@ -17,7 +17,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 
 def code_fingerprint() -> str:
     """A SHA-256 of the training code's meaning: comments, docstrings and layout do not count."""
-    sources = [PACKAGE / "metrics.py"]
+    sources = [PACKAGE / "columns.py"]
     sources += [path for stage in STAGES for path in sorted((PACKAGE / stage).glob("*.py"))]
     sources = [path for path in sources if path.name not in ONLY_LOOKS]
     return sha256_bytes("\n".join(_meaning(path.read_text(encoding="utf-8")) for path in sources).encode())

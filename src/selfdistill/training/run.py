@@ -14,17 +14,17 @@ from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_bounds, with_label_noise
 from selfdistill.data.prepared import read_prepared, training_and_evaluation
 from selfdistill.evaluation.evaluate import Evaluation, describe_teacher, evaluate
-from selfdistill.failures import Failure
-from selfdistill.files import check_free_space, sha256_bytes, sha256_of, write_atomically, write_sealed
-from selfdistill.log import Log
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import check_free_space, sha256_bytes, sha256_of, write_atomically, write_sealed
+from selfdistill.system.log import Log
 from selfdistill.losses.equations import ensemble_logits
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.losses.terms import describe_coefficients
-from selfdistill.metrics import TIMING, WORK, history_columns, to_csv
+from selfdistill.columns import TIMING, WORK, history_columns, to_csv
 from selfdistill.models.network import build_network
 from selfdistill.models.outputs import Outputs
 from selfdistill.models.weights import encode, encode_weights
-from selfdistill.stop import REQUEST, Grace, Stopped
+from selfdistill.system.stop import REQUEST, Grace, Stopped
 from selfdistill.training import checkpoint, provenance
 from selfdistill.training.compiling import compile_network, wants_compiling
 from selfdistill.training.job import Job

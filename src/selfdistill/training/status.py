@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import differences, known_runs, run_settings
 from selfdistill.data.prepared import LARGEST_HEADER, read_metadata
-from selfdistill.failures import Failure
-from selfdistill.files import read_sealed, sha256_of
-from selfdistill.lock import owner_of
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, sha256_of
+from selfdistill.system.lock import owner_of
 from selfdistill.training.finished import damaged_outputs
 from selfdistill.training.provenance import code_fingerprint, teachers_sha256
 from selfdistill.training.states import NAME, checkpoints, epoch_of, failure_record

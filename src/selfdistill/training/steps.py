@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from selfdistill.data.batches import Batch
-from selfdistill.failures import CONFIGURATION, Failure, is_out_of_memory
+from selfdistill.system.failures import CONFIGURATION, Failure, is_out_of_memory
 from selfdistill.losses.terms import LossTerms
 from selfdistill.models.outputs import Outputs
 from selfdistill.training.machine import Machine

@@ -13,13 +13,13 @@ from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Batch, Normalisation, TestSet
 from selfdistill.data.prepared import read_prepared, training_and_evaluation
 from selfdistill.evaluation.evaluate import BATCH, Evaluation, evaluate
-from selfdistill.failures import Failure
-from selfdistill.files import read_sealed, write_sealed
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, write_sealed
 from selfdistill.losses.equations import ensemble_logits
 from selfdistill.models.network import Network
 from selfdistill.models.resnet import freeze, replace_stem
 from selfdistill.models.weights import read_weights
-from selfdistill.stop import REQUEST
+from selfdistill.system.stop import REQUEST
 from selfdistill.training.machine import AUTOCAST, Machine, set_up
 
 TOLERANCE = 10  # images of 10,000 that may differ on another device or in another precision

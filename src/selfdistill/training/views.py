@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from selfdistill.data.batches import TrainingSet
-from selfdistill.failures import Failure
-from selfdistill.files import PRIVATE, canonical_json, check_free_space, make_folder, sha256_bytes, write_atomically
-from selfdistill.lock import InUse, owner_of, run_lock
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import PRIVATE, canonical_json, check_free_space, make_folder, sha256_bytes, write_atomically
+from selfdistill.system.lock import InUse, owner_of, run_lock
 from selfdistill.models.weights import decode, encode
-from selfdistill.stop import REQUEST
+from selfdistill.system.stop import REQUEST
 from selfdistill.training.states import VIEWS
 from selfdistill.training.teacher import FrozenTeacher
 

@@ -1,1 +1,0 @@
-"""What a trained network is good for: pictures of one's own, and a folder to hand on."""

@@ -1,0 +1,183 @@
+"""Files that are whole or absent: atomic writes, checksums, sealed JSON. Imports no torch."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from selfdistill.system.failures import DISK, LOCKED, Failure
+
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
+SEAL = "content_sha256"
+PRIVATE = 0o600
+
+
+def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644, durable: bool = True) -> None:
+    """Replace `path` by `content` so that a reader, a kill or a power cut sees the old file or the new one.
+
+    Temporary file in the same folder, fsync, rename, fsync of the folder. A failing fsync is never
+    retried: the kernel may have dropped the data and would call the second one a success.
+
+    mode: the permissions of a new file, PRIVATE for what concerns its owner alone; folders that must be
+    made get the same, with leave to enter them. durable: False leaves out the fsyncs, so a power cut may take the file.
+    Raises: Failure 74 when the disk refuses, 73 when the folder is read-only.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        make_folder(path.parent, mode=0o700 if mode == PRIVATE else 0o755)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+            try:
+                write_all(descriptor, data)
+                if durable:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        if durable:
+            sync_folder(path.parent)
+    except OSError as error:
+        raise disk_failure(path, error) from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file if it is there.
+
+    Raises: Failure 74 or 73 when it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise disk_failure(path, error) from error
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte, in as many calls as that takes."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def make_folder(folder: Path, *, mode: int = 0o755) -> None:
+    """Make a folder and those above it that are missing, each one durable before something is put into it."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):  # a job beside this one may be quicker
+        folder.mkdir(mode=mode)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def disk_failure(path: Path | str, error: OSError) -> Failure:
+    """The failure that stands for an error of the file system."""
+    if error.errno in DISK_ERRORS:
+        return Failure(path, f"cannot be written ({error.strerror})", "free some space and run again", code=DISK)
+    return Failure(path, f"cannot be written ({error.strerror})", "check the folder's permissions", code=LOCKED)
+
+
+def check_free_space(folder: Path, needed: int, what: str) -> None:
+    """Refuse (Failure 74) to start what will not find room; needed: bytes; what: what they are for.
+
+    folder: where they will be written; it may be missing.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        need, have = (f"{size / 1e6:,.0f} MB" for size in (needed, free))
+        raise Failure(folder, f"expected {need} of free space for {what}, got {have}", "free some space", code=DISK)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal.
+
+    Raises: Failure 65 when the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Failure(path, f"cannot be read ({error.strerror})") from error
+
+
+def sha256_bytes(data: bytes) -> str:
+    """The SHA-256 of bytes in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def canonical_json(value: object) -> str:
+    """One spelling per value: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _readable_json(value: object) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write readable JSON atomically."""
+    write_atomically(path, _readable_json(value))
+
+
+def read_json(path: Path) -> dict:
+    """The object in a JSON file.
+
+    Raises: Failure 65 when the file is missing, damaged or holds no object.
+    """
+    return _read_object(path)[0]
+
+
+def _read_object(path: Path) -> tuple[dict, str]:
+    """The object in a JSON file, and the text that it stands in."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        value = json.loads(text)
+    except OSError as error:
+        raise Failure(path, f"cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise Failure(path, f"is not valid JSON ({error})", "delete it and rerun the rule that made it") from error
+    if not isinstance(value, dict):
+        raise Failure(path, "holds no JSON object", "delete it and rerun the rule that made it")
+    return value, text
+
+
+def seal(facts: dict) -> dict:
+    """The facts with the SHA-256 of their canonical JSON, by which damage and edits are noticed."""
+    return facts | {SEAL: sha256_bytes(canonical_json(facts).encode())}
+
+
+def write_sealed(path: Path, facts: dict, *, mode: int = 0o644, durable: bool = True) -> None:
+    """Write readable, sealed JSON atomically."""
+    write_atomically(path, _readable_json(seal(facts)), mode=mode, durable=durable)
+
+
+def read_sealed(path: Path) -> dict:
+    """The facts in a file that `write_sealed` made, without the seal.
+
+    Raises: Failure 65 when the file is missing, damaged or was edited.
+    """
+    value, text = _read_object(path)
+    facts = {key: item for key, item in value.items() if key != SEAL}
+    try:
+        whole = text == _readable_json(seal(facts))
+    except ValueError:  # a NaN, which is never written
+        whole = False
+    if not whole:
+        raise Failure(path, f"differs from its own {SEAL}: damaged or edited", "rerun the rule that made it")
+    return facts

@@ -1,0 +1,75 @@
+"""Remove one run: its results, its saved states, its log. Imports no torch."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from selfdistill.system.amounts import size
+from selfdistill.system.failures import LOCKED, Failure
+from selfdistill.system.files import disk_failure
+from selfdistill.system.lock import run_lock
+from selfdistill.tools.space import taken
+from selfdistill.training.finished import parts_of, remove_states
+from selfdistill.training.states import failure_record
+
+
+class Removal(NamedTuple):
+    """What belongs to a run: the folder of its results, its saved states, and the files beside them."""
+
+    run: str
+    results: Path | None
+    states: list[Path]
+    files: list[Path]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to remove."""
+        return not (self.results or self.states or self.files)
+
+    def lines(self) -> list[str]:
+        """What would be removed, and how large it is."""
+        paths = [*([self.results] if self.results else []), *self.states, *self.files]
+        return [f"{path} ({size(taken(path))})" for path in paths]
+
+
+@contextlib.contextmanager
+def removal(results: Path, run: str) -> Iterator[Removal]:
+    """What belongs to a run, named `<protocol>/<method>-seed<n>`, with its lock held for the block.
+
+    Raises: Failure 78 for a name of another form, 73 while the run is being trained, or for a link in its place.
+    """
+    protocol, method, seed = parts_of(run)
+    folder, name = results / protocol, f"{method}-seed{seed}"
+    states = folder / ".state"
+    outputs = folder / method / f"seed{seed}"
+    if not folder.is_dir():  # nothing to lock, and no folder to leave behind
+        yield Removal(run, None, [], [])
+        return
+    with run_lock(states / f"{name}.lock"):
+        for path in (folder, folder / method, outputs, states):
+            if path.is_symlink():
+                raise Failure(path, "is a symbolic link, whose target is not removed", "remove it", code=LOCKED)
+        files = [failure_record(states, name), folder / "logs" / f"{name}.txt"]
+        yield Removal(
+            run,
+            outputs if outputs.is_dir() else None,
+            sorted(path for path in states.glob(f"{name}-*") if path.is_dir()),
+            [path for path in files if path.is_file()],
+        )
+
+
+def remove(results: Path, of: Removal) -> None:
+    """Remove what belongs to a run whose lock is held; run.json first, so that no half run looks whole."""
+    try:
+        if of.results:
+            (of.results / "run.json").unlink(missing_ok=True)
+            shutil.rmtree(of.results)
+            with contextlib.suppress(OSError):  # other seeds, or the method's settings
+                of.results.parent.rmdir()
+        for path in of.files:
+            path.unlink(missing_ok=True)
+        remove_states(results, of.run, locked=True)
+    except OSError as error:
+        raise disk_failure(error.filename or of.run, error) from error

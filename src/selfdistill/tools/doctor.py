@@ -1,0 +1,141 @@
+"""What this machine has of what the project can use."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from selfdistill.system.amounts import duration, size
+from selfdistill.config.schema import Config
+from selfdistill.tools.probe import Estimate, estimates, precision_lacking
+from selfdistill.training.machine import choose_device, choose_precision, device_name
+
+NEEDED_SPACE = 2e9  # bytes: CIFAR-10 and its archive .4, two states of each of four runs .9, their networks .3, air
+CGROUP = Path("/sys/fs/cgroup")
+
+
+class Finding(NamedTuple):
+    """A line of the answer; fine: None where it is only a fact."""
+
+    name: str
+    text: str
+    fine: bool | None = None
+
+    def line(self) -> str:
+        """Its text, marked."""
+        return f"{ {True: 'ok', False: '--', None: '  '}[self.fine] }  {self.name:10} {self.text}"
+
+
+def findings(folder: Path) -> list[Finding]:
+    """What the machine has, a line each; folder: of the project."""
+    return [_python(), _processors(), _precision(), _gpu(), _memory(), _disk(folder), _latex(), _slurm(), *_tools()]
+
+
+def protocol_lines(configs: Iterable[Config]) -> list[str]:
+    """What each protocol would take here, measured, unless it asks for what only a GPU has."""
+    configs = list(configs)
+    lacking = {config.protocol: precision_lacking(config) for config in configs}
+    possible = [config for config in configs if lacking[config.protocol] is None]
+    taking = {estimate.protocol: _takes(estimate) for estimate in estimates(possible, usable_cores())}
+    return [
+        taking.get(name, f"{name:12} needs a GPU: {precision} (or precision: auto)")
+        for name, precision in lacking.items()
+    ]
+
+
+def _takes(e: Estimate) -> str:
+    beside = f"{e.lanes} side by side" if e.lanes > 1 else "one at a time"
+    takes = "not timed: this machine is too busy now" if e.seconds is None else f"about {duration(e.seconds):>8}"
+    return f"{e.protocol:12} {takes}  ({e.runs} runs, {e.epochs} epochs, {beside})"
+
+
+def usable_cores() -> int:
+    """The processors that this process may use: fewer than there are under `taskset`, Slurm or a container."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = (CGROUP / "cpu.max").read_text().split()
+        return max(1, min(cores, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or `max`
+        return cores
+
+
+def usable_memory() -> int:
+    """Bytes of memory: the machine's, or the container's share of it; 0 if it cannot be known."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return 0
+    try:
+        return min(memory, int((CGROUP / "memory.max").read_text()))
+    except (OSError, ValueError):
+        return memory
+
+
+def _python() -> Finding:
+    return Finding("Python", f"{platform.python_version()} ({sys.executable}), torch {torch.__version__}", True)
+
+
+def _processors() -> Finding:
+    return Finding("processor", f"{usable_cores()} of {os.cpu_count()}, {device_name(torch.device('cpu'))}")
+
+
+def _precision() -> Finding:
+    device = choose_device("auto")
+    precision = choose_precision("auto", device)
+    why = "in hardware" if precision == "bf16" else "no bf16 in hardware"
+    return Finding("precision", f"auto is {precision} on {device.type} ({why})", precision == "bf16")
+
+
+def _gpu() -> Finding:
+    if torch.cuda.is_available():
+        cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+        return Finding("GPU", ", ".join(f"{card.name} with {size(card.total_memory)}" for card in cards), True)
+    if torch.version.cuda is None:
+        return Finding("GPU", "none that this torch, built for processors alone, could use", False)
+    return Finding("GPU", f"none found by torch's CUDA {torch.version.cuda}; everything runs on the processor", False)
+
+
+def _memory() -> Finding:
+    memory = usable_memory()
+    return Finding("memory", size(memory) if memory else "unknown", memory >= 4e9 if memory else None)
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    text = f"{size(free)} free here; CIFAR-10 and the paper's runs need about {size(NEEDED_SPACE)}"
+    return Finding("disk", text, free >= NEEDED_SPACE)
+
+
+def _latex() -> Finding:
+    if shutil.which("pdflatex") is None:
+        return Finding("LaTeX", "no pdflatex: tables are written all the same, and can be compiled elsewhere", False)
+    missing = [name for name in ("booktabs.sty", "array.sty") if not _said("kpsewhich", name)]
+    return Finding("LaTeX", f"pdflatex without {', '.join(missing)}" if missing else "pdflatex, booktabs", not missing)
+
+
+def _slurm() -> Finding:
+    if shutil.which("sbatch") is None:
+        return Finding("Slurm", "not here")
+    if find_spec("snakemake_executor_plugin_slurm") is None:
+        return Finding("Slurm", "sbatch, without Snakemake's executor for it: docs/cluster.md", False)
+    return Finding("Slurm", "sbatch, and Snakemake's executor for it: docs/cluster.md", True)
+
+
+def _tools() -> list[Finding]:
+    uses = {"git": "run.json cannot name the commit", "make": "give the commands of the Makefile by hand"}
+    missing = {tool: f"missing: {use}" for tool, use in uses.items() if shutil.which(tool) is None}
+    return [Finding(tool, missing.get(tool, shutil.which(tool) or ""), tool not in missing) for tool in uses]
+
+
+def _said(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,136 @@
+"""What a trained network, with all of its classifiers, says of pictures that it has never seen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from selfdistill.data.batches import Normalisation
+from selfdistill.system.failures import Failure, Failures
+from selfdistill.tools.datasets import DATASETS, Dataset
+from selfdistill.tools.pictures import Picture, read_picture
+from selfdistill.models.heads import HEADS, build_heads
+from selfdistill.models.network import Network, stage_channels
+from selfdistill.models.weights import decode, read_weights
+
+NEEDED = ("dataset", "mean", "std")
+FINAL = "final"
+ENSEMBLE = "ensemble"  # mean of the softmaxes
+
+
+class Kept(NamedTuple):
+    """A trained network on the CPU with the classifiers that lie beside it, and what its file says of it."""
+
+    network: Network
+    dataset: Dataset
+    normalise: Normalisation
+    facts: dict[str, Any]
+
+    def probabilities(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
+        """The probabilities [pictures, classes] of each classifier, from shallow to deep, and of their ensemble."""
+        pixels = torch.from_numpy(np.stack([picture.pixels for picture in pictures]))
+        with torch.inference_mode():
+            outputs = self.network(self.normalise(pixels))
+        found = {f"head{k}": logits.softmax(1) for k, logits in enumerate(outputs.auxiliary, 1)}
+        found[FINAL] = outputs.final.softmax(1)
+        return found | ({ENSEMBLE: torch.stack(list(found.values())).mean(0)} if outputs.auxiliary else {})
+
+    def __str__(self) -> str:
+        facts = self.facts
+        of = f"{facts['model']}, {facts.get('method', 'method unknown')} seed {facts.get('seed', 'unknown')}"
+        images = "hold-out" if "holdout_images" in facts else "test"
+        right = f"{facts['correct']} of {facts['images']} {images} images right" if "correct" in facts else "not tested"
+        return f"{of}, {self.dataset.title}: {right}"
+
+
+def read_kept(weights: Path) -> Kept:
+    """The network in a weights.safetensors, and the classifiers in the auxiliary.safetensors beside it if there is one.
+
+    Raises: Failure 65 for damaged or foreign files, and for classifiers of another run.
+    """
+    backbone, settings, facts, _ = read_weights(weights)
+    absent = [key for key in NEEDED if key not in facts]
+    if absent or facts["dataset"] not in DATASETS:
+        raise Failure(weights, f"its metadata lacks {', '.join(absent) or 'a dataset that is known here'}")
+    dataset = DATASETS[facts["dataset"]]
+    if len(dataset.classes) != settings.classes:
+        what = f"expected {len(dataset.classes)} classes for {facts['dataset']}, got {settings.classes}"
+        raise Failure(weights, what)
+    beside = weights.with_name("auxiliary.safetensors")
+    heads = _read_heads(beside, facts, stage_channels(backbone), settings.classes) if beside.exists() else None
+    network = Network(backbone, heads).requires_grad_(False).eval()
+    return Kept(network, dataset, Normalisation(facts["mean"], facts["std"], torch.device("cpu")), facts)
+
+
+def _read_heads(path: Path, facts: dict[str, Any], channels: list[int], classes: int) -> nn.ModuleList:
+    """The auxiliary classifiers of the run that these facts of its weights speak of."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Failure(path, f"cannot be read ({error.strerror})") from error
+    tensors, theirs = decode(path, content)
+    other = [key for key, value in theirs.items() if key != "heads" and facts.get(key) != value]
+    if other:
+        raise Failure(path, f"is of another run than the weights beside it ({', '.join(sorted(other))} differ)")
+    kind = theirs.get("heads")
+    if kind not in HEADS:
+        raise Failure(path, f"expected heads {', '.join(HEADS)}, got {str(kind)[:40]!r}")
+    heads = build_heads(kind, channels, classes, seed=0)
+    try:
+        heads.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise Failure(path, f"are no {kind} heads of the network beside it") from error
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values() if tensor.is_floating_point()):
+        raise Failure(path, "has values that are not finite")
+    return heads
+
+
+def predict(paths: Sequence[Path], weights: Path, top: int) -> str:
+    """A table for each picture: the likeliest classes and their probabilities, a line for each classifier.
+
+    top: how many classes. Raises: Failures 65 with a line for each picture that is none.
+    """
+    kept, pictures, problems = read_kept(weights), [], []
+    for path in paths:
+        try:
+            pictures.append(read_picture(path))
+        except Failure as failure:
+            problems.append(failure)
+    if problems:
+        raise Failures(problems)
+    found = kept.probabilities(pictures)
+    tables = [
+        _table(picture, {name: rows[index] for name, rows in found.items()}, kept.dataset.classes, top)
+        for index, picture in enumerate(pictures)
+    ]
+    note = f"It knows {len(kept.dataset.classes)} classes alone and names one of them for any picture."
+    return "\n\n".join([f"{weights}: {kept}", *tables, note])
+
+
+def _table(picture: Picture, found: dict[str, Tensor], classes: Sequence[str], top: int) -> str:
+    rows = []
+    for name, probabilities in found.items():
+        best = probabilities.topk(min(top, len(classes)))
+        rows.append(
+            [name, *(cell for p, k in zip(*best, strict=True) for cell in (classes[int(k)], percent(float(p))))]
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    # Names to the left, percentages to the right.
+    lines = (
+        "  ".join(
+            cell.rjust(width) if place and place % 2 == 0 else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join([str(picture), *(f"  {line}" for line in lines)])
+
+
+def percent(probability: float) -> str:
+    """A probability as people read it; never 100 or 0 % of what is not quite certain."""
+    if probability < 0.0005:
+        return "<0.1 %"
+    return ">99.9 %" if probability >= 0.9995 else f"{100 * probability:.1f} %"

@@ -1,0 +1,62 @@
+import os
+
+import pytest
+
+from selfdistill.system.failures import BAD_DATA, DISK, LOCKED, Failure
+from selfdistill.system.files import canonical_json, read_json, write_atomically
+
+
+def test_a_file_is_replaced_whole_and_nothing_is_left(tmp_path):
+    for content in ("first", b"second"):
+        write_atomically(tmp_path / "deep" / "file", content)
+    assert (tmp_path / "deep" / "file").read_bytes() == b"second"
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "replace"])
+@pytest.mark.parametrize(("number", "code"), [(28, DISK), (5, DISK), (27, DISK), (122, DISK), (30, LOCKED)])
+def test_a_failing_disk_keeps_the_old_file_and_leaves_no_litter(tmp_path, monkeypatch, call, number, code):
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(Failure) as failure:
+        write_atomically(path, "new")
+    assert failure.value.code == code
+    assert str(path) in str(failure.value)
+    monkeypatch.undo()
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_data_and_name_are_synced_in_this_order(tmp_path, monkeypatch):
+    calls = []
+    for name in ("write", "fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, name=name, real=real: (calls.append(name), real(*a))[1])
+    write_atomically(tmp_path / "file", "content")
+    assert calls == ["write", "fsync", "replace", "fsync"]
+
+
+def test_short_writes_are_continued(tmp_path, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data[:3])))
+    write_atomically(tmp_path / "file", "0123456789")
+    assert (tmp_path / "file").read_text() == "0123456789"
+
+
+def test_equal_values_have_one_spelling():
+    assert canonical_json({"b": 1, "a": [1.5]}) == canonical_json({"a": [1.5], "b": 1}) == '{"a":[1.5],"b":1}'
+    with pytest.raises(ValueError, match="JSON compliant"):
+        canonical_json(float("nan"))
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{'a': 1}", "\x00"])
+def test_damaged_json_is_named(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(Failure, match=r"run\.json") as failure:
+        read_json(tmp_path / "run.json")
+    assert failure.value.code == BAD_DATA

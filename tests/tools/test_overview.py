@@ -1,0 +1,203 @@
+"""How far the runs are, and how that is shown: on files as a run leaves them, without any training."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from snakemake_runs import take_signals
+
+from selfdistill.config.load import load_config
+from selfdistill.config.settings import run_settings
+from selfdistill.system.files import write_sealed
+from selfdistill.system.lock import run_lock
+from selfdistill.tools.overview import Overseer
+from selfdistill.tools.watch import headline, lines
+from selfdistill.training.states import state_folder
+
+ROOT = Path(__file__).parents[2]
+FILES = [ROOT / "config.yaml", ROOT / "workflow/protocols/demo.yaml"]
+
+
+class Results:
+    """A results folder of `demo` in which runs are laid as training would leave them."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.config = folder, load_config(FILES)
+        self.overseer = Overseer(self.config, folder)
+
+    def log(self, method: str, epochs: list[float], seed: int = 0) -> None:
+        path = self.folder / f"demo/logs/{method}-seed{seed}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [f"epoch {n}/8  lr 0.1  loss 1.0  train 8.00 %  test 9.00 %  {s} s" for n, s in enumerate(epochs, 1)]
+        path.write_text("\n".join(["loss: CE 1", *rows]) + "\n")
+
+    def finish(self, method: str, seconds: float, **changes) -> None:
+        settings = run_settings(self.config, method) | changes
+        facts = {"settings": settings, "seed": 0, "teacher_sha256": None, "training_seconds": seconds}
+        write_sealed(self.folder / f"demo/{method}/seed0/run.json", facts)
+
+    def save(self, method: str, epoch: int) -> None:
+        states = self.folder / "demo/.state"
+        folder = state_folder(states, f"{method}-seed0", self.overseer.asked.identity(method, 0))
+        folder.mkdir(parents=True)
+        (folder / f"ckpt-{epoch:04d}-{'0' * 16}.safetensors").touch()
+
+    def fail(self, method: str, **changes) -> None:
+        identity = self.overseer.asked.identity(method, 0)
+        facts = {"code": 70, "message": "x", "at": "then", "identity": identity | changes}
+        write_sealed(self.folder / f"demo/.state/{method}-seed0.failure.json", facts)
+
+    def running(self, method: str):
+        return run_lock(self.folder / f"demo/.state/{method}-seed0.lock")
+
+    def look(self):
+        return self.overseer.look()
+
+    def run(self, method: str):
+        return next(run for run in self.look().runs if run.method == method)
+
+
+@pytest.fixture
+def results(tmp_path) -> Results:
+    return Results(tmp_path / "results")
+
+
+def test_nothing_yet_is_not_timed_and_no_time_is_made_up(results):
+    overview = results.look()
+    assert (overview.epoch, overview.epochs, overview.left) == (0, 40, None)
+    assert headline(overview) == (
+        "0 of 40 epochs; not timed yet: teacher, kd, self_distillation, control (nothing is running)"
+    )
+
+
+def test_a_run_has_failed_only_with_its_present_settings_and_code(results):
+    results.fail("control")
+    assert results.run("control").state == "failed"
+    results.fail("control", code_fingerprint="0" * 64)
+    assert results.run("control").state == "waiting"
+
+
+def test_a_finished_run_counts_whole_and_times_its_method(results):
+    results.finish("control", 80.0)
+    run = results.run("control")
+    assert (run.state, run.epoch, run.pace, run.left) == ("done", 8, 10.0, 0)
+
+
+@pytest.mark.parametrize("change", [{"batch_size": 7}, {"learning_rate": 0.5}])
+def test_a_run_of_other_settings_is_not_done(results, change):
+    results.finish("control", 80.0, **change)
+    assert results.run("control").state == "waiting"
+
+
+def test_a_running_run_is_as_far_as_its_log_says(results):
+    results.log("control", [99.0, 10.0, 10.0, 12.0, 11.0, 10.0])
+    with results.running("control"):
+        overview = results.look()
+    run = next(run for run in overview.runs if run.method == "control")
+    assert (run.state, run.epoch, run.pace) == ("running", 6, 10.0)  # the median of the last five
+    assert run.left == pytest.approx(20, abs=2)  # less what has passed of the seventh
+    assert re.fullmatch(
+        r"6 of 40 epochs, at least \d+ s left, not counting teacher, kd, self_distillation \(not timed yet\)",
+        lines(overview)[-1],
+    )
+
+
+def test_a_stopped_run_is_as_far_as_its_state(results):
+    results.log("control", [10.0] * 5)
+    results.save("control", 4)
+    run = results.run("control")
+    assert (run.state, run.epoch, run.left) == ("stopped", 4, 40.0)
+
+
+def test_the_rest_is_what_takes_longest_with_as_many_side_by_side_as_now(results):
+    for method, seconds in (("teacher", [5.0]), ("control", [10.0]), ("self_distillation", [1.0])):
+        results.log(method, seconds)
+    with results.running("teacher"), results.running("control"), results.running("self_distillation"):
+        overview = results.look()
+    assert overview.left == pytest.approx(75, abs=3)  # the teacher's 15 epochs; control has 70 s left
+    assert overview.untimed == ["kd"]
+
+
+def test_the_time_left_is_the_whole_only_where_every_method_is_timed(results):
+    for method, epochs in (("teacher", 16), ("kd", 8), ("self_distillation", 8)):
+        results.finish(method, 10.0 * epochs, epochs=epochs)
+    results.log("control", [10.0] * 5)
+    results.save("control", 4)
+    overview = results.look()
+    assert overview.untimed == []
+    assert headline(overview) == "36 of 40 epochs, about 40 s left (nothing is running)"
+
+
+def test_without_a_terminal_the_command_prints_once(results):
+    results.finish("control", 80.0)
+    done = subprocess.run(command(results), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("8 of 40 epochs")
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stderr == ""
+
+
+def command(results: Results) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "selfdistill",
+        "status",
+        "--watch",
+        "--results",
+        str(results.folder),
+        *map(str, FILES),
+    ]
+
+
+def read_until(terminal: int, wanted: str, seconds: float = 120) -> str:
+    """What a program writes to its terminal, until it has written this or ended."""
+    text, end = "", time.monotonic() + seconds
+    while wanted not in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text) and time.monotonic() < end:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                text += os.read(terminal, 65536).decode(errors="replace")
+            except OSError:  # it has ended
+                break
+    return text
+
+
+def test_on_a_terminal_it_follows_the_run_and_ctrl_c_ends_it_cleanly(results):
+    results.log("control", [10.0])
+    terminal, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "150"}
+    with results.running("control"):
+        program = subprocess.Popen(
+            command(results),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=take_signals,
+        )
+        os.close(theirs)
+        try:
+            assert "epoch 1 of 8" in plain(read_until(terminal, "1 of 40 epochs"))
+            results.log("control", [10.0, 10.0])
+            assert "epoch 2 of 8" in plain(read_until(terminal, "2 of 40 epochs"))
+            program.send_signal(signal.SIGINT)
+            rest = read_until(terminal, "never written")
+            assert program.wait(timeout=60) == 1
+        finally:
+            program.kill()
+            os.close(terminal)
+    assert "Traceback" not in rest
+    assert "error" not in rest
+    assert "\x1b[?25h" in rest  # the cursor is shown again
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
