@@ -29,7 +29,6 @@ rule all:
 
 onsuccess:
     forget_finished_runs()
-    forget_views()
 
 
 onerror:

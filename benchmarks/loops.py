@@ -19,10 +19,11 @@ from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.models.network import Network, build_network
 from selfdistill.models.resnet import build_backbone
+from selfdistill.training.components import build_optimiser
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.loop import train_epoch
 from selfdistill.training.machine import Machine
-from selfdistill.training.steps import EagerStep, build_optimiser, choose_step
+from selfdistill.training.steps import EagerStep, choose_step
 from selfdistill.training.teacher import FrozenTeacher, with_logits
 
 Epoch = Callable[[], None]  # passes over all images once and waits for the device
@@ -49,8 +50,7 @@ def ours(case: Case, images: np.ndarray, labels: np.ndarray, machine: Machine) -
         if teacher is not None:
             logits = teacher.logits(training_set.batches(0, index, teacher.batch_size))
             batches = with_logits(batches, logits)
-        for _ in train_epoch(step, batches, machine, Ledger()):
-            pass
+        train_epoch(step, batches, machine, Ledger())
 
     return epoch
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from selfdistill.config.settings import ReportSettings
-from selfdistill.system.files import write_sealed
 from selfdistill.columns import TIMING, history_columns, to_csv
+from selfdistill.config.settings import ReportSettings
 from selfdistill.report.answers import Arm
 from selfdistill.report.logs import RunRecord
+from selfdistill.system.files import write_sealed
 
 ROWS = [
     {"method": "teacher", "label": "ResNet50 (Teacher)", "published": {"accuracy": 90.1, "time": "1h 56m 17s"}},

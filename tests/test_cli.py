@@ -147,10 +147,11 @@ main()
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("--deterministic", "true", "expected one of yes, no, got 'true'"),
-        ("--resume-policy", "foo", "expected one of strict, relaxed, got 'foo'"),
-        ("--device", "banana", "expected auto, cpu, cuda or cuda:<n>, got 'banana'"),
-        ("--threads", "0", "expected auto or a whole number >= 1, got '0'"),
+        ("--machine", "[]", "expected a JSON dict, got []"),
+        ("--machine", '{"deterministic": "perhaps"}', "deterministic: expected true or false, got 'perhaps'"),
+        ("--machine", '{"resume_policy": "foo"}', "resume_policy: expected one of strict, relaxed, got 'foo'"),
+        ("--machine", '{"device": "banana"}', "device: expected auto, cpu, cuda or cuda:<n>, got 'banana'"),
+        ("--machine", '{"threads": 0}', "threads: expected auto or a whole number >= 1, got 0"),
         ("--progress", "dots", "expected one of bar, lines, got 'dots'"),
     ],
 )

@@ -1,5 +1,6 @@
 """Small training jobs, and a way to kill them, for the tests."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 from warm import FORKS
 
 from selfdistill.config.load import merge
+from selfdistill.config.schema import MachineSettings
 from selfdistill.config.settings import to_yaml
 from selfdistill.training import checkpoint
-from selfdistill.training.job import Job, train
+from selfdistill.training.job import Job
+from selfdistill.training.start import train
 
 SETTINGS = {
     "protocol": "test",
@@ -43,9 +46,20 @@ KINDS = {
 }
 
 
+MACHINE = MachineSettings(
+    **{"device": "cpu", "threads": 1, "workers": 0, "compile": "off", "checkpoint": {"overhead": 1.0, "grace": 25.0}}
+)
+MACHINE_KEYS = MachineSettings.model_fields
+
+
+def machine_option(**changes) -> list[str]:
+    """The option of `train` that says how the machine does it."""
+    return ["--machine", json.dumps(MACHINE.model_dump(mode="json") | changes)]
+
+
 def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, changes: dict | None = None, **options):
-    """A job under folder/<kind>/seed<n>; changes are laid over its settings, options over the job. teacher: the one
-    that teaches it, in place of `teachers`.
+    """A job under folder/<kind>/seed<n>; changes are laid over its settings, options over the job and its machine.
+    teacher: the one that teaches it, in place of `teachers`.
     """
     if teacher := options.pop("teacher", None):
         options["teachers"] = (teacher,)
@@ -54,26 +68,13 @@ def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, cha
     path = folder / f"{kind}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(to_yaml(settings))
-    job = Job(
-        data=data,
-        settings=path,
-        seed=seed,
-        output=folder / kind / f"seed{seed}",
-        teachers=(),
-        log=folder / f"{kind}.txt",
-        device="cpu",
-        threads=1,
-        workers=0,
-        deterministic=True,
-        compile="off",
-        capture="auto",
-        teacher_cache=False,
-        resume_policy="strict",
-        checkpoint_overhead=1.0,
-        checkpoint_grace=25.0,
-        evaluate_every=1,
-        bar=False,
-    )
+    machine = MACHINE.model_copy(update={key: options.pop(key) for key in list(options) if key in MACHINE_KEYS})
+    for name in ("overhead", "grace"):
+        if f"checkpoint_{name}" in options:
+            checkpoint = machine.checkpoint.model_copy(update={name: options.pop(f"checkpoint_{name}")})
+            machine = machine.model_copy(update={"checkpoint": checkpoint})
+    output = folder / kind / f"seed{seed}"
+    job = Job(data=data, settings=path, seed=seed, output=output, log=folder / f"{kind}.txt", machine=machine)
     return job._replace(**options)
 
 

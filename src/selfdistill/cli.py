@@ -100,64 +100,27 @@ def prepare(
 def train(
     data: DataFile,
     settings: Settings,
-    seed: Annotated[list[int], Option(min=0, help="Several times: runs that take turns in this process.")],
-    output: Annotated[list[Path], Option(help="The run's folder, .../<method>/seed<n>; one for each seed.")],
+    seed: Annotated[int, Option(min=0)],
+    output: Annotated[Path, Option(help="The run's folder, .../<method>/seed<n>.")],
     teacher: Annotated[
-        list[Path] | None, Option(help="The teacher's weights.safetensors; one for each seed, or as many.")
+        list[Path] | None, Option(help="The teacher's weights.safetensors; each member's of an ensemble.")
     ] = None,
-    log: Annotated[list[Path] | None, Option(help="Also write what is said to this file; one for each seed.")] = None,
-    device: Device = "auto",
-    threads: Threads = "auto",
-    workers: Annotated[str, Option(help="Processes that transform images ahead, or auto.")] = "auto",
-    deterministic: Annotated[str, Option(help="yes or no.")] = "yes",
-    compile: Annotated[str, Option(help="auto, on or off.")] = "auto",
-    capture: Annotated[str, Option(help="A CUDA graph of the step: auto, on or off.")] = "auto",
-    teacher_cache: Annotated[str, Option(help="on or off: the teacher's answers from a table of all views.")] = "off",
-    resume_policy: Annotated[str, Option(help="strict or relaxed.")] = "strict",
-    checkpoint_overhead: Annotated[float, Option(help="Share of the time that saving may take.")] = 0.02,
-    checkpoint_grace: Annotated[float, Option(help="Seconds from a signal to the saved state.")] = 25.0,
-    evaluate_every: Annotated[int, Option(min=1, help="Epochs between evaluations.")] = 1,
+    machine: Annotated[str, Option(help="How the machine does it, as JSON: device, threads, ...")] = "{}",
     progress: Annotated[str, Option(help="bar (on a terminal) or lines.")] = "bar",
+    log: LogFile = None,
 ) -> None:
-    """Train one run, or several seeds of a method side by side, or go on after the last saved epoch."""
+    """Train one run, or go on after its last saved epoch."""
     from selfdistill.config import types as t
-    from selfdistill.config.schema import CHOICES
+    from selfdistill.config.schema import MachineSettings
     from selfdistill.system.lease import leased_gpu
     from selfdistill.training.job import Job
-    from selfdistill.training.job import train as train_runs
+    from selfdistill.training.start import train as train_run
 
-    teachers, logs = teacher or [], log or [None] * len(seed)
-    members = len(teachers) // len(seed)  # of the ensemble that teaches each seed
-    for option, given, each in (("--output", output, 1), ("--teacher", teachers, members), ("--log", logs, 1)):
-        if len(given) != each * len(seed):
-            what = f"expected {'as many' if each > 1 else 'one'} for each of {len(seed)} seeds, got {len(given)}"
-            raise Failure(option, what, code=CONFIGURATION)
-    taught = [tuple(teachers[members * index : members * (index + 1)]) for index in range(len(seed))]
-    if len(set(output)) < len(output):
-        raise Failure("--output", "expected another folder for each seed", code=CONFIGURATION)
-    job = Job(
-        data=data,
-        settings=settings,
-        seed=seed[0],
-        output=output[0],
-        teachers=taught[0],
-        log=logs[0],
-        device=_checked("--device", t.Device, device),
-        threads=_threads(threads),
-        workers=_checked("--workers", t.Workers, workers),
-        deterministic=_checked("--deterministic", t.one_of("yes", "no"), deterministic) == "yes",
-        compile=_checked("--compile", t.one_of(*CHOICES), compile),
-        capture=_checked("--capture", t.one_of(*CHOICES), capture),
-        teacher_cache=_checked("--teacher-cache", t.one_of("on", "off"), teacher_cache) == "on",
-        resume_policy=_checked("--resume-policy", t.one_of("strict", "relaxed"), resume_policy),
-        checkpoint_overhead=_checked("--checkpoint-overhead", t.Fraction, checkpoint_overhead),
-        checkpoint_grace=_checked("--checkpoint-grace", t.NonNegative, checkpoint_grace),
-        evaluate_every=evaluate_every,
-        bar=_checked("--progress", t.one_of("bar", "lines"), progress) == "bar",
-    )
-    runs = zip(seed, output, taught, logs, strict=True)
-    with leased_gpu(job.device, Log(None).say):
-        train_runs(*(job._replace(seed=n, output=folder, teachers=by, log=file) for n, folder, by, file in runs))
+    how = _checked("--machine", MachineSettings, _json("--machine", machine, dict))
+    bar = _checked("--progress", t.one_of("bar", "lines"), progress) == "bar"
+    job = Job(data, settings, seed, output, tuple(teacher or ()), log, how, bar)
+    with leased_gpu(how.device, Log(None).say):
+        train_run(job)
 
 
 @app.command()
@@ -230,8 +193,8 @@ def measure(
 
     device, threads = _checked("--device", t.Device, device), _threads(threads)
     run, of = read_settings(settings, RunSettings), read_settings(sizes, Mechanisms)
-    from selfdistill.system.lease import leased_gpu
     from selfdistill.mechanisms.measure import measure as measure_network
+    from selfdistill.system.lease import leased_gpu
 
     said, others = Log(log), {"teachers": teacher, "replaced": replaced_stem}
     options = {"nearest": nearest, "device": device, "threads": threads}
@@ -637,16 +600,16 @@ def _checked(option: str, kind: Any, value: Any) -> Any:
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
-        raise Failure(option, error.errors()[0]["msg"], code=CONFIGURATION) from error
+        first = error.errors()[0]
+        key = "".join(f"{part}: " for part in first["loc"])
+        raise Failure(option, key + first["msg"], code=CONFIGURATION) from error
 
 
 def _threads(value: str) -> int | str:
-    """What --threads says; `auto` in a job of Slurm is what the job was given, not what the node has."""
+    """What --threads says."""
     from selfdistill.config import types as t
-    from selfdistill.system.host import granted_processors
 
-    threads = _checked("--threads", t.Threads, value)
-    return granted_processors() or threads if threads == "auto" else threads
+    return _checked("--threads", t.Threads, value)
 
 
 def main() -> None:

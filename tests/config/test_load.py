@@ -657,7 +657,7 @@ def test_the_runs_are_those_of_the_rows_and_their_teachers(paper):
     assert validate(paper).runs() == [("kd", 0), ("kd", 1), ("teacher", 7)]
 
 
-@pytest.mark.parametrize("key", ["compile", "capture", "teacher_cache"])
+@pytest.mark.parametrize("key", ["compile", "capture"])
 @pytest.mark.parametrize("word", ["on", "off", "auto"])
 def test_a_bare_on_or_off_is_taken_as_written(key, word, repository, tmp_path):
     """YAML 1.1 makes them booleans."""

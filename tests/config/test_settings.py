@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from selfdistill.config.load import LARGEST_FILE, load_config, merge, read_yaml, validate
-from selfdistill.config.schema import Config, Method
+from selfdistill.config.schema import Config, MachineSettings, Method
 from selfdistill.config.settings import (
     ReportSettings,
     RunSettings,
@@ -11,7 +11,6 @@ from selfdistill.config.settings import (
     differences,
     read_settings,
     report_settings,
-    run_options,
     run_settings,
     to_yaml,
 )
@@ -187,7 +186,6 @@ def test_every_key_of_a_method_has_a_class():
         ("deterministic", False),
         ("compile", "on"),
         ("capture", "off"),
-        ("teacher_cache", "on"),
         ("resume_policy", "relaxed"),
         ("checkpoint", {"overhead": 0.5, "grace": 3}),
         ("evaluate_every", 5),
@@ -351,21 +349,11 @@ def test_a_new_seed_reaches_the_report(part, values):
 # How the machine does it
 
 
-def test_run_options_are_those_of_class_run(values):
-    values |= {"device": "cuda:1", "threads": 2, "deterministic": False, "evaluate_every": 5}
-    assert run_options(validate(values), "control", 0) == {
-        "device": "cuda:1",
-        "threads": 2,
-        "workers": "auto",
-        "deterministic": "no",
-        "compile": "auto",
-        "capture": "auto",
-        "teacher-cache": "off",
-        "resume-policy": "strict",
-        "checkpoint-overhead": 0.02,
-        "checkpoint-grace": 25.0,
-        "evaluate-every": 5,
-    }
+def test_a_job_is_given_the_keys_of_class_run(values):
+    given = {"device": "cuda:1", "threads": 2, "deterministic": False, "evaluate_every": 5}
+    machine = validate(values | given).machine
+    assert machine.model_dump() == MachineSettings(**given).model_dump()
+    assert machine.model_dump() != MachineSettings().model_dump()
 
 
 # The file between
@@ -451,8 +439,6 @@ def test_every_top_level_key_is_tested_here():
         *tested,
         "evaluate_every",
         "capture",
-        "pack",
-        "teacher_cache",
         "logs",
         "allow_missing",
         "table",

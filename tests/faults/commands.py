@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors.torch import load_file
-from trainer import make_job
+from trainer import machine_option, make_job
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import report_settings, to_yaml
@@ -102,13 +102,12 @@ def torn_history(text: str, epochs: int) -> list[str]:
 def train(kind: str, data: Path, teacher: Path | None = None, /, **changes: Any) -> Callable[[Path], list]:
     """The arguments of a training run of a kind of tests/trainer.py, for a folder."""
 
-    def arguments(folder: Path) -> list:
+    def arguments(folder: Path, **machine: Any) -> list:
         taught = {"teacher": {"stem": "imagenet"}} if teacher else {}
         job = make_job(folder, data, kind, changes=TINY | taught | changes, teacher=teacher)
         words = ["train", "--data", data, "--settings", job.settings, "--seed", 0, "--output", job.output]
         words += ["--teacher", teacher] if teacher else []
-        options = ("--device", "cpu", "--threads", 1, "--progress", "lines", "--checkpoint-overhead", 1)
-        return [*words, *options, "--log", job.log]
+        return [*words, *machine_option(**machine), "--progress", "lines", "--log", job.log]
 
     return arguments
 

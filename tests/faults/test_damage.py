@@ -15,10 +15,10 @@ from selfdistill.config.schema import Archive
 from selfdistill.config.settings import ReportRow, RunSettings, read_settings
 from selfdistill.data.download import obtain_archive
 from selfdistill.data.prepared import read_prepared
-from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure
-from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.models.weights import decode, read_weights
 from selfdistill.report.logs import read_run
+from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure
+from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.training.checkpoint import checkpoints, load_state
 from selfdistill.training.finished import damaged_outputs
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import pytest
 from reporting import report_settings, write_run
 
-from selfdistill.system.failures import BAD_DATA, Failure
-from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.report.figures import write_figures
 from selfdistill.report.table import write_table
+from selfdistill.system.failures import BAD_DATA, Failure
+from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 
 ROWS = [
     {"method": "teacher", "label": "Teacher", "published": {"accuracy": 90.1, "time": "1h 56m 17s"}},

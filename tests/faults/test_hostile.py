@@ -27,12 +27,13 @@ from tools import needs
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.archives import decode_python, read_cifar10
-from selfdistill.data.prepared import METADATA, read_prepared
-from selfdistill.system.failures import Failure, Failures
-from selfdistill.system.files import canonical_json, sha256_of
+from selfdistill.data.prepared import read_prepared
 from selfdistill.models.resnet import build_backbone
 from selfdistill.models.weights import encode, read_weights
 from selfdistill.report.table import write_table
+from selfdistill.system.failures import Failure, Failures
+from selfdistill.system.files import canonical_json, sha256_of
+from selfdistill.system.tensors import METADATA
 
 ROOT = Path(__file__).parents[2]
 RECORDS = bytes(10_000 * 3073)

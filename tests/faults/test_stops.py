@@ -77,7 +77,7 @@ def test_an_epoch_that_fits_is_finished_and_saved(arguments, tmp_path):
 
 
 def test_an_epoch_that_does_not_fit_is_left(arguments, tmp_path):
-    command = warm.Command([*arguments(tmp_path / "run"), "--checkpoint-grace", 0], tmp_path / "run")
+    command = warm.Command(arguments(tmp_path / "run", checkpoint={"overhead": 1, "grace": 0}), tmp_path / "run")
     after_its_start(command, "about ")
     command.kill(signal.SIGTERM)
     assert command.wait() == 75
@@ -130,7 +130,7 @@ AUGMENTED = {"augmentation": ["crop", "autoaugment"], "data": {"train_images": 4
 @pytest.fixture
 def with_workers(tiny_data, tmp_path):
     """A trainer in its first epoch, with two data workers, in a process group of its own; and its words."""
-    words = [*train("control", tiny_data, **AUGMENTED)(tmp_path / "run"), "--workers", 2]
+    words = train("control", tiny_data, **AUGMENTED)(tmp_path / "run", workers=2)
     command = [sys.executable, "-m", "selfdistill", *map(str, words)]
     options = {"start_new_session": True, "preexec_fn": take_signals}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options) as process:

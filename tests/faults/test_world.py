@@ -10,6 +10,7 @@ import warm
 from breakages import save_every_epoch
 from commands import SMALL, train, trained
 from test_damage import die_after_two_epochs
+from trainer import machine_option
 
 from selfdistill.data.prepared import read_prepared, write_prepared
 from selfdistill.system.files import read_sealed
@@ -97,27 +98,26 @@ def other_torch() -> None:
 
 
 MACHINES = {  # what is changed -> how, and the difference that is named
-    "torch": (other_torch, [], {}, "torch 2."),
-    "threads": (None, ["--threads", 2], {}, "threads 1 -> 2"),
-    "processor": (None, [], {"ATEN_CPU_CAPABILITY": "default"}, "cpu_capability"),
+    "torch": (other_torch, {}, {}, "torch 2."),
+    "threads": (None, {"threads": 2}, {}, "threads 1 -> 2"),
+    "processor": (None, {}, {"ATEN_CPU_CAPABILITY": "default"}, "cpu_capability"),
 }
 
 
 @pytest.mark.parametrize("what", MACHINES)
 def test_another_machine_is_refused_or_marked(what, half):
     folder, arguments = half
-    breakage, options, environment, difference = MACHINES[what]
-    words = [*arguments, *options]
+    breakage, machine, environment, difference = MACHINES[what]
 
     def attempt(words):
         return cold(folder, words, **environment) if environment else again(folder, words, breakage=breakage)
 
-    code, said = attempt(words)
+    code, said = attempt([*arguments, *machine_option(**machine)])
     assert code == 78
     (line,) = [line for line in said.splitlines() if line.startswith("error:")]
     assert difference in line
     assert not list(folder.glob("control/seed0/*"))
-    code, said = attempt([*words, "--resume-policy", "relaxed"])
+    code, said = attempt([*arguments, *machine_option(**machine, resume_policy="relaxed")])
     assert code == 0
     assert "bit_exact: false" in said
     assert read_sealed(folder / "control/seed0/run.json")["bit_exact"] is False
@@ -138,20 +138,18 @@ def can_compile_and_die() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [("on", "off"), ("off", "on")])
-@pytest.mark.parametrize("switch", ["compile", "teacher_cache"])
-def test_another_way_to_compute_is_refused_or_marked(switch, before, after, tiny_data, tiny_teacher, tmp_path):
+def test_another_way_to_compute_is_refused_or_marked(before, after, tiny_data, tiny_teacher, tmp_path):
     folder = tmp_path / "run"
-    arguments = train("kd", tiny_data, tiny_teacher)(folder)
-    option = f"--{switch.replace('_', '-')}"
-    assert warm.run([*arguments, option, before], folder, breakage=can_compile_and_die) == -9
-    code, said = again(folder, [*arguments, option, after], breakage=can_compile)
+    kd = train("kd", tiny_data, tiny_teacher)
+    assert warm.run(kd(folder, compile=before), folder, breakage=can_compile_and_die) == -9
+    code, said = again(folder, kd(folder, compile=after), breakage=can_compile)
     assert code == 78
-    assert f"saved in another environment ({switch} {before == 'on'} -> {after == 'on'})" in said
-    code, said = again(folder, [*arguments, option, after, "--resume-policy", "relaxed"], breakage=can_compile)
+    assert f"saved in another environment (compile {before == 'on'} -> {after == 'on'})" in said
+    code, said = again(folder, kd(folder, compile=after, resume_policy="relaxed"), breakage=can_compile)
     assert code == 0
     facts = read_sealed(folder / "kd/seed0/run.json")
     assert facts["bit_exact"] is False
-    assert facts["environment"].get(switch, False) is (after == "on")
+    assert facts["environment"].get("compile", False) is (after == "on")
 
 
 @pytest.mark.parametrize("kind", ["control", "kd", "self_distillation"])
@@ -256,8 +254,8 @@ def zeroed_items(content: bytes) -> dict[str, bytes]:
     import torch
     from safetensors.torch import load, save
 
-    from selfdistill.data.prepared import METADATA, read_metadata
     from selfdistill.system.files import canonical_json
+    from selfdistill.system.tensors import METADATA, read_metadata
 
     tensors, facts = load(content), read_metadata(content)
 

@@ -10,8 +10,7 @@ from trainer import make_job
 from selfdistill import cli
 from selfdistill.config.settings import to_yaml
 from selfdistill.data.prepared import read_prepared
-from selfdistill.system.failures import BAD_DATA
-from selfdistill.system.files import read_sealed, sha256_of, write_sealed
+from selfdistill.mechanisms import corruptions, new_data
 from selfdistill.mechanisms.measures import (
     CORRUPTIONS,
     FILTER_NOISE,
@@ -21,10 +20,11 @@ from selfdistill.mechanisms.measures import (
     measure_of,
     teacher_in,
 )
-from selfdistill.mechanisms import corruptions, new_data
 from selfdistill.mechanisms.new_data import read_nearest, write_nearest
 from selfdistill.models.weights import encode, read_weights
-from selfdistill.training.job import train
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import read_sealed, sha256_of, write_sealed
+from selfdistill.training.start import train
 
 SIZES = {
     **{"train_images": 40, "test_images": 60, "noise_draws": 1, "hessian_images": 20, "lanczos_steps": 3},

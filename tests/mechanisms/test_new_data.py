@@ -6,10 +6,10 @@ import pytest
 from selfdistill import cli
 from selfdistill.config.schema import CIFAR101
 from selfdistill.data.prepared import Images, read_prepared
-from selfdistill.system.failures import BAD_DATA
-from selfdistill.system.files import read_sealed, write_sealed
 from selfdistill.mechanisms import new_data
 from selfdistill.mechanisms.new_data import nearest_train_images, read_cifar101, read_nearest
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import read_sealed, write_sealed
 
 
 def pictures(*shape, seed=0):

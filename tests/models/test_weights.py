@@ -10,12 +10,12 @@ from torch import nn
 from torchvision.models import resnet18
 
 from selfdistill.config.settings import NetworkSettings
-from selfdistill.data.prepared import METADATA
-from selfdistill.system.failures import BAD_DATA
-from selfdistill.system.files import canonical_json
 from selfdistill.models.network import build_network
 from selfdistill.models.resnet import build_backbone
 from selfdistill.models.weights import decode, encode, encode_weights, read_weights
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import canonical_json
+from selfdistill.system.tensors import METADATA
 
 SETTINGS = NetworkSettings(model="resnet18", stem="cifar", width=8, classes=10)
 

@@ -4,8 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from selfdistill.cli import app
-from selfdistill.system.failures import CONFIGURATION
 from selfdistill.report.checklists import anchors, is_there, read_checklists
+from selfdistill.system.failures import CONFIGURATION
 
 ENTRY = "lists: [{{title: T, about: a, items: [{{item: i, answer: {answer}, where: [{where}], how: h}}]}}]\n"
 

@@ -12,13 +12,13 @@ from tools import needs
 
 from selfdistill.config.claims import read_claims
 from selfdistill.config.load import read_yaml
-from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_sealed, write_sealed
 from selfdistill.report.answers import read_arms
 from selfdistill.report.comparison import FIGURES, TABLES, named, write_comparison
 from selfdistill.report.waterfall import read_ladders
 from selfdistill.statistics.crossed import bootstrap_interval
 from selfdistill.statistics.pairs import paired_interval
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, write_sealed
 
 ROOT = Path(__file__).parents[2]
 METHODS = list(read_yaml(ROOT / "config.yaml")["methods"])

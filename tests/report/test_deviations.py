@@ -14,10 +14,10 @@ from selfdistill.cli import app
 from selfdistill.config.claims import Rules
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings
-from selfdistill.system.failures import CONFIGURATION
 from selfdistill.report.deviations import Measured, deviations, named
 from selfdistill.report.factors import factors
 from selfdistill.report.ledger import Effect, read_gaps
+from selfdistill.system.failures import CONFIGURATION
 
 BESIDE = ("as_run", "controlled")
 RULES = Rules(margin=0.2, level_tolerance=0.5, rounding=0.05, ratio_tolerance=0.02, device="a", family=[])

@@ -10,11 +10,11 @@ import pytest
 from made_reports import EVIDENCE, HOSTILE, evidence_settings, made_report, settings
 from tools import needs
 
-from selfdistill.system.failures import BAD_DATA, UNAVAILABLE, Failure
 from selfdistill.report.contents import TARGETS, gather
 from selfdistill.report.document import render_tex, write_document
 from selfdistill.report.latex import quoted, typewriter
 from selfdistill.report.pages import tex_text
+from selfdistill.system.failures import BAD_DATA, UNAVAILABLE, Failure
 
 
 @pytest.fixture

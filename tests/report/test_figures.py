@@ -2,10 +2,10 @@ import pytest
 from matplotlib import pyplot as plt
 from reporting import FIGURES, report_settings, write_run
 
-from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_sealed, write_sealed
 from selfdistill.report import figures
 from selfdistill.report.logs import read_rows
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, write_sealed
 
 ROWS = [{"method": name, "label": f"ResNet18 ({name})"} for name in ("kd", "self_distillation", "control")]
 

@@ -16,8 +16,6 @@ from selfdistill.cli import app
 from selfdistill.config.load import load_config, validate
 from selfdistill.config.settings import to_yaml
 from selfdistill.config.types import seconds_of
-from selfdistill.system.failures import CONFIGURATION
-from selfdistill.system.files import read_json
 from selfdistill.losses.equations import self_distillation_loss
 from selfdistill.report.ledger import (
     SECTION,
@@ -29,6 +27,8 @@ from selfdistill.report.ledger import (
 )
 from selfdistill.report.table import clock
 from selfdistill.statistics.seeds import detectable_difference, seeds_needed
+from selfdistill.system.failures import CONFIGURATION
+from selfdistill.system.files import read_json
 
 OTHERS = ("as_run", "controlled")
 IMAGES = 10_000

@@ -3,9 +3,9 @@ import re
 import pytest
 from reporting import ROWS, report_settings, write_run
 
+from selfdistill.report.logs import read_rows
 from selfdistill.system.failures import BAD_DATA, Failure
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
-from selfdistill.report.logs import read_rows
 
 
 def refused(logs, **options) -> str:

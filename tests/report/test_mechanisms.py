@@ -5,11 +5,11 @@ import pytest
 from reporting import report_settings, write_run
 
 from selfdistill.config.claims import Mechanism
-from selfdistill.system.failures import BAD_DATA
-from selfdistill.system.files import read_sealed, sha256_bytes, write_sealed
 from selfdistill.mechanisms.measures import CORRUPTIONS, MEASURES, WEIGHT_NOISE
 from selfdistill.report.mechanisms import MechanismTable, _taught, explanation_sheet, read_measured, write_mechanisms
 from selfdistill.statistics.seeds import welch
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import read_sealed, sha256_bytes, write_sealed
 
 CLAIMED = [
     Mechanism(id="M5", kind="mechanism", quote="q", section="II-E", arms=["kd"], measures={"nll_gap": "lower"}),

@@ -22,7 +22,6 @@ from made_reports import (
 )
 from tools import needs
 
-from selfdistill.system.failures import Failure
 from selfdistill.report.contents import SECTIONS, TARGETS, Figure, Table, gather
 from selfdistill.report.made import Made, plain, read_csv, read_markdown
 from selfdistill.report.page import (
@@ -38,6 +37,7 @@ from selfdistill.report.page import (
 from selfdistill.report.runs import environment, named, sums
 from selfdistill.report.sheets import Sheet
 from selfdistill.report.table import markdown_escape
+from selfdistill.system.failures import Failure
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from itertools import combinations
 import pytest
 from matplotlib import pyplot as plt
 
-from selfdistill.system.failures import CONFIGURATION
 from selfdistill.report.figures import styled
 from selfdistill.report.pipeline import draw_pipeline, read_pipeline, write_pipeline
+from selfdistill.system.failures import CONFIGURATION
 
 
 @pytest.fixture(scope="module")

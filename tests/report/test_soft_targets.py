@@ -3,10 +3,10 @@ import pytest
 from reporting import write_run
 from scipy.stats import spearmanr
 
-from selfdistill.system.failures import BAD_DATA
-from selfdistill.system.files import read_sealed, sha256_bytes, write_sealed
 from selfdistill.report.logs import RunRecord
 from selfdistill.report.soft_targets import rank_correlation, read_confusion
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import read_sealed, sha256_bytes, write_sealed
 
 CONFUSION = np.array([[8, 2, 0], [1, 9, 0], [3, 1, 6]])  # off the diagonal: .2 0 .1 0 .3 .1
 

@@ -5,16 +5,16 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
+from selfdistill.columns import TIMING, WORK, history_columns, to_csv
 from selfdistill.config.load import load_config, merge, read_yaml, validate
 from selfdistill.config.settings import ReportSettings, differences, report_settings, run_settings
-from selfdistill.system.failures import BAD_DATA
-from selfdistill.system.files import write_sealed
-from selfdistill.columns import TIMING, WORK, history_columns, to_csv
 from selfdistill.report.logs import read_rows
 from selfdistill.report.sweep_charts import crosses
 from selfdistill.report.sweep_figures import draw_lines, draw_sweep, fitting
 from selfdistill.report.sweep_results import noise, read_outcomes
 from selfdistill.report.sweeps import write_sweeps
+from selfdistill.system.failures import BAD_DATA
+from selfdistill.system.files import write_sealed
 
 DATA = {"dataset": "cifar10", "train_images": 50_000, "holdout_images": 5000}
 GRID = [{"alpha": alpha, "temperature": temperature} for alpha in (0.9, 0.1) for temperature in (1, 8)]

@@ -96,18 +96,6 @@ def test_a_run_resumed_elsewhere_stands_in_the_note(tmp_path):
     assert "bit_exact: false" in made(tmp_path, tmp_path / "logs", rows=ROWS[1:2])["table1.md"]
 
 
-def test_runs_that_shared_a_process_stand_in_the_note(tmp_path):
-    write_run(tmp_path / "logs", "kd", 0, [0.1, 0.2], options={"pack": [0, 1, 2]})
-    note = "Some runs were trained 3 at a time in one process and share its time."
-    assert note in made(tmp_path, tmp_path / "logs", rows=ROWS[1:2])["table1.md"]
-
-
-@pytest.mark.parametrize("options", [{"pack": [0]}, {"pack": "x"}, {}, "x", None])
-def test_a_run_of_its_own_does_not(options, tmp_path):
-    write_run(tmp_path / "logs", "kd", 0, [0.1, 0.2], options=options)
-    assert "share its time" not in made(tmp_path, tmp_path / "logs", rows=ROWS[1:2])["table1.md"]
-
-
 def test_one_macro_for_each_number(tmp_path, logs):
     text = made(tmp_path, logs)["numbers.tex"]
     assert r"\newcommand{\KdAccuracy}{94.2}" in text

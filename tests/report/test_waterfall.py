@@ -9,10 +9,10 @@ from reporting import arm
 from selfdistill.config.claims import Rules
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings
-from selfdistill.system.failures import CONFIGURATION
 from selfdistill.report.factors import factors
 from selfdistill.report.figures import save, styled
 from selfdistill.report.waterfall import Ladder, climb, draw_waterfall, read_ladders, waterfall_sheet
+from selfdistill.system.failures import CONFIGURATION
 
 RULES = Rules(margin=0.2, level_tolerance=0.5, rounding=0.05, ratio_tolerance=0.02, device="a", family=[])
 

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from trainer import make_job
+from trainer import machine_option, make_job
 
-from selfdistill.system import lease
+from selfdistill.system import host, lease
 from selfdistill.system.lease import VISIBLE, lease_folder, leased_gpu, visible_cards
 
 PRETEND = """
@@ -165,9 +165,9 @@ def pretended(arguments: list, devices: Path, **options) -> subprocess.Popen:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)
 
 
-def options_of(job, folder: Path) -> list:
+def options_of(job, folder: Path, **machine) -> list:
     words = ["train", "--data", job.data, "--settings", job.settings, "--seed", 0, "--output", folder]
-    return [*words, "--threads", 1, "--progress", "lines"]
+    return [*words, *machine_option(**{"device": "auto"} | machine), "--progress", "lines"]
 
 
 def test_which_card_is_no_part_of_a_run(devices, digits, tmp_path):
@@ -175,7 +175,8 @@ def test_which_card_is_no_part_of_a_run(devices, digits, tmp_path):
     job = make_job(tmp_path, digits, changes={"data": {"train_images": 400}, "epochs": 4})
     for name in ("whole", "broken"):
         (tmp_path / name / "control").mkdir(parents=True)
-    first = pretended([*options_of(job, tmp_path / "broken/control/seed0"), "--checkpoint-grace", 60], devices)
+    patient = {"overhead": 1, "grace": 60}
+    first = pretended(options_of(job, tmp_path / "broken/control/seed0", checkpoint=patient), devices)
     lines = []
     while not any("about " in line for line in lines):
         lines.append(first.stderr.readline())
@@ -192,7 +193,7 @@ def test_which_card_is_no_part_of_a_run(devices, digits, tmp_path):
     assert second.returncode == 0, said
     assert "GPU 1 of 0, 1" in said
     assert "resumed after epoch" in said
-    whole = pretended([*options_of(job, tmp_path / "whole/control/seed0"), "--device", "cpu"], devices)
+    whole = pretended(options_of(job, tmp_path / "whole/control/seed0", device="cpu"), devices)
     assert whole.wait() == 0
     for name in ("weights.safetensors", "history.csv"):
         assert (tmp_path / "broken/control/seed0" / name).read_bytes() == (

@@ -12,12 +12,12 @@ PROGRAM = """
 import sys, time, types
 from pathlib import Path
 from selfdistill.system.log import Log
-from selfdistill.training.progress import EpochProgress
+from selfdistill.training.display import EpochDisplay
 name = sys.argv[1]
 machine = types.SimpleNamespace(wait=lambda: None, device=types.SimpleNamespace(type="cuda"))
 log = Log(None, name)
 Path(sys.argv[2]).joinpath(name).touch()
-with EpochProgress(log, name, 40, 3, first=0, bar=True, machine=machine) as progress:
+with EpochDisplay(log, name, 40, 3, first=0, bar=True, machine=machine) as progress:
     while len(list(Path(sys.argv[2]).iterdir())) < 2:
         time.sleep(0.01)
     for epoch in range(1, 4):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from trainer import make_job
 
-from selfdistill.training.job import train
+from selfdistill.training.start import train
 
 
 @pytest.fixture(scope="session")

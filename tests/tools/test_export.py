@@ -12,15 +12,15 @@ from safetensors.torch import load_file, save_file
 from selfdistill.config.schema import STEMS
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import read_prepared
+from selfdistill.models.resnet import build_backbone
+from selfdistill.models.weights import encode_weights
+from selfdistill.statistics.seeds import wilson
 from selfdistill.system.failures import BAD_DATA, CONFIGURATION
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.tools.example import example
 from selfdistill.tools.export import export
 from selfdistill.tools.pictures import read_picture
 from selfdistill.tools.predict import read_kept
-from selfdistill.models.resnet import build_backbone
-from selfdistill.models.weights import encode_weights
-from selfdistill.statistics.seeds import wilson
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
 ALONE = """

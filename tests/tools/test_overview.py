@@ -45,12 +45,12 @@ class Results:
 
     def save(self, method: str, epoch: int) -> None:
         states = self.folder / "demo/.state"
-        folder = state_folder(states, f"{method}-seed0", self.overseer.asked.identity(method, 0))
+        folder = state_folder(states, f"{method}-seed0", self.overseer.requested.identity(method, 0))
         folder.mkdir(parents=True)
         (folder / f"ckpt-{epoch:04d}-{'0' * 16}.safetensors").touch()
 
     def fail(self, method: str, **changes) -> None:
-        identity = self.overseer.asked.identity(method, 0)
+        identity = self.overseer.requested.identity(method, 0)
         facts = {"code": 70, "message": "x", "at": "then", "identity": identity | changes}
         write_sealed(self.folder / f"demo/.state/{method}-seed0.failure.json", facts)
 

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 
 from selfdistill.config.schema import DATASETS as SIZES
 from selfdistill.data.prepared import read_prepared
+from selfdistill.models.weights import decode, encode
 from selfdistill.system.failures import BAD_DATA
 from selfdistill.tools.datasets import DATASETS
 from selfdistill.tools.pictures import read_picture
 from selfdistill.tools.predict import percent, predict, read_kept
-from selfdistill.models.weights import decode, encode
 
 
 @pytest.fixture(scope="module")

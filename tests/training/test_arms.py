@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 from trainer import KINDS, WEIGHTS, make_job
 
 from selfdistill.config.settings import NetworkSettings
-from selfdistill.data.batches import with_label_noise
+from selfdistill.data.prepared import with_label_noise
+from selfdistill.models.weights import encode, encode_weights, read_weights
 from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
-from selfdistill.models.weights import encode, encode_weights, read_weights
-from selfdistill.training.job import train
+from selfdistill.training.start import train
 from selfdistill.training.teacher import evaluate_weights
 
 
@@ -104,7 +104,7 @@ def test_the_feature_distance_and_the_oddities_are_logged(digits, tmp_path):
 
 
 def test_the_best_epoch_is_not_sought_among_some(digits, tmp_path, refused):
-    line = "--evaluate-every: expected 1 with kept_epoch: best_on_test in "
+    line = "evaluate_every: expected 1 with kept_epoch: best_on_test in "
     with refused(CONFIGURATION, line, ", got 2"):
         trained(tmp_path, digits, "notebooks", evaluate_every=2)
 

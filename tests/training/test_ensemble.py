@@ -1,26 +1,22 @@
 """Several networks that teach one student: the mean of their probabilities, and each of them held to its record."""
 
-import csv
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from trainer import KINDS, make_job, train_until_killed
 
-from selfdistill import cli
 from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.data.prepared import read_prepared
-from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure
-from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.losses.equations import ensemble_logits
 from selfdistill.models.network import Network
 from selfdistill.models.weights import encode, read_weights
-from selfdistill.training import job
-from selfdistill.training.job import train
+from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure
+from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.training.machine import set_up
+from selfdistill.training.start import train
 from selfdistill.training.teacher import FrozenTeacher
 
 OUTPUTS = ("weights.safetensors", "history.csv")
@@ -32,7 +28,8 @@ def members(digits, tmp_path_factory):
     """The weights of three controls."""
     folder = tmp_path_factory.mktemp("members")
     jobs = [make_job(folder, digits, seed=seed, changes={"epochs": 2}) for seed in (1, 2, 3)]
-    train(*jobs)
+    for job in jobs:
+        train(job)
     return tuple(job.output / "weights.safetensors" for job in jobs)
 
 
@@ -113,36 +110,6 @@ def test_a_student_of_other_members_starts_afresh(other, digits, members, tmp_pa
     assert "resumed" not in said
 
 
-def test_students_in_a_pack_end_as_they_do_alone(taught, digits, members, tmp_path):
-    jobs = [student(tmp_path, digits, members, seed=seed) for seed in (0, 1)]
-    train(*(job._replace(log=tmp_path / f"{job.seed}.txt") for job in jobs))
-    assert bits(jobs[0]) == bits(taught)
-
-
-def test_a_student_learns_the_same_from_the_table_of_views(digits, members, tmp_path):
-    """Of flips alone, because 162 views of three networks take long."""
-    flips, rows = {"augmentation": ["flip"]}, []
-    for cached in (False, True):
-        job = student(tmp_path / str(cached), digits, members, flips, teacher_cache=cached)
-        train(job)
-        rows.append(list(csv.DictReader((job.output / "history.csv").read_text().splitlines())))
-    for live, told in zip(*rows, strict=True):
-        for name in ("train_distillation", "train_loss", "test_accuracy"):
-            assert float(told[name]) == pytest.approx(float(live[name]), rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("over", "tables"),
-    [({}, 1), ({"parameters": {"temperature": 2.0}}, 2), ({"teacher": KINDS["kd"]["teacher"] | {"members": 2}}, 2)],
-)
-def test_the_table_is_of_these_members_at_this_temperature(over, tables, digits, members, tmp_path):
-    short = {"epochs": 1, "data": {"train_images": 20}, "batch_size": 10, "augmentation": ["flip"]}
-    train(student(tmp_path, digits, members, short, teacher_cache=True))
-    count = over.get("teacher", THREE["teacher"])["members"]
-    train(student(tmp_path, digits, members[:count], short | over, seed=1, teacher_cache=True))
-    assert len(list((tmp_path / ".state").glob("views-*/"))) == tables
-
-
 # What is refused
 
 
@@ -179,40 +146,3 @@ def test_two_teachers_of_a_student_of_one_are_refused(digits, members, tmp_path)
 def test_the_same_member_twice_is_refused(digits, members, tmp_path):
     job = student(tmp_path, digits, (members[0], members[0], members[1]))
     assert "--teacher: kd needs 3 different ones" in refused(job, CONFIGURATION)
-
-
-# The command line
-
-
-def given(monkeypatch, seeds, teachers):
-    """The teachers of each job that a command with so many would train."""
-    jobs = []
-    monkeypatch.setattr(job, "train", lambda *made: jobs.extend(made))
-    folders = [Path(f"kd/seed{seed}") for seed in seeds]
-    names = [Path(name) for name in teachers]
-    cli.train(Path("d"), Path("s"), seed=seeds, output=folders, teacher=names, device="cpu")
-    return [[path.name for path in one.teachers] for one in jobs]
-
-
-@pytest.mark.parametrize(
-    ("seeds", "teachers", "expected"),
-    [
-        ([0], "", [[]]),
-        ([0], "a", [["a"]]),
-        ([0], "abc", [["a", "b", "c"]]),
-        ([0, 1], "", [[], []]),
-        ([0, 1], "ab", [["a"], ["b"]]),
-        ([0, 1], "abcd", [["a", "b"], ["c", "d"]]),
-    ],
-)
-def test_teachers_are_shared_out_among_the_seeds_in_order(seeds, teachers, expected, monkeypatch):
-    assert given(monkeypatch, seeds, teachers) == expected
-
-
-@pytest.mark.parametrize(
-    ("teachers", "words"), [("a", "one for each of 2 seeds, got 1"), ("abcde", "as many for each of 2 seeds, got 5")]
-)
-def test_teachers_that_cannot_be_shared_out_are_refused(teachers, words, monkeypatch):
-    with pytest.raises(Failure, match=f"--teacher: expected {words}") as failure:
-        given(monkeypatch, [0, 1], teachers)
-    assert failure.value.code == CONFIGURATION

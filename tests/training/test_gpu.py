@@ -10,7 +10,7 @@ from trainer import make_job
 from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.data.prepared import read_prepared
 from selfdistill.training import checkpoint
-from selfdistill.training.job import train
+from selfdistill.training.start import train
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
@@ -72,13 +72,3 @@ def test_a_captured_run_ends_with_the_eager_bits(digits, tmp_path, kind, precisi
     assert "capture failed" not in jobs["on"].log.read_text()
     first, second = (load_file(job.output / "weights.safetensors") for job in jobs.values())
     assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def test_a_packed_run_ends_with_the_bits_of_one_alone(digits, tmp_path):
-    packed = [make_job(tmp_path / "pack", digits, seed=seed, device="cuda") for seed in range(3)]
-    train(*packed)
-    for job in packed:
-        alone = make_job(tmp_path / "alone", digits, seed=job.seed, device="cuda")
-        train(alone)
-        first, second = (load_file(one.output / "weights.safetensors") for one in (job, alone))
-        assert all(torch.equal(first[name], second[name]) for name in first)

@@ -11,7 +11,7 @@ from trainer import make_job
 from selfdistill.data.prepared import read_prepared, write_prepared
 from selfdistill.system.failures import BAD_DATA
 from selfdistill.system.files import read_sealed
-from selfdistill.training.job import train
+from selfdistill.training.start import train
 from selfdistill.training.teacher import evaluate_weights
 
 HOLDOUT = {"data": {"holdout_images": 20}, "epochs": 2}

@@ -5,9 +5,9 @@ import torch
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Batch, batch_bounds
-from selfdistill.system.failures import NON_FINITE, Failure
 from selfdistill.losses.objectives import cross_entropy, knowledge_distillation, self_distillation
 from selfdistill.models.network import build_network
+from selfdistill.system.failures import NON_FINITE, Failure
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.loop import check_finite, train_epoch
 from selfdistill.training.machine import set_up
@@ -28,16 +28,7 @@ def one_epoch(objective, data, *, heads=None, rate=0.1):
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     machine = set_up("cpu", 1, "fp32", deterministic=True)
     step = EagerStep(network, objective, optimiser, scaler, machine)
-    return network, finish(train_epoch(step, data, machine, Ledger()))
-
-
-def finish(steps):
-    """Take all steps; what they return."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return network, train_epoch(step, data, machine, Ledger())
 
 
 def backbone_bits(network):

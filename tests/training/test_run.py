@@ -9,7 +9,7 @@ from trainer import make_job, train_until_killed
 from selfdistill.system.failures import CONFIGURATION, NON_FINITE, Failure
 from selfdistill.training import checkpoint, run
 from selfdistill.training.finished import remove_finished_states, remove_states
-from selfdistill.training.job import train
+from selfdistill.training.start import train
 
 KINDS = ["control", "kd", "self_distillation", "notebooks"]
 
@@ -66,7 +66,7 @@ def test_randomness_elsewhere_changes_nothing(unbroken, digits, tmp_path, monkey
     one_epoch = run.Run._one_epoch
 
     def poisoned(self, *arguments):
-        torch.manual_seed(sum(map(len, self.history)) + 12345)
+        torch.manual_seed(sum(map(len, self.progress.history)) + 12345)
         torch.rand(7)
         return one_epoch(self, *arguments)
 

@@ -14,8 +14,9 @@ from selfdistill.config.settings import run_settings, to_yaml
 from selfdistill.system.failures import NON_FINITE, Failure
 from selfdistill.system.files import disk_failure, read_sealed, sha256_of, write_sealed
 from selfdistill.system.lock import run_lock
-from selfdistill.training import checkpoint, job, provenance
+from selfdistill.training import checkpoint, start
 from selfdistill.training.finished import remove_finished_states, remove_states
+from selfdistill.training.start import train
 from selfdistill.training.states import failure_record
 from selfdistill.training.status import describe_other_states, status
 
@@ -70,7 +71,7 @@ def test_nothing_yet(project):
 
 
 def test_done(project):
-    job.train(project.job())
+    train(project.job())
     assert project.answer() == ("control seed 0  done", "1 of 1 done")
     remove_finished_states(project.results / "demo")
     assert project.lines() == ["control seed 0  done", "1 of 1 done"]
@@ -109,7 +110,7 @@ def fail(made, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(run, "train_epoch", explode)
         with pytest.raises(Failure, match="train_loss is nan"):
-            job.train(made)
+            train(made)
 
 
 def test_failed(project, monkeypatch):
@@ -132,7 +133,7 @@ def break_the_disk(monkeypatch):
 def test_failed_on_the_disk(project, monkeypatch):
     break_the_disk(monkeypatch)
     with pytest.raises(Failure):
-        job.train(project.job())
+        train(project.job())
     line = project.answer()[0]
     assert line.startswith("control seed 0  failed (74) at 20")
     assert line.endswith("cannot be written (No space left on device); free some space and run again")
@@ -146,9 +147,9 @@ def test_a_record_that_the_disk_refuses_hides_no_failure(project, monkeypatch, r
         records.append((record.name, durable))
         raise disk_failure(record, OSError(errno.ENOSPC, "No space left on device"))
 
-    monkeypatch.setattr(job, "write_sealed", refuse)
+    monkeypatch.setattr(start, "write_sealed", refuse)
     with refused(74, "control-seed0-"):  # the folder of its states
-        job.train(project.job())
+        train(project.job())
     assert records == [("control-seed0.failure.json", False)]
     assert project.answer()[0] == "control seed 0  not started"
 
@@ -160,7 +161,7 @@ def record_of(project):
 def test_a_failure_is_forgotten_when_the_run_starts_again(project, monkeypatch):
     fail(project.job(), monkeypatch)
     assert record_of(project).exists()
-    job.train(project.job())
+    train(project.job())
     assert project.answer()[0] == "control seed 0  done"
     assert not record_of(project).exists()
 
@@ -170,7 +171,7 @@ def test_a_record_has_the_identity_of_the_run(project, monkeypatch):
     found = read_sealed(record_of(project))["identity"]
     assert found == status_identity(project)
     assert found.keys() == {"settings", "seed", "code_fingerprint", "data_sha256", "teacher_sha256"}
-    job.train(project.job())
+    train(project.job())
     facts = read_sealed(project.results / "demo/control/seed0/run.json")
     assert found == {part: facts[part] for part in found}
 
@@ -180,7 +181,7 @@ def test_a_students_record_names_its_teacher(digits, teacher, tmp_path, monkeypa
     fail(made, monkeypatch)
     found = read_sealed(failure_record(made.states, made.name))["identity"]
     assert found["teacher_sha256"] == sha256_of(teacher)
-    job.train(made)
+    train(made)
     facts = read_sealed(made.output / "run.json")
     assert found == {part: facts[part] for part in found}
 
@@ -195,7 +196,7 @@ def test_a_failure_with_other_settings_is_not_this_runs(project, monkeypatch):
 
 def test_a_failure_of_other_code_is_not_this_runs(project, monkeypatch):
     fail(project.job(), monkeypatch)
-    monkeypatch.setattr("selfdistill.training.status.code_fingerprint", lambda: "0" * 64)
+    monkeypatch.setattr("selfdistill.training.provenance.code_fingerprint", lambda: "0" * 64)
     assert project.answer()[0] == "control seed 0  not started"
 
 
@@ -214,7 +215,7 @@ def test_a_failure_before_the_settings_could_be_read_is_shown(project):
     made = project.job()
     made.settings.write_text("epochs: [")
     with pytest.raises(Failure):
-        job.train(made)
+        train(made)
     assert project.answer()[0].startswith("control seed 0  failed (78) at 20")
 
 
@@ -226,7 +227,7 @@ def test_a_record_that_does_not_say_whose_it_is_is_not_believed(project):
 def test_what_is_done_has_not_failed(project, monkeypatch):
     fail(project.job(), monkeypatch)
     record = record_of(project).read_bytes()
-    job.train(project.job())
+    train(project.job())
     record_of(project).write_bytes(record)
     assert project.lines()[0] == "control seed 0  done"
 
@@ -251,7 +252,7 @@ def test_forgetting_the_states_forgets_the_failure(project, monkeypatch):
     ],
 )
 def test_stale_settings(project, old, new, named):
-    job.train(project.job())
+    train(project.job())
     project.change(old, new)
     lines = project.lines()
     assert lines[0].endswith(f"  stale: other {named}")
@@ -260,16 +261,15 @@ def test_stale_settings(project, old, new, named):
 
 
 def test_stale_code(project, monkeypatch):
-    job.train(project.job())
-    monkeypatch.setattr("selfdistill.training.status.code_fingerprint", lambda: "0" * 64)
+    train(project.job())
+    monkeypatch.setattr("selfdistill.training.provenance.code_fingerprint", lambda: "0" * 64)
     assert "stale: other code" in project.answer()[0]
-    assert provenance.code_fingerprint() != "0" * 64
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "test_logits.safetensors", "history.csv", "timing.csv"])
 def test_damaged_outputs(project, name):
     made = project.job()
-    job.train(made)
+    train(made)
     with open(made.output / name, "ab") as file:
         file.write(b"\n")
     assert project.answer()[0].endswith(f"damaged: {name}") or "resumable at epoch 3 of 3" in project.answer()[0]
@@ -278,7 +278,7 @@ def test_damaged_outputs(project, name):
 
 
 def test_leftovers(project):
-    job.train(project.job(seed=4))
+    train(project.job(seed=4))
     lines = project.lines()
     assert "leftover: the configuration does not name it" in next(
         line for line in lines if line.startswith("control seed 4")
@@ -296,15 +296,15 @@ def test_other_states_are_described(project):
 
 
 def status_identity(project):
-    from selfdistill.training.status import Asked
+    from selfdistill.training.status import RequestedRuns
 
-    return Asked(project.config, project.results).identity("control", 0)
+    return RequestedRuns(project.config, project.results).identity("control", 0)
 
 
 @pytest.mark.parametrize("done", [True, False])
 def test_the_command_ends_with_0_when_all_is_done_and_else_with_1(project, done):
     if done:
-        job.train(project.job())
+        train(project.job())
     command = [sys.executable, "-m", "selfdistill", "status", *map(str, project.files)]
     answer = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
     assert answer.returncode == (0 if done else 1)

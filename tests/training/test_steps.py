@@ -7,9 +7,10 @@ import torch
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Batch
-from selfdistill.system.failures import CONFIGURATION
 from selfdistill.losses.objectives import cross_entropy, knowledge_distillation, self_distillation
 from selfdistill.models.network import build_network
+from selfdistill.system.failures import CONFIGURATION
+from selfdistill.training.components import build_optimiser
 from selfdistill.training.machine import set_up
 from selfdistill.training.steps import CapturedStep, EagerStep, choose_step
 
@@ -34,7 +35,7 @@ def batches(sizes=(6, 6, 4, 6), teacher=True):
 def eager(kind, precision="fp32", momentum=0.9):
     objective, heads = OBJECTIVES[kind]
     network = build_network(NETWORK, heads, zero_init_residual=False, seed=3).train()
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=momentum, weight_decay=5e-4, fused=True)
+    optimiser = build_optimiser(network, 0.1, torch.device("cpu"), momentum=momentum, weight_decay=5e-4)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     return EagerStep(network, objective, optimiser, scaler, set_up("cpu", 1, precision, deterministic=True))
 

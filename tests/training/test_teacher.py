@@ -9,12 +9,12 @@ from trainer import KINDS, make_job
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.data.prepared import read_prepared
-from selfdistill.system.failures import BAD_DATA, Failure
-from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.models.network import build_network
 from selfdistill.models.weights import encode, read_weights
-from selfdistill.training.job import train
+from selfdistill.system.failures import BAD_DATA, Failure
+from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.training.machine import set_up
+from selfdistill.training.start import train
 from selfdistill.training.teacher import FrozenTeacher, evaluate_weights, with_logits
 
 

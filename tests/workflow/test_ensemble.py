@@ -93,14 +93,6 @@ def test_a_damaged_member_ends_its_student_alone(taught, tmp_path):
     assert "rule train_control" not in said
 
 
-def test_the_students_of_an_ensemble_are_one_pack(taught):
-    name = taught.write("pack.yaml", "pack: 2\nmethods: {kd_ensemble: {seeds: [4, 5]}}\n")
-    planned = taught.run("-n", "-p", files=(*taught.files, name))
-    (command,) = re.findall(r"exec .*kd_ensemble/settings.*", planned)
-    members = " ".join(f"--teacher results/demo/control/seed{seed}/weights.safetensors" for seed in MEMBERS)
-    assert command.count(members) == 2
-
-
 def test_claims_compare_no_ensemble(taught):
     planned = taught.run("-n", "-p", "claims", files=taught.files)
     measured = re.findall(r"selfdistill measure .*", planned)

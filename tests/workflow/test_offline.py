@@ -29,7 +29,7 @@ def test_training_opens_no_socket_of_a_network(networkless, digits, tmp_path):
     job = make_job(tmp_path, digits)
     traced = ["strace", "-f", "-qq", "-e", "trace=socket", "-e", "signal=none", "-o", str(tmp_path / "sockets.txt")]
     words = ["train", "--data", digits, "--settings", job.settings, "--seed", 0, "--output", job.output]
-    command = [*networkless, *traced, sys.executable, "-m", "selfdistill", *map(str, words), "--threads", "1"]
+    command = [*networkless, *traced, sys.executable, "-m", "selfdistill", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (job.output / "run.json").exists()

@@ -14,13 +14,12 @@ from selfdistill.system.host import (
     uses_gpu,
 )
 from selfdistill.config.load import load_config, read_yaml, validate
-from selfdistill.config.settings import report_settings, run_options, run_settings
+from selfdistill.config.settings import report_settings, run_settings
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json
 from selfdistill.tools.failed import last_words
 from selfdistill.report.contents import TARGETS
-from selfdistill.training.finished import remove_finished_states, remove_views
-from selfdistill.training.packs import options_of, packs
+from selfdistill.training.finished import remove_finished_states
 
 PYTHON, SNAKEMAKE = command_of("python"), command_of("snakemake")  # as a person calls them, before PATH is changed
 prefer_this_python()
@@ -43,7 +42,6 @@ BASE = Path(workflow.basedir)
 # The paper's own logs, for `snakemake published` under any protocol.
 PUBLISHED = load_config([BASE / "config.yaml", BASE / "workflow" / "protocols" / "published.yaml"])
 PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}
-PACKS = packs(CONFIG, Path("results"))
 EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "run.json")
 LATEX = shutil.which("pdflatex") is not None
 SUMMARISED = ("as_run", "controlled", "quick_arms", "quick")  # beside `paper`
@@ -67,15 +65,8 @@ def megabytes(wildcards, attempt):
 
 
 def methods_of(stage):
-    """A regular expression for the methods that a stage trains, less their packed seeds; one that matches nothing if
-    there are none.
-    """
-    names = []
-    for name in CONFIG.methods:
-        packed = "|".join(str(seed) for method, seeds in PACKS if method == name for seed in seeds)
-        if CONFIG.stage_of(name) == stage:
-            names.append(f"{name}(?!/seed(?:{packed})/)" if packed else name)
-    return "|".join(names) if names else "(?!)"
+    """A regular expression for the methods that a stage trains; one that matches nothing if there are none."""
+    return "|".join(name for name in CONFIG.methods if CONFIG.stage_of(name) == stage) or "(?!)"
 
 
 def runs_of(stage):
@@ -87,24 +78,22 @@ def runs_of(stage):
     ]
 
 
-def teacher_files(method, seeds, names=("weights.safetensors", "evaluation.json")):
-    """These files of the runs that teach several runs; none for a method without a teacher."""
-    teachers = dict.fromkeys(teacher for seed in seeds for teacher in CONFIG.teachers_of(method, int(seed)))
-    folders = [f"results/{CONFIG.protocol}/{teacher}/seed{its_seed}" for teacher, its_seed in teachers]
+def teacher_files(method, seed, names=("weights.safetensors", "evaluation.json")):
+    """These files of the runs that teach a run; none for a method without a teacher."""
+    folders = [f"results/{CONFIG.protocol}/{teacher}/seed{n}" for teacher, n in CONFIG.teachers_of(method, int(seed))]
     return [f"{folder}/{name}" for folder in folders for name in names]
 
 
-def runs_options(method, seeds):
-    """The options of `train` that say which runs."""
-    return shlex.join(options_of(CONFIG, Path("results"), method, seeds))
+def run_options(wildcards):
+    """The options of `train` that say which run, and of which teachers."""
+    teachers = teacher_files(wildcards.method, wildcards.seed, ["weights.safetensors"])
+    words = ["--seed", wildcards.seed, *(word for path in teachers for word in ("--teacher", path))]
+    return shlex.join([*words, "--progress", "bar" if workflow.resource_settings.cores == 1 else "lines"])
 
 
-def machine_options(method, seed):
-    """The options of `train` that say how the machine does it."""
-    options = run_options(CONFIG, method, seed) | {
-        "progress": "bar" if workflow.resource_settings.cores == 1 else "lines"
-    }
-    return " ".join(f"--{name} {value}" for name, value in options.items())
+def machine_block(wildcards):
+    """How the machine does it, as one JSON text."""
+    return canonical_json(CONFIG.machine.model_dump(mode="json"))
 
 
 def priority_of(method):
@@ -304,7 +293,7 @@ def compared_teachers(wildcards):
         teachers = CONFIG.teachers_of(row, seed)
         if len(teachers) == 1 and teachers[0] in runs and teachers != [(method, seed)]:
             kind = "replaced" if CONFIG.methods[row].replaced_stem else "teachers"
-            found[kind] |= dict.fromkeys(teacher_files(row, [seed], ["weights.safetensors"]))
+            found[kind] |= dict.fromkeys(teacher_files(row, seed, ["weights.safetensors"]))
     return {kind: list(paths) for kind, paths in found.items()}
 
 
@@ -332,11 +321,6 @@ def mechanism_files(config):
 def forget_finished_runs():
     """Drop the resumable states of runs that are done, so that forcing a rule trains again."""
     remove_finished_states(Path("results") / CONFIG.protocol)
-
-
-def forget_views():
-    """Drop the teachers' answers to all views."""
-    remove_views(Path("results") / CONFIG.protocol)
 
 
 def say_how_to_go_on(logs):

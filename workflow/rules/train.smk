@@ -38,12 +38,13 @@ rule train_teacher:
         runtime=minutes,
     params:
         # They take `output`, so that nothing in them is a reason to train again.
-        runs=lambda wildcards, output: runs_options(wildcards.method, [int(wildcards.seed)]),
-        machine=lambda wildcards, output: machine_options(wildcards.method, int(wildcards.seed)),
+        folder=lambda wildcards, output: Path(output.run).parent,
+        run=lambda wildcards, output: run_options(wildcards),
+        machine=lambda wildcards, output: machine_block(wildcards),
     shell:
         # exec: a signal to the job's process reaches the training, with no shell in between.
-        "exec python -m selfdistill train --data {input.data:q} --settings {input.settings:q} {params.runs}"
-        " {params.machine}"
+        "exec python -m selfdistill train --data {input.data:q} --settings {input.settings:q} {params.run}"
+        " --output {params.folder:q} --machine {params.machine:q} --log {log:q}"
 
 
 use rule train_teacher as train_kd_student with:
@@ -51,8 +52,8 @@ use rule train_teacher as train_kd_student with:
     input:
         data=DATA_FILE,
         settings="results/{protocol}/{method}/settings.yaml",
-        teacher=lambda wildcards: teacher_files(wildcards.method, [wildcards.seed], ["weights.safetensors"]),
-        teacher_evaluation=lambda wildcards: teacher_files(wildcards.method, [wildcards.seed], ["evaluation.json"]),
+        teacher=lambda wildcards: teacher_files(wildcards.method, wildcards.seed, ["weights.safetensors"]),
+        teacher_evaluation=lambda wildcards: teacher_files(wildcards.method, wildcards.seed, ["evaluation.json"]),
     wildcard_constraints:
         method=methods_of("kd"),
 
@@ -76,49 +77,6 @@ use rule train_teacher as train_control with:
     """Not in the paper: the student without distillation."""
     wildcard_constraints:
         method=methods_of("control"),
-
-
-TRAINING = {
-    "teacher": rules.train_teacher,
-    "kd": rules.train_kd_student,
-    "self_distillation": rules.train_self_distillation,
-    "control": rules.train_control,
-}
-
-# With `pack: n`, n seeds of a method are one job, whose command, inputs and outputs are those of the rules above.
-for packed_method, packed_seeds in PACKS:
-
-    rule:
-        name:
-            f"train_{packed_method.replace('-', '_')}_seed{packed_seeds[0]}_and_{len(packed_seeds) - 1}_more"
-        input:
-            teacher_files(packed_method, packed_seeds),
-            data=DATA_FILE,
-            settings=f"results/{CONFIG.protocol}/{packed_method}/settings.yaml",
-        output:
-            expand(
-                TRAINING[CONFIG.stage_of(packed_method)].output,
-                protocol=CONFIG.protocol,
-                method=packed_method,
-                seed=packed_seeds,
-            ),
-        log:
-            [f"results/{CONFIG.protocol}/logs/{packed_method}-seed{seed}.txt" for seed in packed_seeds],
-        priority: priority_of(packed_method)
-        threads: THREADS
-        resources:
-            gpu=int(USES_GPU),
-            cpus_per_gpu=8,
-            mem_mb=megabytes,
-            runtime=minutes,
-        params:
-            runs=lambda wildcards, output, method=packed_method, seeds=packed_seeds: runs_options(method, seeds),
-            machine=lambda wildcards, output, method=packed_method, seeds=packed_seeds: machine_options(
-                method, seeds[0]
-            ),
-        shell:
-            "exec python -m selfdistill train --data {input.data:q} --settings {input.settings:q} {params.runs}"
-            " {params.machine}"
 
 
 rule teacher:

@@ -5,7 +5,7 @@ recorded in run.json, never a reason to train again), *plan* (which runs there a
 outcome is shown).
 """
 
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
@@ -90,6 +90,20 @@ class Checkpoint(Block):
 
     overhead: t.Fraction = Field(description="share of the training time that saving may take")
     grace: t.NonNegative = Field(description="seconds from a signal to stop to the saved state")
+
+
+class MachineSettings(Block):
+    """How the machine does it; class run: recorded in run.json, never a reason to train again."""
+
+    device: t.Device = "auto"
+    threads: t.Threads = Field("auto", description="torch threads of a job")
+    workers: t.Workers = Field("auto", description="processes that transform images ahead (not crop and flip)")
+    deterministic: t.Switch = True
+    compile: t.one_of(*CHOICES) = Field("auto", description="auto: long runs on a GPU")
+    capture: t.one_of(*CHOICES) = Field("auto", description="a CUDA graph of the whole step; auto: on a GPU")
+    resume_policy: t.one_of("strict", "relaxed") = "strict"
+    checkpoint: Checkpoint = Checkpoint(overhead=0.02, grace=25)
+    evaluate_every: t.Count = Field(1, description="epochs between evaluations; the last is always evaluated")
 
 
 class Table(Block):
@@ -272,7 +286,7 @@ def method_model(objective: str) -> type[Method]:
     return create_model(f"Method_{objective}", __base__=base, __doc__=f"A method with objective {objective}.", **fields)
 
 
-class Config(Block):
+class Config(MachineSettings):
     """The whole configuration; `methods` holds validated blocks of `method_model`."""
 
     protocol: t.Name
@@ -290,25 +304,17 @@ class Config(Block):
     )
     sweeps: dict[t.SweepName, Sweep]
     data: Data
-    device: t.Device = Field(description="class run")
-    threads: t.Threads = Field(description="torch threads of a job; class run")
-    workers: t.Workers = Field(description="processes that transform images ahead (not crop and flip); class run")
-    deterministic: t.Switch = Field(description="class run")
-    pack: t.Pack = Field(description="runs of a method that one process trains side by side; class run")
-    compile: t.one_of(*CHOICES) = Field(description="auto: long runs on a GPU; class run")
-    capture: t.one_of(*CHOICES) = Field(description="a CUDA graph of the whole step; auto: on a GPU; class run")
-    teacher_cache: t.one_of(*CHOICES) = Field(
-        description="a table of the teacher's answers to all views; auto: if its students see more of them; class run"
-    )
-    resume_policy: t.one_of("strict", "relaxed") = Field(description="class run")
-    checkpoint: Checkpoint
-    evaluate_every: t.Count = Field(description="epochs between evaluations; the last is always evaluated; class run")
     allow_missing: t.Switch = Field(description="make a table without the runs that are missing; class report")
     logs: t.Line = Field(description="results, or a folder of logs to report on instead of training")
     table: Table
     figures: Figures
     mechanisms: Mechanisms
     methods: dict[str, Any]
+
+    @property
+    def machine(self) -> MachineSettings:
+        """The keys of class run, which every training job is given."""
+        return MachineSettings(**{name: getattr(self, name) for name in MachineSettings.model_fields})
 
     def seeds_of(self, method: str) -> list[int]:
         """The seeds of a method's row."""
@@ -342,35 +348,6 @@ class Config(Block):
         for run in runs:  # grows while it is walked
             runs += [teacher for teacher in self.teachers_of(*run) if teacher not in runs]
         return runs
-
-    @cached_property
-    def students(self) -> dict[tuple[Any, ...], list[str]]:
-        """The methods of the students that share a teacher's answers (`_answers_of`), one for each student."""
-        found: dict[tuple[Any, ...], list[str]] = {}
-        for method, seed in self.runs():
-            if answers := self._answers_of(method, seed):
-                found.setdefault(answers, []).append(method)
-        return found
-
-    def _answers_of(self, method: str, seed: int) -> tuple[Any, ...]:
-        """What a teacher's answers depend on beside the images, empty without one: the runs that teach, and of an
-        ensemble the temperature, at which its members' probabilities are averaged.
-        """
-        teachers = self.teachers_of(method, seed)
-        return (*teachers, self.methods[method].parameters.get("temperature")) if len(teachers) > 1 else tuple(teachers)
-
-    def caches_views(self, method: str, seed: int) -> bool:
-        """Whether a student takes its teacher's answers from a table of all views: auto, where several students of
-        one teacher together see each image more often than it has views. With `on` a run that can have none says so.
-        """
-        answers, augmentation = self._answers_of(method, seed), set(self.methods[method].augmentation)
-        if not answers or self.teacher_cache != "auto":
-            return bool(answers) and self.teacher_cache == "on"
-        if not augmentation <= {"crop", "flip"} or self.methods[method].replaced_stem:
-            return False
-        views = (81 if "crop" in augmentation else 1) * (2 if "flip" in augmentation else 1)
-        students = self.students.get(answers, [])
-        return len(students) > 1 and sum(self.methods[student].epochs for student in students) > views
 
     def figure_names(self) -> list[str]:
         """The figures to draw: the classifiers' only if a row has auxiliary classifiers."""

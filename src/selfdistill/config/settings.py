@@ -274,23 +274,6 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     return found
 
 
-def run_options(config: Config, method: str, seed: int) -> dict[str, Any]:
-    """How the machine does it: command-line options of a training job that change no result's settings."""
-    return {
-        "device": config.device,
-        "threads": config.threads,
-        "workers": config.workers,
-        "deterministic": "yes" if config.deterministic else "no",
-        "compile": config.compile,
-        "capture": config.capture,
-        "teacher-cache": "on" if config.caches_views(method, seed) else "off",
-        "resume-policy": config.resume_policy,
-        "checkpoint-overhead": config.checkpoint.overhead,
-        "checkpoint-grace": config.checkpoint.grace,
-        "evaluate-every": config.evaluate_every,
-    }
-
-
 class _Dumper(yaml.SafeDumper):
     """A safe dumper that writes a value out each time, because our reader takes no aliases."""
 

@@ -49,19 +49,6 @@ def epoch_plan(seed: int, epoch: int, count: int) -> EpochPlan:
     )
 
 
-def with_label_noise(labels: np.ndarray, share: float, classes: int) -> np.ndarray:
-    """The labels [n], of which this share is wrong: any other class, equally likely (symmetric label noise).
-
-    Which ones and how depends on nothing else, so that methods and seeds learn the same mistakes.
-    """
-    chance = generator(0, "label_noise")
-    wrong = torch.randperm(len(labels), generator=chance)[: round(share * len(labels))].numpy()
-    shifts = torch.randint(1, classes, (len(wrong),), generator=chance).numpy()
-    noisy = labels.copy()
-    noisy[wrong] = (noisy[wrong] + shifts) % classes
-    return noisy
-
-
 class Normalisation:
     """Raw pixels [batch, height, width, 3] uint8 to [batch, 3, height, width] float32, channels last in memory."""
 
@@ -121,23 +108,6 @@ class TrainingSet:
         made = self._transformed(plan, bounds, seed, epoch) if self.workers else self._gathered(plan, bounds)
         for (start, stop), images in zip(bounds, made, strict=True):
             yield Batch(images, self.labels[plan.order[start:stop].to(self.device)])
-
-    @property
-    def views(self) -> tuple[int, int, int]:
-        """How many windows down and right, and how many of one window (flipped or not), an image can be seen as."""
-        return *self.windows.shape[1:3], 1 + self.flip
-
-    def view(self, down: int, right: int, flip: int, batch_size: int) -> Iterator[Batch]:
-        """All images in file order, seen alike."""
-        for start in range(0, len(self), batch_size):
-            pixels = self.windows[start : start + batch_size, down, right]
-            yield Batch(self.normalise(pixels.flip(2) if flip else pixels), self.labels[start : start + batch_size])
-
-    def pick(self, answers: Tensor, seed: int, epoch: int) -> Tensor:
-        """Of answers [down, right, flip, image, ...] to all views, those to an epoch's views in its order."""
-        plan = self._plan(seed, epoch)
-        down, right = plan.shifts[plan.order].unbind(1)
-        return answers[down, right, plan.flips[plan.order].long(), plan.order]
 
     def _plan(self, seed: int, epoch: int) -> EpochPlan:
         """The epoch's plan as far as this augmentation follows it."""

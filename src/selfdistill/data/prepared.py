@@ -1,21 +1,21 @@
 """The prepared dataset: one safetensors file of uint8 images and labels, checked whenever it is read."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from selfdistill.config.schema import DATASETS
+from selfdistill.data.randomness import generator
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import canonical_json, write_atomically
+from selfdistill.system.tensors import METADATA, read_metadata
 
 SIDE = 32  # pixels
-METADATA = "selfdistill"  # safetensors writes several metadata keys in a random order, so there is one
-LARGEST_HEADER = 1 << 24  # bytes; a state's history takes about 1 KB an epoch
 REPAIR = "delete it and rerun download_data"
 
 
@@ -64,37 +64,6 @@ def read_prepared(path: Path, dataset: str) -> tuple[Images, str]:
             path, f"SHA-256 of its images differs (expected {facts.get('content_sha256')}, got {found})", REPAIR
         )
     return images, found
-
-
-def read_metadata(content: bytes) -> dict:
-    """Our metadata in the bytes of a safetensors file.
-
-    Raises: ValueError or KeyError when there is none.
-    """
-    length = int.from_bytes(content[:8], "little")
-    if length > min(len(content), LARGEST_HEADER):
-        raise ValueError("its header is damaged")
-    try:
-        facts = _strict_json(_strict_json(content[8 : 8 + length])["__metadata__"][METADATA])
-    except RecursionError as error:
-        raise ValueError("its metadata is nested too deeply") from error
-    if not isinstance(facts, dict):
-        raise ValueError("its metadata is damaged")
-    return facts
-
-
-def _strict_json(text: str | bytes):
-    """What JSON says without the liberties of Python's reader: no key twice, no NaN, no infinity."""
-
-    def refuse(constant: str):
-        raise ValueError(f"its header has the number {constant}")
-
-    def once(pairs: list[tuple]) -> dict:
-        if len(dict(pairs)) < len(pairs):
-            raise ValueError("its header has a key twice")
-        return dict(pairs)
-
-    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
 
 
 def check_images(path: Path, dataset: str, images: Images) -> None:
@@ -148,3 +117,16 @@ def first_of_each_class(images: np.ndarray, labels: np.ndarray, count: int) -> t
     each = count // (int(labels.max()) + 1)
     kept = np.sort(np.concatenate([np.flatnonzero(labels == label)[:each] for label in np.unique(labels)]))
     return images[kept], labels[kept]
+
+
+def with_label_noise(labels: np.ndarray, share: float, classes: int) -> np.ndarray:
+    """The labels [n], of which this share is wrong: any other class, equally likely (symmetric label noise).
+
+    Which ones and how depends on nothing else, so that methods and seeds learn the same mistakes.
+    """
+    chance = generator(0, "label_noise")
+    wrong = torch.randperm(len(labels), generator=chance)[: round(share * len(labels))].numpy()
+    shifts = torch.randint(1, classes, (len(wrong),), generator=chance).numpy()
+    noisy = labels.copy()
+    noisy[wrong] = (noisy[wrong] + shifts) % classes
+    return noisy

@@ -18,11 +18,20 @@ from torch import Tensor
 
 from selfdistill.config.schema import Mechanisms
 from selfdistill.config.settings import RunSettings
-from selfdistill.data.batches import Normalisation, TestSet, with_label_noise
-from selfdistill.data.prepared import Images, first_of_each_class, read_prepared, training_and_evaluation
+from selfdistill.data.batches import Normalisation, TestSet
+from selfdistill.data.prepared import (
+    Images,
+    first_of_each_class,
+    read_prepared,
+    training_and_evaluation,
+    with_label_noise,
+)
 from selfdistill.evaluation.evaluate import evaluate
-from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_sealed, write_sealed
+from selfdistill.mechanisms import corruptions, new_data, transfer
+from selfdistill.mechanisms.answers import batches, evaluating
+from selfdistill.mechanisms.calibration import calibration, negative_log_likelihood, reliability
+from selfdistill.mechanisms.discrimination import discrimination
+from selfdistill.mechanisms.flatness import half_accuracy_noise, noise_curve, top_eigenvalue, trace
 from selfdistill.mechanisms.measures import (
     CORRUPTIONS,
     FILTER_NOISE,
@@ -35,15 +44,12 @@ from selfdistill.mechanisms.measures import (
     VIEWS,
     WEIGHT_NOISE,
 )
-from selfdistill.mechanisms import corruptions, new_data, transfer
-from selfdistill.mechanisms.answers import batches, evaluating
-from selfdistill.mechanisms.calibration import calibration, negative_log_likelihood, reliability
-from selfdistill.mechanisms.discrimination import discrimination
-from selfdistill.mechanisms.flatness import half_accuracy_noise, noise_curve, top_eigenvalue, trace
 from selfdistill.mechanisms.smoothness import flip_rate, margin_gradient_norm, predictor, view_consistency
 from selfdistill.models.network import Network
 from selfdistill.models.resnet import replace_stem
 from selfdistill.models.weights import read_weights
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, write_sealed
 from selfdistill.training import provenance
 from selfdistill.training.machine import NEEDS_GPU, Machine, choose_device, set_up
 from selfdistill.training.teacher import check_accuracy, check_sha256, frozen, load_teacher

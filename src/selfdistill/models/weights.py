@@ -11,10 +11,10 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from selfdistill.config.settings import NetworkSettings
-from selfdistill.data.prepared import METADATA, read_metadata
+from selfdistill.models.resnet import build_backbone
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import SEAL, canonical_json, sha256_bytes
-from selfdistill.models.resnet import build_backbone
+from selfdistill.system.tensors import METADATA, read_metadata
 
 UNSEALED = "0" * 64
 STEM_LINES = {

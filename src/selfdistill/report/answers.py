@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from selfdistill.config.settings import ReportSettings
+from selfdistill.report.logs import RowRecords, RunRecord, check_recorded, read_rows, read_table
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed
-from selfdistill.report.logs import RowRecords, RunRecord, check_recorded, read_rows, read_table
 
 LAST = 10  # epochs of the secondary figure
 

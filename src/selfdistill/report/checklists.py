@@ -9,9 +9,9 @@ from pydantic import Field
 from selfdistill.config import types as t
 from selfdistill.config.load import read_model
 from selfdistill.config.schema import Block
+from selfdistill.report.pages import grid, markdown_text, page
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 from selfdistill.system.files import write_atomically
-from selfdistill.report.pages import grid, markdown_text, page
 
 INTRO = (
     "# Checklists",

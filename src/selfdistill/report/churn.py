@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from selfdistill.config.classes import CLASS_NAMES
-from selfdistill.system.files import write_atomically
 from selfdistill.report.answers import Arm
 from selfdistill.report.sheets import Sheet
 from selfdistill.report.verdicts import Comparison
 from selfdistill.statistics import churn, crossed, seeds
 from selfdistill.statistics.seeds import Interval
+from selfdistill.system.files import write_atomically
 
 UNSTABLE = 0.10  # points: a spread of the true accuracy above it flags a recipe whose outcome hangs on the seed
 SHOWN = 10  # classes that fit beside each other on a page

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.system.files import sha256_of
 from selfdistill.report.made import Made, read_csv, read_markdown
 from selfdistill.report.runs import UNKNOWN, environment, read_facts, sums
+from selfdistill.system.files import sha256_of
 
 TARGETS = ("ledger", "deviations", "claims")  # whose files are part of the report only where they were made
 NO_CURVE = "not drawn, because the logs lack it or the configuration's figures.names leaves it out"

@@ -59,10 +59,8 @@ class ArmCost(NamedTuple):
 
 def machine_of(facts: dict) -> Machine:
     """Where a run was trained."""
-    environment, options = facts.get("environment", {}), facts.get("options", {})
-    pack = options.get("pack") if isinstance(options, dict) else None
-    together = len(pack) if isinstance(pack, list) else 1
-    return Machine(str(environment.get("device", "unknown")), environment.get("threads"), together)
+    environment = facts.get("environment", {})
+    return Machine(str(environment.get("device", "unknown")), environment.get("threads"))
 
 
 def read_costs(settings: ReportSettings, logs: Path, arms: list[Arm]) -> list[ArmCost]:

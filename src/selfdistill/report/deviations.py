@@ -10,11 +10,11 @@ from typing import NamedTuple
 from selfdistill.config.claims import Rules
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import ReportSettings
-from selfdistill.system.files import write_atomically
 from selfdistill.report.answers import Arm, read_arms
 from selfdistill.report.factors import pair
 from selfdistill.report.ledger import NOTE, Effect, Entry, Gaps, placed, read_gaps, shown, values_of
 from selfdistill.report.pages import Column, code_names, csv_text, floats, grid, markdown_text, page
+from selfdistill.system.files import write_atomically
 
 SOURCE = "docs/paper-gaps.yaml"
 INTRO = (

@@ -7,13 +7,13 @@ import subprocess
 from pathlib import Path
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.system.failures import BAD_DATA, UNAVAILABLE, Failure
-from selfdistill.system.files import make_folder, write_atomically
 from selfdistill.report.contents import Contents, Figure, Tables, gather
 from selfdistill.report.latex import quoted, typewriter
 from selfdistill.report.made import Made
 from selfdistill.report.rendering import template_environment
 from selfdistill.report.sheets import Sheet
+from selfdistill.system.failures import BAD_DATA, UNAVAILABLE, Failure
+from selfdistill.system.files import make_folder, write_atomically
 
 NAME = "report"
 FLOATS = ("assumptions", "contradictions", "deviations")  # whose LaTeX is floats already

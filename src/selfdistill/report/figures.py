@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.system.failures import Failure
-from selfdistill.system.files import write_atomically
 from selfdistill.report.answers import LAST
 from selfdistill.report.logs import RowRecords, RunRecord, read_rows
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import write_atomically
 
 LETTERS = 9  # of a row's label to an inch of the figure's width: the labels take a good third of it
 GREY = "#888888"  # what only stands behind

@@ -14,9 +14,9 @@ from pydantic_core import PydanticCustomError
 from selfdistill.config import types as t
 from selfdistill.config.load import read_model
 from selfdistill.config.schema import Block, Config
+from selfdistill.report.pages import Column, code_names, csv_text, floats, grid, markdown_text, page
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 from selfdistill.system.files import write_atomically
-from selfdistill.report.pages import Column, code_names, csv_text, floats, grid, markdown_text, page
 
 PAPER = "paper"  # the protocol whose values an entry explains
 SECTION = r"(?:abstract|Table I|(?:III|II|IV|I)(?:-[A-E])?)\b"

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from selfdistill.columns import TIMING, WORK, fixed_columns
 from selfdistill.config.settings import ReportRow, ReportSettings, completed, differences
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed, sha256_of
-from selfdistill.columns import TIMING, WORK, fixed_columns
 
 RETRAIN = "rerun its training rule"
 

@@ -12,9 +12,15 @@ from numpy.typing import NDArray
 
 from selfdistill.config.claims import Mechanism
 from selfdistill.config.settings import ReportRow, ReportSettings
-from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_sealed, write_atomically
-from selfdistill.mechanisms.measures import EXPLANATIONS, MEASURES, OPTIONAL, REPLACED_STEM, Measure, measure_of, teacher_in
+from selfdistill.mechanisms.measures import (
+    EXPLANATIONS,
+    MEASURES,
+    OPTIONAL,
+    REPLACED_STEM,
+    Measure,
+    measure_of,
+    teacher_in,
+)
 from selfdistill.report.figures import save, styled
 from selfdistill.report.latex import comment, escape, quoted
 from selfdistill.report.logs import RunRecord, read_rows
@@ -24,6 +30,8 @@ from selfdistill.report.sheets import Sheet
 from selfdistill.report.soft_targets import rank_correlation, read_confusion
 from selfdistill.report.table import markdown_escape
 from selfdistill.statistics.seeds import Interval, welch
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed, write_atomically
 
 MEASURE = "rerun the rule measure"
 VARIANTS = ("", "_noise", "_notebook")  # behind the name of a control: with wrong labels, as the notebooks trained

@@ -10,11 +10,11 @@ from markupsafe import Markup, escape
 from PIL import Image, UnidentifiedImageError
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.system.failures import Failure
-from selfdistill.system.files import write_atomically
 from selfdistill.report.contents import Contents, gather
 from selfdistill.report.made import Made
 from selfdistill.report.rendering import template_environment
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import write_atomically
 
 COLOURS = 128  # of a figure: without visible loss its file is a third as large
 WHITE = 247  # brighter parts of a colour become 255: the quick choice of colours makes white a little grey

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.system.files import read_sealed
 from selfdistill.report.made import Made
+from selfdistill.system.files import read_sealed
 
 UNKNOWN = "not recorded"
 MACHINE = {"device": "Device", "threads": "Threads", "precision": "Precision", "deterministic": "Deterministic"}

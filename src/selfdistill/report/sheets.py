@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfdistill.system.files import write_atomically
 from selfdistill.report.latex import comment, quoted
 from selfdistill.report.table import markdown_escape
 from selfdistill.statistics.seeds import Interval
+from selfdistill.system.files import write_atomically
 
 
 def ends(interval: Interval | None) -> str:

@@ -10,13 +10,13 @@ from typing import NamedTuple
 from selfdistill.config.claims import AnyClaim, Claims, Cost, Difference, Level, Mechanism, arms_of
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import ReportSettings, report_settings
-from selfdistill.system.files import write_atomically
 from selfdistill.report.answers import Arm, read_arms
 from selfdistill.report.latex import comment
 from selfdistill.report.mechanisms import MechanismTable, explanation_sheet, read_measured
 from selfdistill.report.pages import Column, floats
 from selfdistill.report.sheets import Sheet
 from selfdistill.report.verdicts import Verdict, judge, published_value
+from selfdistill.system.files import write_atomically
 
 NOT_RUN, NOT_MEASURED = "not run", "not measured"
 HEADINGS = ["Claim", "The paper", "Section", "Paper", "Author's log"]

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from selfdistill.config.settings import ReportSettings, to_yaml
 from selfdistill.config.sweeps import text
-from selfdistill.system.files import write_atomically
 from selfdistill.report.figures import save, styled
 from selfdistill.report.sheets import Sheet
 from selfdistill.report.sweep_figures import draw_sweep
@@ -19,6 +18,7 @@ from selfdistill.report.sweep_results import (
     Result,
     read_outcomes,
 )
+from selfdistill.system.files import write_atomically
 
 LONGEST_NAME = 41  # characters of a method's or protocol's name
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from selfdistill.config.settings import Published, ReportSettings
 from selfdistill.config.types import seconds_of
-from selfdistill.system.files import write_atomically
 from selfdistill.report.latex import comment, escape, macro_name, quoted
 from selfdistill.report.logs import RowRecords, RunRecord, leftovers, read_rows
+from selfdistill.system.files import write_atomically
 
 PAPER_DEVICE = "NVIDIA L4"  # paper II
 
@@ -131,9 +131,6 @@ class Table:
             notes.append(f"Runs that are missing: {', '.join(missing)}.")
         if self.left_out:
             notes.append(f"Runs that the configuration does not name, left out: {', '.join(self.left_out)}.")
-        if packs := sorted({_packed(run.facts) for run in self.runs} - {1}):
-            sizes = " or ".join(map(str, packs))
-            notes.append(f"Some runs were trained {sizes} at a time in one process and share its time.")
         if any(run.facts.get("bit_exact") is False for run in self.runs):
             notes.append("Some runs were resumed in another environment (bit_exact: false in run.json).")
         return notes
@@ -250,13 +247,6 @@ class Table:
                 macros[macro_name(name, "Difference")] = signed(line.difference, self.decimals)
         definitions = [rf"\newcommand{{\{name}}}{{{value}}}" for name, value in macros.items()]
         return "\n".join([*map(comment, self.provenance()), *definitions]) + "\n"
-
-
-def _packed(facts: dict) -> int:
-    """How many runs took turns in the process of a run."""
-    options = facts.get("options")
-    pack = options.get("pack") if isinstance(options, dict) else None
-    return len(pack) if isinstance(pack, list) else 1
 
 
 def write_table(settings: ReportSettings, logs: Path, output: Path) -> Table:

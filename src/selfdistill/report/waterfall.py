@@ -15,13 +15,13 @@ from selfdistill.config import types as t
 from selfdistill.config.claims import Rules
 from selfdistill.config.load import read_model
 from selfdistill.config.schema import Block
-from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 from selfdistill.report.answers import Arm
 from selfdistill.report.comparison_figures import OURS, PAPER
 from selfdistill.report.factors import Pair, pair
 from selfdistill.report.figures import GREY, LETTERS, not_run
 from selfdistill.report.sheets import Sheet, ends
 from selfdistill.statistics.seeds import Interval
+from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 
 LINE, PANEL = 0.12, 0.62  # inches: of a line of a label, and of a panel's title and axis
 

@@ -75,11 +75,11 @@ class Grace:
     """Whether an epoch that is under way when a signal comes may still be finished.
 
     seconds: the time from the signal to the saved state; images: of an epoch; after: the images that are
-    looked at once more after it (the test set); runs: how many take turns in this process, each with its own rest.
+    looked at once more after it (the test set).
     """
 
-    def __init__(self, request: Request, seconds: float, images: int, after: int, runs: int = 1):
-        self.request, self.seconds, self.images, self.after, self.runs = request, seconds, images, after, runs
+    def __init__(self, request: Request, seconds: float, images: int, after: int):
+        self.request, self.seconds, self.images, self.after = request, seconds, images, after
         self.started, self.seen = time.monotonic(), 0
         self.rest: float | None = None
 
@@ -97,6 +97,6 @@ class Grace:
             return
         now = time.monotonic()
         pace = (now - self.started) / self.seen
-        rest = pace * self.after if self.rest is None else self.runs * self.rest
+        rest = pace * self.after if self.rest is None else self.rest
         if now + pace * (self.images - self.seen) + rest > self.request.at + self.seconds:
             self.request.stop_if_asked()

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from selfdistill.config.settings import RunSettings
+from selfdistill.statistics.seeds import wilson
 from selfdistill.system.failures import Failure
 from selfdistill.tools.datasets import Dataset
-from selfdistill.statistics.seeds import wilson
 
 USUAL_WIDTH = 64
 PAPER = "Self-Distillation in Convolutional Neural Networks: A Comparison with Knowledge Distillation on CIFAR-10"

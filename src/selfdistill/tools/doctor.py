@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import torch
 
-from selfdistill.system.amounts import duration, size
 from selfdistill.config.schema import Config
+from selfdistill.system.amounts import duration, size
 from selfdistill.tools.probe import Estimate, estimates, precision_lacking
 from selfdistill.training.machine import choose_device, choose_precision, device_name
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from selfdistill.system.failures import CONFIGURATION, UNAVAILABLE, Failure
 from selfdistill.columns import WORK
+from selfdistill.system.failures import CONFIGURATION, UNAVAILABLE, Failure
 from selfdistill.training.states import newest_epoch
 
 PREFIX = "events.out.tfevents."

@@ -7,8 +7,8 @@ from torchvision.models.resnet import Bottleneck
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import SIDE
-from selfdistill.tools.pictures import BACKGROUND
 from selfdistill.models.resnet import BLOCKS, PAPER_WIDTH
+from selfdistill.tools.pictures import BACKGROUND
 
 DEEPEST = 8  # the last stage's planes over the first's
 STEMS = {

@@ -5,12 +5,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from selfdistill.config.settings import RunSettings
+from selfdistill.models.weights import read_weights
 from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.system.files import read_sealed, sha256_bytes, write_atomically
 from selfdistill.tools.card import Evidence, model_card
 from selfdistill.tools.datasets import DATASETS
 from selfdistill.tools.example import example
-from selfdistill.models.weights import read_weights
 
 WEIGHTS = ("weights.safetensors", "auxiliary.safetensors")
 CARD, PROGRAM = "MODEL_CARD.md", "example.py"

@@ -15,8 +15,9 @@ from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed
 from selfdistill.system.lock import owner_of
 from selfdistill.tools.lanes import makespan
+from selfdistill.training.identity import other_parts
 from selfdistill.training.states import failure_record, newest_epoch, state_folder
-from selfdistill.training.status import Asked, failure_of, other_parts
+from selfdistill.training.status import RequestedRuns, failure_of
 
 EPOCH = re.compile(r"^epoch (\d+)/\d+ .*?([\d.]+) s$", re.MULTILINE)
 TAIL = 1 << 16  # bytes of a log that are looked at
@@ -90,7 +91,11 @@ class Overseer:
     """Looks at a configuration's runs again and again; what is done is read once."""
 
     def __init__(self, config: Config, results: Path):
-        self.asked, self.folder, self.runs = Asked(config, results), results / config.protocol, config.runs()
+        self.requested, self.folder, self.runs = (
+            RequestedRuns(config, results),
+            results / config.protocol,
+            config.runs(),
+        )
         self.needs = {run: config.teachers_of(*run) for run in self.runs}
         self.finished: dict[Path, tuple[int, Progress]] = {}
 
@@ -106,7 +111,7 @@ class Overseer:
 
     def _run(self, method: str, seed: int) -> Progress:
         name, states = f"{method}-seed{seed}", self.folder / ".state"
-        identity = self.asked.identity(method, seed)
+        identity = self.requested.identity(method, seed)
         epochs = identity["settings"]["epochs"]
         log = self.folder / "logs" / f"{name}.txt"
         if owner_of(states / f"{name}.lock"):

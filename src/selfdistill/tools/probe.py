@@ -8,16 +8,17 @@ from typing import NamedTuple
 
 import torch
 
-from selfdistill.system.host import job_threads, uses_gpu
 from selfdistill.config.schema import DATASETS, Config
 from selfdistill.config.settings import RunSettings, run_settings
 from selfdistill.data.batches import Batch
-from selfdistill.system.files import canonical_json
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.models.network import build_network
+from selfdistill.system.files import canonical_json
+from selfdistill.system.host import job_threads, uses_gpu
 from selfdistill.tools.lanes import makespan
+from selfdistill.training.components import build_optimiser
 from selfdistill.training.machine import NEEDS_GPU, Machine, choose_device, set_up
-from selfdistill.training.steps import EagerStep, build_optimiser
+from selfdistill.training.steps import EagerStep
 
 BUDGET = 10.0  # seconds for all cases together, on a quiet machine
 PATIENCE = 60.0  # seconds after which no other case is begun

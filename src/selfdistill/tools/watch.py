@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from selfdistill.system.amounts import duration
-from selfdistill.tools.overview import Overseer, Overview, Progress
 from selfdistill.system.stop import REQUEST
+from selfdistill.tools.overview import Overseer, Overview, Progress
 
 EVERY = 2.0  # seconds between two looks
 SHOWN = 20  # runs; of more, those that are done or wait are only counted

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from selfdistill.system.failures import CONFIGURATION, LOCKED, NON_FINITE, Failure
-from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, sha256_bytes, write_atomically
 from selfdistill.columns import history_columns, to_csv
 from selfdistill.models.weights import pack, unpack
+from selfdistill.system.failures import CONFIGURATION, LOCKED, NON_FINITE, Failure
+from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, sha256_bytes, write_atomically
 from selfdistill.training.states import NAME, checkpoints
 
 KEPT = 2

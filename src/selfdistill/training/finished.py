@@ -8,7 +8,7 @@ from pathlib import Path
 from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.system.files import read_sealed, remove, sha256_of
 from selfdistill.system.lock import run_lock
-from selfdistill.training.states import VIEWS, failure_record
+from selfdistill.training.states import failure_record
 
 RUN = re.compile(r"([a-z0-9][a-z0-9_-]*)/([a-z0-9][a-z0-9_-]*)-seed(0|[1-9]\d*)")
 
@@ -36,16 +36,6 @@ def finished_states(results: Path) -> list[Path]:
         except Failure:
             continue  # a damaged run.json proves nothing, so its state stays
     return list(dict.fromkeys(found))  # a copied run.json names the same one
-
-
-def remove_views(results: Path) -> list[str]:
-    """Remove the teachers' answers to all views, which can be made again, unless somebody makes them; their names."""
-    removed = []
-    for folder in sorted((results / ".state").glob(f"{VIEWS}*/")):
-        with contextlib.suppress(Failure), run_lock(folder.with_name(f"{folder.name}.lock")):
-            shutil.rmtree(folder)
-            removed.append(folder.name)
-    return removed
 
 
 def _forget(folder: Path) -> None:

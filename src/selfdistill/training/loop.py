@@ -1,7 +1,7 @@
 """The training loop: one for every method. It never asks which method it runs."""
 
 import math
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 
 from selfdistill.data.batches import Batch
 from selfdistill.system.failures import NON_FINITE, Failure
@@ -16,18 +16,14 @@ def train_epoch(
     machine: Machine,
     ledger: Ledger,
     after_step: Callable[[int], None] = lambda images: None,
-) -> Generator[None, None, dict[str, float]]:
-    """Take one pass over the training set; the means over its images under their columns in history.csv.
-
-    Yields after each step, so that runs can take turns.
-    """
+) -> dict[str, float]:
+    """Take one pass over the training set; the means over its images under their columns in history.csv."""
     step.network.train()
     step.sums.reset()
     for batch in batches:
         with ledger.measure("train" if step.is_ready(batch) else "compile"):
             step(batch)
         after_step(len(batch.labels))
-        yield
     with ledger.measure("train"):
         machine.wait()
         return step.sums.means()

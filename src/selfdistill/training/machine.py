@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from selfdistill.system.failures import CONFIGURATION, UNAVAILABLE, Failure
+from selfdistill.system.host import granted_processors
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 NEEDS_GPU = {"tf32", "fp16"}
@@ -29,13 +30,14 @@ class Machine(NamedTuple):
 
     def fingerprint(self) -> dict[str, str | int | bool]:
         """What must be equal for a resumed run to end with the same bits."""
-        cudnn = {"cudnn": torch.backends.cudnn.version()} if self.device.type == "cuda" else {}
-        return cudnn | {
+        if self.device.type == "cuda":  # the processor beside it rounds nothing
+            rounding = {"cudnn": torch.backends.cudnn.version()}
+        else:
+            rounding = {"cpu_capability": torch.backends.cpu.get_cpu_capability(), "threads": self.threads}
+        return rounding | {
             "python": platform.python_version(),
             "torch": torch.__version__,  # names its CUDA too
             "device": device_name(self.device),
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "threads": self.threads,
             "precision": self.precision,
             "deterministic": self.deterministic,
         }
@@ -47,14 +49,16 @@ class Machine(NamedTuple):
 
 
 def set_up(device: str, threads: int | str, precision: str, *, deterministic: bool) -> Machine:
-    """Configure torch for a run.
+    """Configure torch for a run; with `threads: auto` a job of Slurm takes what it was given, not what the node has.
 
     Raises: Failure 69 for a GPU that is not there, 78 for a precision that the device does not have.
     """
     # cuBLAS reads it when CUDA starts; older torch refuses deterministic algorithms without it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     chosen = choose_device(device)
-    count = (os.cpu_count() or 1) if threads == "auto" else int(threads)
+    if chosen.index is not None:
+        torch.cuda.set_device(chosen)  # else graphs would be captured on the first card
+    count = granted_processors() or os.cpu_count() or 1 if threads == "auto" else int(threads)
     torch.set_num_threads(count)
     torch.use_deterministic_algorithms(deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, changes no result

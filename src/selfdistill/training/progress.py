@@ -1,69 +1,55 @@
-"""What a run says while it works: a bar with the time left on a terminal, one plain line an epoch in logs."""
+"""How far a run is: its epoch and rows, to and from a saved state."""
 
-import time
+from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
-from selfdistill.system import terminal
-from selfdistill.system.amounts import duration
-from selfdistill.system.log import Log
-from selfdistill.training.machine import Machine
+from selfdistill.training.components import under
 
-WARM_UP, MEASURED = 2, 6  # steps: the first ones are slower than the rest
-LONG = 3 * 3600  # seconds of a run on a CPU that deserve a warning
+BEST = "best."  # begins the names of the best epoch's tensors in a saved state
 
 
-class EpochProgress:
-    """The bar of a run (one on a terminal, none elsewhere), and its first estimate of the whole."""
+class Best(NamedTuple):
+    """The epoch with most right answers on the test set so far (the earliest of equals), and its network's state."""
 
-    def __init__(self, log: Log, name: str, images: int, epochs: int, *, first: int, bar: bool, machine: Machine):
-        self.log, self.images, self.remaining = log, images, epochs - first
-        self.machine, self.steps, self.started, self.seen = machine, 0, 0.0, 0
-        self.estimated = False
-        columns = (TextColumn(name), BarColumn(), TextColumn("epoch {task.fields[epoch]}"), TimeRemainingColumn())
-        self.drawn = terminal.take() if bar else None  # two bars on one terminal would overwrite each other
-        self.bar = Progress(*columns, console=Console(stderr=True), disable=self.drawn is None, transient=True)
-        self.task = self.bar.add_task(name, total=images * epochs, completed=images * first, epoch=first)
-
-    def __enter__(self) -> "EpochProgress":
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.bar.stop()
-        terminal.leave(self.drawn)
-
-    def after_step(self, images: int) -> None:
-        """Count a training step; after the first few, say how long the run will take."""
-        self.steps += 1
-        self.bar.update(self.task, advance=images)
-        if self.steps == WARM_UP:
-            self.machine.wait()
-            self.started = time.perf_counter()
-        elif self.steps > WARM_UP and not self.estimated:
-            self.seen += images
-            if self.steps == WARM_UP + MEASURED:
-                self.estimated = True
-                self.machine.wait()
-                self._estimate((time.perf_counter() - self.started) / self.seen)
-
-    def _estimate(self, seconds_per_image: float) -> None:
-        total = seconds_per_image * self.images * self.remaining
-        self.log.say(f"about {duration(total)} to train {self.remaining} epochs of {self.images} images")
-        if self.machine.device.type == "cpu" and total > LONG:
-            self.log.say("this is a CPU: `make quick` runs the reduced protocol in about 15 minutes; going on")
-
-    def after_epoch(self, epoch: int) -> None:
-        """Move the bar's epoch."""
-        self.bar.update(self.task, epoch=epoch)
+    epoch: int
+    correct: int
+    tensors: dict[str, Tensor]
 
 
-def epoch_line(row: dict, epochs: int, seconds: float) -> str:
-    """An epoch in one line."""
-    seen = [(name, row.get(f"{name}_accuracy")) for name in ("test", "holdout")]
-    test = "".join(f"  {name} {100 * accuracy:.2f} %" for name, accuracy in seen if accuracy is not None)
-    return (
-        f"epoch {row['epoch']}/{epochs}  lr {row['learning_rate']:.5f}  loss {row['train_loss']:.4f}"
-        f"  train {100 * row['train_accuracy']:.2f} %{test}  {seconds:.1f} s"
-    )
+class Progress:
+    """Epochs done, the rows of history.csv and timing.csv, the attempts, and the best epoch where that one is kept.
+
+    attempts: when each began, after which epoch, and the seconds of work that it did again or stood still.
+    bit_exact: False once a run has gone on in another environment.
+    """
+
+    def __init__(self, best: Best | None = None):
+        self.epoch = 0
+        self.history: list[dict[str, Any]] = []
+        self.timing: list[dict[str, Any]] = []
+        self.attempts: list[dict[str, Any]] = []
+        self.bit_exact = True
+        self.best = best
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a saved state holds of the best epoch."""
+        return {} if self.best is None else {BEST + name: tensor for name, tensor in self.best.tensors.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """What a saved state holds beside its tensors."""
+        return {
+            "history": self.history,
+            "timing": self.timing,
+            "best": None if self.best is None else [self.best.epoch, self.best.correct],
+            "attempts": self.attempts,
+            "bit_exact": self.bit_exact,
+        }
+
+    def load(self, epoch: int, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Put a saved state back."""
+        self.epoch = epoch
+        self.history, self.timing = facts["history"], facts["timing"]
+        self.attempts, self.bit_exact = facts["attempts"], facts["bit_exact"]
+        if self.best is not None:
+            self.best = Best(*facts["best"], dict(under(BEST, tensors)))

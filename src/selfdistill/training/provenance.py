@@ -11,7 +11,7 @@ from selfdistill.system.files import sha256_bytes
 
 PACKAGE = Path(__file__).parent.parent
 STAGES = ("data", "models", "losses", "evaluation", "training")  # what a run's result can depend on
-ONLY_LOOKS = ("status.py", "finished.py", "packs.py")  # no result depends on them
+ONLY_LOOKS = ("status.py", "finished.py", "display.py")  # no result depends on them
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 
 
@@ -32,11 +32,6 @@ def _meaning(source: str) -> str:
         if documented and body and ast.get_docstring(node, clean=False) is not None:
             node.body = body[1:]
     return ast.dump(tree)
-
-
-def teachers_sha256(members: list[str]) -> str | list[str] | None:
-    """What run.json says of the weights that taught: nothing, their SHA-256, or those of an ensemble's members."""
-    return members if len(members) > 1 else next(iter(members), None)
 
 
 MADE = (":(exclude)report", ":(exclude)results")

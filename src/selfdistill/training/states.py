@@ -6,7 +6,6 @@ from typing import Any
 
 from selfdistill.system.files import canonical_json, sha256_bytes
 
-VIEWS = "views-"  # begins the name of a folder with a teacher's answers to all views
 NAME = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
 
 

@@ -5,24 +5,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from selfdistill.config.schema import Config
-from selfdistill.config.settings import differences, known_runs, run_settings
-from selfdistill.data.prepared import LARGEST_HEADER, read_metadata
+from selfdistill.config.settings import known_runs, run_settings
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.system.lock import owner_of
+from selfdistill.system.tensors import read_header
+from selfdistill.training import provenance
 from selfdistill.training.finished import damaged_outputs
-from selfdistill.training.provenance import code_fingerprint, teachers_sha256
+from selfdistill.training.identity import data_sha256, known_identity, other_parts
 from selfdistill.training.states import NAME, checkpoints, epoch_of, failure_record
 
 STATE = re.compile(r"(.+)-seed(\d+)-[0-9a-f]{12}")
-# The parts of an identity, and what they are called where they differ.
-PARTS = {
-    "settings": "settings",
-    "seed": "seed",
-    "data_sha256": "data",
-    "teacher_sha256": "teacher",
-    "code_fingerprint": "code",
-}
 DONE = "done"
 
 
@@ -55,17 +48,17 @@ class Answer(NamedTuple):
 def status(config: Config, results: Path) -> Answer:
     """What has become of the configuration's runs under `results`, teachers where they are first needed."""
     folder = results / config.protocol
-    asked = Asked(config, results)
-    runs = [asked.status(*run) for run in config.runs()]
-    return Answer(runs, [*_other_states(folder, asked), *_leftover_runs(folder, config)])
+    requested = RequestedRuns(config, results)
+    runs = [requested.status(*run) for run in config.runs()]
+    return Answer(runs, [*_other_states(folder, requested), *_leftover_runs(folder, config)])
 
 
-class Asked:
+class RequestedRuns:
     """What the configuration asks of a run, now and with the present code."""
 
     def __init__(self, config: Config, results: Path):
         self.config, self.folder = config, results / config.protocol
-        self.code = code_fingerprint()
+        self.code = provenance.code_fingerprint()
         self.data = data_sha256(results / "data" / f"{config.data.dataset}.safetensors")
 
     def status(self, method: str, seed: int) -> Status:
@@ -75,40 +68,7 @@ class Asked:
     def identity(self, method: str, seed: int) -> dict[str, Any]:
         """A run's identity without the parts that cannot be known: data not yet prepared, a teacher not yet trained."""
         teachers = [self.folder / name / f"seed{its_seed}" for name, its_seed in self.config.teachers_of(method, seed)]
-        return known_identity(run_settings(self.config, method), seed, self.data, teachers, code=self.code)
-
-
-def known_identity(
-    settings: dict[str, Any] | None, seed: int, data: str | None, teachers: list[Path], *, code: str | None = None
-) -> dict[str, Any]:
-    """A run's identity without the parts that are not known (None).
-
-    data: SHA-256 of the prepared dataset; teachers: the folders of the runs that teach it; code: fingerprint of the
-    training code, the present one if it is not given.
-    """
-    members = [_weights_sha256(run) for run in teachers]
-    parts = {
-        "settings": settings,
-        "seed": seed,
-        "code_fingerprint": code or code_fingerprint(),
-        "data_sha256": data,
-    }
-    identity = {name: part for name, part in parts.items() if part is not None}
-    return identity if None in members else identity | {"teacher_sha256": teachers_sha256(members)}
-
-
-def data_sha256(path: Path) -> str | None:
-    """The SHA-256 by which a prepared dataset goes, as it says itself; None if there is none."""
-    return _header(path).get("content_sha256")
-
-
-def _weights_sha256(run: Path) -> str | None:
-    """The SHA-256 of a finished run's weights."""
-    try:
-        outputs = read_sealed(run / "run.json").get("outputs")
-    except Failure:
-        return None
-    return outputs.get("weights.safetensors") if isinstance(outputs, dict) else None
+        return known_identity(run_settings(self.config, method), seed, self.data, teachers, self.code)
 
 
 def _run(folder: Path, method: str, seed: int, identity: dict[str, Any]) -> Status:
@@ -181,31 +141,8 @@ def newest_state(folder: Path) -> tuple[int, dict[str, Any] | None, list[str]]:
         if path.is_symlink() or not path.is_file() or not sha256_of(path).startswith(NAME.fullmatch(path.name)[2]):
             damaged.append(path.name)
             continue
-        return epoch_of(path), _header(path).get("identity", {}), damaged
+        return epoch_of(path), read_header(path).get("identity", {}), damaged
     return 0, None, damaged
-
-
-def _header(path: Path) -> dict[str, Any]:
-    """Our metadata in a safetensors file, read without its tensors; empty if there is none."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
-            return read_metadata(start + file.read(length)) if length <= LARGEST_HEADER else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def other_parts(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """In what two identities differ: settings by their dotted keys, then data, teacher and code."""
-    parts = []
-    for key, word in PARTS.items():
-        ours, theirs = wanted.get(key), found.get(key)
-        if key == "settings" and isinstance(ours, dict) and isinstance(theirs, dict):
-            parts += [f"settings.{name}" for name in differences(theirs, ours)]
-        elif key in wanted and ours != theirs:
-            parts.append(word)
-    return parts
 
 
 def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
@@ -219,9 +156,9 @@ def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _other_states(folder: Path, asked: Asked) -> list[Status]:
+def _other_states(folder: Path, requested: RequestedRuns) -> list[Status]:
     """States that no run of the configuration can go on from."""
-    runs, found = asked.config.runs(), []
+    runs, found = requested.config.runs(), []
     for state in sorted((folder / ".state").glob("*/")):
         match = STATE.fullmatch(state.name)
         epoch, identity, _ = newest_state(state)
@@ -230,7 +167,7 @@ def _other_states(folder: Path, asked: Asked) -> list[Status]:
         run = (match[1], int(match[2]))
         if run not in runs:
             found.append(Status(state.name, f"stale state of epoch {epoch}: the configuration does not name its run"))
-        elif others := other_parts(identity, asked.identity(*run)):
+        elif others := other_parts(identity, requested.identity(*run)):
             found.append(Status(state.name, f"stale state of epoch {epoch}: other {', '.join(others)}"))
     return found
 

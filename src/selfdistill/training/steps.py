@@ -1,35 +1,20 @@
 """A step of training: eager, or captured once in a CUDA graph and replayed. Both are called alike and end alike."""
 
+import gc
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from selfdistill.data.batches import Batch
-from selfdistill.system.failures import CONFIGURATION, Failure, is_out_of_memory
 from selfdistill.losses.terms import LossTerms
 from selfdistill.models.outputs import Outputs
+from selfdistill.system.failures import CONFIGURATION, Failure, is_out_of_memory
 from selfdistill.training.machine import Machine
 
 Objective = Callable[[Outputs, Tensor, Tensor | None], LossTerms]
 Work = Callable[[], None]
 WARM_UP = 3  # runs before a capture, as torch.cuda.graph asks for
-
-
-def build_optimiser(network: nn.Module, rate: float, device: torch.device, **options: Any) -> torch.optim.SGD:
-    """SGD in one fused kernel. On a GPU its rate is a tensor, which a captured step reads anew each time."""
-    lr = torch.tensor(rate, device=device) if device.type == "cuda" else rate
-    return torch.optim.SGD(network.parameters(), lr=lr, fused=True, **options)
-
-
-def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate, in place where it is a tensor."""
-    for group in optimiser.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate
 
 
 class EagerStep:
@@ -111,7 +96,6 @@ class CapturedStep:
     def _prepare(self, batch: Batch) -> None:
         """Capture the step for such batches, and leave everything as it was."""
         fixed = Batch(*(None if value is None else value.clone() for value in batch))
-        self._allocate_momentum()
         if not self.sums.totals:  # they are made by the first step
             undo = self._undo()
             self.step.work(fixed)
@@ -138,20 +122,15 @@ class CapturedStep:
 
         return undo
 
-    def _allocate_momentum(self) -> None:
-        """Momentum of zero, which changes no first step, so that it exists before it is captured."""
-        for group in self.step.optimiser.param_groups:
-            for parameter in group["params"] if group["momentum"] else ():
-                slots = self.step.optimiser.state[parameter]
-                if slots.get("momentum_buffer") is None:
-                    slots["momentum_buffer"] = torch.zeros_like(parameter)
 
-
-def cuda_capture(pool: object) -> Callable[[Work, Work], Work]:
-    """How a GPU captures; the graphs of a run share a pool of memory, because only one is replayed at a time."""
+def cuda_capture() -> Callable[[Work, Work], Work]:
+    """How a GPU captures. The graphs of a run share a pool of memory, because only one is replayed at a time, and a
+    stream of their own: cuBLAS keeps its workspace by stream, and a graph that is freed clears that of its stream.
+    """
+    pool, aside = torch.cuda.graph_pool_handle(), torch.cuda.Stream()
 
     def capture(work: Work, undo: Work) -> Work:
-        current, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+        current = torch.cuda.current_stream()
         aside.wait_stream(current)
         with torch.cuda.stream(aside):
             for _ in range(WARM_UP):
@@ -160,8 +139,15 @@ def cuda_capture(pool: object) -> Callable[[Work, Work], Work]:
         undo()
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
-            work()
+        gc.collect()
+        gc.disable()  # what is freed while a capture goes on would end it
+        try:
+            # thread_local: the loader's thread may pin memory meanwhile.
+            with torch.cuda.graph(graph, pool=pool, stream=aside, capture_error_mode="thread_local"):
+                work()
+        finally:
+            gc.enable()
+            torch.cuda.set_stream(current)  # a capture that fails leaves its own stream current
         return graph.replay
 
     return capture
@@ -178,7 +164,7 @@ def choose_step(step: EagerStep, choice: str, say: Callable[[str], None]) -> Eag
         raise Failure("capture", "on needs a GPU and another precision than fp16", "set it to auto", code=CONFIGURATION)
     if choice == "off" or not possible:
         return step
-    return CapturedStep(step, say, cuda_capture(torch.cuda.graph_pool_handle()))
+    return CapturedStep(step, say, cuda_capture())
 
 
 class Sums:

@@ -1,0 +1,49 @@
+"""What a safetensors file says of itself, read without its tensors. Imports no torch."""
+
+import json
+from pathlib import Path
+
+METADATA = "selfdistill"  # safetensors writes several metadata keys in a random order, so there is one
+LARGEST_HEADER = 1 << 24  # bytes; a state's history takes about 1 KB an epoch
+
+
+def read_header(path: Path) -> dict:
+    """Our metadata in a safetensors file; empty if there is none."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            return read_metadata(start + file.read(length)) if length <= LARGEST_HEADER else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def read_metadata(content: bytes) -> dict:
+    """Our metadata in the bytes of a safetensors file.
+
+    Raises: ValueError or KeyError when there is none.
+    """
+    length = int.from_bytes(content[:8], "little")
+    if length > min(len(content), LARGEST_HEADER):
+        raise ValueError("its header is damaged")
+    try:
+        facts = _strict_json(_strict_json(content[8 : 8 + length])["__metadata__"][METADATA])
+    except RecursionError as error:
+        raise ValueError("its metadata is nested too deeply") from error
+    if not isinstance(facts, dict):
+        raise ValueError("its metadata is damaged")
+    return facts
+
+
+def _strict_json(text: str | bytes):
+    """What JSON says without the liberties of Python's reader: no key twice, no NaN, no infinity."""
+
+    def refuse(constant: str):
+        raise ValueError(f"its header has the number {constant}")
+
+    def once(pairs: list[tuple]) -> dict:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("its header has a key twice")
+        return dict(pairs)
+
+    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)

@@ -1,0 +1,92 @@
+"""What a run trains: its network, optimiser, gradient scaler and objective, built from its settings."""
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from selfdistill.config.settings import RunSettings
+from selfdistill.losses.objectives import OBJECTIVES
+from selfdistill.models.network import Network, build_network
+from selfdistill.models.outputs import Outputs
+from selfdistill.training.machine import Machine
+
+NETWORK, MOMENTUM = "network.", "momentum."  # begin the names of a saved state's tensors
+
+
+def build_optimiser(
+    network: nn.Module, rate: float, device: torch.device, *, momentum: float, **options: float | bool
+) -> torch.optim.SGD:
+    """SGD in one fused kernel. On a GPU its rate is a tensor, which a captured step reads anew each time.
+
+    The momentum starts as zeros (.9 x 0 + g = g), because a first step that a gradient scaler skips would leave torch's
+    own momentum unwritten, and the next one would read it.
+    """
+    lr = torch.tensor(rate, device=device) if device.type == "cuda" else rate
+    optimiser = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, fused=True, **options)
+    if momentum:
+        for parameter in network.parameters():
+            optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimiser
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate, in place where it is a tensor."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+class Components:
+    """The parts that training changes, and the objective that it minimises."""
+
+    def __init__(self, settings: RunSettings, seed: int, machine: Machine):
+        self.network: Network = build_network(
+            settings.network,
+            settings.heads,
+            zero_init_residual=settings.zero_init_residual,
+            seed=seed,
+            final_head=settings.final_head,
+        ).to(machine.device, memory_format=torch.channels_last)
+        self.optimiser = build_optimiser(
+            self.network,
+            settings.learning_rate,
+            machine.device,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov,
+            weight_decay=settings.weight_decay,
+        )
+        self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
+        self.objective = partial(OBJECTIVES[settings.objective], **settings.parameters)
+        self.classes = settings.network.classes
+
+    def coefficients(self) -> dict[str, float]:
+        """The objective's effective coefficients by history column, from the objective itself."""
+        logits = torch.zeros(1, self.classes)
+        heads, maps = len(self.network.heads), logits.view(1, -1, 1, 1)
+        outputs = Outputs(logits, (logits,) * heads, (maps,) * (heads + 1))
+        return self.objective(outputs, torch.zeros(1, dtype=torch.long), logits).coefficients()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The network's state and the momentum, by the names that a saved state has for them."""
+        found = {NETWORK + name: tensor for name, tensor in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            momentum = self.optimiser.state[parameter].get("momentum_buffer")
+            if momentum is not None:  # there is none with momentum 0
+                found[MOMENTUM + name] = momentum
+        return found
+
+    def load(self, tensors: dict[str, Tensor], scaler: dict) -> None:
+        """Put a saved state back."""
+        self.network.load_state_dict(dict(under(NETWORK, tensors)))
+        parameters = dict(self.network.named_parameters())
+        for name, tensor in under(MOMENTUM, tensors):
+            self.optimiser.state[parameters[name]]["momentum_buffer"].copy_(tensor)
+        self.scaler.load_state_dict(scaler)
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
+    """The tensors whose names begin with a prefix, without it."""
+    return [(name.removeprefix(prefix), tensor) for name, tensor in tensors.items() if name.startswith(prefix)]

@@ -1,0 +1,74 @@
+"""What makes a run this run: its settings, seed, data, teacher and code. Imports no torch."""
+
+from pathlib import Path
+from typing import Any
+
+from selfdistill.config.settings import differences
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed
+from selfdistill.system.tensors import read_header
+from selfdistill.training import provenance
+
+# The parts of an identity, and what they are called where they differ.
+PARTS = {
+    "settings": "settings",
+    "seed": "seed",
+    "data_sha256": "data",
+    "teacher_sha256": "teacher",
+    "code_fingerprint": "code",
+}
+
+
+def run_identity(
+    settings: dict[str, Any] | None, seed: int, data: str | None, teachers: list[str], code: str | None = None
+) -> dict[str, Any]:
+    """The identity of a run. data: SHA-256 of the prepared images; teachers: of the weights that teach it; code: the
+    fingerprint of the training code, the present one if it is not given.
+    """
+    return {
+        "settings": settings,
+        "seed": seed,
+        "data_sha256": data,
+        "teacher_sha256": teachers if len(teachers) > 1 else next(iter(teachers), None),
+        "code_fingerprint": code or provenance.code_fingerprint(),
+    }
+
+
+def known_identity(
+    settings: dict[str, Any] | None, seed: int, data: str | None, teachers: list[Path], code: str | None = None
+) -> dict[str, Any]:
+    """A run's identity without the parts that are not known: data not yet prepared, a teacher not yet trained.
+
+    teachers: the folders of the runs that teach it.
+    """
+    members = [_weights_sha256(run) for run in teachers]
+    unknown = [name for name, part in (("settings", settings), ("data_sha256", data)) if part is None]
+    unknown += ["teacher_sha256"] if None in members else []
+    identity = run_identity(settings, seed, data, members, code)
+    return {name: part for name, part in identity.items() if name not in unknown}
+
+
+def data_sha256(path: Path) -> str | None:
+    """The SHA-256 by which a prepared dataset goes, as it says itself; None if there is none."""
+    return read_header(path).get("content_sha256")
+
+
+def _weights_sha256(run: Path) -> str | None:
+    """The SHA-256 of a finished run's weights."""
+    try:
+        outputs = read_sealed(run / "run.json").get("outputs")
+    except Failure:
+        return None
+    return outputs.get("weights.safetensors") if isinstance(outputs, dict) else None
+
+
+def other_parts(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """In what two identities differ: settings by their dotted keys, then data, teacher and code."""
+    parts = []
+    for key, word in PARTS.items():
+        ours, theirs = wanted.get(key), found.get(key)
+        if key == "settings" and isinstance(ours, dict) and isinstance(theirs, dict):
+            parts += [f"settings.{name}" for name in differences(theirs, ours)]
+        elif key in wanted and ours != theirs:
+            parts.append(word)
+    return parts

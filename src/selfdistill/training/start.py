@@ -1,0 +1,93 @@
+"""Start a training job: one at a time for a run, and how it failed is kept. Imports no torch before it must."""
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from selfdistill.config.settings import RunSettings, read_settings
+from selfdistill.system.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
+from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, write_sealed
+from selfdistill.system.lock import run_lock
+from selfdistill.training.identity import data_sha256, known_identity
+from selfdistill.training.job import Job
+from selfdistill.training.states import failure_record
+
+
+def train(job: Job) -> None:
+    """Train a run to its end and write its outputs. A run that was stopped goes on after its last saved epoch.
+
+    The lock comes before torch, so that a second trainer is refused at once.
+    Raises: Failure 65 bad data or teacher, 70 non-finite loss, 71 memory, 73 run in use, 74 disk, 78 configuration.
+    """
+    try:
+        make_folder(job.states, mode=0o700)
+    except OSError as error:
+        raise disk_failure(job.states, error) from error
+    with run_lock(job.states / f"{job.name}.lock"):
+        record = _record(job)
+        try:
+            remove(record.path)
+            _train(job)
+        except (Failure, Failures) as failure:
+            _keep(record, failure.code, str(failure))
+            raise
+        except Exception as error:
+            _keep(record, 1, f"error: {type(error).__name__}: {error}")
+            raise
+
+
+def _train(job: Job) -> None:
+    settings = read_settings(job.settings, RunSettings)
+    _check_teachers(job, settings)
+    if settings.kept_epoch == "best_on_test" and job.machine.evaluate_every != 1:
+        what = f"expected 1 with kept_epoch: best_on_test in {job.settings}, got {job.machine.evaluate_every}"
+        raise Failure("evaluate_every", what, code=CONFIGURATION)
+    try:
+        from selfdistill.training.run import train_run
+
+        train_run(job, settings)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        what, advice = (
+            f"out of memory with {settings.batch_size}",
+            "choose a smaller one (never changed silently)",
+        )
+        raise Failure(f"methods.{settings.method}.batch_size", what, advice, code=OUT_OF_MEMORY) from error
+
+
+def _check_teachers(job: Job, settings: RunSettings) -> None:
+    """Refuse (Failure 78) another number of teachers than the settings ask for, or one teacher twice."""
+    wanted = settings.teacher.count if settings.teacher else 0
+    if len(job.teachers) != wanted:
+        need = {0: "takes no --teacher", 1: "needs --teacher"}.get(wanted, f"needs --teacher {wanted} times")
+        raise Failure("--teacher", f"{settings.method} {need}", code=CONFIGURATION)
+    if len(set(job.teachers)) < wanted:
+        raise Failure("--teacher", f"{settings.method} needs {wanted} different ones", code=CONFIGURATION)
+
+
+class Record(NamedTuple):
+    """Where it will stand how an attempt failed, and of which identity the attempt was, as far as it is known."""
+
+    path: Path
+    identity: dict[str, Any]
+
+
+def _record(job: Job) -> Record:
+    """The record of a job that starts now."""
+    try:
+        settings = read_settings(job.settings, RunSettings).model_dump(mode="json", exclude_none=True)
+    except (Failure, Failures):  # which will end the attempt, whatever the settings become
+        settings = None
+    teachers = [path.parent for path in job.teachers]
+    identity = known_identity(settings, job.seed, data_sha256(job.data), teachers)
+    return Record(failure_record(job.states, job.name), identity)
+
+
+def _keep(record: Record, code: int, message: str) -> None:
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    durable = code != DISK  # an fsync that failed is never tried again
+    facts = {"code": code, "message": message, "at": at, "identity": record.identity}
+    with contextlib.suppress(Failure):  # what went wrong first is what is reported
+        write_sealed(record.path, facts, mode=PRIVATE, durable=durable)

@@ -1,0 +1,68 @@
+"""The networks that teach a run: checked, heard on the test set, and asked ahead of each epoch."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from selfdistill.config.settings import RunSettings
+from selfdistill.data.batches import TestSet, TrainingSet
+from selfdistill.evaluation.evaluate import Evaluation, describe_teacher
+from selfdistill.losses.equations import ensemble_logits
+from selfdistill.training.machine import Machine
+from selfdistill.training.teacher import FrozenTeacher, load_teacher
+
+
+class TeacherRecord(NamedTuple):
+    """What is known of a network that teaches: its evaluation.json, and its answers to the test set as it teaches."""
+
+    path: Path
+    facts: dict[str, Any]
+    answers: Evaluation
+
+
+class Teaching:
+    """The teacher of a run, or the members of an ensemble.
+
+    answers: to the test set as they teach, of an ensemble the logits of its mean.
+    """
+
+    def __init__(self, paths: tuple[Path, ...], settings: RunSettings, seed: int, test_set: TestSet, machine: Machine):
+        self.settings, self.temperature = settings, settings.parameters.get("temperature", 1.0)
+        stem_seed = seed if settings.replaced_stem else None
+        loaded = [load_teacher(path, settings.teacher.network, test_set, machine, stem_seed) for path in paths]
+        self.records = [TeacherRecord(path, *rest) for path, (_, *rest) in zip(paths, loaded, strict=True)]
+        self.teacher = FrozenTeacher([network for network, _, _ in loaded], machine, self.temperature)
+        logits = ensemble_logits([record.answers.logits for record in self.records], self.temperature)
+        self.answers = self.records[0].answers._replace(logits=logits)
+
+    @property
+    def sha256(self) -> list[str]:
+        """The SHA-256 of each member's weights."""
+        return [record.facts["weights_sha256"] for record in self.records]
+
+    def lines(self) -> list[str]:
+        """What the log says of them."""
+        evaluated, several = self.settings.data.evaluated, len(self.records) > 1
+        lines = []
+        for path, facts, _ in self.records:
+            which = f" {path.parent.parent.name}/{path.parent.name}" if several else ""
+            right = f"{facts['correct']} of {facts['images']} {evaluated} images right"
+            lines.append(f"teacher{which}: {right}, as recorded")
+        changed = ["its stem replaced"] * self.settings.replaced_stem
+        changed += [f"{len(self.records)} members, the mean of their probabilities"] * several
+        if changed:
+            right = f"{self.answers.correct} {evaluated} images right"
+            lines.append(f"teacher with {' and '.join(changed)}: {right}")
+        return lines
+
+    def logits(self, training_set: TrainingSet, seed: int, epoch: int) -> Tensor:
+        """The answers [images, classes] to the images of an epoch, in their order."""
+        return self.teacher.logits(training_set.batches(seed, epoch, self.teacher.batch_size))
+
+    def describe(self, student: Evaluation) -> dict[str, Any]:
+        """What a student's evaluation.json says of its teacher."""
+        facts = describe_teacher(self.answers, student, self.temperature)
+        if len(self.records) > 1:
+            facts["members_correct"] = [record.answers.correct for record in self.records]
+        return facts
