@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from trainer import make_job, train_until_killed
 
 from selfdistill.system.failures import CONFIGURATION, NON_FINITE, Failure
-from selfdistill.training import checkpoint, run
+from selfdistill.training import checkpoint, components, run
 from selfdistill.training.finished import remove_finished_states, remove_states
 from selfdistill.training.start import train
 
@@ -232,7 +232,7 @@ class Twin(torch.nn.Module):
 
 
 def test_a_compiled_network_trains_the_same_tensors_and_is_recorded(unbroken, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "compile_network", lambda network, *_: (Twin(network), 1.5))
+    monkeypatch.setattr(components, "compile_network", lambda network, *_: (Twin(network), 1.5))
     job = make_job(tmp_path, digits, compile="on")
     train(job)
     assert bits(job)["weights.safetensors"] == bits(unbroken["control"])["weights.safetensors"]

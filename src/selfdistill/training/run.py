@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from selfdistill.columns import WORK
 from selfdistill.config.schema import ODDITIES
@@ -16,7 +16,7 @@ from selfdistill.system.files import check_free_space
 from selfdistill.system.log import Log
 from selfdistill.system.stop import REQUEST, Grace, Stopped
 from selfdistill.training import checkpoint, provenance
-from selfdistill.training.compiling import compile_network, wants_compiling
+from selfdistill.training.compiling import wants_compiling
 from selfdistill.training.components import Components, set_rate
 from selfdistill.training.display import EpochDisplay, epoch_line
 from selfdistill.training.identity import run_identity
@@ -83,12 +83,12 @@ class Run:
         self.folder = state_folder(job.states, job.name, self.identity)
         keeps_best = settings.kept_epoch == "best_on_test"
         self.progress = Progress(Best(0, -1, self._copy()) if keeps_best else None)
-        self.trained: nn.Module = self.network  # or its compiled form, of the same tensors
         self.compile_seconds = 0.0
 
     def complete(self) -> None:
         """Start or resume, train what is left, write the outputs."""
-        self._announce()
+        for line in opening_lines(self):
+            self.log.say(line)
         self._compile()
         self._resume()
         progress, started = self.progress, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -101,37 +101,21 @@ class Run:
         if evaluation is None or progress.best is not None:
             evaluation = self._evaluate()
         described = self.settings, self.job.seed, self.network, progress, evaluation, self.teaching, self.machine
-        write_outputs(self.job.output, *described, self._record())
+        write_outputs(self.job.output, *described, record_of(self))
         right = f"{evaluation.correct} of {evaluation.images} {self.settings.data.evaluated} images right"
         self.log.say(f"done: {right} ({self.job.output})")
 
-    def _announce(self) -> None:
-        s, machine = self.settings, self.machine
-        self.log.say(
-            f"{s.method} seed {self.job.seed}: {s.network.model} ({s.network.stem} stem, width {s.network.width}),"
-            f" {s.epochs} epochs of {len(self.training_set)} images, batch {s.batch_size}"
-        )
-        self.log.say(f"on {device_name(machine.device)}, {machine.threads} threads, {machine.precision}")
-        for line in self.teaching.lines() if self.teaching else []:
-            self.log.say(line)
-        for oddity in s.oddities:
-            self.log.say(f"notice: {oddity}, an oddity of the published notebooks: {ODDITIES[oddity]}")
-        self.log.say(f"loss: {describe_coefficients(self.parts.coefficients())}")
-
     def _compile(self) -> None:
         """Compile the network if that is wanted; what it takes stands in the next epoch's row."""
-        images = self.settings.epochs * len(self.training_set)
-        if wants_compiling(self.job.machine.compile, self.machine.device, images):
+        images, how = self.settings.epochs * len(self.training_set), self.job.machine.compile
+        if wants_compiling(how, self.machine.device, images):
             bounds = batch_bounds(len(self.training_set), self.settings.batch_size)
             sizes = [stop - start for start, stop in bounds]
-            compiled, self.compile_seconds = compile_network(self.network, sizes, self.machine, self.log.say)
-            if compiled is not None:
-                self.trained = compiled
-                self.log.say(f"compiled in {self.compile_seconds:.0f} s")
+            self.compile_seconds = self.parts.compile(sizes, self.machine, self.log.say)
 
     def _resume(self) -> None:
         policy, progress = self.job.machine.resume_policy, self.progress
-        state = checkpoint.load_state(self.folder, self.identity, self._environment(), policy, self.log.say)
+        state = checkpoint.load_state(self.folder, self.identity, self.environment, policy, self.log.say)
         if state is None:
             for line in describe_other_states(self.folder, self.identity):
                 self.log.say(f"starting afresh: {line}")
@@ -142,40 +126,26 @@ class Run:
             self.log.say(epoch_line(row, self.settings.epochs, sum(seconds[kind] for kind in WORK)))
         self.log.say(f"resumed after epoch {progress.epoch} of {self.settings.epochs}")
 
-    def _environment(self) -> dict[str, Any]:
+    @property
+    def environment(self) -> dict[str, Any]:
         """What a resumed run must find again to end with the same bits; a compiled network rounds otherwise."""
-        return self.machine.fingerprint() | ({"compile": True} if self.trained is not self.network else {})
+        return self.machine.fingerprint() | ({"compile": True} if self.parts.is_compiled else {})
 
     def _state(self) -> checkpoint.State:
         facts = {
             **self.progress.facts(),
             "scaler": self.parts.scaler.state_dict(),
             "identity": self.identity,
-            "environment": self._environment(),
+            "environment": self.environment,
         }
         return checkpoint.State(self.progress.epoch, self.parts.tensors() | self.progress.tensors(), facts)
-
-    def _record(self) -> dict[str, Any]:
-        """The content of run.json but for its outputs; versions and names, but no path of this machine."""
-        return {
-            **self.identity,
-            "state": self.folder.name,
-            "coefficients": self.parts.coefficients(),
-            "environment": self._environment(),
-            "options": self.job.machine.model_dump(mode="json"),
-            "versions": provenance.versions(),
-            "commit": provenance.commit(),
-            "training_seconds": sum(row[kind] for row in self.progress.timing for kind in WORK),
-            "attempts": self.progress.attempts,
-            "bit_exact": self.progress.bit_exact,
-        }
 
     def _train_epochs(self) -> Evaluation | None:
         """Train what is left; the evaluation of the last epoch, None if there was none left."""
         s, parts, progress, evaluation = self.settings, self.parts, self.progress, None
         cadence = checkpoint.Cadence(self.job.machine.checkpoint.overhead)
         grace = Grace(REQUEST, self.job.machine.checkpoint.grace, len(self.training_set), len(self.test_set))
-        eager = EagerStep(self.trained, parts.objective, parts.optimiser, parts.scaler, self.machine)
+        eager = EagerStep(parts.trained, parts.objective, parts.optimiser, parts.scaler, self.machine)
         step = choose_step(eager, self.job.machine.capture, self.log.say)
         name = f"{s.method} seed {self.job.seed}"
         options = {"first": progress.epoch, "bar": self.job.bar, "machine": self.machine}
@@ -241,3 +211,33 @@ class Run:
 
     def _copy(self) -> dict[str, Tensor]:
         return {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+
+
+def opening_lines(run: Run) -> list[str]:
+    """What the log says before the first epoch: the run, the machine, its teacher, oddities and coefficients."""
+    s, machine = run.settings, run.machine
+    return [
+        f"{s.method} seed {run.job.seed}: {s.network.model} ({s.network.stem} stem, width {s.network.width}),"
+        f" {s.epochs} epochs of {len(run.training_set)} images, batch {s.batch_size}",
+        f"on {device_name(machine.device)}, {machine.threads} threads, {machine.precision}",
+        *(run.teaching.lines() if run.teaching else []),
+        *(f"notice: {oddity}, an oddity of the published notebooks: {ODDITIES[oddity]}" for oddity in s.oddities),
+        f"loss: {describe_coefficients(run.parts.coefficients())}",
+    ]
+
+
+def record_of(run: Run) -> dict[str, Any]:
+    """The content of run.json but for its outputs; versions and names, but no path of this machine."""
+    progress = run.progress
+    return {
+        **run.identity,
+        "state": run.folder.name,
+        "coefficients": run.parts.coefficients(),
+        "environment": run.environment,
+        "options": run.job.machine.model_dump(mode="json"),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+        "training_seconds": sum(row[kind] for row in progress.timing for kind in WORK),
+        "attempts": progress.attempts,
+        "bit_exact": progress.bit_exact,
+    }
