@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from snakemake_runs import Workflow
+from helpers.snakemake_runs import Workflow
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("python", "python3", "python3.11", "python3.12", "python3.13")

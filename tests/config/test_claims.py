@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from paper import is_quoted, needs_paper
+from helpers.paper import is_quoted, needs_paper
 
 from selfdistill.config.claims import amendment, arms_of, read_claims
 from selfdistill.config.load import read_yaml

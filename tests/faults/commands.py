@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from helpers.trainer import machine_option, make_job
 from safetensors.torch import load_file
-from trainer import machine_option, make_job
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import report_settings, to_yaml
@@ -100,7 +100,7 @@ def torn_history(text: str, epochs: int) -> list[str]:
 
 
 def train(kind: str, data: Path, teacher: Path | None = None, /, **changes: Any) -> Callable[[Path], list]:
-    """The arguments of a training run of a kind of tests/trainer.py, for a folder."""
+    """The arguments of a training run of a kind of helpers.trainer, for a folder."""
 
     def arguments(folder: Path, **machine: Any) -> list:
         taught = {"teacher": {"stem": "imagenet"}} if teacher else {}

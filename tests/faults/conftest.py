@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-import warm
 from commands import SMALL, server, train
+from helpers import warm
 
 HERE = Path(__file__).parent
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import warm
+from helpers import warm
 
 # What changes files, and what opens, locks or closes them.
 NAMES = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from snakemake_runs import Workflow
+from helpers.snakemake_runs import Workflow
 
 from selfdistill.config import load, schema
 from selfdistill.config.load import load_config

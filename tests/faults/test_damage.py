@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import warm
 import yaml
 from breakages import no_checksums, save_every_epoch
 from commands import sha256, train, trained
+from helpers import warm
 
 from selfdistill.config.schema import Archive
 from selfdistill.config.settings import ReportRow, RunSettings, read_settings

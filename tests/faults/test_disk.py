@@ -7,11 +7,11 @@ import shutil
 import signal
 
 import pytest
-import warm
 from breakages import save_every_epoch
 from commands import Subject, litter, subjects, train
+from helpers import warm
+from helpers.tools import needs
 from syscalls import Call, failing_at, record
-from tools import needs
 
 NAMES = ["download", "prepare", "control", "table", "figures"]
 TRIES = 10  # at most; how many calls come before one is not always the same

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from reporting import report_settings, write_run
+from helpers.reporting import report_settings, write_run
 
 from selfdistill.report.figures import write_figures
 from selfdistill.report.table import write_table

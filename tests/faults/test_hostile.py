@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from reporting import report_settings, write_run
+from helpers.reporting import report_settings, write_run
+from helpers.snakemake_runs import Workflow
+from helpers.tools import needs
 from safetensors.torch import save
-from snakemake_runs import Workflow
-from tools import needs
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import NetworkSettings

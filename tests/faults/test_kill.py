@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-import warm
 from breakages import append_history, no_projection
 from commands import SMALL, Subject, litter, subjects, torn_run, train, trained
+from helpers import warm
+from helpers.tools import needs
 from syscalls import Call, killed_at, record
-from tools import needs
 
 NAMES = ["download", "prepare", "control", "self_distillation", "table", "figures"]
 

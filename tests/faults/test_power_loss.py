@@ -5,9 +5,9 @@ import os
 import pytest
 from breakages import append_history, no_fsync
 from commands import subjects
+from helpers.tools import needs
 from power import promises, violations
 from syscalls import record
-from tools import needs
 
 NAMES = ["download", "prepare", "control", "self_distillation", "table", "figures"]
 

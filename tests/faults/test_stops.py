@@ -10,9 +10,9 @@ import sys
 import time
 
 import pytest
-import warm
 from commands import litter, train, trained
-from snakemake_runs import take_signals
+from helpers import warm
+from helpers.snakemake_runs import take_signals
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP]
 LONGER = {"data": {"train_images": 200}, "batch_size": 20, "epochs": 6}

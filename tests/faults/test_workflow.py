@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from snakemake_runs import Workflow
+from helpers.snakemake_runs import Workflow
 
 ALONE = "rows: [control]\n"
 LONGER = """

@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
-import warm
 from breakages import save_every_epoch
 from commands import SMALL, train, trained
+from helpers import warm
+from helpers.trainer import machine_option
 from test_damage import die_after_two_epochs
-from trainer import machine_option
 
 from selfdistill.data.prepared import read_prepared, write_prepared
 from selfdistill.system.files import read_sealed

@@ -9,8 +9,8 @@ import sys
 import time
 
 import pytest
-import warm
 from commands import train, trained
+from helpers import warm
 from test_stops import after_its_start
 
 OWNER = r"in use by process (\d+) on (\S+), for (\d+) s"

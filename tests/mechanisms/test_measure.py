@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from trainer import make_job
+from helpers.trainer import make_job
 
 from selfdistill import cli
 from selfdistill.config.settings import to_yaml

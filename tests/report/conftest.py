@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from reporting import write_run
+from helpers.reporting import write_run
 
 
 @pytest.fixture

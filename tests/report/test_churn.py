@@ -4,8 +4,8 @@ import csv
 
 import numpy as np
 import pytest
+from helpers.reporting import RULES, arm
 from matplotlib import pyplot as plt
-from reporting import RULES, arm
 
 from selfdistill.config.claims import Claims, Rules
 from selfdistill.config.classes import CIFAR100

@@ -1,6 +1,6 @@
 """The accuracy of each classifier, from logs on the disk."""
 
-from reporting import report_settings, write_run
+from helpers.reporting import report_settings, write_run
 
 from selfdistill.report.answers import read_arms
 from selfdistill.report.classifiers import classifier_sheet

@@ -7,8 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from reporting import report_settings, write_run
-from tools import needs
+from helpers.reporting import report_settings, write_run
+from helpers.tools import needs
 
 from selfdistill.config.claims import read_claims
 from selfdistill.config.load import read_yaml

@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 import pytest
-from reporting import report_settings, write_run
+from helpers.reporting import report_settings, write_run
 
 from selfdistill.report.answers import read_arms
 from selfdistill.report.cost_figures import pareto

@@ -6,8 +6,8 @@ import shutil
 import subprocess
 
 import pytest
-from reporting import arm
-from tools import needs
+from helpers.reporting import arm
+from helpers.tools import needs
 from typer.testing import CliRunner
 
 from selfdistill.cli import app

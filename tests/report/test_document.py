@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from made_reports import EVIDENCE, HOSTILE, evidence_settings, made_report, settings
-from tools import needs
+from helpers.made_reports import EVIDENCE, HOSTILE, evidence_settings, made_report, settings
+from helpers.tools import needs
 
 from selfdistill.report.contents import TARGETS, gather
 from selfdistill.report.document import render_tex, write_document

@@ -1,7 +1,7 @@
 """In what two arms differ, as their settings say."""
 
 import pytest
-from reporting import arm
+from helpers.reporting import arm
 
 from selfdistill.config.claims import Rules
 from selfdistill.config.load import load_config

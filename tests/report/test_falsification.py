@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from reporting import arm
+from helpers.reporting import arm
 
 from selfdistill.config.claims import Claims
 from selfdistill.report.falsification import falsification_sheet

@@ -1,6 +1,6 @@
 import pytest
+from helpers.reporting import FIGURES, report_settings, write_run
 from matplotlib import pyplot as plt
-from reporting import FIGURES, report_settings, write_run
 
 from selfdistill.report import figures
 from selfdistill.report.logs import read_rows

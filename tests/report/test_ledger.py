@@ -8,8 +8,8 @@ import pytest
 import torch
 import torchvision
 import yaml
-from paper import is_quoted, needs_paper, quotations, sections
-from snakemake_runs import Workflow
+from helpers.paper import is_quoted, needs_paper, quotations, sections
+from helpers.snakemake_runs import Workflow
 from typer.testing import CliRunner
 
 from selfdistill.cli import app

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from reporting import ROWS, report_settings, write_run
+from helpers.reporting import ROWS, report_settings, write_run
 
 from selfdistill.report.logs import read_rows
 from selfdistill.system.failures import BAD_DATA, Failure

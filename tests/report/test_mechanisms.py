@@ -2,7 +2,7 @@ import csv
 import io
 
 import pytest
-from reporting import report_settings, write_run
+from helpers.reporting import report_settings, write_run
 
 from selfdistill.config.claims import Mechanism
 from selfdistill.mechanisms.measures import CORRUPTIONS, MEASURES, WEIGHT_NOISE

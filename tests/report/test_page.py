@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from browser import Browser
-from made_reports import (
+from helpers.browser import Browser
+from helpers.made_reports import (
     EVIDENCE,
     HOSTILE,
     PUBLISHED,
@@ -20,7 +20,7 @@ from made_reports import (
     published_report,
     settings,
 )
-from tools import needs
+from helpers.tools import needs
 
 from selfdistill.report.contents import SECTIONS, TARGETS, Figure, Table, gather
 from selfdistill.report.made import Made, plain, read_csv, read_markdown

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from reporting import write_run
+from helpers.reporting import write_run
 from scipy.stats import spearmanr
 
 from selfdistill.report.logs import RunRecord

@@ -3,8 +3,8 @@ import subprocess
 from decimal import Decimal
 
 import pytest
-from reporting import ROWS, TABLE, report_settings, write_run
-from tools import needs
+from helpers.reporting import ROWS, TABLE, report_settings, write_run
+from helpers.tools import needs
 
 from selfdistill.report.latex import escape, macro_name
 from selfdistill.report.table import clock, markdown_escape, percent, rounded, signed, write_table

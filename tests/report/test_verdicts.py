@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from reporting import RULES, SETTINGS, arm
+from helpers.reporting import RULES, SETTINGS, arm
 
 from selfdistill.config.claims import Claims
 from selfdistill.report.verdicts import against_control, compare, judge

@@ -4,7 +4,7 @@ import csv
 from itertools import pairwise
 
 import pytest
-from reporting import arm
+from helpers.reporting import arm
 
 from selfdistill.config.claims import Rules
 from selfdistill.config.load import load_config

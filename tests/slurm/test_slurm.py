@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cluster import TOOLS, Cluster, wait_for
-from snakemake_runs import Workflow, take_signals
+from helpers.snakemake_runs import Workflow, take_signals
 
 DEMANDED = os.environ.get("SELFDISTILL_REQUIRE_TOOLS") == "1"
 PATH = f"{os.environ['PATH']}:/usr/sbin"

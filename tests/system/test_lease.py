@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from trainer import machine_option, make_job
+from helpers.trainer import machine_option, make_job
 
 from selfdistill.system import host, lease
 from selfdistill.system.lease import VISIBLE, lease_folder, leased_gpu, visible_cards

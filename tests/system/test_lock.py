@@ -3,7 +3,7 @@ import signal
 import time
 
 import pytest
-from warm import FORKS
+from helpers.warm import FORKS
 
 from selfdistill.system.failures import LOCKED, Failure
 from selfdistill.system.lock import owner_of, run_lock

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from snakemake_runs import take_signals
+from helpers.snakemake_runs import take_signals
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings

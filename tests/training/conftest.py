@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from trainer import make_job
+from helpers.trainer import make_job
 
 from selfdistill.training.start import train
 

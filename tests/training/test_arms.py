@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from helpers.trainer import KINDS, WEIGHTS, make_job
 from safetensors.torch import load_file
-from trainer import KINDS, WEIGHTS, make_job
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import with_label_noise

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 import torch
+from helpers.trainer import KINDS, make_job, train_until_killed
 from safetensors.torch import load_file
-from trainer import KINDS, make_job, train_until_killed
 
 from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.data.prepared import read_prepared

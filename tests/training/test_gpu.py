@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
+from helpers.trainer import make_job
 from safetensors.torch import load_file
-from trainer import make_job
 
 from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.data.prepared import read_prepared

@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
+from helpers.trainer import make_job
 from safetensors.torch import load_file
-from trainer import make_job
 
 from selfdistill.data.prepared import read_prepared, write_prepared
 from selfdistill.system.failures import BAD_DATA

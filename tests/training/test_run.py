@@ -3,8 +3,8 @@ from hashlib import sha256
 
 import pytest
 import torch
+from helpers.trainer import make_job, train_until_killed
 from safetensors.torch import load_file
-from trainer import make_job, train_until_killed
 
 from selfdistill.system.failures import CONFIGURATION, NON_FINITE, Failure
 from selfdistill.training import checkpoint, components, run

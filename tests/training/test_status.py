@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from trainer import make_job, train_until_killed
+from helpers.trainer import make_job, train_until_killed
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings, to_yaml

@@ -3,8 +3,8 @@ import shutil
 
 import pytest
 import torch
+from helpers.trainer import KINDS, make_job
 from safetensors.torch import load_file, save_file
-from trainer import KINDS, make_job
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Normalisation, TrainingSet

@@ -1,5 +1,5 @@
 import pytest
-from snakemake_runs import Workflow
+from helpers.snakemake_runs import Workflow
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from snakemake_runs import Workflow
+from helpers.snakemake_runs import Workflow
 
 pytestmark = pytest.mark.slow
 DIGITS = """

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.snakemake_runs import Workflow
 from PIL import Image
 from safetensors.numpy import load_file
-from snakemake_runs import Workflow
 
 from selfdistill.config.classes import CIFAR100
 from selfdistill.system.files import read_json, sha256_of

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from snakemake_runs import Workflow
+from helpers.snakemake_runs import Workflow
 
 pytestmark = pytest.mark.slow
 MEMBERS = (1, 2, 3)

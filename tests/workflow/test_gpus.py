@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from snakemake_runs import Workflow
+from helpers.snakemake_runs import Workflow
 
 pytestmark = pytest.mark.slow
 CONTROLS = "rows: [control]\nseeds: [0, 1, 2]\n"

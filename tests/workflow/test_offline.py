@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from tools import needs
-from trainer import make_job
+from helpers.tools import needs
+from helpers.trainer import make_job
 
 pytestmark = pytest.mark.slow
 NETWORKLESS = ["unshare", "--map-root-user", "--net"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from snakemake_runs import ROOT, Workflow
+from helpers.snakemake_runs import ROOT, Workflow
 
 PAGE = ROOT / "docs" / "own-method.md"
 

@@ -4,7 +4,7 @@ import re
 import shutil
 
 import pytest
-from snakemake_runs import ROOT, TARGETS, Workflow
+from helpers.snakemake_runs import ROOT, TARGETS, Workflow
 
 from selfdistill.report.pipeline import read_pipeline
 

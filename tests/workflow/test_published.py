@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from snakemake_runs import ROOT, Workflow
+from helpers.snakemake_runs import ROOT, Workflow
 
 pytestmark = pytest.mark.slow
 LOGS = ROOT / "workflow" / "published"

@@ -7,7 +7,7 @@ import shutil
 from statistics import fmean
 
 import pytest
-from snakemake_runs import ROOT, Workflow
+from helpers.snakemake_runs import ROOT, Workflow
 
 EVIDENCE = ROOT / "report" / "quick_arms"
 pytestmark = pytest.mark.slow

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from snakemake_runs import ROOT, Workflow
+from helpers.snakemake_runs import ROOT, Workflow
 
 EVIDENCE = ROOT / "report" / "quick"
 pytestmark = pytest.mark.slow

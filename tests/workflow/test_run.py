@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from snakemake_runs import Workflow
+from helpers.snakemake_runs import Workflow
 
 pytestmark = pytest.mark.slow
 

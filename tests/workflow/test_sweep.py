@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from snakemake_runs import Workflow
+from helpers.snakemake_runs import Workflow
 
 pytestmark = pytest.mark.slow
 SWEEP = """

@@ -5,8 +5,7 @@ import os
 import signal
 from pathlib import Path
 
-from warm import FORKS
-
+from helpers.warm import FORKS
 from selfdistill.config.load import merge
 from selfdistill.config.schema import MachineSettings
 from selfdistill.config.settings import to_yaml

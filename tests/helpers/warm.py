@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 # The fork server takes sys.path from its environment alone, and passes over a preload that it cannot find.
-os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["warm_modules"])
+FORKS.set_forkserver_preload(["helpers.warm_modules"])
 Breakage = Callable[[], None]
 
 
 def _run(arguments: Sequence[str], folder: Path, said: Path, halted: bool, breakage: Breakage | None) -> None:
     """The command line in this process, as `python -m selfdistill` would run it."""
-    import warm_modules  # the fork server has it already
+    from helpers import warm_modules  # the fork server has it already
 
     os.chdir(folder)
     with open(said, "ab", buffering=0) as file:

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from reporting import TABLE, report_settings, write_run
-
+from helpers.reporting import TABLE, report_settings, write_run
 from selfdistill.config.claims import read_claims
 from selfdistill.config.load import load_config, read_yaml
 from selfdistill.config.settings import ReportSettings
@@ -12,7 +11,7 @@ from selfdistill.report.comparison import write_comparison
 from selfdistill.report.figures import write_figures
 from selfdistill.report.table import write_table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EVIDENCE = ROOT / "report/quick_arms"
 PUBLISHED = ROOT / "workflow/published"
 HOSTILE = "<script>alert(1)</script> & \"x\" 'y' {{ 7 * 7 }} | `z` \\input{/etc/passwd} 5 %"
