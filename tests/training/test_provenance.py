@@ -31,23 +31,58 @@ def test_logic_counts(package, old, new):
     assert provenance.code_fingerprint() != before
 
 
-def test_the_commit_is_known_or_said_to_be_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "a" / "b")
-    assert provenance.commit() == "unknown"
+def checkout(folder):
+    """A repository with the package and something that a workflow makes."""
+    for name in ("src/selfdistill/loop.py", "report/quick/table1.md", "results/.gitkeep"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"{folder.name}\n")
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
+        git(folder, *words)
+    return folder
+
+
+def git(folder, *words):
+    return subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit_of(folder, monkeypatch):
+    monkeypatch.setattr(provenance, "PACKAGE", folder / "src" / "selfdistill")
+    return provenance.commit()
 
 
 def test_what_a_workflow_makes_is_no_change_of_the_commit(tmp_path, monkeypatch):
-    package = tmp_path / "src" / "selfdistill"
-    for name in ("src/selfdistill/loop.py", "report/quick/table1.md", "results/.gitkeep"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("1\n")
-    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
-        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
-    monkeypatch.setattr(provenance, "PACKAGE", package)
-    head = provenance.commit()
-    assert len(head) == 12
+    head = commit_of(checkout(tmp_path), monkeypatch)
+    assert head == git(tmp_path, "rev-parse", "--short=12", "HEAD")
     (tmp_path / "report/quick/table1.md").write_text("2\n")
     (tmp_path / "results/.gitkeep").unlink()
     assert provenance.commit() == head
-    (package / "loop.py").write_text("2\n")
+    (tmp_path / "src/selfdistill/loop.py").write_text("2\n")
     assert provenance.commit() == head + "+changes"
+
+
+def test_a_source_tree_inside_another_repository_has_no_commit(tmp_path, monkeypatch):
+    around = checkout(tmp_path)
+    for tracked in (False, True):
+        (around / "unpacked/src/selfdistill").mkdir(parents=True, exist_ok=True)
+        (around / "unpacked/src/selfdistill/loop.py").write_text("1\n")
+        assert commit_of(around / "unpacked", monkeypatch) == "unknown", tracked
+        git(around, "add", ".")
+    assert commit_of(tmp_path / "nowhere", monkeypatch) == "unknown"
+
+
+def test_the_environment_names_no_other_repository(tmp_path, monkeypatch):
+    own, other = checkout(tmp_path / "own"), checkout(tmp_path / "other")
+    head = git(own, "rev-parse", "--short=12", "HEAD")
+    for name, value in {"DIR": ".git", "WORK_TREE": "", "INDEX_FILE": ".git/index", "COMMON_DIR": ".git"}.items():
+        monkeypatch.setenv(f"GIT_{name}", str(other / value))
+    assert commit_of(own, monkeypatch) == head
+    assert commit_of(tmp_path / "none", monkeypatch) == "unknown"
+
+
+def test_a_second_work_tree_has_its_own_commit(tmp_path, monkeypatch):
+    own = checkout(tmp_path / "own")
+    git(own, "worktree", "add", "-q", "--detach", str(tmp_path / "second"))
+    second = tmp_path / "second"
+    (second / "src/selfdistill/loop.py").write_text("3\n")
+    assert commit_of(second, monkeypatch) == git(own, "rev-parse", "--short=12", "HEAD") + "+changes"
+    assert "+changes" not in commit_of(own, monkeypatch)

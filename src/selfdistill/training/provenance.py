@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import os
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,11 @@ def _meaning(source: str) -> str:
 
 
 MADE = (":(exclude)report", ":(exclude)results")
+# What would show git another repository, index or set of objects than the checkout's own.
+ELSEWHERE = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE"),
+)
 
 
 def versions() -> dict[str, str]:
@@ -43,7 +49,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The project's git commit, with `+changes` if files differ from it; `unknown` outside of a checkout.
+    """The checkout's own git commit, with `+changes` if files differ from it; `unknown` where there is no checkout.
 
     What a workflow makes (`report/`, `results/`) is no change, though some of it is committed as evidence.
     """
@@ -55,5 +61,8 @@ def commit() -> str:
 
 
 def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(PACKAGE.parent.parent), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+    """What git says of the checkout that the package lies in, whatever repository lies around it or in GIT_*."""
+    root = PACKAGE.parent.parent
+    command = ["git", "-C", str(root), f"--git-dir={root / '.git'}", f"--work-tree={root}", *arguments]
+    own = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20, env=own).stdout.strip()
