@@ -244,7 +244,7 @@ def test_cifar100_is_the_papers_protocol_on_other_images(repository):
     for name in config.rows:
         ours, theirs = (run_settings(each, name) for each in (config, paper))
         networks = {"network.classes", "teacher.classes"} if name == "kd" else {"network.classes"}
-        assert set(differences(ours, theirs)) == {"protocol", "data.dataset", "data.mean", "data.std"} | networks
+        assert set(differences(ours, theirs)) == {"data.dataset", "data.mean", "data.std"} | networks
         assert ours["network"]["classes"] == 100
 
 

@@ -48,7 +48,6 @@ def every_key(value):
 
 def test_the_settings_of_the_papers_kd(config):
     assert run_settings(config, "kd") == {
-        "protocol": "paper",
         "method": "kd",
         "data": {
             "dataset": "cifar10",
@@ -421,6 +420,18 @@ def test_settings_recorded_before_a_key_was_there_have_its_default(config):
     assert then != now
     assert differences(completed(then), now) == []
     assert differences(completed(then | {"epochs": 3}), now) == ["epochs"]
+
+
+def test_settings_recorded_with_the_protocols_name_are_those_of_now(config):
+    now = run_settings(config, "kd")
+    assert "protocol" not in every_key(now)
+    assert differences(completed({"protocol": "quick"} | now), now) == []
+    assert differences(completed({"protocol": "quick"} | now | {"epochs": "many"}), now) == ["epochs"]
+
+
+def test_two_protocols_share_a_run(values):
+    ours = run_settings(validate(values), "kd")
+    assert run_settings(validate(values | {"protocol": "mine", "rows": ["kd"]}), "kd") == ours
 
 
 def test_every_top_level_key_is_tested_here():

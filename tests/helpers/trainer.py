@@ -14,7 +14,6 @@ from selfdistill.training.job import Job
 from selfdistill.training.start import train
 
 SETTINGS = {
-    "protocol": "test",
     "method": "control",
     "data": {"dataset": "digits", "train_images": 90, "mean": [0.3] * 3, "std": [0.4] * 3},
     "network": {"model": "resnet18", "stem": "cifar", "width": 8, "classes": 10},

@@ -384,7 +384,7 @@ def test_it_makes_a_valid_protocol_that_trains_on_all_images(repository, tmp_pat
     config = load_config([*files, tmp_path / "sweep_S1.yaml"])
     assert (config.protocol, config.rows, config.data.holdout_images) == ("sweep-s1", ["s1-kd", "control"], 0)
     again = run_settings(config, "s1-kd")
-    assert differences(found.rows[1].settings, again) == ["data.holdout_images", "method", "protocol"]
+    assert differences(found.rows[1].settings, again) == ["data.holdout_images", "method"]
 
 
 # What is refused

@@ -236,6 +236,7 @@ def test_the_card_says_what_the_run_recorded(exported, self_distilled):
     card = (exported / "MODEL_CARD.md").read_text()
     run, evaluation = read_sealed(self_distilled / "run.json"), read_sealed(self_distilled / "evaluation.json")
     assert f"Commit `{run['commit']}`" in card
+    assert f"Protocol `{self_distilled.parents[1].name}` of" in card  # its folder's: no run records it
     assert f"torch {run['versions']['torch']}" in card
     assert f"`{run['data_sha256']}`" in card
     assert "mean [0.3, 0.3, 0.3], divided by [0.4, 0.4, 0.4]" in card

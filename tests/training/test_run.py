@@ -183,7 +183,7 @@ def test_a_loss_that_explodes_ends_the_run_and_writes_nothing(digits, tmp_path):
 
 def test_damaged_settings_are_a_configuration_error(digits, tmp_path):
     job = make_job(tmp_path, digits)
-    job.settings.write_text("protocol: test\nepochs: many\n")
+    job.settings.write_text("method: control\nepochs: many\n")
     with pytest.raises(Failure) as failure:
         train(job)
     assert failure.value.code == CONFIGURATION

@@ -58,9 +58,11 @@ class DataSettings(Block):
 
 
 class RunSettings(Block):
-    """A training job's settings.yaml: everything that decides its result but the seed."""
+    """A training job's settings.yaml: everything that decides its result but the seed.
 
-    protocol: t.Name
+    The protocol's name is not among them: two protocols may share a run.
+    """
+
     method: t.Name
     data: DataSettings
     network: NetworkSettings
@@ -155,7 +157,6 @@ def run_settings(config: Config, name: str) -> dict[str, Any]:
         *("final_head", "kept_epoch", "label_noise", "oddities"),
     )
     settings = RunSettings(
-        protocol=config.protocol,
         method=name,
         data=DataSettings(
             dataset=config.data.dataset,
@@ -253,11 +254,14 @@ def known_runs(config: Config) -> dict[str, list[int]]:
 
 
 def completed(settings: dict[str, Any]) -> dict[str, Any]:
-    """A run's recorded settings with the defaults of the keys that there were not yet when it was trained."""
+    """A run's recorded settings as they would be recorded now: with the defaults of the keys that there were not yet
+    when it was trained, without the protocol's name that there was.
+    """
+    kept = {key: value for key, value in settings.items() if key != "protocol"}
     try:
-        found = RunSettings.model_validate(settings).model_dump(mode="json", exclude_none=True)
+        found = RunSettings.model_validate(kept).model_dump(mode="json", exclude_none=True)
     except ValidationError:
-        return settings
+        return kept
     known = objectives().get(found["objective"])
     return found | {"parameters": dict(known.defaults if known else {}) | found["parameters"]}
 

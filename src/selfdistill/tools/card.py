@@ -35,6 +35,7 @@ class Evidence(NamedTuple):
     predictions: of predictions.csv, None where the run has none; files: SHA-256 of what is exported, by name.
     """
 
+    protocol: str
     run: Mapping[str, Any]
     evaluation: Mapping[str, Any]
     predictions: str | None
@@ -46,7 +47,7 @@ def model_card(evidence: Evidence, settings: RunSettings, dataset: Dataset, lice
     run, seed = evidence.run, evidence.run["seed"]
     title = f"{MODELS[settings.network.model]} on {dataset.title}: {settings.method}, seed {seed}"
     parts = {
-        "Model details": _details(run, settings, licence),
+        "Model details": _details(evidence, settings, licence),
         "Intended use": _use(dataset),
         "Factors": _factors(dataset),
         "Metrics": _metrics(evidence.evaluation, settings),
@@ -62,7 +63,8 @@ def model_card(evidence: Evidence, settings: RunSettings, dataset: Dataset, lice
     return f"# {title}\n\n{sections}\n"
 
 
-def _details(run: Mapping[str, Any], settings: RunSettings, licence: str) -> list[str]:
+def _details(evidence: Evidence, settings: RunSettings, licence: str) -> list[str]:
+    run = evidence.run
     network, versions = settings.network, run.get("versions", {})
     narrow = "" if network.width == USUAL_WIDTH else f" (torchvision's has {USUAL_WIDTH})"
     parameters = ", ".join(f"{name} {_plain(value)}" for name, value in settings.parameters.items())
@@ -75,7 +77,7 @@ def _details(run: Mapping[str, Any], settings: RunSettings, licence: str) -> lis
         f"- Objective: `{settings.objective}`{f' ({parameters})' if parameters else ''}; {settings.epochs} epochs,"
         f" batch {settings.batch_size}, SGD from a learning rate of {settings.learning_rate:g} ({settings.schedule}).",
         *(f"- Taught by weights of SHA-256 `{teacher}`." for teacher in teachers),
-        f"- Protocol `{settings.protocol}` of a replication of *{PAPER}*. Trained on {started}, on"
+        f"- Protocol `{evidence.protocol}` of a replication of *{PAPER}*. Trained on {started}, on"
         f" {run['environment'].get('device', 'unknown')}, in {run['training_seconds']:.0f} s.",
         f"- Commit `{run.get('commit', 'unknown')}`, training code `{run.get('code_fingerprint', 'unknown')}`;"
         f" {', '.join(f'{name} {version}' for name, version in versions.items())}.",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from selfdistill.config.settings import RunSettings
+from selfdistill.config.settings import RunSettings, completed
 from selfdistill.models.weights import read_weights
 from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.system.files import read_sealed, sha256_bytes, write_atomically
@@ -19,14 +19,14 @@ CARD, PROGRAM = "MODEL_CARD.md", "example.py"
 def export(run: Path, output: Path, licence: str) -> list[str]:
     """Write the folder; the names of its files.
 
-    run: a run's folder, .../<method>/seed<n>. The weights are its own, byte for byte.
+    run: a run's folder, .../<protocol>/<method>/seed<n>. The weights are its own, byte for byte.
     Raises: Failure 65 for a run whose files are not those that its run.json vouches for, 78 for its own folder.
     """
     if output.resolve() == run.resolve():
         raise Failure("--output", "expected another folder than the run's", code=CONFIGURATION)
     facts, evaluation = read_sealed(run / "run.json"), read_sealed(run / "evaluation.json")
     try:
-        settings = RunSettings.model_validate(facts["settings"])
+        settings = RunSettings.model_validate(completed(dict(facts["settings"])))
         vouched = dict(facts["outputs"])
         names = [name for name in WEIGHTS if name in vouched]
         contents = {name: _vouched(run / name, vouched[name]) for name in ("weights.safetensors", *names)}
@@ -42,7 +42,13 @@ def export(run: Path, output: Path, licence: str) -> list[str]:
     predictions = _vouched(run / "predictions.csv", listed).decode() if listed else None
     program = example(PROGRAM, network, dataset.classes, data.mean, data.std)
     files = {name: sha256_bytes(content) for name, content in contents.items()}
-    card = model_card(Evidence(facts, evaluation, predictions, files), settings, dataset, licence, program)
+    card = model_card(
+        Evidence(run.resolve().parents[1].name, facts, evaluation, predictions, files),
+        settings,
+        dataset,
+        licence,
+        program,
+    )
     for name, content in (contents | {PROGRAM: program, CARD: card}).items():
         write_atomically(output / name, content)
     return [*contents, PROGRAM, CARD]
