@@ -6,7 +6,6 @@ DEVICE ?= auto
 READY := .venv/.ready
 PY := .venv/bin/python -m
 PROTOCOLS := workflow/protocols
-BESIDE := --beside $(PROTOCOLS)/as_run.yaml --beside $(PROTOCOLS)/controlled.yaml
 
 # Snakemake itself answers a file that is not there with a traceback, before it has read a line of the Snakefile.
 CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
@@ -71,10 +70,7 @@ bench: $(READY)
 	$(PY) benchmarks.bench --device $(DEVICE)
 
 docs: $(READY)
-	$(PY) selfdistill ledger --pages docs $(BESIDE)
-	$(PY) selfdistill deviations --pages docs $(BESIDE)
-	$(PY) selfdistill checklists
-	$(PY) selfdistill pipeline
+	$(PY) scripts.docs
 
 site: $(READY)
 	$(PY) pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[site]'

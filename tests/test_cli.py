@@ -4,12 +4,18 @@ import json
 import signal
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from selfdistill.cli import app
+from selfdistill.cli.app import LOOK, RULES, USE
+from selfdistill.cli.options import included_targets
+from selfdistill.system.failures import BAD_DATA, CONFIGURATION, UNAVAILABLE
 
 ROOT = Path(__file__).parent.parent
-PROTOCOLS = sorted((ROOT / "workflow" / "protocols").glob("*.yaml"))
 
 
 def selfdistill(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
@@ -17,11 +23,42 @@ def selfdistill(*arguments: object, cwd: Path | None = None) -> subprocess.Compl
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda path: path.stem)
-def test_every_protocol_is_valid(protocol):
-    done = selfdistill("check", ROOT / "config.yaml", protocol)
-    assert done.returncode == 0
-    assert done.stdout.startswith("valid: protocol")
+def invoke(*arguments: object) -> str:
+    """What a verb prints, in this process; its failures are raised."""
+    done = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_help_groups_the_verbs_within_80_columns():
+    done = selfdistill("--help")
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert max(map(len, lines)) <= 80
+    headings = [RULES, LOOK, USE]
+    assert [line[:-1] for line in lines if line[:-1] in headings] == headings
+    groups = {heading: {line.split()[0] for line in group(lines, heading)} for heading in headings}
+    assert {"train", "table"} <= groups[RULES]
+    assert {"status", "doctor", "clean"} <= groups[LOOK]
+    assert {"show", "predict", "export"} == groups[USE]
+    assert len(set.union(*groups.values())) == len(app.registered_commands)
+    assert not {"checklists", "pipeline"} & groups[RULES]  # pages of docs/ are made by scripts
+
+
+def group(lines: list[str], heading: str) -> list[str]:
+    """The lines below a heading."""
+    return list(takewhile(str.strip, lines[lines.index(f"{heading}:") + 1 :]))
+
+
+def test_the_help_loads_neither_torch_nor_pandas():
+    code = "import sys; from selfdistill.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "pandas", "numpy", "matplotlib", "rich", "pydantic"} & set(done.stdout.split())
+
+
+def test_a_configuration_is_checked_and_its_runs_are_counted():
+    said = invoke("check", ROOT / "config.yaml", ROOT / "workflow/protocols/demo.yaml")
+    assert said == "valid: protocol demo, 4 rows, 4 runs\n"
 
 
 def test_all_mistakes_at_once_a_line_each(tmp_path):
@@ -47,63 +84,50 @@ def test_a_traceback_only_with_debug(tmp_path):
 
 def test_settings_are_written_as_given(tmp_path):
     block = {"b": [1, 2], "a": {"x": 0.1}}
-    done = selfdistill("settings", "--block", json.dumps(block), "--output", tmp_path / "deep" / "settings.yaml")
-    assert done.returncode == 0, done.stderr
+    invoke("settings", "--block", json.dumps(block), "--output", tmp_path / "deep" / "settings.yaml")
     assert (tmp_path / "deep" / "settings.yaml").read_text() == "b:\n- 1\n- 2\na:\n  x: 0.1\n"
 
 
 @pytest.mark.parametrize("block", ["{", "[1]"])
-def test_settings_that_are_no_json_object_are_refused(tmp_path, block):
-    done = selfdistill("settings", "--block", block, "--output", tmp_path / "s.yaml")
-    assert done.returncode == 78
-    assert done.stderr.startswith("error: --block: ")
+def test_settings_that_are_no_json_object_are_refused(tmp_path, block, refused):
+    with refused(CONFIGURATION, "error: --block: "):
+        invoke("settings", "--block", block, "--output", tmp_path / "s.yaml")
     assert not (tmp_path / "s.yaml").exists()
 
 
-def test_damaged_weights_are_named(tmp_path):
+def test_damaged_weights_are_named(tmp_path, refused):
     (tmp_path / "w.safetensors").write_bytes(b"\x80\x04pickle")
-    done = selfdistill("evaluate", "--weights", "w.safetensors", "--data", "d", "--output", "o.json", cwd=tmp_path)
-    assert done.returncode == 65
-    assert done.stderr.startswith("error: w.safetensors: ")
-    assert "Traceback" not in done.stderr
+    with refused(BAD_DATA, f"error: {tmp_path}/w.safetensors: "):
+        invoke("evaluate", "--weights", tmp_path / "w.safetensors", "--data", "d", "--output", tmp_path / "o.json")
 
 
-def test_an_archive_of_another_checksum_is_named(tmp_path):
-    (tmp_path / "a.tar.gz").write_bytes(b"something else")
+def test_an_archive_of_another_checksum_is_named(tmp_path, monkeypatch, refused):
+    monkeypatch.chdir(tmp_path)
+    Path("a.tar.gz").write_bytes(b"something else")
     archives = json.dumps([{"path": "a.tar.gz", "sha256": "0" * 64}])
-    done = selfdistill(
-        "prepare", "--dataset", "cifar10", "--archives", archives, "--output", "o.safetensors", cwd=tmp_path
-    )
-    assert done.returncode == 65
-    assert "a.tar.gz: SHA-256 differs (expected 000" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert not (tmp_path / "o.safetensors").exists()
+    with refused(BAD_DATA, "a.tar.gz: SHA-256 differs (expected 000"):
+        invoke("prepare", "--dataset", "cifar10", "--archives", archives, "--output", "o.safetensors")
+    assert not Path("o.safetensors").exists()
 
 
-def test_a_missing_archive_tells_how_to_provide_one(tmp_path):
+def test_a_missing_archive_tells_how_to_provide_one(tmp_path, monkeypatch, refused):
+    monkeypatch.chdir(tmp_path)
     archives = json.dumps([{"path": "absent.tar.gz", "sha256": "0" * 64}])
-    done = selfdistill("download", "--archives", archives, cwd=tmp_path)
-    assert done.returncode == 69
-    assert "absent.tar.gz: no such file" in done.stderr
-    assert f"data.archives as {{path: WHERE-YOU-PUT-IT, sha256: {'0' * 64}}}" in done.stderr
+    advice = f"data.archives as {{path: WHERE-YOU-PUT-IT, sha256: {'0' * 64}}}"
+    with refused(UNAVAILABLE, "absent.tar.gz: no such file", advice):
+        invoke("download", "--archives", archives)
 
 
-def test_show_prints_the_table_and_what_to_open(tmp_path):
-    (tmp_path / "table1.md").write_text("| Method |\n")
-    (tmp_path / "curves_loss.pdf").write_text("")
-    done = selfdistill("show", "--report", ".", cwd=tmp_path)
-    assert done.stdout.splitlines() == ["| Method |", "", "to open:", "  curves_loss.pdf", "  table1.md"]
-
-
-def test_show_ends_with_the_page(tmp_path):
-    for name in ("table1.md", "report.html"):
-        (tmp_path / name).write_text("| Method |\n")
-    done = selfdistill("show", "--report", ".", cwd=tmp_path)
-    assert done.stdout.splitlines()[-1] == "all of it on one page: report.html"
-
-
-def test_show_without_a_table_is_an_error(tmp_path):
-    assert selfdistill("show", "--report", tmp_path).returncode == 65
+def test_show_prints_the_table_and_what_to_open(tmp_path, monkeypatch, refused):
+    monkeypatch.chdir(tmp_path)
+    with refused(BAD_DATA, "table1.md: cannot be read"):
+        invoke("show", "--report", ".")
+    Path("table1.md").write_text("| Method |\n")
+    Path("curves_loss.pdf").touch()
+    expected = ["| Method |", "", "to open:", "  curves_loss.pdf", "  table1.md"]
+    assert invoke("show", "--report", ".").splitlines() == expected
+    Path("report.html").touch()
+    assert invoke("show", "--report", ".").splitlines()[-1] == "all of it on one page: report.html"
 
 
 def test_a_failure_stands_in_the_log_too(tmp_path):
@@ -155,24 +179,19 @@ main()
         ("--progress", "dots", "expected one of bar, lines, got 'dots'"),
     ],
 )
-def test_a_word_that_an_option_does_not_know_is_refused(tmp_path, option, value, expected):
-    needed = ("--data", "d", "--settings", "s", "--seed", "0", "--output", "o")
-    done = selfdistill("train", *needed, option, value, cwd=tmp_path)
-    assert done.returncode == 78
-    assert done.stderr == f"error: {option}: {expected}\n"
+def test_a_word_that_an_option_does_not_know_is_refused(option, value, expected, refused):
+    with refused(CONFIGURATION, f"error: {option}: {expected}"):
+        invoke("train", "--data", "d", "--settings", "s", "--seed", "0", "--output", "o", option, value)
 
 
 @pytest.mark.parametrize(("dataset", "option"), [("cifar10", "--archives"), ("nope", "--dataset")])
-def test_a_dataset_without_a_source_or_a_name_is_refused(tmp_path, dataset, option):
-    done = selfdistill("prepare", "--dataset", dataset, "--archives", "[]", "--output", "o", cwd=tmp_path)
-    assert done.returncode == 78
-    assert done.stderr.startswith(f"error: {option}: expected ")
+def test_a_dataset_without_a_source_or_a_name_is_refused(dataset, option, refused):
+    with refused(CONFIGURATION, f"error: {option}: expected "):
+        invoke("prepare", "--dataset", dataset, "--archives", "[]", "--output", "o")
 
 
-def test_the_page_takes_only_parts_that_there_are(tmp_path, refused):
-    from selfdistill.cli import _made
-
-    assert _made(["claims", "ledger"]) == {"claims", "ledger"}
-    assert _made(None) == set()
-    with refused(78, "--made", "ledger, deviations, claims"):
-        _made(["pie"])
+def test_the_page_takes_only_targets_that_there_are(refused):
+    assert included_targets(["claims", "ledger"]) == {"claims", "ledger"}
+    assert included_targets(None) == set()
+    with refused(CONFIGURATION, "--made", "ledger, deviations, claims"):
+        included_targets(["pie"])

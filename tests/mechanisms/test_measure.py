@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers.trainer import make_job
 
-from selfdistill import cli
+from selfdistill.cli.jobs import measure
 from selfdistill.config.settings import to_yaml
 from selfdistill.data.prepared import read_prepared
 from selfdistill.mechanisms import corruptions, new_data
@@ -64,7 +64,7 @@ def run_verb(job, output, sizes=SIZES, weights=None, **teachers):
     options = {"teacher": None, "replaced_stem": None, "device": "cpu", "threads": "1", "log": None} | teachers
     options |= {"data": job.data, "nearest": job.data.with_name("digits_nearest.json")}
     weights = weights or job.output / "weights.safetensors"
-    cli.measure(weights=weights, settings=job.settings, sizes=path, output=output, **options)
+    measure(weights=weights, settings=job.settings, sizes=path, output=output, **options)
     return read_sealed(output)
 
 

@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from selfdistill import cli
+from selfdistill.cli import jobs
 from selfdistill.config.schema import CIFAR101
 from selfdistill.data.prepared import Images, read_prepared
 from selfdistill.mechanisms import new_data
@@ -56,7 +56,7 @@ def test_rounding_in_the_search_does_not_decide(monkeypatch):
 
 def test_the_verb_writes_distances_of_pixels_from_0_to_1_the_same_again(digits, tmp_path):
     for name in ("one", "two"):
-        cli.nearest(data=digits, dataset="digits", output=tmp_path / name, threads="1")
+        jobs.nearest(data=digits, dataset="digits", output=tmp_path / name, threads="1")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     images, sha256 = read_prepared(digits, "digits")
     found = read_nearest(tmp_path / "one", sha256, 360)

@@ -17,7 +17,6 @@ from selfdistill.config.settings import run_settings
 from selfdistill.report.deviations import Measured, deviations, named
 from selfdistill.report.factors import factors
 from selfdistill.report.ledger import Effect, read_gaps
-from selfdistill.system.failures import CONFIGURATION
 
 BESIDE = ("as_run", "controlled")
 RULES = Rules(margin=0.2, level_tolerance=0.5, rounding=0.05, ratio_tolerance=0.02, device="a", family=[])
@@ -56,11 +55,6 @@ def options(root):
     beside = [f"--beside={root}/workflow/protocols/{name}.yaml" for name in BESIDE]
     claims = f"{root}/workflow/claims.yaml"
     return ["--docs", root / "docs", "--base", root / "config.yaml", "--claims", claims, *beside]
-
-
-def test_the_committed_page_is_the_one_that_make_docs_makes(root, tmp_path):
-    run(*options(root), "--pages", tmp_path)
-    assert (root / "docs/deviations.md").read_text() == (tmp_path / "deviations.md").read_text()
 
 
 def test_it_lists_what_text_notebooks_and_protocols_do_otherwise(gaps, protocols):
@@ -180,8 +174,3 @@ def test_latex_takes_it(made, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Float too large" not in done.stdout
-
-
-def test_the_command_needs_somewhere_to_write(refused):
-    with refused(CONFIGURATION, "--output"):
-        CliRunner().invoke(app, ["deviations"], catch_exceptions=False)

@@ -72,11 +72,6 @@ def files(gaps, contradictions, config, beside):
 # The committed files
 
 
-@pytest.mark.parametrize(("page", "made"), [("paper-gaps", "assumptions"), ("contradictions", "contradictions")])
-def test_the_committed_pages_are_those_that_make_docs_makes(root, files, page, made):
-    assert (root / f"docs/{page}.md").read_text() == files[f"{made}.md"]
-
-
 def comments(path):
     """The comment behind each value of a configuration file that stands on one line, by dotted key."""
     lines, found = path.read_text().splitlines(), {}
@@ -427,22 +422,15 @@ def test_latex_rows_have_every_column_and_nothing_unescaped(files, name, columns
     assert "longtable" not in text
 
 
-def test_the_command_writes_all_six_files_and_the_pages(tmp_path, root, config):
+def test_the_command_writes_all_six_files(tmp_path, root, config):
     whole = tmp_path / "whole.yaml"  # as the workflow's rule gives it: the configuration, validated and written out
     whole.write_text(to_yaml(config.model_dump(mode="json")))
     options = [f"--beside={root}/workflow/protocols/{name}.yaml" for name in OTHERS]
     options += ["--docs", f"{root}/docs", "--base", f"{root}/config.yaml", "--output", f"{tmp_path}/out"]
-    result = CliRunner().invoke(app, ["ledger", *options, "--pages", f"{tmp_path}/pages", str(whole)])
+    result = CliRunner().invoke(app, ["ledger", *options, str(whole)])
     assert result.exit_code == 0, result.output
     names = {f"{name}.{kind}" for name in ("assumptions", "contradictions") for kind in ("md", "csv", "tex")}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
-    for page in ("paper-gaps.md", "contradictions.md"):
-        assert (tmp_path / "pages" / page).read_text() == (root / "docs" / page).read_text()
-
-
-def test_the_command_needs_somewhere_to_write(refused):
-    with refused(CONFIGURATION, "--output"):
-        CliRunner().invoke(app, ["ledger"], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("protocol", ["as_run", "controlled", "demo", "quick", "quick_arms"])

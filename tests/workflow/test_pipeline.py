@@ -6,7 +6,7 @@ import shutil
 import pytest
 from helpers.snakemake_runs import ROOT, TARGETS, Workflow
 
-from selfdistill.report.pipeline import read_pipeline
+from scripts.pipeline import read_pipeline
 
 pytestmark = pytest.mark.slow
 EVERYTHING = ("all", "claims", "published", "evidence", "ledger", "evaluation", "deviations", "summary", "pdf")

@@ -107,7 +107,7 @@ def deviations_markdown(found: list[Deviation], protocols: list[str], about: str
         for number, one in enumerate(found, 1)
     ]
     intro = [text.format(note=NOTE) for text in INTRO]
-    return page(SOURCE, "deviations", [*intro, about], [grid([*headings, "effect"], rows)])
+    return page(SOURCE, [*intro, about], [grid([*headings, "effect"], rows)])
 
 
 def _texts(one: Deviation) -> list[str]:
@@ -151,11 +151,10 @@ def named(own: Config, beside: list[Config]) -> dict[str, Config]:
     return {config.protocol: config for config in beside} | {own.protocol: own}
 
 
-def write_deviations_page(config: Config, beside: list[Config], docs: Path, output: Path) -> None:
-    """Write the page without runs, deviations.md."""
+def deviations_page(config: Config, beside: list[Config], docs: Path) -> str:
+    """The page of docs/, which shows no runs."""
     found, protocols = read_gaps(docs / "paper-gaps.yaml"), named(config, beside)
-    text = deviations_markdown(deviations(found, protocols), list(protocols), PLANNED)
-    write_atomically(output / "deviations.md", text)
+    return deviations_markdown(deviations(found, protocols), list(protocols), PLANNED)
 
 
 def write_deviations(

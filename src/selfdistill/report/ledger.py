@@ -299,7 +299,7 @@ def gaps_markdown(rows: list[Row], protocol: str) -> str:
     for title in dict.fromkeys(row.topic for row in rows):
         body += [f"## {title}", grid(headings, [_gap_cells(row) for row in rows if row.topic == title])]
     intro = [text.format(protocol=protocol, note=NOTE) for text in GAPS_INTRO]
-    return page("docs/paper-gaps.yaml", "ledger", intro, body)
+    return page("docs/paper-gaps.yaml", intro, body)
 
 
 def _gap_cells(row: Row) -> list[str]:
@@ -337,7 +337,7 @@ def contradictions_markdown(found: list[Contradiction]) -> str:
     ]
     intro = [text.format(note=NOTE) for text in CONTRADICTIONS_INTRO]
     body = [grid(["#", "the paper", "the conflict", "what we do"], rows)]
-    return page("docs/contradictions.yaml", "ledger", intro, body)
+    return page("docs/contradictions.yaml", intro, body)
 
 
 def _quotes(item: Contradiction, write: Any) -> list[str]:
@@ -387,16 +387,17 @@ def ledger_files(rows: list[Row], found: list[Contradiction], protocol: str) -> 
     }
 
 
-def write_ledger(config: Config, beside: list[Config], docs: Path, output: Path | None, pages: Path | None) -> None:
-    """Write both ledgers of docs/*.yaml into `output`; pages: a folder for paper-gaps.md and contradictions.md.
+def ledgers(config: Config, beside: list[Config], docs: Path) -> dict[str, str]:
+    """The files of both ledgers of docs/*.yaml, by name.
 
     beside: other protocols, whose values are shown where they differ.
     """
     path = docs / "paper-gaps.yaml"
     rows = ledger_rows(read_gaps(path), config, beside, path)
-    files = ledger_files(rows, read_contradictions(docs / "contradictions.yaml"), config.protocol)
-    for name, content in files.items() if output else ():
+    return ledger_files(rows, read_contradictions(docs / "contradictions.yaml"), config.protocol)
+
+
+def write_ledger(config: Config, beside: list[Config], docs: Path, output: Path) -> None:
+    """Write both ledgers of docs/*.yaml into `output`."""
+    for name, content in ledgers(config, beside, docs).items():
         write_atomically(output / name, content)
-    if pages:
-        write_atomically(pages / "paper-gaps.md", files["assumptions.md"])
-        write_atomically(pages / "contradictions.md", files["contradictions.md"])

@@ -13,7 +13,7 @@ from selfdistill.report.table import markdown_escape
 
 LINES_OF_A_FLOAT = 79  # of scriptsize text on a page of IEEEtran, less the caption
 CHARACTERS_OF_A_LINE = 172  # of scriptsize text over both columns; each column loses three to its ragged margin
-GENERATED = "<!-- Made from {source} by `{made}`; edit that file instead. -->"
+GENERATED = "<!-- Made from {source}; edit that file instead. -->"
 
 
 def _inline(text: str, plain: Any, code: Any) -> str:
@@ -43,10 +43,9 @@ def code_names(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def page(source: str, verb: str, intro: Iterable[str], body: Iterable[str]) -> str:
-    """A page in Markdown that says what it was made from, and by which verb."""
-    head = GENERATED.format(source=source, made=f"python -m selfdistill {verb}")
-    return "\n\n".join([head, *map(_wrapped, intro), *body]) + "\n"
+def page(source: str, intro: Iterable[str], body: Iterable[str]) -> str:
+    """A page in Markdown that names the file it was made from."""
+    return "\n\n".join([GENERATED.format(source=source), *map(_wrapped, intro), *body]) + "\n"
 
 
 def _wrapped(text: str) -> str:

@@ -11,7 +11,6 @@ from selfdistill.config.load import read_model
 from selfdistill.config.schema import Block
 from selfdistill.report.pages import grid, markdown_text, page
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
-from selfdistill.system.files import write_atomically
 
 INTRO = (
     "# Checklists",
@@ -85,15 +84,10 @@ def checklists_markdown(lists: list[Checklist]) -> str:
             for item in checklist.items
         ]
         body += [f"## {checklist.title}", checklist.about, grid(["item", "answer", "how", "where"], rows)]
-    return page("docs/checklists.yaml", "checklists", INTRO, body)
+    return page("docs/checklists.yaml", INTRO, body)
 
 
 def _link(place: str) -> str:
     name, mark, anchor = place.partition("#")
     target = name.removeprefix("docs/") if name.startswith("docs/") else f"../{name}"
     return f"[{place}]({target}{mark}{anchor})"
-
-
-def write_checklists(source: Path, root: Path, output: Path) -> None:
-    """Write checklists.md into `output`."""
-    write_atomically(output / "checklists.md", checklists_markdown(read_checklists(source, root)))

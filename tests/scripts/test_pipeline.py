@@ -5,8 +5,8 @@ from itertools import combinations
 import pytest
 from matplotlib import pyplot as plt
 
+from scripts.pipeline import draw_pipeline, read_pipeline
 from selfdistill.report.figures import styled
-from selfdistill.report.pipeline import draw_pipeline, read_pipeline, write_pipeline
 from selfdistill.system.failures import CONFIGURATION
 
 
@@ -41,12 +41,6 @@ def test_a_stage_in_an_edge_stands_for_its_rules(pipeline):
     assert ("train_teacher", "train_kd_student") in pipeline.arrows()
     assert ("train_control", "table") in pipeline.arrows()
     assert {name for arrow in pipeline.arrows() for name in arrow} <= pipeline.rules()
-
-
-def test_the_committed_picture_is_the_one_that_make_docs_draws(root, tmp_path):
-    write_pipeline(root / "docs/pipeline.yaml", tmp_path)
-    assert (tmp_path / "pipeline.png").read_bytes() == (root / "docs/pipeline.png").read_bytes()
-    assert (tmp_path / "pipeline.pdf").read_bytes() == (root / "docs/pipeline.pdf").read_bytes()
 
 
 def test_an_edge_to_nowhere_is_refused(tmp_path, refused):

@@ -1,0 +1,84 @@
+"""The application: its help, its exit codes, and one line for an expected failure."""
+
+import errno
+import os
+import shlex
+import sys
+import traceback
+
+from typer import Typer
+from typer.core import TyperGroup
+
+from selfdistill.system.failures import OUT_OF_MEMORY, STOPPED, Failure, Failures, is_out_of_memory
+from selfdistill.system.files import DISK_ERRORS, disk_failure
+from selfdistill.system.log import say_last
+from selfdistill.system.stop import REQUEST, Stopped
+
+RULES = "What the workflow's rules call"
+LOOK = "Look at a run"
+USE = "Use a result"
+
+
+class GroupedHelp(TyperGroup):
+    """Help with a heading above each group of verbs.
+
+    Plain text: Typer's own panels load Rich, which takes three times as long as all the rest.
+    """
+
+    def format_commands(self, ctx, formatter) -> None:
+        """Write the verbs of each group, in the order of their definition."""
+        for panel in (RULES, LOOK, USE):
+            verbs = [(name, verb.help) for name, verb in self.commands.items() if verb.rich_help_panel == panel]
+            with formatter.section(panel):
+                formatter.write_dl(verbs)
+
+
+app = Typer(
+    cls=GroupedHelp,
+    help="Self-distillation and knowledge distillation on CIFAR-10. `VERB --help` lists the options of a verb.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run a verb; an expected failure is one line and an exit code, `--debug` adds the traceback."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    _open_what_is_closed()
+    REQUEST.listen()
+    try:
+        app()
+    except (Failure, Failures) as failure:
+        _end(str(failure), failure.code, debug)
+    except Stopped as stopped:
+        again = shlex.join(["python", "-m", "selfdistill", *sys.argv[1:]])
+        _end(f"{stopped}; to go on, give the same snakemake command again, or: {again}", STOPPED, debug)
+    except BrokenPipeError:  # nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise SystemExit(1) from None
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS | {errno.EACCES, errno.EPERM, errno.EROFS}:
+            failure = disk_failure(error.filename or "disk", error)
+            _end(str(failure), failure.code, debug)
+        if is_out_of_memory(error):
+            _end("error: memory: out of memory; close other programs", OUT_OF_MEMORY, debug)
+        _end(f"error: {type(error).__name__}: {error}; run again with --debug for the traceback", 1, debug)
+
+
+def _open_what_is_closed() -> None:
+    """Give a process that was started without stdin, stdout or stderr the null device in their place."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+
+
+def _end(line: str, code: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    say_last(line)
+    raise SystemExit(code)

@@ -1,0 +1,174 @@
+"""The verbs that make data and runs, and measure them."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from selfdistill.cli.app import RULES, app
+from selfdistill.cli.options import (
+    Archives,
+    DataFile,
+    Device,
+    LogFile,
+    OutputFile,
+    Settings,
+    Threads,
+    checked,
+    checked_device,
+    checked_threads,
+    from_json,
+    read_archives,
+)
+from selfdistill.system.failures import CONFIGURATION, Failure
+from selfdistill.system.log import Log
+
+
+@app.command(rich_help_panel=RULES)
+def settings(
+    block: Annotated[str, Option(help="The settings as JSON.")],
+    output: Annotated[Path, Option(help="The settings.yaml to write.")],
+    log: LogFile = None,
+) -> None:
+    """Write a job's settings: all that it reads of the configuration."""
+    from selfdistill.config.settings import to_yaml
+    from selfdistill.system.files import write_atomically
+
+    lines = Log(log)
+    write_atomically(output, to_yaml(from_json("--block", block, dict)))
+    lines.say(f"wrote {output}")
+
+
+@app.command(rich_help_panel=RULES)
+def download(
+    archives: Archives, folder: Annotated[Path, Option(help="Where to keep it.")] = Path("results/data/archives")
+) -> None:
+    """Fetch and verify an archive, to be carried elsewhere."""
+    from selfdistill.data.download import obtain_archive
+
+    path, archive = obtain_archive(read_archives(archives), folder, Log(None))
+    print(f"{path}: SHA-256 {archive.sha256} as expected")
+
+
+@app.command(rich_help_panel=RULES)
+def prepare(
+    dataset: Annotated[str, Option(help="cifar10, cifar100 or digits.")],
+    archives: Archives,
+    output: Annotated[Path, Option(help="The safetensors file to write.")],
+    log: LogFile = None,
+) -> None:
+    """Fetch (if need be), verify and convert a dataset."""
+    from selfdistill.config.schema import DATASETS
+    from selfdistill.data.prepare import prepare as prepare_dataset
+
+    lines, sources = Log(log), read_archives(archives)
+    if dataset not in DATASETS:
+        raise Failure("--dataset", f"expected one of {', '.join(DATASETS)}, got {dataset!r}", code=CONFIGURATION)
+    if dataset != "digits" and not sources:
+        raise Failure("--archives", f"expected at least one archive for {dataset}, got none", code=CONFIGURATION)
+    prepare_dataset(dataset, sources, output, lines)
+
+
+@app.command(rich_help_panel=RULES)
+def train(
+    data: DataFile,
+    settings: Settings,
+    seed: Annotated[int, Option(min=0)],
+    output: Annotated[Path, Option(help="The run's folder, .../<method>/seed<n>.")],
+    teacher: Annotated[
+        list[Path] | None, Option(help="The teacher's weights.safetensors; each member's of an ensemble.")
+    ] = None,
+    machine: Annotated[str, Option(help="Options that change no result, as JSON: device, threads, ...")] = "{}",
+    progress: Annotated[str, Option(help="bar (on a terminal) or lines.")] = "bar",
+    log: LogFile = None,
+) -> None:
+    """Train one run, or resume it after its last saved epoch."""
+    from selfdistill.config import types as t
+    from selfdistill.config.schema import MachineSettings
+    from selfdistill.system.lease import leased_gpu
+    from selfdistill.training.job import Job
+    from selfdistill.training.start import train as train_run
+
+    how = checked("--machine", MachineSettings, from_json("--machine", machine, dict))
+    bar = checked("--progress", t.one_of("bar", "lines"), progress) == "bar"
+    job = Job(data, settings, seed, output, tuple(teacher or ()), log, how, bar)
+    with leased_gpu(how.device, Log(None).say):
+        train_run(job)
+
+
+@app.command(rich_help_panel=RULES)
+def evaluate(
+    weights: Annotated[Path, Option(help="A weights.safetensors of this project.")],
+    data: DataFile,
+    output: OutputFile,
+    expect: Annotated[Path | None, Option(help="An evaluation.json whose accuracy must be reached.")] = None,
+    device: Device = "auto",
+    threads: Threads = "auto",
+    precision: Annotated[str, Option(help="fp32, tf32, bf16, fp16 or auto.")] = "auto",
+    log: LogFile = None,
+) -> None:
+    """Evaluate the kept network from its file on the test set."""
+    from selfdistill.config import types as t
+    from selfdistill.config.schema import PRECISIONS
+
+    device, threads = checked_device(device), checked_threads(threads)
+    precision = checked("--precision", t.one_of(*PRECISIONS), precision)
+    from selfdistill.system.lease import leased_gpu
+    from selfdistill.training.teacher import evaluate_weights
+
+    lines = Log(log)
+    with leased_gpu(device, lines.say):
+        evaluation = evaluate_weights(weights, data, output, expect, device, threads, precision)
+    lines.say(f"{evaluation['correct']} of {evaluation['images']} test images right ({weights})")
+
+
+@app.command(rich_help_panel=RULES)
+def nearest(
+    data: DataFile,
+    dataset: Annotated[str, Option(help="cifar10 or digits.")],
+    output: OutputFile,
+    threads: Threads = "auto",
+    log: LogFile = None,
+) -> None:
+    """Find the nearest training image of each test image."""
+    from selfdistill.config import types as t
+    from selfdistill.config.schema import DATASETS
+
+    dataset, threads = checked("--dataset", t.one_of(*DATASETS), dataset), checked_threads(threads)
+    from selfdistill.mechanisms.new_data import write_nearest
+    from selfdistill.training.machine import set_up
+
+    lines = Log(log)
+    set_up("cpu", threads, "fp32", deterministic=True)
+    distances = write_nearest(data, dataset, output)
+    lines.say(f"{len(distances)} test images, the nearest to a training image {distances.min():.3f} away ({output})")
+
+
+@app.command(rich_help_panel=RULES)
+def measure(
+    weights: Annotated[Path, Option(help="A run's weights.safetensors.")],
+    data: DataFile,
+    settings: Settings,
+    sizes: Annotated[Path, Option(help="The block `mechanisms` as `settings` wrote it.")],
+    nearest: Annotated[Path, Option(help="The file that `nearest` wrote.")],
+    output: OutputFile,
+    teacher: Annotated[list[Path] | None, Option(help="Weights to compare with; several times.")] = None,
+    replaced_stem: Annotated[list[Path] | None, Option(help="The same, with a replaced stem.")] = None,
+    device: Device = "auto",
+    threads: Threads = "auto",
+    log: LogFile = None,
+) -> None:
+    """Measure the paper's explanations on a run's kept network."""
+    from selfdistill.config.schema import Mechanisms
+    from selfdistill.config.settings import RunSettings, read_settings
+
+    device, threads = checked_device(device), checked_threads(threads)
+    run, of = read_settings(settings, RunSettings), read_settings(sizes, Mechanisms)
+    from selfdistill.mechanisms.measure import measure as measure_network
+    from selfdistill.system.lease import leased_gpu
+
+    lines, others = Log(log), {"teachers": teacher, "replaced": replaced_stem}
+    options = {"nearest": nearest, "device": device, "threads": threads}
+    with leased_gpu(device, lines.say):
+        measured = measure_network(weights, data, run, of, output, **options, **others)
+    lines.say(f"{len(measured['measures'])} measures of {weights}")

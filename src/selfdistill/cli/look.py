@@ -1,0 +1,128 @@
+"""The verbs that look at runs, before, while and after they are trained."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from selfdistill.cli.app import LOOK, app
+from selfdistill.cli.options import Base, Files, Logs, OutputFolder, RunName
+from selfdistill.system.failures import CONFIGURATION, Failure
+from selfdistill.system.stop import REQUEST
+
+
+@app.command(rich_help_panel=LOOK)
+def check(
+    files: Annotated[list[Path], Argument(help="config.yaml, then the files laid over it.")],
+    schema: Annotated[Path | None, Option(help="Also write the JSON schema for editors here.")] = None,
+) -> None:
+    """Validate configuration files as a run would."""
+    from selfdistill.config.load import load_config
+    from selfdistill.config.schema import json_schema
+    from selfdistill.system.files import write_json
+
+    config = load_config(files)
+    runs = sum(len(config.seeds_of(row)) for row in config.rows)
+    print(f"valid: protocol {config.protocol}, {len(config.rows)} rows, {runs} runs")
+    if schema:
+        write_json(schema, json_schema())
+
+
+@app.command(rich_help_panel=LOOK)
+def doctor(
+    protocols: Annotated[Path, Option(help="The folder of protocols.")] = Path("workflow/protocols"),
+    base: Base = Path("config.yaml"),
+) -> None:
+    """List what this machine has, and time each protocol on it."""
+    from selfdistill.config.load import load_config
+
+    configs = [load_config([base]), *(load_config([base, path]) for path in sorted(protocols.glob("*.yaml")))]
+    from selfdistill.tools.doctor import findings, protocol_lines
+
+    print("\n".join(finding.line() for finding in findings(Path.cwd())), flush=True)
+    print("timing a few steps of each network ...", file=sys.stderr, flush=True)
+    trained = [config for config in configs if config.logs == "results"]
+    print("\n".join(["training, as the machine is now:", *(f"    {line}" for line in protocol_lines(trained))]))
+
+
+@app.command(rich_help_panel=LOOK)
+def status(
+    files: Files = None,
+    results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
+    watch: Annotated[bool, Option("--watch", help="Follow the epochs of all runs, with the time left.")] = False,
+) -> None:
+    """List the state of every run (exit code 0: all are done)."""
+    from selfdistill.config.load import load_config
+    from selfdistill.tools.overview import Overseer
+    from selfdistill.tools.space import disk_use
+    from selfdistill.tools.watch import watch as watch_runs
+    from selfdistill.training.status import status as status_of
+
+    config = load_config(files or [Path("config.yaml")])
+    if watch:
+        raise SystemExit(0 if watch_runs(Overseer(config, results)).done else 1)
+    answer = status_of(config, results)
+    *lines, total = answer.lines()
+    print("\n".join([*lines, disk_use(results, config.protocol), total]))
+    raise SystemExit(0 if answer.done else 1)
+
+
+@app.command(rich_help_panel=LOOK)
+def events(
+    logs: Logs,
+    output: OutputFolder = Path("events"),
+    follow: Annotated[bool, Option("--follow", help="Go on with new epochs until Ctrl-C.")] = False,
+) -> None:
+    """Write TensorBoard files (needs the package tensorboard)."""
+    from selfdistill.tools.events import Events
+
+    files = Events(logs, output)
+    print(
+        f"{files.update()} epochs of {len(files.told)} runs; to look at them: tensorboard --logdir {output}", flush=True
+    )
+    with REQUEST.patience():
+        while follow and REQUEST.at is None:
+            REQUEST.nap(5.0)
+            files.update()
+
+
+@app.command(rich_help_panel=LOOK)
+def clean(
+    run: RunName,
+    yes: Annotated[bool, Option("--yes", help="Remove without asking.")] = False,
+) -> None:
+    """Remove a run: list its files, ask, remove them."""
+    from selfdistill.tools.clean import removal, remove
+
+    with removal(Path("results"), run) as parts:
+        if parts.empty:
+            print(f"{run}: has no results and no saved state")
+            return
+        print("\n".join(["to remove:", *(f"  {line}" for line in parts.lines())]))
+        if not yes and not _agrees():
+            print("nothing removed")
+            raise SystemExit(1)
+        remove(Path("results"), parts)
+        print(f"removed {run}; the workflow trains it again, and what depends on it")
+
+
+@app.command("clean-state", rich_help_panel=LOOK)
+def clean_state(run: RunName) -> None:
+    """Remove a run's saved state: it trains from the start."""
+    from selfdistill.training.finished import remove_states
+
+    names = remove_states(Path("results"), run)
+    print(f"removed {', '.join(names)}" if names else f"{run}: has no saved state")
+
+
+def _agrees() -> bool:
+    """Whether the person at the terminal says yes."""
+    if not sys.stdin.isatty():
+        raise Failure(
+            "--yes", "expected it where there is no terminal to ask on (with make: YES=1)", code=CONFIGURATION
+        )
+    try:
+        return input("remove all this? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False

@@ -1,0 +1,103 @@
+"""The options that several verbs share, and how their values are read."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from selfdistill.system.failures import CONFIGURATION, Failure
+
+Archives = Annotated[str, Option(help="Where the dataset can be had, as JSON: [{url or path, sha256, size}].")]
+DataFile = Annotated[Path, Option(help="The prepared dataset.")]
+Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:<n>.")]
+Threads = Annotated[str, Option(help="Torch threads, or auto.")]
+Settings = Annotated[Path, Option(help="The settings.yaml that `settings` wrote.")]
+LogFile = Annotated[Path | None, Option(help="Also write every line to this file.")]
+OutputFile = Annotated[Path, Option(help="The file to write.")]
+OutputFolder = Annotated[Path, Option(help="The folder to write to.")]
+ClaimsFile = Annotated[Path, Option(help="The claims; the checksums of their declaration lie beside them.")]
+ReportFolder = Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")]
+IncludedTargets = Annotated[list[str] | None, Option("--made", help="ledger, deviations or claims: include its files.")]
+Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
+Files = Annotated[list[Path] | None, Argument(help="config.yaml (the default), then files over it.")]
+RunName = Annotated[str, Option(help="<protocol>/<method>-seed<n>.")]
+GapsFolder = Annotated[Path, Option(help="The folder of paper-gaps.yaml and contradictions.yaml.")]
+Base = Annotated[Path, Option(help="The paper's protocol.")]
+Beside = Annotated[list[Path] | None, Option(help="Another protocol over --base, to compare with; several times.")]
+
+
+def checked(option: str, kind: Any, value: Any) -> Any:
+    """An option's value as a type of the configuration takes it (Failure 78 otherwise)."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = "".join(f"{part}: " for part in first["loc"])
+        raise Failure(option, key + first["msg"], code=CONFIGURATION) from error
+
+
+def checked_device(value: str) -> str:
+    """The value of --device."""
+    from selfdistill.config import types as t
+
+    return checked("--device", t.Device, value)
+
+
+def checked_threads(value: str) -> int | str:
+    """The value of --threads."""
+    from selfdistill.config import types as t
+
+    return checked("--threads", t.Threads, value)
+
+
+def from_json(option: str, text: str, kind: type) -> Any:
+    """The JSON object or list in an option's value (Failure 78 for anything else)."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Failure(option, f"is not valid JSON ({error})", code=CONFIGURATION) from error
+    if not isinstance(value, kind):
+        raise Failure(option, f"expected a JSON {kind.__name__}, got {text[:80]}", code=CONFIGURATION)
+    return value
+
+
+def read_archives(text: str) -> list:
+    """The archives that --archives names."""
+    from pydantic import ValidationError
+
+    from selfdistill.config.schema import Archive
+
+    try:
+        return [Archive.model_validate(item) for item in from_json("--archives", text, list)]
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise Failure("--archives", what, code=CONFIGURATION) from error
+
+
+def read_claims(path: Path, methods: list[str]) -> tuple[Any, list[str]]:
+    """The claims in a file, and the lines that a report prints about the file itself."""
+    from selfdistill.config.claims import amendment
+    from selfdistill.config.claims import read_claims as read
+    from selfdistill.system.files import sha256_of
+
+    claims, amended = read(path, methods), amendment(path, path.with_suffix(".sha256.yaml"))
+    return claims, [f"Claims and rules: SHA-256 {sha256_of(path)}.", *([f"{amended}."] if amended else [])]
+
+
+def read_configs(base: Path, beside: list[Path] | None) -> list:
+    """The configuration in `base`, and each file of `beside` laid over it."""
+    from selfdistill.config.load import load_config
+
+    return [load_config([base, *over]) for over in ([], *([path] for path in beside or []))]
+
+
+def included_targets(names: list[str] | None) -> set[str]:
+    """The targets that --made names (Failure 78 for another)."""
+    from selfdistill.config.types import one_of
+    from selfdistill.report.contents import TARGETS
+
+    return {checked("--made", one_of(*TARGETS), name) for name in names or []}
