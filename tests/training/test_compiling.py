@@ -92,6 +92,29 @@ def test_a_compiled_step_ends_where_the_eager_one_does(machine):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+def test_the_steps_compile_nothing_again(monkeypatch):
+    """In bf16, whose autocast context is a part of what Dynamo compiled for."""
+    compiled_graphs, torch_compile = [], torch.compile
+
+    def backend(graph, inputs):
+        compiled_graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(
+        compiling.torch, "compile", lambda network, **options: torch_compile(network, backend=backend, **options)
+    )
+    machine = set_up("cpu", 1, "bf16", deterministic=True)
+    network = Small()
+    compiled, _ = compile_network(network, [6, 4], machine, print)
+    assert len(compiled_graphs) == 2
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, fused=True)
+    objective = partial(self_distillation, temperature=4.0, cross_entropy_weight=0.3, distillation_weight=0.7)
+    step = EagerStep(compiled, objective, optimiser, torch.amp.GradScaler("cpu", enabled=False), machine)
+    for size in (6, 4):
+        step(Batch(torch.randn(size, 3, 32, 32).to(memory_format=torch.channels_last), torch.arange(size)))
+    assert len(compiled_graphs) == 2
+
+
 def test_where_compiling_fails_the_run_goes_on_with_one_line(machine, monkeypatch):
     def broken(network, **options):
         def fail(images):

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from selfdistill.system.failures import CONFIGURATION, UNAVAILABLE, Failure
-from selfdistill.training.machine import choose_device, choose_precision, set_up
+from selfdistill.training import machine as module
+from selfdistill.training.machine import Machine, choose_device, choose_precision, count_workers, set_up
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -47,3 +48,19 @@ def test_autocast_computes_in_bfloat16_only_where_asked():
         machine = set_up("cpu", 1, precision, deterministic=True)
         with machine.autocast():
             assert (images @ images).dtype == dtype
+
+
+@pytest.mark.parametrize(("device", "depends"), [("cpu", True), ("cuda", False)])
+def test_the_bits_depend_on_the_threads_of_a_cpu_alone(device, depends, monkeypatch):
+    monkeypatch.setattr(module, "device_name", lambda device: "a card")
+    few, many = (Machine(torch.device(device), threads, "fp32", True).fingerprint() for threads in (1, 16))
+    assert (few != many) == depends
+    assert ("cpu_capability" in few) == depends
+
+
+@pytest.mark.parametrize(("processors", "workers"), [(1, 0), (8, 7), (16, 14), (64, 14)])
+def test_a_gpu_gets_workers_but_for_one_processor(processors, workers, monkeypatch):
+    monkeypatch.setattr(module, "available_processors", lambda: processors)
+    assert count_workers("auto", torch.device("cuda")) == workers
+    assert count_workers("auto", torch.device("cpu")) == 0
+    assert count_workers(3, torch.device("cuda")) == 3

@@ -127,6 +127,34 @@ def test_without_momentum_there_is_nothing_to_allocate():
     assert all(slots.get("momentum_buffer") is None for slots in step.step.optimiser.state.values())
 
 
+def overflowing(step):
+    """The step with a gradient scaler, and an objective whose scaled gradients overflow."""
+
+    def huge(outputs, labels, teacher_logits):
+        return cross_entropy(outputs._replace(final=outputs.final * 1e34), labels, teacher_logits)
+
+    return EagerStep(step.network, huge, step.optimiser, torch.amp.GradScaler("cpu", init_scale=2.0**20), step.machine)
+
+
+def test_a_first_step_that_the_scaler_skips_leaves_a_momentum_of_zeros(monkeypatch):
+    step = overflowing(eager("control"))
+    before = [parameter.detach().clone() for parameter in step.network.parameters()]
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)  # with NaN, so that it shows
+    step(batches(teacher=False)[0])
+    assert step.scaler.get_scale() == 2.0**19
+    assert all(torch.equal(*pair) for pair in zip(before, step.network.parameters(), strict=True))
+    assert all(not slots["momentum_buffer"].any() for slots in step.optimiser.state.values())
+
+
+def test_a_momentum_that_starts_as_zeros_moves_no_bit():
+    ours, torchs = eager("control"), eager("control")
+    torchs.optimiser.state.clear()  # torch then copies the first gradient
+    for batch in batches(teacher=False):
+        ours(batch)
+        torchs(batch)
+    assert all(torch.equal(a, b) for a, b in zip(tensors(ours), tensors(torchs), strict=True))
+
+
 @pytest.mark.parametrize("choice", ["auto", "off"])
 def test_a_cpu_captures_nothing(choice):
     step = eager("control")

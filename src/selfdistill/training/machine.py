@@ -58,7 +58,7 @@ def set_up(device: str, threads: int | str, precision: str, *, deterministic: bo
     chosen = choose_device(device)
     if chosen.index is not None:
         torch.cuda.set_device(chosen)  # else graphs would be captured on the first card
-    count = granted_processors() or os.cpu_count() or 1 if threads == "auto" else int(threads)
+    count = available_processors() if threads == "auto" else int(threads)
     torch.set_num_threads(count)
     torch.use_deterministic_algorithms(deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, changes no result
@@ -66,6 +66,11 @@ def set_up(device: str, threads: int | str, precision: str, *, deterministic: bo
     resolved = choose_precision(precision, chosen)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = resolved == "tf32"
     return Machine(chosen, count, resolved, deterministic)
+
+
+def available_processors() -> int:
+    """How many processors this job may use: those that Slurm gave it, else the machine's."""
+    return granted_processors() or os.cpu_count() or 1
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -97,10 +102,10 @@ def choose_precision(wanted: str, device: torch.device) -> str:
 
 
 def count_workers(wanted: int | str, device: torch.device) -> int:
-    """The processes that transform images ahead: `auto` leaves a CPU to the training, and a GPU gets up to 8."""
+    """The processes that transform images ahead: `auto` leaves a CPU to the training, and a GPU gets up to 14."""
     if wanted != "auto":
         return int(wanted)
-    return min(8, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
+    return min(14, available_processors() - 1) if device.type == "cuda" else 0
 
 
 def device_name(device: torch.device) -> str:

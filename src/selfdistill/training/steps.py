@@ -154,8 +154,8 @@ def cuda_capture() -> Callable[[Work, Work], Work]:
 
 
 def choose_step(step: EagerStep, choice: str, say: Callable[[str], None]) -> EagerStep | CapturedStep:
-    """What `capture: auto | on | off` means here: auto captures on a GPU, but not in fp16, whose scaler asks the
-    device after each step.
+    """What `capture: auto | on | off` means here: auto captures on a GPU, but not in fp16, because the warm-up steps
+    would change the scaler's scale, which nothing undoes.
 
     Raises: Failure 78 for `on` where that is impossible.
     """
