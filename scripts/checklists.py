@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from selfdistill.config import types as t
-from selfdistill.config.load import read_model
-from selfdistill.config.schema import Block
+from selfdistill.config.block import Block
+from selfdistill.config.errors import checked
+from selfdistill.config.reading import read_yaml
 from selfdistill.report.pages import grid, markdown_text, page
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 
@@ -47,7 +48,7 @@ def read_checklists(path: Path, root: Path) -> list[Checklist]:
 
     Raises: Failures (78) naming each answer that points to a file or heading that is not there under the root.
     """
-    lists = read_model(path, Checklists).lists
+    lists = checked(Checklists, read_yaml(path), path).lists
     expected = "expected a file or heading"
     problems = [
         Failure(path, f"lists.{index}.items.{number}.where: {expected}, got {place!r}", code=CONFIGURATION)

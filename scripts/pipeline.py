@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from selfdistill.config import types as t
-from selfdistill.config.load import read_model
-from selfdistill.config.schema import Block
+from selfdistill.config.block import Block
+from selfdistill.config.errors import checked
+from selfdistill.config.reading import read_yaml
 from selfdistill.report.figures import COLOURS, GREY, save, styled
 
 WIDE, HIGH = 1.42, 0.24  # inches, of a box
@@ -56,7 +57,7 @@ class Pipeline(Block):
 
 def read_pipeline(path: Path) -> Pipeline:
     """docs/pipeline.yaml. Raises: Failures (78) naming file and place."""
-    return read_model(path, Pipeline)
+    return checked(Pipeline, read_yaml(path), path)
 
 
 Box = tuple[float, float, float, float]  # left, bottom, width, height, in inches

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from selfdistill.config.load import load_config, merge, read_yaml, validate
-from selfdistill.config.settings import differences, run_settings
+from selfdistill.config.records import differences
+from selfdistill.config.settings import run_settings
 from selfdistill.system.failures import CONFIGURATION, Failures
 
 NAMES = "cross_entropy, knowledge_distillation, self_distillation, deep_supervision, constant_teacher"

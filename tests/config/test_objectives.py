@@ -3,9 +3,10 @@ import ast
 import pytest
 
 from selfdistill.config import objectives as module
+from selfdistill.config.json_schema import json_schema
 from selfdistill.config.load import read_yaml, validate
+from selfdistill.config.methods import method_model
 from selfdistill.config.objectives import Requirements, objectives
-from selfdistill.config.schema import json_schema, method_model
 from selfdistill.config.settings import run_settings
 
 PAIR = ("temperature", "cross_entropy_weight", "distillation_weight")

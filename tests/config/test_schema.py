@@ -4,8 +4,10 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
+from selfdistill.config.json_schema import json_schema
 from selfdistill.config.load import load_config, merge, read_yaml
-from selfdistill.config.schema import Archive, Config, Data, Method, json_schema, method_model
+from selfdistill.config.methods import Method, method_model
+from selfdistill.config.schema import Archive, Config, Data
 
 SHA256 = "a" * 64
 

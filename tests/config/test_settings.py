@@ -3,7 +3,8 @@ import copy
 import pytest
 
 from selfdistill.config.load import LARGEST_FILE, load_config, merge, read_yaml, validate
-from selfdistill.config.schema import Config, MachineSettings, Method
+from selfdistill.config.methods import Method
+from selfdistill.config.schema import Config, MachineSettings
 from selfdistill.config.settings import (
     ReportSettings,
     RunSettings,

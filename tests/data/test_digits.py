@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from selfdistill.config.schema import DATASETS
+from selfdistill.config.datasets import DATASETS
 from selfdistill.data.digits import read_digits
 from selfdistill.data.prepared import check_images
 
@@ -14,7 +14,9 @@ def digits():
 
 def test_digits_are_the_dataset_that_the_configuration_describes(digits):
     check_images("digits", "digits", digits)
-    assert (len(digits.train_labels), len(digits.test_labels)) == DATASETS["digits"][:2] == (1437, 360)
+    assert (len(digits.train_labels), len(digits.test_labels)) == (1437, 360)
+    assert (DATASETS["digits"].train, DATASETS["digits"].test) == (1437, 360)
+    assert DATASETS["digits"].smallest_class == np.bincount(digits.train_labels).min()
 
 
 def test_all_1797_scans_are_used_once(digits):

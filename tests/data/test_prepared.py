@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from selfdistill.config.schema import DATASETS
+from selfdistill.config.datasets import DATASETS
 from selfdistill.data.prepared import (
     METADATA,
     Images,
@@ -20,7 +20,7 @@ from selfdistill.system.failures import BAD_DATA
 
 @pytest.fixture(autouse=True)
 def small_cifar10(monkeypatch):
-    monkeypatch.setitem(DATASETS, "cifar10", (50, 20, 10))
+    monkeypatch.setitem(DATASETS, "cifar10", DATASETS["cifar10"]._replace(train=50, test=20, smallest_class=5))
 
 
 def some_images(train=50, test=20):
@@ -150,7 +150,7 @@ def test_images_unlike_the_datasets_are_refused(unlike, path, refused):
 
 
 def test_digits_need_no_equal_classes(path, monkeypatch):
-    monkeypatch.setitem(DATASETS, "digits", (50, 20, 10))
+    monkeypatch.setitem(DATASETS, "digits", DATASETS["digits"]._replace(train=50, test=20))
     write_prepared(path, "digits", relabelled(np.zeros(50, np.uint8))(some_images()))
     assert not read_prepared(path, "digits")[0].train_labels.any()
 

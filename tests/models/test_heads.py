@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from selfdistill.config.schema import HEADS as CONFIGURABLE
+from selfdistill.config.networks import HEADS as CONFIGURABLE
 from selfdistill.models.heads import HEADS, build_final_head, build_heads, conv1x1, fc, fold
 
 CHANNELS = [4, 8, 16, 32]

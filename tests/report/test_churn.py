@@ -8,7 +8,7 @@ from helpers.reporting import RULES, arm
 from matplotlib import pyplot as plt
 
 from selfdistill.config.claims import Claims, Rules
-from selfdistill.config.classes import CIFAR100
+from selfdistill.config.datasets import CIFAR100
 from selfdistill.report import figures
 from selfdistill.report.churn import churn_sheet, class_differences, class_names, write_classes
 from selfdistill.report.churn_figures import draw_agreement

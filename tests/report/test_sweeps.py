@@ -7,7 +7,8 @@ import pytest
 
 from selfdistill.columns import TIMING, WORK, history_columns, to_csv
 from selfdistill.config.load import load_config, merge, read_yaml, validate
-from selfdistill.config.settings import ReportSettings, differences, report_settings, run_settings
+from selfdistill.config.records import differences
+from selfdistill.config.settings import ReportSettings, report_settings, run_settings
 from selfdistill.report.logs import read_rows
 from selfdistill.report.sweep_charts import crosses
 from selfdistill.report.sweep_figures import draw_lines, draw_sweep, fitting

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from selfdistill.config.schema import STEMS
+from selfdistill.config.networks import STEMS
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import read_prepared
 from selfdistill.models.resnet import build_backbone

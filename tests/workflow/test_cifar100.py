@@ -13,7 +13,7 @@ from helpers.snakemake_runs import Workflow
 from PIL import Image
 from safetensors.numpy import load_file
 
-from selfdistill.config.classes import CIFAR100
+from selfdistill.config.datasets import CIFAR100
 from selfdistill.system.files import read_json, sha256_of
 
 SMALL = """

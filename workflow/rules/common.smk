@@ -13,7 +13,8 @@ from selfdistill.system.host import (
     relative,
     uses_gpu,
 )
-from selfdistill.config.load import load_config, read_yaml, validate
+from selfdistill.config.datasets import DATASETS
+from selfdistill.config.load import load_config
 from selfdistill.config.settings import report_settings, run_settings
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json
@@ -27,11 +28,16 @@ leave_warnings_to_training()
 
 
 def validated_config():
-    """The configuration as Snakemake merged it, or its errors, one line each, and exit status 78."""
+    """The configuration, or its errors, one line each, and exit status 78.
+
+    It is read again from its files and from --config: Snakemake's own reading drops keys that are given twice, and takes
+    010 for 8 in a file and for 10 in --config.
+    """
+    over = list(map(Path, workflow.config_settings.configfiles))
+    own = [path for path in map(Path, workflow.configfiles) if path.absolute() not in over]
+    files = over if workflow.config_settings.replace_workflow_config else [*own, *over]
     try:
-        for path in dict.fromkeys(workflow.configfiles):
-            read_yaml(path)  # finds keys that are given twice, which Snakemake's loader drops
-        return validate(config)
+        return load_config(dict.fromkeys(files), workflow.config_settings.config_args or [])
     except (Failure, Failures) as failure:
         print(failure, file=sys.stderr)
         sys.exit(failure.code)

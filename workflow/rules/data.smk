@@ -11,7 +11,7 @@ rule download_data:
             [a.model_dump(exclude_none=True) for a in CONFIG.data.archives]
         ),
         # Another first archive is other content; further ones are the same by another way.
-        content="" if CONFIG.data.dataset == "digits" else CONFIG.data.archives[0].sha256,
+        content=CONFIG.data.archives[0].sha256 if DATASETS[CONFIG.data.dataset].archives else "",
     shell:
         "python -m selfdistill prepare --dataset {wildcards.dataset} --archives {params.archives:q} --output {output:q}"
         " --log {log:q}"

@@ -58,13 +58,13 @@ def prepare(
     log: LogFile = None,
 ) -> None:
     """Fetch (if need be), verify and convert a dataset."""
-    from selfdistill.config.schema import DATASETS
+    from selfdistill.config.datasets import DATASETS
     from selfdistill.data.prepare import prepare as prepare_dataset
 
     lines, sources = Log(log), read_archives(archives)
     if dataset not in DATASETS:
         raise Failure("--dataset", f"expected one of {', '.join(DATASETS)}, got {dataset!r}", code=CONFIGURATION)
-    if dataset != "digits" and not sources:
+    if DATASETS[dataset].archives and not sources:
         raise Failure("--archives", f"expected at least one archive for {dataset}, got none", code=CONFIGURATION)
     prepare_dataset(dataset, sources, output, lines)
 
@@ -109,7 +109,7 @@ def evaluate(
 ) -> None:
     """Evaluate the kept network from its file on the test set."""
     from selfdistill.config import types as t
-    from selfdistill.config.schema import PRECISIONS
+    from selfdistill.config.methods import PRECISIONS
 
     device, threads = checked_device(device), checked_threads(threads)
     precision = checked("--precision", t.one_of(*PRECISIONS), precision)
@@ -132,7 +132,7 @@ def nearest(
 ) -> None:
     """Find the nearest training image of each test image."""
     from selfdistill.config import types as t
-    from selfdistill.config.schema import DATASETS
+    from selfdistill.config.datasets import DATASETS
 
     dataset, threads = checked("--dataset", t.one_of(*DATASETS), dataset), checked_threads(threads)
     from selfdistill.mechanisms.new_data import write_nearest

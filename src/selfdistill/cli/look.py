@@ -18,13 +18,12 @@ def check(
     schema: Annotated[Path | None, Option(help="Also write the JSON schema for editors here.")] = None,
 ) -> None:
     """Validate configuration files as a run would."""
+    from selfdistill.config.json_schema import json_schema
     from selfdistill.config.load import load_config
-    from selfdistill.config.schema import json_schema
+    from selfdistill.config.summary import summary
     from selfdistill.system.files import write_json
 
-    config = load_config(files)
-    runs = sum(len(config.seeds_of(row)) for row in config.rows)
-    print(f"valid: protocol {config.protocol}, {len(config.rows)} rows, {runs} runs")
+    print("\n".join(summary(load_config(files))))
     if schema:
         write_json(schema, json_schema())
 

@@ -28,15 +28,10 @@ Beside = Annotated[list[Path] | None, Option(help="Another protocol over --base,
 
 
 def checked(option: str, kind: Any, value: Any) -> Any:
-    """An option's value as a type of the configuration takes it (Failure 78 otherwise)."""
-    from pydantic import TypeAdapter, ValidationError
+    """An option's value as a type of the configuration takes it (Failures, 78, otherwise)."""
+    from selfdistill.config.errors import checked as check
 
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = "".join(f"{part}: " for part in first["loc"])
-        raise Failure(option, key + first["msg"], code=CONFIGURATION) from error
+    return check(kind, value, option)
 
 
 def checked_device(value: str) -> str:
@@ -66,16 +61,9 @@ def from_json(option: str, text: str, kind: type) -> Any:
 
 def read_archives(text: str) -> list:
     """The archives that --archives names."""
-    from pydantic import ValidationError
-
     from selfdistill.config.schema import Archive
 
-    try:
-        return [Archive.model_validate(item) for item in from_json("--archives", text, list)]
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise Failure("--archives", what, code=CONFIGURATION) from error
+    return checked("--archives", list[Archive], from_json("--archives", text, list))
 
 
 def read_claims(path: Path, methods: list[str]) -> tuple[Any, list[str]]:

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from selfdistill.config import types as t
-from selfdistill.config.load import read_model, read_yaml
-from selfdistill.config.schema import Block
+from selfdistill.config.block import Block
+from selfdistill.config.errors import checked, dotted
+from selfdistill.config.reading import read_yaml
 from selfdistill.config.settings import RunSettings
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 from selfdistill.system.files import sha256_of
@@ -103,10 +104,7 @@ def read_claims(path: Path, methods: list[str]) -> Claims:
 
     Raises: Failures (78), a line for each mistake with its dotted place: unknown keys and arms, ids given twice.
     """
-    try:
-        claims = Claims.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise Failures([_problem(path, detail["loc"], _what(detail)) for detail in error.errors()]) from error
+    claims = checked(Claims, read_yaml(path), path)
     problems, ids = [], [claim.id for claim in claims.claims]
     for index, claim in enumerate(claims.claims):
         if claim.id in ids[:index]:
@@ -130,19 +128,13 @@ def arms_of(claim: Any) -> list[str]:
     return [claim.arm, *([claim.against] if hasattr(claim, "against") else [])]
 
 
-def _what(detail: dict[str, Any]) -> str:
-    if detail["type"] == "refused":
-        return detail["msg"]
-    return f"{detail['msg']}, got {repr(detail['input'])[:80]}"
-
-
 def _problem(path: Path, location: tuple, what: str) -> Failure:
-    return Failure(f"{path}: {'.'.join(map(str, location))}", what, code=CONFIGURATION)
+    return Failure(f"{path}: {dotted(location)}", what, code=CONFIGURATION)
 
 
 def amendment(path: Path, declared: Path) -> str | None:
     """What to print if the claims are not those that were declared, else None."""
-    first, found = read_model(declared, Declared), sha256_of(path)
+    first, found = checked(Declared, read_yaml(declared), declared), sha256_of(path)
     if found == first.sha256:
         return None
     return f"amended: declared on {first.date} with SHA-256 {first.sha256[:12]}, now {found[:12]}"

@@ -4,14 +4,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from selfdistill.config import types as t
-from selfdistill.config.load import read_yaml
-from selfdistill.config.objectives import objectives
-from selfdistill.config.schema import DATASETS, MODELS, STEMS, Block, Config, Published
+from selfdistill.config.block import Block
+from selfdistill.config.datasets import DATASETS
+from selfdistill.config.errors import checked
+from selfdistill.config.methods import Published
+from selfdistill.config.networks import MODELS, STEMS
+from selfdistill.config.reading import read_yaml
+from selfdistill.config.schema import Config
 from selfdistill.config.sweeps import cells, made_by, trained_as
-from selfdistill.system.failures import CONFIGURATION, Failure
 
 LARGEST_SETTINGS = 16 * 1024**2  # bytes; of hundreds of runs, with all their keys
 S = TypeVar("S", bound=Block)
@@ -178,7 +181,7 @@ def run_settings(config: Config, name: str) -> dict[str, Any]:
 
 def _network(config: Config, name: str) -> NetworkSettings:
     block = config.methods[name]
-    classes = DATASETS[config.data.dataset][2]
+    classes = len(DATASETS[config.data.dataset].classes)
     return NetworkSettings(model=block.model, stem=block.stem, width=block.width, classes=classes)
 
 
@@ -253,31 +256,6 @@ def known_runs(config: Config) -> dict[str, list[int]]:
     return {name: sorted(seed for method, seed in runs if method == name) for name in config.methods}
 
 
-def completed(settings: dict[str, Any]) -> dict[str, Any]:
-    """A run's recorded settings as they would be recorded now: with the defaults of the keys that there were not yet
-    when it was trained, without the protocol's name that there was.
-    """
-    kept = {key: value for key, value in settings.items() if key != "protocol"}
-    try:
-        found = RunSettings.model_validate(kept).model_dump(mode="json", exclude_none=True)
-    except ValidationError:
-        return kept
-    known = objectives().get(found["objective"])
-    return found | {"parameters": dict(known.defaults if known else {}) | found["parameters"]}
-
-
-def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """The dotted keys in which two nested mappings differ; an absent value is a None."""
-    found = []
-    for key in sorted(ours.keys() | theirs.keys()):
-        mine, other = ours.get(key), theirs.get(key)
-        if isinstance(mine, dict) and isinstance(other, dict):
-            found += [f"{key}.{inner}" for inner in differences(mine, other)]
-        elif mine != other:
-            found.append(key)
-    return found
-
-
 class _Dumper(yaml.SafeDumper):
     """A safe dumper that writes a value out each time, because our reader takes no aliases."""
 
@@ -293,11 +271,6 @@ def to_yaml(values: dict[str, Any]) -> str:
 def read_settings(path: Path | str, model: type[S]) -> S:
     """The settings in a file that `write_settings` made.
 
-    Raises: Failure 78 naming the file and the first wrong key.
+    Raises: Failures (78) naming the file and each wrong key.
     """
-    try:
-        return model.model_validate(read_yaml(path, LARGEST_SETTINGS))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise Failure(path, f"{key}: {first['msg']}", "rerun write_settings", code=CONFIGURATION) from error
+    return checked(model, read_yaml(path, LARGEST_SETTINGS), path, "rerun write_settings")

@@ -3,10 +3,9 @@
 import itertools
 from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
-
 from selfdistill.config import types as t
-from selfdistill.config.schema import Method, Sweep
+from selfdistill.config.methods import Method
+from selfdistill.config.schema import Config, Sweep
 from selfdistill.system.files import canonical_json, sha256_bytes
 
 SHORT = {
@@ -83,48 +82,31 @@ def made_by(sweeps: dict[str, Sweep]) -> set[str]:
     return {cell.method for sweep in sweeps.values() for cell in cells(sweep, "full") if cell.keys}
 
 
-def trained_as(methods: dict[str, Any]) -> dict[str, str]:
-    """For each method the one that is trained for it: the first whose runs would be the same (`Method.identity`); for
-    one that is wrong in itself its own name.
-    """
+def trained_as(methods: dict[str, Method]) -> dict[str, str]:
+    """For each method the one that is trained for it: the first whose runs would be the same (`Method.identity`)."""
     first: dict[str, str] = {}
-    sound = {name: block.identity for name, block in methods.items() if isinstance(block, Method)}
-    return {name: name for name in methods} | {
-        name: first.setdefault(identity, name) for name, identity in sound.items()
-    }
+    return {name: first.setdefault(method.identity, name) for name, method in methods.items()}
 
 
-def with_cells(values: dict[str, Any]) -> dict[str, Any]:
-    """The configuration in which the cells of the named sweeps, and what they are compared with, are the rows.
+def with_cells(values: dict[str, Any], config: Config) -> dict[str, Any]:
+    """The values of this configuration in which the cells of the sweeps that it names, and what they are compared with,
+    are the rows.
 
     The cells of all sweeps become methods, so that which of several equal ones is trained does not depend on the
-    sweeps that are named. Values that name no sweep, or a wrong one, come back as they are: validation then says what
-    is wrong.
+    sweeps that are named.
     """
-    try:
-        names = TypeAdapter(t.SweepNames | None).validate_python(values.get("sweep")) or []
-        sweeps = {name: Sweep.model_validate(sweep) for name, sweep in values["sweeps"].items()}
-        methods = dict(values["methods"])
-    except (ValidationError, LookupError, TypeError, ValueError, AttributeError):
-        return values
-    if not names or not set(names) <= sweeps.keys():
-        return values
-    for sweep in sweeps.values():
+    methods = dict(values["methods"])
+    for sweep in config.sweeps.values():
         for cell in cells(sweep, "full"):
             if cell.keys:
-                methods[cell.method] = {"like": cell.base, "label": label(methods.get(cell.base), cell), **cell.keys}
+                name = described(config.methods[cell.base].label, cell.shown)
+                methods[cell.method] = {"like": cell.base, "label": name, **cell.keys}
     rows, references = [], []
-    for name in names:
-        asked = cells(sweeps[name], str(values.get("sweep_size")))
+    for sweep in (config.sweeps[name] for name in config.sweep):
+        asked = cells(sweep, config.sweep_size)
         rows += [cell.method for cell in asked]
-        references += [sweeps[name].reference] if sweeps[name].reference not in {None, *(c.base for c in asked)} else []
+        references += [sweep.reference] if sweep.reference not in {None, *(cell.base for cell in asked)} else []
     return values | {"methods": methods, "rows": list(dict.fromkeys(rows + references))}
-
-
-def label(base: Any, cell: Cell) -> str:
-    """`KD, alpha 0.1, T 4`."""
-    name = base.get("label", cell.base) if isinstance(base, dict) else cell.base
-    return described(str(name), cell.shown)
 
 
 def described(name: str, values: dict[str, Any]) -> str:

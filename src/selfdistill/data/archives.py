@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from selfdistill.config.datasets import CIFAR10, CIFAR100, DATASETS
 from selfdistill.data.prepared import Images
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import sha256_of
@@ -20,11 +21,10 @@ from selfdistill.system.files import sha256_of
 RECORDS = 10_000  # images in each file of CIFAR-10; CIFAR-100 has five times as many in its one training file
 PIXELS = 3 * 32 * 32  # bytes: red, green, blue planes, each row by row
 TRAIN_FILES, TEST_FILE = [f"data_batch_{k}" for k in range(1, 6)], "test_batch"
-CLASSES, FINE_CLASSES = 10, 100
 MOST_MEMBERS = 100  # the official archives have 6 to 9
 REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
 PYTHON_FOLDER, FINE_PYTHON_FOLDER = "cifar-10-batches-py", "cifar-100-python"
-OFFICIAL_PYTHON_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+OFFICIAL_PYTHON_SHA256 = next(sha256 for sha256, kind in DATASETS["cifar10"].archives.items() if kind == "python")
 
 
 def read_cifar10(path: Path, sha256: str) -> Images:
@@ -39,7 +39,7 @@ def read_cifar10(path: Path, sha256: str) -> Images:
     # A pickled batch holds its pixels, labels and file names; a binary one is exactly its records.
     size = (RECORDS * PIXELS, RECORDS * PIXELS * 2) if python_layout else (RECORDS * (1 + PIXELS),) * 2
     sizes = {f"{folder}/{name}{suffix}": size for name in (*TRAIN_FILES, TEST_FILE)}
-    return _read(path, sizes, decode_python if python_layout else decode_binary, CLASSES)
+    return _read(path, sizes, decode_python if python_layout else decode_binary, len(CIFAR10))
 
 
 def read_cifar100(path: Path, sha256: str) -> Images:
@@ -51,7 +51,7 @@ def read_cifar100(path: Path, sha256: str) -> Images:
     check_sha256(path, sha256)
     counts = {"train": len(TRAIN_FILES) * RECORDS, "test": RECORDS}
     sizes = {f"cifar-100-binary/{part}.bin": (count * (2 + PIXELS),) * 2 for part, count in counts.items()}
-    return _read(path, sizes, decode_fine, FINE_CLASSES)
+    return _read(path, sizes, decode_fine, len(CIFAR100))
 
 
 def _read(path: Path, sizes: Mapping[str, tuple[int, int]], decode: Callable, classes: int) -> Images:

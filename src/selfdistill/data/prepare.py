@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from selfdistill.config.datasets import DATASETS
 from selfdistill.config.schema import Archive
 from selfdistill.data.archives import read_cifar10, read_cifar100
 from selfdistill.data.digits import read_digits
@@ -21,7 +22,7 @@ def prepare(dataset: str, archives: Sequence[Archive], output: Path, log: Log | 
     """
     log = log or Log(None)
     with run_lock(output.with_name(f".{output.name}.lock")):
-        if dataset == "digits":
+        if not DATASETS[dataset].archives:
             images = read_digits()
             check_images(output, dataset, images)
         else:

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from selfdistill.config.schema import DATASETS
+from selfdistill.config.datasets import DATASETS
 from selfdistill.data.randomness import generator
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import canonical_json, write_atomically
@@ -68,16 +68,16 @@ def read_prepared(path: Path, dataset: str) -> tuple[Images, str]:
 
 def check_images(path: Path, dataset: str, images: Images) -> None:
     """Refuse (Failure 65) images that are not the dataset's: shapes, types, and equal classes where it has them."""
-    train, test, classes = DATASETS[dataset]
-    for part, count in (("train", train), ("test", test)):
+    record = DATASETS[dataset]
+    classes = len(record.classes)
+    for part, count in (("train", record.train), ("test", record.test)):
         pixels, labels = getattr(images, f"{part}_images"), getattr(images, f"{part}_labels")
         expected = ((count, 3, SIDE, SIDE), (count,), "uint8", "uint8")
         found = (pixels.shape, labels.shape, str(pixels.dtype), str(labels.dtype))
         if found != expected:
             raise Failure(path, f"{part} images differ in shape or type (expected {expected}, got {found})", REPAIR)
         counts = np.bincount(labels, minlength=classes)
-        balanced = dataset != "digits"
-        if len(counts) > classes or (balanced and set(counts.tolist()) != {count // classes}):
+        if len(counts) > classes or (record.balanced and set(counts.tolist()) != {count // classes}):
             raise Failure(
                 path, f"{part} labels: expected {count // classes} of each class, got {counts.tolist()}", REPAIR
             )

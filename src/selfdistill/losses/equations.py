@@ -44,15 +44,18 @@ def distillation_loss(
     temperature: float,
     cross_entropy_weight: float,
     distillation_weight: float,
+    t_squared: bool = True,
     detach: bool = True,
 ) -> LossTerms:
     """Eq. (3): alpha L_CE + (1 - alpha) T^2 L_KD.
 
-    The two weights are alpha and 1 - alpha there; T^2 keeps the size of the soft gradient as T grows.
+    The two weights are alpha and 1 - alpha there; T^2 keeps the size of the soft gradient as T grows, and is left out
+    without `t_squared`.
     """
     hard = cross_entropy(student_logits, labels)
     soft = distillation_divergence(teacher_logits, student_logits, temperature, detach=detach)
-    return LossTerms((Term(cross_entropy_weight, hard),), (Term(distillation_weight * temperature**2, soft),))
+    soft_weight = distillation_weight * temperature**2 if t_squared else distillation_weight
+    return LossTerms((Term(cross_entropy_weight, hard),), (Term(soft_weight, soft),))
 
 
 def self_distillation_loss(
@@ -63,6 +66,7 @@ def self_distillation_loss(
     temperature: float,
     cross_entropy_weight: float,
     distillation_weight: float,
+    t_squared: bool = True,
     detach: bool = True,
     classifiers: int = 3,
 ) -> LossTerms:
@@ -73,9 +77,17 @@ def self_distillation_loss(
     classifiers: K of the sum. 4 counts the final one too: its divergence from itself is 0, its cross-entropy then
     weighs 1 + cross_entropy_weight.
     """
-    weights = {"cross_entropy_weight": cross_entropy_weight, "distillation_weight": distillation_weight}
     shallow = [
-        distillation_loss(logits, labels, final_logits, temperature=temperature, detach=detach, **weights)
+        distillation_loss(
+            logits,
+            labels,
+            final_logits,
+            temperature=temperature,
+            cross_entropy_weight=cross_entropy_weight,
+            distillation_weight=distillation_weight,
+            t_squared=t_squared,
+            detach=detach,
+        )
         for logits in auxiliary_logits
     ]
     counted = cross_entropy_weight if classifiers > 3 else 0.0

@@ -47,8 +47,9 @@ def knowledge_distillation(
     temperature: float,
     cross_entropy_weight: float,
     distillation_weight: float,
+    t_squared: bool = True,
 ) -> LossTerms:
-    """Section II-B, Eq. (3)."""
+    """Section II-B, Eq. (3); without `t_squared` the divergence is not weighed by T^2."""
     return equations.distillation_loss(
         outputs.final,
         labels,
@@ -56,6 +57,7 @@ def knowledge_distillation(
         temperature=temperature,
         cross_entropy_weight=cross_entropy_weight,
         distillation_weight=distillation_weight,
+        t_squared=t_squared,
     )
 
 
@@ -68,6 +70,7 @@ def self_distillation(
     temperature: float,
     cross_entropy_weight: float,
     distillation_weight: float,
+    t_squared: bool = True,
     detach: bool = True,
     classifiers: int = 3,
     feature_weight: float = 0.0,
@@ -84,6 +87,7 @@ def self_distillation(
         temperature=temperature,
         cross_entropy_weight=cross_entropy_weight,
         distillation_weight=distillation_weight,
+        t_squared=t_squared,
         detach=detach,
         classifiers=classifiers,
     )
@@ -112,6 +116,7 @@ def constant_teacher(
     temperature: float,
     cross_entropy_weight: float,
     distillation_weight: float,
+    t_squared: bool = True,
 ) -> LossTerms:
     """Eq. (3) with a teacher that knows nothing; with temperature 1 it is label smoothing of 1 - alpha."""
     return equations.constant_distillation_loss(
@@ -120,4 +125,5 @@ def constant_teacher(
         temperature=temperature,
         cross_entropy_weight=cross_entropy_weight,
         distillation_weight=distillation_weight,
+        t_squared=t_squared,
     )

@@ -1,9 +1,9 @@
 """Robustness to common corruptions: twelve kinds of CIFAR-10-C made anew, or the official archive where there is one.
 
-"CIFAR-10-C-12 (regenerated)", as `SUITES` calls it, follows the definitions of Hendrycks & Dietterich 2019 (arXiv
-1903.12261) with the constants of CIFAR-10-C, which are milder than ImageNet-C's. It is not CIFAR-10-C: the script that
-made the released files sets no seed, so the six kinds that draw random numbers match those in law only, and JPEG
-depends on the encoder.
+"CIFAR-10-C-12 (regenerated)", as config/datasets.py calls it, follows the definitions of Hendrycks & Dietterich 2019
+(arXiv 1903.12261) with the constants of CIFAR-10-C, which are milder than ImageNet-C's. It is not CIFAR-10-C: the
+script that made the released files sets no seed, so the six kinds that draw random numbers match those in law only,
+and JPEG depends on the encoder.
 Left out are saturate and six kinds that need OpenCV, ImageMagick or image files: defocus_blur, motion_blur, snow,
 frost, elastic_transform and spatter.
 """

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from selfdistill.config.datasets import DATASETS
 from selfdistill.config.schema import Mechanisms
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet
@@ -40,7 +41,6 @@ from selfdistill.mechanisms.measures import (
     REPLACED_STEM,
     SOFT_TEMPERATURE,
     STAGES,
-    SUITES,
     VIEWS,
     WEIGHT_NOISE,
 )
@@ -387,7 +387,7 @@ def _measured_on(subject: Subject, sizes: Mechanisms, newer: NewData, dataset: s
         "test_images": len(subject.first(labels, sizes.test_images)),
         "corruption_images": len(subject.first(labels, sizes.corruption_images)),
         "corruption_severities": list(sizes.corruption_severities),
-        "corruptions": SUITES[dataset],
+        "corruptions": DATASETS[dataset].suite,
         "official_corruptions": sizes.official_corruptions is not None,
         "near_copy_distance": sizes.near_copy_distance,
         "near_copies": int((~newer.new).sum()),

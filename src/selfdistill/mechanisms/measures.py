@@ -5,6 +5,8 @@ A name with a colon is measured against a teacher, which stands behind it: `agre
 
 from typing import Literal, NamedTuple
 
+from selfdistill.config.datasets import DATASETS
+
 WEIGHT_NOISE = (0.0, 0.002, 0.005, 0.01, 0.02, 0.03)  # standard deviations; Zhang et al. 2019, sec. 5
 FILTER_NOISE = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6)  # shares of a filter's norm
 PIXEL_NOISE = (0.02, 0.04, 0.08)  # standard deviations; pixels count from 0 to 1
@@ -21,12 +23,6 @@ OFFICIAL_CORRUPTIONS = (  # of CIFAR-10-C
     *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
     *("snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression"),
 )
-
-SUITES = {  # of each dataset: what our corruptions of its images are called
-    "cifar10": "CIFAR-10-C-12 (regenerated)",
-    "cifar100": "CIFAR-100-C-12 (regenerated)",
-    "digits": "digits-C-12 (regenerated)",
-}
 
 EXPLANATIONS = {
     "M1": "Flatter minima",
@@ -156,4 +152,4 @@ def measure_of(name: str, dataset: str = "cifar10") -> Measure:
     Raises: KeyError for a name that is none.
     """
     found = MEASURES[name.partition(":")[0]]
-    return found._replace(words=found.words.format(teacher=teacher_in(name), suite=SUITES[dataset]))
+    return found._replace(words=found.words.format(teacher=teacher_in(name), suite=DATASETS[dataset].suite))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+from selfdistill.config.networks import STEMS, Stem
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.randomness import seed_of
 
@@ -45,8 +46,7 @@ def initialise_convolution(convolution: nn.Conv2d) -> None:
 def build_backbone(settings: NetworkSettings, *, zero_init_residual: bool = False, seed: int = 0) -> ResNet:
     """A freshly initialised network; the same seed, model and width give the same weights behind the stem.
 
-    stem `imagenet`: torchvision's 7x7 convolution of stride 2 and max-pooling, 32x32 images become 8x8; `cifar`: a 3x3
-    convolution of stride 1 and no pooling; `cifar_pool`: the same with torchvision's max-pooling, 16x16.
+    32x32 images reach the first stage as 8x8 behind stem `imagenet`, 16x16 behind `cifar_pool`, 32x32 behind `cifar`.
     """
     block, layers = BLOCKS[settings.model]
     options = {"num_classes": settings.classes, "zero_init_residual": zero_init_residual}
@@ -58,26 +58,26 @@ def build_backbone(settings: NetworkSettings, *, zero_init_residual: bool = Fals
             backbone = ScaledResNet(block, layers, settings.width, **options)
     for convolution in _convolutions(backbone):
         convolution.forward = partial(convolve, convolution)
-    if settings.stem != "imagenet":
-        _put_cifar_convolution(backbone, seed_of(seed, "stem"))
-    if settings.stem == "cifar":
-        backbone.maxpool = nn.Identity()
+    if not STEMS[settings.stem].usual:
+        _put_stem(backbone, STEMS[settings.stem], seed_of(seed, "stem"))
     return backbone
 
 
 def replace_stem(backbone: ResNet, seed: int) -> None:
     """Put a fresh, untrained CIFAR stem before a trained network, as the published notebook did with its teacher."""
-    _put_cifar_convolution(backbone, seed_of(seed, "replaced_stem"))
-    backbone.maxpool = nn.Identity()
+    _put_stem(backbone, STEMS["cifar"], seed_of(seed, "replaced_stem"))
 
 
-def _put_cifar_convolution(backbone: ResNet, stream: int) -> None:
+def _put_stem(backbone: ResNet, stem: Stem, stream: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream)
-        stem = nn.Conv2d(3, backbone.conv1.out_channels, kernel_size=3, stride=1, padding=1, bias=False)
-        initialise_convolution(stem)
-    stem.forward = partial(convolve, stem)
-    backbone.conv1 = stem
+        shape = (stem.kernel, stem.stride, stem.padding)
+        convolution = nn.Conv2d(3, backbone.conv1.out_channels, *shape, bias=False)
+        initialise_convolution(convolution)
+    convolution.forward = partial(convolve, convolution)
+    backbone.conv1 = convolution
+    if not stem.pools:
+        backbone.maxpool = nn.Identity()
 
 
 def _convolutions(network: nn.Module) -> list[nn.Conv2d]:

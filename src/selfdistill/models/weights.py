@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from selfdistill.config.errors import validated
+from selfdistill.config.networks import STEMS
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.models.resnet import build_backbone
 from selfdistill.system.failures import Failure
@@ -17,11 +18,6 @@ from selfdistill.system.files import SEAL, canonical_json, sha256_bytes
 from selfdistill.system.tensors import METADATA, read_metadata
 
 UNSEALED = "0" * 64
-STEM_LINES = {
-    "cifar": "conv1 = torch.nn.Conv2d(3, {width}, 3, 1, 1, bias=False); maxpool = torch.nn.Identity()",
-    "cifar_pool": "conv1 = torch.nn.Conv2d(3, {width}, 3, 1, 1, bias=False)",
-    "imagenet": "nothing to replace",
-}
 
 
 def pack(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
@@ -68,7 +64,7 @@ def encode_weights(kept: dict[str, Tensor], settings: NetworkSettings, facts: di
     """
     described = {
         **settings.model_dump(),
-        "torchvision_stem": STEM_LINES[settings.stem].format(width=settings.width),
+        "torchvision_stem": STEMS[settings.stem].replacement(settings.width),
         **facts,
     }
     return encode(kept, described)
@@ -84,10 +80,9 @@ def read_weights(path: Path) -> tuple[nn.Module, NetworkSettings, dict[str, Any]
     except OSError as error:
         raise Failure(path, f"cannot be read ({error.strerror})") from error
     tensors, facts = decode(path, content)
-    try:
-        settings = NetworkSettings(**{key: facts.get(key) for key in NetworkSettings.model_fields})
-    except ValidationError as error:
-        raise Failure(path, f"its metadata names no network ({error.errors()[0]['msg']})") from error
+    settings, problems = validated(NetworkSettings, {key: facts.get(key) for key in NetworkSettings.model_fields})
+    if problems:
+        raise Failure(path, f"its metadata names no network ({problems[0][1]})")
     with torch.device("meta"):  # shapes without memory: what the metadata claims is not yet believed
         expected = build_backbone(settings).state_dict()
     _check_tensors(path, tensors, expected)

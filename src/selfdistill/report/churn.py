@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfdistill.config.classes import CLASS_NAMES
+from selfdistill.config.datasets import DATASETS
 from selfdistill.report.answers import Arm
 from selfdistill.report.sheets import Sheet
 from selfdistill.report.verdicts import Comparison
@@ -21,7 +21,7 @@ WITHOUT = "Not run: no arm whose runs have predictions of the last epoch."
 
 def class_names(dataset: str, count: int) -> list[str]:
     """The classes in the order of their numbers, which stand for them where they have no other name."""
-    names = [name.replace("_", " ") for name in CLASS_NAMES.get(dataset, ())]
+    names = [name.replace("_", " ") for name in DATASETS[dataset].classes] if dataset in DATASETS else []
     return names if len(names) == count else [str(number) for number in range(count)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from selfdistill.config.claims import Claims, Level, Rules
-from selfdistill.config.schema import DATASETS
+from selfdistill.config.datasets import DATASETS
 from selfdistill.config.settings import ReportSettings
 from selfdistill.report.answers import LAST, Arm, read_arms
 from selfdistill.report.churn import churn_sheet, write_classes
@@ -234,7 +234,7 @@ def teacher_sheet(arms: list[Arm], dataset: str) -> Sheet:
         for arm in arms
         for name, weights, teacher, accuracy in zip(arm.names, arm.teachers, arm.taught, arm.last, strict=False)
     ]
-    classes = DATASETS[dataset][2]
+    classes = len(DATASETS[dataset].classes)
     notes = [
         "On the test set, in percent. Teacher: the first letters of its weights' SHA-256. Entropy: of the teacher's"
         " soft targets, mean, in nats"

@@ -13,7 +13,6 @@ SPECIAL = {
     "|": r"\textbar{}",
     '"': "''",
 } | {character: "\\" + character for character in "&%$#_{}"}
-DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 
 def escape(text: str) -> str:
@@ -34,9 +33,3 @@ def typewriter(text: str) -> str:
 def comment(text: str) -> str:
     """Text for one comment line."""
     return "% " + re.sub(r"[\x00-\x1f]", " ", text)
-
-
-def macro_name(*words: str) -> str:
-    """A macro name: letters only, `self_distillation` becomes SelfDistillation, digits become words."""
-    parts = [part for word in words for part in re.findall(r"[A-Za-z]+|\d", word)]
-    return "".join(DIGITS[int(part)] if part.isdigit() else part[0].upper() + part[1:] for part in parts)

@@ -12,8 +12,10 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from selfdistill.config import types as t
-from selfdistill.config.load import read_model
-from selfdistill.config.schema import Block, Config
+from selfdistill.config.block import Block
+from selfdistill.config.errors import checked
+from selfdistill.config.reading import read_yaml
+from selfdistill.config.schema import Config
 from selfdistill.report.pages import Column, code_names, csv_text, floats, grid, markdown_text, page
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 from selfdistill.system.files import write_atomically
@@ -200,12 +202,12 @@ def _plain(value: Any) -> str:
 
 def read_gaps(path: Path) -> Gaps:
     """docs/paper-gaps.yaml. Raises: Failures (78) naming file and place."""
-    return read_model(path, Gaps)
+    return checked(Gaps, read_yaml(path), path)
 
 
 def read_contradictions(path: Path) -> list[Contradiction]:
     """docs/contradictions.yaml. Raises: Failures (78) naming file and place."""
-    return read_model(path, Contradictions).contradictions
+    return checked(Contradictions, read_yaml(path), path).contradictions
 
 
 def ledger_rows(gaps: Gaps, config: Config, beside: Iterable[Config] = (), path: Path | str = "ledger") -> list[Row]:

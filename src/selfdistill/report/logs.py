@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from selfdistill.columns import TIMING, WORK, fixed_columns
-from selfdistill.config.settings import ReportRow, ReportSettings, completed, differences
+from selfdistill.config.records import completed, differences
+from selfdistill.config.settings import ReportRow, ReportSettings
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed, sha256_of
 

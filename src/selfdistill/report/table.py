@@ -6,9 +6,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from selfdistill.config.settings import Published, ReportSettings
+from selfdistill.config.macros import WORDS, macro_name
+from selfdistill.config.methods import Published
+from selfdistill.config.settings import ReportSettings
 from selfdistill.config.types import seconds_of
-from selfdistill.report.latex import comment, escape, macro_name, quoted
+from selfdistill.report.latex import comment, escape, quoted
 from selfdistill.report.logs import RowRecords, RunRecord, leftovers, read_rows
 from selfdistill.system.files import write_atomically
 
@@ -234,17 +236,18 @@ class Table:
         r"""One macro for each number, such as `\KdAccuracy`, for the text of a paper."""
         macros: dict[str, str] = {}
         for line in self.lines:
-            name = line.method
-            macros[macro_name(name, "Accuracy")] = rounded(line.accuracy, self.decimals)
-            if line.sd is not None:
-                macros[macro_name(name, "AccuracySd")] = rounded(line.sd, self.decimals)
-            macros[macro_name(name, "Seeds")] = str(line.n)
-            macros[macro_name(name, "TrainingTime")] = clock(line.seconds)
-            macros[macro_name(name, "TrainingSeconds")] = str(int(line.seconds))
+            values = [
+                rounded(line.accuracy, self.decimals),
+                None if line.sd is None else rounded(line.sd, self.decimals),
+                str(line.n),
+                clock(line.seconds),
+                str(int(line.seconds)),
+            ]
             if self.compared and line.published is not None:
-                macros[macro_name(name, "PaperAccuracy")] = str(line.published.accuracy)
-                macros[macro_name(name, "PaperTrainingTime")] = line.published.time
-                macros[macro_name(name, "Difference")] = signed(line.difference, self.decimals)
+                difference = signed(line.difference, self.decimals)
+                values += [str(line.published.accuracy), line.published.time, difference]
+            names = [macro_name(line.method, word) for word in WORDS]
+            macros |= {name: value for name, value in zip(names, values, strict=False) if value is not None}
         definitions = [rf"\newcommand{{\{name}}}{{{value}}}" for name, value in macros.items()]
         return "\n".join([*map(comment, self.provenance()), *definitions]) + "\n"
 

@@ -12,9 +12,10 @@ from matplotlib.ticker import MaxNLocator
 from pydantic import Field
 
 from selfdistill.config import types as t
+from selfdistill.config.block import Block
 from selfdistill.config.claims import Rules
-from selfdistill.config.load import read_model
-from selfdistill.config.schema import Block
+from selfdistill.config.errors import checked
+from selfdistill.config.reading import read_yaml
 from selfdistill.report.answers import Arm
 from selfdistill.report.comparison_figures import OURS, PAPER
 from selfdistill.report.factors import Pair, pair
@@ -50,7 +51,7 @@ class Climb(NamedTuple):
 
 def read_ladders(path: Path, methods: list[str]) -> list[Ladder]:
     """The ladders of a file, over these methods. Raises: Failures (78) naming file and place."""
-    ladders = read_model(path, Ladders).ladders
+    ladders = checked(Ladders, read_yaml(path), path).ladders
     problems = [
         Failure(path, f"ladders.{index}.rungs: expected a method, got {rung!r}", code=CONFIGURATION)
         for index, ladder in enumerate(ladders)

@@ -6,19 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from selfdistill.config.datasets import Dataset
+from selfdistill.config.networks import MODELS, STEMS
 from selfdistill.config.settings import RunSettings
 from selfdistill.statistics.seeds import wilson
 from selfdistill.system.failures import Failure
-from selfdistill.tools.datasets import Dataset
 
 USUAL_WIDTH = 64
 PAPER = "Self-Distillation in Convolutional Neural Networks: A Comparison with Knowledge Distillation on CIFAR-10"
-MODELS = {"resnet18": "ResNet18", "resnet50": "ResNet50"}
-STEMS = {
-    "cifar": "a 3x3 first convolution of stride 1 and no max-pooling",
-    "cifar_pool": "a 3x3 first convolution of stride 1 and torchvision's max-pooling",
-    "imagenet": "torchvision's first convolution and max-pooling",
-}
 
 
 CLASSIFIERS = {
@@ -72,8 +67,8 @@ def _details(evidence: Evidence, settings: RunSettings, licence: str) -> list[st
     teachers = [taught] if isinstance(taught, str) else taught
     started = str(run.get("attempts", [{}])[0].get("started", "unknown"))[:10]
     return [
-        f"- {MODELS[network.model]} with {STEMS[network.stem]}, {network.width} channels in the first stage{narrow},"
-        f" {network.classes} classes.",
+        f"- {MODELS[network.model]} with {STEMS[network.stem].words}, {network.width} channels in the first"
+        f" stage{narrow}, {network.classes} classes.",
         f"- Objective: `{settings.objective}`{f' ({parameters})' if parameters else ''}; {settings.epochs} epochs,"
         f" batch {settings.batch_size}, SGD from a learning rate of {settings.learning_rate:g} ({settings.schedule}).",
         *(f"- Taught by weights of SHA-256 `{teacher}`." for teacher in teachers),

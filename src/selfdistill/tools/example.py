@@ -5,17 +5,13 @@ from collections.abc import Sequence
 
 from torchvision.models.resnet import Bottleneck
 
+from selfdistill.config.networks import STEMS
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import SIDE
 from selfdistill.models.resnet import BLOCKS, PAPER_WIDTH
 from selfdistill.tools.pictures import BACKGROUND
 
 DEEPEST = 8  # the last stage's planes over the first's
-STEMS = {
-    "cifar": "network.conv1, network.maxpool = nn.Conv2d(3, {width}, 3, padding=1, bias=False), nn.Identity()",
-    "cifar_pool": "network.conv1 = nn.Conv2d(3, {width}, 3, padding=1, bias=False)",
-    "imagenet": "network.conv1 = nn.Conv2d(3, {width}, 7, stride=2, padding=3, bias=False)",
-}
 IMPORTS = '''\
 """Load the network beside this file with torchvision alone, and ask it: python {name} PICTURE..."""
 
@@ -66,8 +62,11 @@ def example(
         lines += [
             f"network.bn1, network.fc = nn.BatchNorm2d({settings.width}), nn.Linear({channels}, {settings.classes})"
         ]
-    if narrow or settings.stem != "imagenet":
-        lines += [STEMS[settings.stem].format(**sizes)]
+    stem = STEMS[settings.stem]
+    if narrow or not stem.usual:
+        lines += [f"network.conv1 = {stem.code(settings.width)}"]
+    if not stem.pools:
+        lines += ["network.maxpool = nn.Identity()"]
     asked = ASK.format(side=SIDE, background=BACKGROUND, mean=list(mean), std=list(std))
     return "\n".join(lines) + "\n" + asked
 

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from selfdistill.config.settings import RunSettings, completed
+from selfdistill.config.datasets import DATASETS
+from selfdistill.config.records import without_protocol
+from selfdistill.config.settings import RunSettings
 from selfdistill.models.weights import read_weights
 from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.system.files import read_sealed, sha256_bytes, write_atomically
 from selfdistill.tools.card import Evidence, model_card
-from selfdistill.tools.datasets import DATASETS
 from selfdistill.tools.example import example
 
 WEIGHTS = ("weights.safetensors", "auxiliary.safetensors")
@@ -26,13 +25,13 @@ def export(run: Path, output: Path, licence: str) -> list[str]:
         raise Failure("--output", "expected another folder than the run's", code=CONFIGURATION)
     facts, evaluation = read_sealed(run / "run.json"), read_sealed(run / "evaluation.json")
     try:
-        settings = RunSettings.model_validate(completed(dict(facts["settings"])))
+        settings = RunSettings.model_validate(without_protocol(dict(facts["settings"])))
         vouched = dict(facts["outputs"])
         names = [name for name in WEIGHTS if name in vouched]
         contents = {name: _vouched(run / name, vouched[name]) for name in ("weights.safetensors", *names)}
         _vouched(run / "evaluation.json", vouched["evaluation.json"])
         listed = vouched.get("predictions.csv")
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         what = f"is no record of a run of this project ({type(error).__name__})"
         raise Failure(run / "run.json", what, "rerun the run's training rule") from error
     _, network, *_ = read_weights(run / "weights.safetensors")

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from selfdistill.config.datasets import DATASETS, Dataset
 from selfdistill.data.batches import Normalisation
 from selfdistill.models.heads import HEADS, build_heads
 from selfdistill.models.network import Network, stage_channels
 from selfdistill.models.weights import decode, read_weights
 from selfdistill.system.failures import Failure, Failures
-from selfdistill.tools.datasets import DATASETS, Dataset
 from selfdistill.tools.pictures import Picture, read_picture
 
 NEEDED = ("dataset", "mean", "std")

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import torch
 
-from selfdistill.config.schema import DATASETS, Config
+from selfdistill.config.datasets import DATASETS
+from selfdistill.config.schema import Config
 from selfdistill.config.settings import RunSettings, run_settings
 from selfdistill.data.batches import Batch
 from selfdistill.losses.objectives import OBJECTIVES
@@ -110,8 +111,7 @@ def run_seconds(config: Config, method: str, paces: dict[str, float]) -> float:
     """Seconds of one run: training, the teachers' answers, the tests; paces: seconds an image by case."""
     train, test, *teachers = (paces[case.key] for case in _cases(config, method))
     block = config.methods[method]
-    data = DATASETS[config.data.dataset]
-    tested = config.data.holdout_images or data[1]
+    tested = config.data.holdout_images or DATASETS[config.data.dataset].test
     tests = block.epochs // config.evaluate_every + (block.epochs % config.evaluate_every > 0)
     return block.epochs * config.data.epoch_images * (train + sum(teachers)) + tests * tested * test
 

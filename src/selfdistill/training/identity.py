@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from selfdistill.config.settings import differences
+from selfdistill.config.records import differences
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed
 from selfdistill.system.tensors import read_header

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from selfdistill.columns import WORK
-from selfdistill.config.schema import ODDITIES
+from selfdistill.config.methods import ODDITIES
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_bounds
 from selfdistill.data.prepared import read_prepared, training_and_evaluation, with_label_noise

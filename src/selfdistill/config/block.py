@@ -1,0 +1,9 @@
+"""What every part of the configuration is."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Block(BaseModel):
+    """A part of the configuration: no unknown keys, no changes after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,123 @@
+"""The datasets: one record each, with all that the rest of the project knows of it. Imports no torch.
+
+To add one, write a record here; a layout of archives that no other dataset has also needs a reader in data/prepare.py.
+"""
+
+from typing import NamedTuple
+
+Channels = tuple[float, float, float]  # red, green, blue
+
+
+class Dataset(NamedTuple):
+    """A dataset of 32x32 pictures in `classes`, in the order of their labels.
+
+    smallest_class: training images of the class that has fewest. mean, std: of the training images, pixels in [0, 1].
+    archives: SHA-256 of each official archive -> its layout, `binary` or `python`; none if scikit-learn brings it.
+    suite: what our corruptions of its test images are called. shows, source, licence, flaws: for people.
+    """
+
+    title: str
+    train: int
+    test: int
+    smallest_class: int
+    classes: tuple[str, ...]
+    mean: Channels
+    std: Channels
+    archives: dict[str, str]
+    suite: str
+    shows: str
+    source: str
+    licence: str
+    flaws: tuple[str, ...]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every class has as many images."""
+        return self.smallest_class * len(self.classes) == self.train
+
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR100 = tuple(  # the fine classes, in the order of the alphabet
+    """
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle
+    bowl boy bridge bus butterfly camel can castle caterpillar cattle
+    chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
+    dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard
+    lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain
+    mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree
+    plain plate poppy porcupine possum rabbit raccoon ray road rocket
+    rose sea seal shark shrew skunk skyscraper snail snake spider
+    squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor
+    train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+    """.split()  # noqa: SIM905
+)
+KRIZHEVSKY = {
+    "shows": "32x32 colour photographs, one object each",
+    "source": "Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images",
+    "licence": "its authors' page names none and asks to cite the technical report",
+}
+FOUND_ON_THE_WEB = "The photographs were found on the web by English nouns; who and what is on them was not balanced."
+
+DATASETS = {
+    "cifar10": Dataset(
+        title="CIFAR-10",
+        train=50_000,
+        test=10_000,
+        smallest_class=5_000,
+        classes=CIFAR10,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+        archives={
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd": "binary",
+            "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce": "python",
+        },
+        suite="CIFAR-10-C-12 (regenerated)",
+        flaws=(
+            "About 3 % of the test images have a near-duplicate among the training images (arXiv 1902.00423).",
+            "On a new test set collected in the same way, networks lost 3 to 15 points (arXiv 1902.10811).",
+            FOUND_ON_THE_WEB,
+        ),
+        **KRIZHEVSKY,
+    ),
+    "cifar100": Dataset(
+        title="CIFAR-100 (fine classes)",
+        train=50_000,
+        test=10_000,
+        smallest_class=500,
+        classes=CIFAR100,
+        mean=(0.5071, 0.4865, 0.4409),  # github.com/weiaicunzai/pytorch-cifar100
+        std=(0.2673, 0.2564, 0.2762),  # the same
+        archives={"58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec": "binary"},
+        suite="CIFAR-100-C-12 (regenerated)",
+        flaws=(
+            "About 10 % of the test images have a near-duplicate among the training images (arXiv 1902.00423).",
+            "Five classes are people (baby, boy, girl, man, woman). The network guesses age and gender from pixels"
+            " and learned it from photographs that nobody balanced: use it for no decision about a person.",
+            FOUND_ON_THE_WEB,
+        ),
+        **KRIZHEVSKY,
+    ),
+    "digits": Dataset(
+        title="scikit-learn's handwritten digits",
+        train=1_437,
+        test=360,
+        smallest_class=133,
+        classes=tuple("0123456789"),
+        mean=(0.305, 0.305, 0.305),
+        std=(0.377, 0.377, 0.377),
+        archives={},
+        suite="digits-C-12 (regenerated)",
+        shows="8x8 scans of single digits, light on dark, enlarged to 32x32",
+        source="test set of Optical Recognition of Handwritten Digits (UCI, 1998, doi 10.24432/C50P49)",
+        licence="CC BY 4.0",
+        flaws=(
+            "Training and test images come from the same few writers: a new hand may be read worse.",
+            "A digit that is dark on light, or not in the middle, is nothing that the network has seen.",
+        ),
+    ),
+}
+
+
+def official(sha256: str) -> str | None:
+    """The dataset whose official archive has this SHA-256, None if it is nobody's."""
+    return next((name for name, dataset in DATASETS.items() if sha256 in dataset.archives), None)

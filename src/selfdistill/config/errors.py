@@ -1,0 +1,81 @@
+"""What is wrong with values: problems, which are pairs of a place and a sentence, and the failures made of them."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from selfdistill.system.failures import CONFIGURATION, Failure, Failures
+
+Problem = tuple[tuple[str | int, ...], str]
+SHAPES = {
+    "model_type": "keys and values",
+    "dict_type": "keys and values",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "too_short": "more items",
+    "too_long": "fewer items",
+}
+
+
+def checked(kind: Any, value: Any, where: object, next_step: str = "") -> Any:
+    """The value as a type or model of the configuration takes it.
+
+    Raises: Failures (78), a line for each problem: where, the dotted key in it, what is wrong.
+    """
+    found, problems = validated(kind, value)
+    if problems:
+        lines = [f"{dotted(place)}: {what}" if place else what for place, what in problems]
+        raise Failures([Failure(where, line, next_step, code=CONFIGURATION) for line in lines])
+    return found
+
+
+def validated(kind: Any, value: Any) -> tuple[Any, list[Problem]]:
+    """The value as a type or model takes it, None with any problem; and the problems."""
+    try:
+        return TypeAdapter(kind).validate_python(value), []
+    except ValidationError as error:
+        return None, [(detail["loc"], _describe(kind, detail)) for detail in error.errors()]
+
+
+def failures(problems: Iterable[Problem]) -> Failures:
+    """The problems of a configuration, each once, by their dotted keys."""
+    return Failures([Failure(dotted(place), what, code=CONFIGURATION) for place, what in dict.fromkeys(problems)])
+
+
+def dotted(place: Iterable[Any]) -> str:
+    """A place as people write it: `methods.kd.alpha`."""
+    return ".".join(map(str, place))
+
+
+def nearest(key: str, known: Iterable[str]) -> str:
+    """The known word that was perhaps meant, as a question; empty if none is near."""
+    close = difflib.get_close_matches(key, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """That there is no such key: the nearest one, or all."""
+    known = list(known)
+    return "unknown key" + (nearest(key, known) or f" (expected one of {', '.join(known)})")
+
+
+def _describe(kind: Any, detail: dict) -> str:
+    name, place = detail["type"], detail["loc"]
+    if name == "missing":
+        return "missing"
+    if name == "extra_forbidden":
+        return unknown_key(str(place[-1]), _keys_at(kind, place[:-1]))
+    if name == "refused":
+        return detail["msg"]
+    return f"expected {SHAPES.get(name, detail['msg'])}, got {repr(detail['input'])[:80]}"
+
+
+def _keys_at(model: Any, place: tuple) -> Iterable[str]:
+    """The keys of the model at a place within another one."""
+    for part in place:
+        field = getattr(model, "model_fields", {}).get(part)
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        model = next((item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)), model)
+    return getattr(model, "model_fields", {})

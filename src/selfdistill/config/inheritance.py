@@ -1,0 +1,124 @@
+"""A method's block with what it takes from elsewhere: the block that its `like` names, and the defaults."""
+
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, create_model
+from pydantic.fields import FieldInfo
+
+from selfdistill.config import types as t
+from selfdistill.config.block import Block
+from selfdistill.config.errors import Problem, nearest, validated
+from selfdistill.config.methods import OWN, Method, method_model
+from selfdistill.config.objectives import objectives
+from selfdistill.config.reading import merge
+
+
+def read_methods(blocks: Any, defaults: Any) -> tuple[dict[str, Method], list[Problem]]:
+    """The methods that are right in themselves, and what is wrong with blocks and defaults, where it was written."""
+    problems: list[Problem] = []
+    for key, value in (("defaults", defaults), ("methods", blocks)):
+        if not isinstance(value, dict):
+            problems.append(((key,), f"expected keys and values, got {value!r}"))
+    if not isinstance(blocks, dict):
+        return {}, problems
+    if not blocks:
+        problems.append((("methods",), "expected at least one method, got none"))
+    usable = defaults if isinstance(defaults, dict) else None
+    methods = {name: _read(name, blocks, usable, problems) for name in blocks}
+    problems += _default_problems(usable or {})
+    return {name: method for name, method in methods.items() if method}, stated_once(problems, blocks)
+
+
+def stated_once(problems: list[Problem], blocks: dict[str, Any]) -> list[Problem]:
+    """The problems without those that a block only has because the block that it is like has them."""
+    said = dict.fromkeys(problems)
+
+    def inherited(place: tuple, what: str) -> bool:
+        block = blocks.get(place[1]) if place[:1] == ("methods",) and len(place) > 1 else None
+        like = block.get("like") if isinstance(block, dict) else None
+        return like not in (None, place[1]) and (("methods", like, *place[2:]), what) in said
+
+    return [problem for problem in said if not inherited(*problem)]
+
+
+def _read(name: str, blocks: dict, defaults: dict | None, problems: list[Problem]) -> Method | None:
+    """The method, or None after adding its problems. Without defaults only its shape can be checked."""
+    place = ("methods", name)
+    problems += [(place, what) for _, what in validated(t.Name, name)[1]]
+    block = laid_over(name, blocks, problems)
+    if block is None or defaults is None:
+        return None
+    objective = block.get("objective", defaults.get("objective"))
+    if not _is_objective(objective):
+        inherited = "objective" in defaults and "objective" not in block
+        problems.append(_objective_problem(("defaults",) if inherited else place, objective))
+        return None
+    model = method_model(objective)
+    # A default that another objective takes is no mistake here, so it is left out.
+    taken = {key: value for key, value in defaults.items() if key in model.model_fields}
+    method, found = validated(model, merge(taken, block))
+    for inner, what in found:
+        inherited = _steps(taken, inner) > _steps(block, inner)
+        problems.append(((("defaults",) if inherited else place) + inner, what))
+    return method
+
+
+def laid_over(name: str, blocks: dict, problems: list[Problem], seen: tuple[str, ...] = ()) -> dict[str, Any] | None:
+    """The block laid over the one that its `like` names, less what is that one's own and what its objective lacks;
+    None, after adding the problem, if it is no block or its `like` names none.
+    """
+    block, place = blocks[name], ("methods", name)
+    if not isinstance(block, dict):
+        problems.append((place, f"expected keys and values, got {block!r}"))
+        return None
+    if "like" not in block:
+        return block
+    own = {key: value for key, value in block.items() if key != "like"}
+    other, known = block["like"], [other for other in blocks if other != name]
+    if not isinstance(other, str) or other not in known or other in seen:
+        what = f"expected another method that is not like this one, got {repr(other)[:80]}"
+        problems.append(((*place, "like"), what + nearest(str(other), known)))
+        return None
+    base = laid_over(other, blocks, problems, (*seen, name))
+    if base is None:
+        return None
+    objective = own.get("objective", base.get("objective"))
+    fields = method_model(objective).model_fields if _is_objective(objective) else base
+    return merge({key: value for key, value in base.items() if key in fields and key not in OWN}, own)
+
+
+def _steps(values: Any, place: tuple) -> int:
+    """How far a place can be followed into nested values."""
+    for count, part in enumerate(place):
+        if not isinstance(values, dict) or part not in values:
+            return count
+        values = values[part]
+    return len(place)
+
+
+def _is_objective(value: Any) -> bool:
+    return isinstance(value, str) and value in objectives()
+
+
+def _objective_problem(place: tuple, value: Any) -> Problem:
+    known, what = ", ".join(objectives()), "missing" if value is None else f"got {repr(value)[:80]}"
+    return (*place, "objective"), f"expected one of {known}, {what}{nearest(str(value), objectives())}"
+
+
+def _default_problems(defaults: dict) -> list[Problem]:
+    """What is wrong in the defaults themselves, also where every block has its own value."""
+    model = _defaults_model(tuple(map(method_model, objectives())))
+    found = validated(model, defaults)[1]  # part of a nested value may stand in the blocks
+    problems = [(("defaults", *place), what) for place, what in found if what != "missing"]
+    if "objective" in defaults and not _is_objective(defaults["objective"]):
+        problems.append(_objective_problem(("defaults",), defaults["objective"]))
+    return problems
+
+
+@cache
+def _defaults_model(models: tuple[type[Method], ...]) -> type[BaseModel]:
+    """Every key that a method of these can have; `objective` is looked at apart."""
+    fields = {key: field for model in models for key, field in model.model_fields.items()}
+    fields["objective"] = FieldInfo(annotation=Any)
+    return create_model("Defaults", __base__=Block, **{key: (field.annotation, field) for key, field in fields.items()})

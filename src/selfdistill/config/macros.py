@@ -1,0 +1,21 @@
+"""The LaTeX macros of a method's numbers."""
+
+import re
+
+DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+WORDS = (  # what numbers.tex has of a row
+    *("Accuracy", "AccuracySd", "Seeds", "TrainingTime", "TrainingSeconds"),
+    *("PaperAccuracy", "PaperTrainingTime", "Difference"),
+)
+
+
+def macro_name(*words: str) -> str:
+    """A macro name: letters only, `self_distillation` becomes SelfDistillation, digits become words."""
+    parts = [part for word in words for part in re.findall(r"[A-Za-z]+|\d", word)]
+    return "".join(DIGITS[int(part)] if part.isdigit() else part[0].upper() + part[1:] for part in parts)
+
+
+def macros_of(method: str) -> dict[str, str]:
+    """The names of all macros that a row can have, by how they are in lower case: case alone tells nobody apart."""
+    names = [macro_name(method, word) for word in WORDS]
+    return {name.lower(): name for name in names}

@@ -1,0 +1,133 @@
+"""A method, which is a block of the configuration: every key with its type; what its objective needs is added."""
+
+from functools import cache
+from typing import Any
+
+from pydantic import Field, create_model, model_validator
+from pydantic_core import PydanticCustomError
+
+from selfdistill.config import types as t
+from selfdistill.config.block import Block
+from selfdistill.config.networks import FINAL_HEADS, HEADS, MODELS, STEMS
+from selfdistill.config.objectives import objectives
+from selfdistill.system.files import canonical_json
+
+OWN = {"label", "published", "role", "seeds"}  # keys of a block that `like` does not bring
+ODDITIES = {  # of the published notebooks, by name: what they are
+    "replaced_stem": "the teacher's first convolution is replaced by an untrained one after its weights were loaded",
+    "undetached_target": "the final classifier also learns to please the shallow ones",
+    "best_on_test": "the weights kept are those of the epoch that was best on the test set",
+}
+AUGMENTATIONS = ("crop", "flip", "rotation", "autoaugment", "color_jitter", "random_erasing")  # as they are applied
+PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
+
+
+class Published(Block):
+    """The paper's own numbers for a row; class report."""
+
+    accuracy: t.Percent
+    time: t.Duration
+
+
+class Method(Block):
+    """What every method has; what its objective needs is added by `method_model`. Class result unless noted."""
+
+    label: t.Line = Field(description="class report")
+    published: Published | None = Field(None, description="class report")
+    seeds: t.Seeds | None = Field(None, description="own seeds instead of the shared ones; class plan")
+    role: t.one_of("teacher", "student") = Field("student", description="which rule trains it; class plan")
+    model: t.one_of(*MODELS)
+    stem: t.one_of(*STEMS)
+    width: t.Width = Field(description="channels of the first stage; 64 is the paper's")
+    zero_init_residual: t.Switch
+    objective: t.Line
+    epochs: t.Count
+    batch_size: t.Count
+    learning_rate: t.LearningRate
+    schedule: t.one_of("cosine")
+    momentum: t.BelowOne
+    nesterov: t.Switch
+    weight_decay: t.NonNegative
+    augmentation: t.distinct(t.one_of(*AUGMENTATIONS), order=AUGMENTATIONS) = Field(
+        description="applied in the order of this schema, however they are listed"
+    )
+    precision: t.one_of(*PRECISIONS)
+    final_head: t.one_of(*FINAL_HEADS) = Field("fc", description="trained in place of the linear layer it folds into")
+    kept_epoch: t.one_of("last", "best_on_test") = Field("last", description="whose weights are kept")
+    label_noise: t.Fraction = Field(0.0, description="share of the training images with a wrong label, symmetric")
+    train_fraction: t.Share = Field(
+        1.0, description="share of the images that is trained on: the first of each class, as many epochs"
+    )
+
+    @property
+    def oddities(self) -> list[str]:
+        """The oddities of the published notebooks that this method has."""
+        has = {
+            "replaced_stem": getattr(self, "replaced_stem", False),
+            "undetached_target": not getattr(self, "detach", True),
+            "best_on_test": self.kept_epoch == "best_on_test",
+        }
+        return [name for name in ODDITIES if has[name]]
+
+    @property
+    def parameters(self) -> dict[str, bool | float]:
+        """The keyword arguments of the objective."""
+        return {name: getattr(self, name) for name in objectives()[self.objective].parameters}
+
+    @property
+    def identity(self) -> str:
+        """A text that is equal for methods which differ in nothing but how they are called, shown or written."""
+        written = {"label", "published", "alpha", *self.parameters}
+        return canonical_json(self.model_dump(mode="json", exclude=written) | {"parameters": self.parameters})
+
+
+PAIR = ("cross_entropy_weight", "distillation_weight")
+PARAMETER_TYPES = {
+    "temperature": t.Temperature,
+    **dict.fromkeys((*PAIR, "feature_weight"), t.NonNegative),
+    "loss_scale": t.Positive,
+    "t_squared": t.Switch,
+    "detach": t.Switch,
+    "classifiers": t.Classifiers,
+}
+
+
+class AlphaPair(Method):
+    """`alpha` stands for the pair alpha, 1 - alpha of Eq. (3) and (7): alpha weighs the hard labels."""
+
+    alpha: t.Fraction | None = None
+    cross_entropy_weight: t.NonNegative | None = None
+    distillation_weight: t.NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _alpha_or_weights(self):
+        weights = [self.cross_entropy_weight, self.distillation_weight]
+        if self.alpha is not None and weights != [None, None]:
+            raise PydanticCustomError("refused", "expected either alpha or the two weights (alpha: null drops it)")
+        if self.alpha is None and None in weights:
+            raise PydanticCustomError("refused", "expected alpha, or cross_entropy_weight and distillation_weight")
+        return self
+
+    @property
+    def parameters(self) -> dict[str, bool | float]:
+        """The keyword arguments of the objective: alpha as the pair."""
+        pair = [self.cross_entropy_weight, self.distillation_weight]
+        hard, soft = pair if self.alpha is None else (self.alpha, 1 - self.alpha)
+        return super().parameters | {"cross_entropy_weight": hard, "distillation_weight": soft}
+
+
+@cache
+def method_model(objective: str) -> type[Method]:
+    """The model of a block with this objective: its parameters, teacher and heads become keys."""
+    needs = objectives()[objective]
+    fields: dict[str, Any] = {}
+    if needs.teacher:
+        fields |= {"teacher": (t.Name, ...), "teacher_seed": (t.TeacherSeed, "same")}
+        fields["replaced_stem"] = (t.Switch, False)
+    if needs.heads:
+        fields["heads"] = (t.one_of(*HEADS), ...)
+    base = AlphaPair if set(PAIR) <= set(needs.parameters) else Method
+    for parameter in needs.parameters:
+        if parameter not in base.model_fields:
+            fields[parameter] = (PARAMETER_TYPES.get(parameter, t.Number), needs.defaults.get(parameter, ...))
+    return create_model(f"Method_{objective}", __base__=base, __doc__=f"A method with objective {objective}.", **fields)

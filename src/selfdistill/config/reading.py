@@ -1,0 +1,119 @@
+"""Read YAML files and lay them over each other; beneath them all lies the library of methods and sweeps.
+
+The library is part of the code: `workflow/methods.yaml` and `workflow/sweeps.yaml` of the checkout that this file is
+in, whatever the working directory and wherever the configuration lies. So every verb and the Snakefile see the same
+one, a protocol's and a user's files name its blocks without naming its files, and a copy of the checkout has its own.
+"""
+
+import copy
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from selfdistill.system.failures import CONFIGURATION, Failure
+
+LARGEST_FILE = 64 * 1024  # bytes; a configuration is a few KB, an alias bomb is not
+LIBRARY = [Path(__file__).parents[3] / "workflow" / name for name in ("methods.yaml", "sweeps.yaml")]
+NUMBERS = {  # the numbers of YAML 1.1 that are what they look like; 010 (8), 0x10, 1_0 and 1:30 (90) stay text
+    "int": r"[-+]?(?:0|[1-9][0-9]*)",
+    "float": r"[-+]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, aliases (they can grow without bound) and tags, and takes for a
+    number only what every reader takes for the same one.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in NUMBERS]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_node(self, parent, index):
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
+            what = "aliases" if isinstance(event, yaml.AliasEvent) else "tags"
+            raise yaml.constructor.ConstructorError(None, None, f"{what} are not allowed", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        first = {}
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str) or not key.isprintable():  # a line break would forge a line of ours
+                message = f"expected a text as key, got {repr(key)[:80]}"
+                raise yaml.constructor.ConstructorError(None, None, message, key_node.start_mark)
+            if key in first:
+                message = f"key {key!r} is given twice (first in line {first[key]})"
+                raise yaml.constructor.ConstructorError(None, None, message, key_node.start_mark)
+            first[key] = key_node.start_mark.line + 1
+        return super().construct_mapping(node, deep)
+
+
+for _name, _pattern in NUMBERS.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"(?:{_pattern})$"), list("-+0123456789."))
+
+
+def parse_yaml(text: str, where: object) -> Any:
+    """The value of a YAML text. Raises: Failure 78 naming where it stands, and its line."""
+    try:
+        return yaml.load(text, _Loader)  # a SafeLoader
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0] or type(error).__name__
+        raise Failure(where, f"line {mark.line + 1}: {problem}" if mark else problem, code=CONFIGURATION) from error
+
+
+def read_yaml(path: Path | str, largest: int = LARGEST_FILE) -> dict[str, Any]:
+    """The mapping in a YAML file of at most so many bytes.
+
+    Raises: Failure 78 naming file and line: unreadable, too large, broken, empty, a key given twice, no mapping.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(largest + 1)
+            size = max(len(content), os.fstat(file.fileno()).st_size)  # a device has no size
+    except OSError as error:
+        raise Failure(path, f"cannot be read ({error.strerror})", code=CONFIGURATION) from error
+    if size > largest:
+        raise Failure(path, f"expected at most {largest} bytes, got {size}", code=CONFIGURATION)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        what = f"expected UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}"
+        raise Failure(path, what, code=CONFIGURATION) from error
+    value = parse_yaml(text, path)
+    if value is None:
+        raise Failure(path, "is empty", "write keys and values into it, or leave it out", code=CONFIGURATION)
+    if not isinstance(value, dict):
+        raise Failure(path, f"expected keys and values, got {type(value).__name__}", code=CONFIGURATION)
+    return value
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`: mappings merge, anything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+@cache
+def _library() -> dict[str, Any]:
+    return merge(*map(read_yaml, LIBRARY))
+
+
+def over_library(values: dict[str, Any]) -> dict[str, Any]:
+    """The configuration laid over the library; its own methods come first, and without any there is no library."""
+    methods = values.get("methods")
+    if not isinstance(methods, dict) or not methods:
+        return values
+    laid = merge(copy.deepcopy(_library()), values)
+    return laid | {"methods": {name: laid["methods"][name] for name in [*methods, *laid["methods"]]}}

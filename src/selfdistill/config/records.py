@@ -1,0 +1,42 @@
+"""Compare the settings that runs recorded, whenever they did."""
+
+from typing import Any
+
+from selfdistill.config.errors import validated
+from selfdistill.config.objectives import objectives
+from selfdistill.config.settings import RunSettings
+
+
+def without_protocol(settings: dict[str, Any]) -> dict[str, Any]:
+    """A run's recorded settings without the protocol's name, which stood among them once."""
+    return {key: value for key, value in settings.items() if key != "protocol"}
+
+
+def completed(settings: dict[str, Any]) -> dict[str, Any]:
+    """A run's recorded settings in the form in which those of all times can be compared: with the defaults of the keys
+    that there were not yet when it was trained, and `t_squared: false` as it was recorded then, as a weight divided by
+    T^2.
+    """
+    kept = without_protocol(settings)
+    run, problems = validated(RunSettings, kept)
+    if problems:
+        return kept
+    found = run.model_dump(mode="json", exclude_none=True)
+    known = objectives().get(found["objective"])
+    parameters = dict(known.defaults if known else {}) | found["parameters"]
+    if not parameters.get("t_squared", True):
+        weight = parameters["distillation_weight"] / parameters["temperature"] ** 2
+        parameters |= {"t_squared": True, "distillation_weight": weight}
+    return found | {"parameters": parameters}
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """The dotted keys in which two nested mappings differ; an absent value is a None."""
+    found = []
+    for key in sorted(ours.keys() | theirs.keys()):
+        mine, other = ours.get(key), theirs.get(key)
+        if isinstance(mine, dict) and isinstance(other, dict):
+            found += [f"{key}.{inner}" for inner in differences(mine, other)]
+        elif mine != other:
+            found.append(key)
+    return found

@@ -1,0 +1,190 @@
+"""What keys must be to each other. A rule takes a configuration whose types are right, and yields problems."""
+
+from collections.abc import Iterator
+
+from selfdistill.config.datasets import DATASETS, official
+from selfdistill.config.errors import Problem, nearest
+from selfdistill.config.macros import macros_of
+from selfdistill.config.methods import ODDITIES, Method
+from selfdistill.config.schema import Config
+
+
+def broken_rules(config: Config) -> list[Problem]:
+    """What is wrong between the keys of a configuration, in the order of the rules. Methods that nobody trains may lie
+    in the library as they are, but for their teachers.
+    """
+    problems = [problem for rule in RULES for problem in rule(config)]
+    if any(place[0] == "rows" for place, _ in problems) or any(place[-1] == "teacher" for place, _ in problems):
+        return problems  # which methods are trained is not known
+    trained = dict.fromkeys(method for method, _ in config.runs())
+    return problems + [problem for name in trained for rule in TRAINED for problem in rule(config, name)]
+
+
+def unknown_name(place: tuple, name: str, known: dict) -> Problem:
+    """That there is no method or sweep of this name."""
+    return place, f"expected one of {', '.join(known)}, got {name!r}{nearest(name, known)}"
+
+
+def _images(config: Config) -> Iterator[Problem]:
+    """Counts of images that the classes of the dataset can share equally."""
+    data, dataset = config.data, DATASETS[config.data.dataset]
+    classes = len(dataset.classes)
+    if data.train_images is not None:
+        most = dataset.smallest_class * classes
+        if data.train_images > most or data.train_images % classes:
+            expected = (
+                f"expected a multiple of {classes} up to {most} for {data.dataset}, or null for all {dataset.train}"
+            )
+            yield (
+                ("data", "train_images"),
+                f"{expected}, got {data.train_images}{_near(data.train_images, classes, most)}",
+            )
+    half = data.used_train_images // 2
+    if data.holdout_images % classes or data.holdout_images > half:
+        expected = f"expected a multiple of {classes} up to half of the {data.used_train_images} training images"
+        near = _near(data.holdout_images, classes, half // classes * classes)
+        yield ("data", "holdout_images"), f"{expected}, got {data.holdout_images}{near}"
+
+
+def _near(count: int, step: int, most: int) -> str:
+    """The nearest allowed counts."""
+    below = min(count // step * step, most)
+    return f" (nearest: {' or '.join(str(n) for n in (below, below + step) if 0 < n <= most)})"
+
+
+def _archives(config: Config) -> Iterator[Problem]:
+    data = config.data
+    if not DATASETS[data.dataset].archives:
+        return
+    if not data.archives:
+        yield ("data", "archives"), f"expected at least one archive for {data.dataset}, got none"
+    for index, archive in enumerate(data.archives):
+        holds = official(archive.sha256) or data.dataset
+        if holds != data.dataset:
+            what = f"expected an archive of {data.dataset}, got the official one of {holds}"
+            yield ("data", "archives", index, "sha256"), what
+
+
+def _papers_dataset(config: Config) -> Iterator[Problem]:
+    """What holds of CIFAR-10 alone, asked of another dataset: the paper's numbers, and the official CIFAR-10-C."""
+    dataset, folder = config.data.dataset, config.mechanisms.official_corruptions
+    if dataset == "cifar10":
+        return
+    if config.reduced is None:
+        what = f"expected how this differs from the paper's protocol, whose dataset is not {dataset}, got null"
+        yield ("reduced",), what
+    if folder is not None:
+        what = f"expected null for {dataset}, of which CIFAR-10-C has no images, got {folder!r}"
+        yield ("mechanisms", "official_corruptions"), what
+
+
+def _rows(config: Config) -> Iterator[Problem]:
+    """Rows that are methods, and can be told apart in tables and by their LaTeX macros."""
+    rows = config.rows
+    if not rows or len(set(rows)) < len(rows):
+        yield ("rows",), f"expected different methods, at least one, got {rows}"
+        return
+    for index, row in enumerate(rows):
+        if row not in config.methods:
+            yield unknown_name(("rows", index), row, config.methods)
+            continue
+        for other in rows[:index]:
+            macros = macros_of(row)
+            if shared := macros.keys() & macros_of(other).keys():
+                what = f"expected a name whose LaTeX macros are its own, got {row!r} beside {other!r}"
+                yield ("rows", index), f"{what} (both have \\{macros[min(shared)]})"
+            if other in config.methods and config.methods[other].label == config.methods[row].label:
+                what = f"expected another label than that of {other}, got {config.methods[row].label!r}"
+                yield ("methods", row, "label"), what
+
+
+def _teachers(config: Config) -> Iterator[Problem]:
+    """Teachers that there are not, and circles of teachers."""
+    for name, method in config.methods.items():
+        teacher = getattr(method, "teacher", None)
+        if teacher is not None and teacher not in config.methods:
+            yield unknown_name(("methods", name, "teacher"), teacher, config.methods)
+        elif chain := _circle(config.methods, name):
+            what = f"expected a teacher that is not its own pupil, got {' <- '.join(chain)}"
+            yield ("methods", name, "teacher"), what
+
+
+def _circle(methods: dict[str, Method], name: str) -> list[str]:
+    """The chain of teachers from a method back to itself, empty if it ends."""
+    chain = [name]
+    while teacher := getattr(methods.get(chain[-1]), "teacher", None):
+        chain.append(teacher)
+        if teacher in chain[:-1]:
+            return chain if teacher == name else []
+    return []
+
+
+def _precisions(config: Config) -> Iterator[Problem]:
+    for name, method in config.methods.items():
+        if config.device == "cpu" and method.precision in ("fp16", "tf32"):
+            what = f"expected auto, fp32 or bf16 with device cpu, got {method.precision!r}"
+            yield ("methods", name, "precision"), what
+
+
+def _sweep_names(config: Config) -> Iterator[Problem]:
+    """Sweeps that there are not, and sweeps without a hold-out to choose on."""
+    for index, name in enumerate(config.sweep or []):
+        if name not in config.sweeps:
+            yield unknown_name(("sweep", index), name, config.sweeps)
+    if config.sweep and not config.data.holdout_images:
+        what = "expected data.holdout_images > 0, on which a sweep chooses (never on the test set), got 0"
+        yield ("sweep",), what
+
+
+def _same_augmentation(config: Config) -> Iterator[Problem]:
+    """Rows that do not see the same images as the first one, though they must."""
+    seen = {row: config.methods[row].augmentation for row in config.rows if row in config.methods}
+    first = next(iter(seen), None)
+    for row, augmentation in seen.items() if config.same_augmentation else ():
+        if augmentation != seen[first]:
+            what = f"expected {seen[first]} as in {first} (same_augmentation: true), got {augmentation}"
+            yield ("methods", row, "augmentation"), what
+
+
+def _batch(config: Config, name: str) -> Iterator[Problem]:
+    method = config.methods[name]
+    images = int(config.data.epoch_images * method.train_fraction)
+    if method.batch_size > images:
+        yield ("methods", name, "batch_size"), f"expected at most the {images} training images, got {method.batch_size}"
+
+
+def _kept_epoch(config: Config, name: str) -> Iterator[Problem]:
+    kept = config.methods[name].kept_epoch
+    if kept == "last":
+        return
+    if config.data.holdout_images:
+        what = f"expected last with data.holdout_images, which is no test set, got {kept!r}"
+        yield ("methods", name, "kept_epoch"), what
+    if config.evaluate_every != 1:  # a machine's key that would choose other weights
+        what = f"expected 1 with methods.{name}.kept_epoch: {kept}, which looks at every epoch"
+        yield ("evaluate_every",), f"{what}, got {config.evaluate_every}"
+
+
+def _nesterov(config: Config, name: str) -> Iterator[Problem]:
+    if config.methods[name].nesterov and config.methods[name].momentum == 0:
+        yield ("methods", name, "nesterov"), "expected false with momentum 0, got True"
+
+
+def _feature_maps(config: Config, name: str) -> Iterator[Problem]:
+    """A feature loss needs heads whose maps have as many channels as the deepest one."""
+    method = config.methods[name]
+    weight = getattr(method, "feature_weight", 0)
+    heads = getattr(method, "heads", None), method.final_head
+    if weight and heads not in (("conv1x1", "conv1x1"), ("bottleneck", "fc")):
+        expected = "expected 0, or heads: bottleneck, or heads: conv1x1 with final_head: conv1x1"
+        yield ("methods", name, "feature_weight"), f"{expected}, got {weight:g}"
+
+
+def _oddities(config: Config, name: str) -> Iterator[Problem]:
+    for oddity in sorted(set(config.methods[name].oddities) - set(config.oddities)):
+        what = f"has an oddity of the published notebooks ({ODDITIES[oddity]}), expected oddities: [{oddity}]"
+        yield ("methods", name), what
+
+
+RULES = (*(_images, _archives, _papers_dataset, _rows, _teachers, _precisions, _sweep_names, _same_augmentation),)
+TRAINED = (_batch, _kept_epoch, _nesterov, _feature_maps, _oddities)  # of one method that is trained

@@ -1,0 +1,46 @@
+"""What `check` says of a valid configuration: how it was understood, and whether its archives are there."""
+
+from pathlib import Path
+
+from selfdistill.config.errors import failures
+from selfdistill.config.schema import Config
+
+
+def summary(config: Config) -> list[str]:
+    """The configuration in a line, then its rows with their seeds, epochs and teachers, and who teaches beside them.
+
+    Raises: Failures (78) where the archives are files and none of them is there.
+    """
+    lacking = _lacking_archives(config)
+    runs = sum(len(config.seeds_of(row)) for row in config.rows)
+    lines = [f"valid: protocol {config.protocol}, {len(config.rows)} rows, {runs} runs"]
+    lines += [f"  {row}: {_described(config, row)}" for row in config.rows]
+    shown = {(row, seed) for row in config.rows for seed in config.seeds_of(row)}
+    beside = [f"{method} seed {seed}" for method, seed in config.runs() if (method, seed) not in shown]
+    return [*lines, *([f"  trained beside them, to teach: {', '.join(beside)}"] if beside else []), *lacking]
+
+
+def _described(config: Config, row: str) -> str:
+    seeds, epochs = config.seeds_of(row), config.methods[row].epochs
+    text = f"{_seeds(seeds)}, {epochs} epochs"
+    teachers = dict.fromkeys(teacher for seed in seeds for teacher in config.teachers_of(row, seed))
+    if teachers:
+        text += f", taught by {next(iter(teachers))[0]} {_seeds([seed for _, seed in teachers])}"
+    return text
+
+
+def _seeds(seeds: list[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+
+
+def _lacking_archives(config: Config) -> list[str]:
+    """A line for each archive that is a file and not there; if no other is left, they are problems."""
+    archives = config.data.archives
+    lacking = [n for n, archive in enumerate(archives) if archive.path is not None and not Path(archive.path).is_file()]
+    problems = [
+        (("data", "archives", n, "path"), f"expected a file, got {archives[n].path!r}, which is not there")
+        for n in lacking
+    ]
+    if lacking and len(lacking) == len(archives):
+        raise failures(problems)
+    return [f"  {archives[n].path} is not there; the next archive is tried" for n in lacking]
