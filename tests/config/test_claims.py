@@ -4,7 +4,7 @@ import pytest
 from helpers.paper import is_quoted, needs_paper
 
 from selfdistill.config.claims import amendment, arms_of, read_claims
-from selfdistill.config.load import read_yaml
+from selfdistill.config.reading import read_yaml
 from selfdistill.config.settings import to_yaml
 
 CLAIMS = Path(__file__).parents[2] / "workflow" / "claims.yaml"

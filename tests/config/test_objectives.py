@@ -4,13 +4,14 @@ import pytest
 
 from selfdistill.config import objectives as module
 from selfdistill.config.json_schema import json_schema
-from selfdistill.config.load import read_yaml, validate
+from selfdistill.config.load import validate
 from selfdistill.config.methods import method_model
 from selfdistill.config.objectives import Requirements, objectives
 from selfdistill.config.settings import run_settings
 
 PAIR = ("temperature", "cross_entropy_weight", "distillation_weight")
-VARIANTS = {"detach": True, "classifiers": 3, "feature_weight": 0.0}
+SQUARED = {"t_squared": True}
+VARIANTS = SQUARED | {"detach": True, "classifiers": 3, "feature_weight": 0.0}
 NEW_OBJECTIVE = '''
 
 @objective(teacher=True, heads=True)
@@ -34,11 +35,16 @@ def with_a_new_objective(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def values(repository):
+def values(values):
     """The paper's configuration with a method of the new objective."""
-    values = read_yaml(repository / "config.yaml")
     block = {key: value for key, value in values["methods"]["kd"].items() if key not in ("alpha", "published")}
-    values["methods"]["mine"] = {**block, "objective": "feature_matching", "heads": "fc", "matching_weight": "1e-1"}
+    values["methods"]["mine"] = {
+        **block,
+        "label": "Mine",
+        "objective": "feature_matching",
+        "heads": "fc",
+        "matching_weight": "1e-1",
+    }
     values["rows"] = [*values["rows"], "mine"]
     return values
 
@@ -46,10 +52,10 @@ def values(repository):
 def test_the_papers_objectives_and_what_they_ask_for():
     assert objectives() == {
         "cross_entropy": Requirements(("loss_scale",), teacher=False, heads=False, defaults={"loss_scale": 1.0}),
-        "knowledge_distillation": Requirements(PAIR, teacher=True, heads=False, defaults={}),
+        "knowledge_distillation": Requirements((*PAIR, *SQUARED), teacher=True, heads=False, defaults=SQUARED),
         "self_distillation": Requirements((*PAIR, *VARIANTS), teacher=False, heads=True, defaults=VARIANTS),
         "deep_supervision": Requirements(("cross_entropy_weight",), teacher=False, heads=True, defaults={}),
-        "constant_teacher": Requirements(PAIR, teacher=False, heads=False, defaults={}),
+        "constant_teacher": Requirements((*PAIR, *SQUARED), teacher=False, heads=False, defaults=SQUARED),
     }
 
 

@@ -5,16 +5,12 @@ import pytest
 from pydantic import ValidationError
 
 from selfdistill.config.json_schema import json_schema
-from selfdistill.config.load import load_config, merge, read_yaml
 from selfdistill.config.methods import Method, method_model
+from selfdistill.config.reading import LIBRARY, merge, read_yaml
 from selfdistill.config.schema import Archive, Config, Data
+from selfdistill.config.summary import summary
 
 SHA256 = "a" * 64
-
-
-@pytest.fixture
-def config(repository):
-    return load_config([repository / "config.yaml"])
 
 
 def changed(config, method, **changes):
@@ -75,6 +71,43 @@ def test_a_students_teacher_has_the_seed_of_the_rule(rule, seed, expected, confi
     assert changed(config, "kd", teacher_seed=rule).teachers_of("kd", seed) == [("teacher", expected)]
 
 
+def test_the_next_seed_teaches_which_is_never_the_students_own(config):
+    """Of those that the teacher has, the last being taught by the first; with one seed, another one is trained."""
+    config = changed(config.model_copy(update={"seeds": [0, 5, 2]}), "kd", teacher="control", teacher_seed="next")
+    assert [config.teachers_of("kd", seed)[0][1] for seed in (0, 2, 5, 3)] == [2, 5, 0, 5]
+    alone = config.model_copy(update={"seeds": [0], "rows": ["control", "born_again"]})
+    assert alone.teachers_of("born_again", 0) == [("control", 1)]
+    assert alone.runs() == [("control", 0), ("born_again", 0), ("control", 1)]
+    last = config.model_copy(update={"seeds": [2**63 - 1]})
+    assert last.teachers_of("born_again", 2**63 - 1) == [("control", 0)]
+
+
+def test_check_says_what_it_understood(config):
+    alone = config.model_copy(update={"seeds": [0, 3], "rows": ["control", "born_again"]})
+    assert summary(changed(alone, "born_again", seeds=[3], epochs=7)) == [
+        "valid: protocol paper, 2 rows, 3 runs",
+        "  control: seeds 0, 3, 200 epochs",
+        "  born_again: seed 3, 7 epochs, taught by control seed 0",
+    ]
+    assert summary(alone.model_copy(update={"seeds": [0]}))[-2:] == [
+        "  born_again: seed 0, 200 epochs, taught by control seed 1",
+        "  trained beside them, to teach: control seed 1",
+    ]
+
+
+def test_check_says_that_an_archive_is_not_there(config, tmp_path, refused):
+    file, url = Archive(path=str(tmp_path / "a.tar"), sha256=SHA256), config.data.archives[0]
+
+    def with_archives(*archives):
+        return config.model_copy(update={"data": config.data.model_copy(update={"archives": list(archives)})})
+
+    with refused(78, f"data.archives.0.path: expected a file, got '{tmp_path}/a.tar', which is not there"):
+        summary(with_archives(file))
+    assert summary(with_archives(file, url))[-1] == f"  {tmp_path}/a.tar is not there; the next archive is tried"
+    (tmp_path / "a.tar").touch()
+    assert "a.tar" not in "".join(summary(with_archives(file)))
+
+
 def test_several_seeds_teach_every_student_alike(config):
     config = changed(config, "kd", teacher_seed=[1, 2, 3])
     assert config.teachers_of("kd", 0) == config.teachers_of("kd", 2) == [("teacher", seed) for seed in (1, 2, 3)]
@@ -131,7 +164,7 @@ def test_the_classifiers_figure_needs_a_row_with_classifiers(rows, names, config
 
 @pytest.fixture
 def files(repository):
-    return [repository / "config.yaml", *sorted((repository / "workflow" / "protocols").glob("*.yaml"))]
+    return [repository / "config.yaml", *LIBRARY, *sorted((repository / "workflow" / "protocols").glob("*.yaml"))]
 
 
 def test_the_committed_schema_is_the_current_one(repository):
@@ -157,9 +190,9 @@ def test_the_schema_accepts_our_files(files):
         {"device": "gpu"},
     ],
 )
-def test_the_schema_refuses_what_validation_refuses(part, repository):
+def test_the_schema_refuses_what_validation_refuses(part, parsed):
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(merge(read_yaml(repository / "config.yaml"), part), json_schema())
+        jsonschema.validate(merge(parsed, part), json_schema())
 
 
 def test_the_schema_knows_every_top_level_key():

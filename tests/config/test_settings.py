@@ -1,15 +1,15 @@
-import copy
+import json
 
 import pytest
 
-from selfdistill.config.load import LARGEST_FILE, load_config, merge, read_yaml, validate
+from selfdistill.config.load import load_config, validate
 from selfdistill.config.methods import Method
+from selfdistill.config.reading import LARGEST_FILE, merge
+from selfdistill.config.records import completed, differences
 from selfdistill.config.schema import Config, MachineSettings
 from selfdistill.config.settings import (
     ReportSettings,
     RunSettings,
-    completed,
-    differences,
     read_settings,
     report_settings,
     run_settings,
@@ -18,23 +18,7 @@ from selfdistill.config.settings import (
 from selfdistill.system.failures import CONFIGURATION
 from selfdistill.system.files import canonical_json
 
-PROTOCOLS = ["as_run", "controlled", "demo", "published", "quick", "quick_arms"]
 METHODS = ["teacher", "kd", "self_distillation", "control"]
-MECHANISMS = {
-    **{"train_images": 100, "test_images": None, "noise_draws": 2, "hessian_images": 10, "lanczos_steps": 2},
-    **{"trace_probes": 2, "corruption_severities": [1], "corruption_images": None, "official_corruptions": None},
-    **{"near_copy_distance": 1.0, "cifar10_1": None},
-}
-
-
-@pytest.fixture
-def values(repository):
-    return copy.deepcopy(read_yaml(repository / "config.yaml"))
-
-
-@pytest.fixture
-def config(repository):
-    return load_config([repository / "config.yaml"])
 
 
 def every_key(value):
@@ -62,7 +46,9 @@ def test_the_settings_of_the_papers_kd(config):
         "teacher": {"model": "resnet50", "stem": "imagenet", "width": 64, "classes": 10},
         "replaced_stem": False,
         "objective": "knowledge_distillation",
-        "parameters": {"temperature": 4.0, "cross_entropy_weight": 0.5, "distillation_weight": 0.5},
+        "parameters": {
+            **{"temperature": 4.0, "cross_entropy_weight": 0.5, "distillation_weight": 0.5, "t_squared": True}
+        },
         "epochs": 200,
         "batch_size": 128,
         "learning_rate": 0.1,
@@ -143,12 +129,28 @@ RESULT = {
 NOT_RESULT = {"label": "x", "published": None, "seeds": [4], "role": "teacher", "teacher_seed": 0}
 
 
-@pytest.mark.parametrize("key", RESULT)
-def test_a_key_of_class_result_changes_the_settings(key, values):
+def test_a_key_of_class_result_changes_the_settings(values):
     values["oddities"] = ["best_on_test", "replaced_stem"]
     before = run_settings(validate(values), "kd")
-    values["methods"]["kd"][key] = RESULT[key]
-    assert run_settings(validate(values), "kd") != before
+    for key, value in RESULT.items():
+        assert run_settings(validate(merge(values, {"methods": {"kd": {key: value}}})), "kd") != before, key
+
+
+def test_augmentations_have_one_order_however_they_are_listed(values):
+    written = merge(values, {"same_augmentation": True, "methods": {"kd": {"augmentation": ["flip", "crop"]}}})
+    assert run_settings(validate(written), "kd") == run_settings(validate(values), "kd")
+
+
+def test_t_squared_is_recorded_as_it_is_written(values):
+    """And a record of the time when a bare weight was recorded as w / T^2 is still the same run's."""
+    bare = run_settings(validate(merge(values, {"methods": {"kd": {"t_squared": False}}})), "kd")
+    pair = {"temperature": 4.0, "cross_entropy_weight": 0.5}
+    assert bare["parameters"] == pair | {"distillation_weight": 0.5, "t_squared": False}
+    then = bare | {"protocol": "paper", "parameters": pair | {"distillation_weight": 0.5 / 16}}
+    assert differences(completed(then), completed(bare)) == []
+    assert differences(completed(then), completed(run_settings(validate(values), "kd"))) == [
+        "parameters.distillation_weight"
+    ]
 
 
 def test_how_many_teach_changes_the_settings_and_which_seeds_do_not(values):
@@ -164,63 +166,39 @@ def test_how_many_teach_changes_the_settings_and_which_seeds_do_not(values):
     assert settings([4, 5, 6]) == three
 
 
-@pytest.mark.parametrize("key", NOT_RESULT)
-def test_another_key_of_a_method_leaves_the_settings(key, values):
+def test_another_key_of_a_method_leaves_the_settings(values):
     before = run_settings(validate(values), "kd")
-    values["methods"]["kd"][key] = NOT_RESULT[key]
-    assert run_settings(validate(values), "kd") == before
+    for key, value in NOT_RESULT.items():
+        assert run_settings(validate(merge(values, {"methods": {"kd": {key: value}}})), "kd") == before, key
 
 
 def test_every_key_of_a_method_has_a_class():
     assert {*RESULT, *NOT_RESULT, "objective", "schedule"} >= set(Method.model_fields)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("seeds", [0, 1]),
-        ("rows", ["kd"]),
-        ("device", "cpu"),
-        ("threads", 1),
-        ("workers", 3),
-        ("deterministic", False),
-        ("compile", "on"),
-        ("capture", "off"),
-        ("resume_policy", "relaxed"),
-        ("checkpoint", {"overhead": 0.5, "grace": 3}),
-        ("evaluate_every", 5),
-        ("logs", "elsewhere"),
-        ("allow_missing", True),
-        ("table", {"caption": "x", "label": "y", "decimals": 2, "show_best": True}),
-        ("figures", {"names": ["loss"], "width": 7}),
-        ("mechanisms", {**MECHANISMS, "noise_draws": 1}),
-        ("reduced", "in some way"),
-        ("sweep_size", "full"),
-        ("sweep_noise", 1),
-        ("sweeps", {}),
-    ],
-)
-def test_a_top_level_key_of_class_run_or_report_leaves_the_settings(key, value, values):
+NOT_OF_A_RUN = {
+    **{"protocol": "mine", "seeds": [0, 1], "rows": ["kd"], "device": "cpu", "threads": 1, "workers": 3},
+    **{"deterministic": False, "compile": "on", "capture": "off", "resume_policy": "relaxed", "evaluate_every": 5},
+    **{"checkpoint": {"overhead": 0.5, "grace": 3}, "logs": "elsewhere", "allow_missing": True},
+    **{"table": {"caption": "x", "label": "y"}, "figures": {"names": ["loss"], "width": 7}},
+    **{"mechanisms": {"noise_draws": 1}, "reduced": "in some way", "oddities": ["replaced_stem"]},
+    **{"same_augmentation": True, "sweep_size": "full", "sweep_noise": 1, "sweeps": {"S1": {"reference": None}}},
+}
+
+
+def test_a_top_level_key_of_class_run_plan_or_report_leaves_the_settings(values):
+    assert NOT_OF_A_RUN.keys() == Config.model_fields.keys() - {"data", "methods", "sweep"}
     before = run_settings(validate(values), "kd")
-    values[key] = value
-    assert run_settings(validate(values), "kd") == before
+    for key, value in NOT_OF_A_RUN.items():
+        assert run_settings(validate(merge(values, {key: value})), "kd") == before, key
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("dataset", "digits"),
-        ("train_images", 1000),
-        ("holdout_images", 500),
-        ("mean", [0.5, 0.5, 0.5]),
-        ("std", [0.25, 0.25, 0.25]),
-    ],
-)
-def test_the_data_change_the_settings(key, value, values):
+def test_the_data_change_the_settings(values):
     values["reduced"] = "in some way"  # the digits are not the paper's
     before = run_settings(validate(values), "kd")
-    values["data"][key] = value
-    assert run_settings(validate(values), "kd") != before
+    changes = {"dataset": "digits", "train_images": 1000, "holdout_images": 500, "mean": [0.5] * 3, "std": [0.25] * 3}
+    for key, value in changes.items():
+        assert run_settings(validate(merge(values, {"data": {key: value}})), "kd") != before, key
 
 
 def test_without_a_hold_out_the_settings_do_not_speak_of_it(values):
@@ -229,10 +207,7 @@ def test_without_a_hold_out_the_settings_do_not_speak_of_it(values):
     assert run_settings(validate(values), "kd")["data"]["holdout_images"] == 500
 
 
-@pytest.mark.parametrize("protocol", ["config", *PROTOCOLS])
-def test_a_whole_fraction_is_not_spoken_of(protocol, repository):
-    files = [repository / "config.yaml"] + [repository / f"workflow/protocols/{protocol}.yaml"] * (protocol != "config")
-    config = load_config(files)
+def test_a_whole_fraction_is_not_spoken_of(config):
     assert not any("train_fraction" in run_settings(config, name) for name in config.methods)
 
 
@@ -243,16 +218,10 @@ def test_a_fraction_is_in_the_settings_of_its_method_alone(values):
     assert "train_fraction" not in run_settings(config, "control")
 
 
-def test_where_the_archive_lies_leaves_the_settings(values):
+def test_other_spellings_of_the_same_leave_the_settings(values):
     before = run_settings(validate(values), "kd")
-    values["data"]["archives"] = [{"path": "somewhere", "sha256": "a" * 64}]
-    assert run_settings(validate(values), "kd") == before
-
-
-def test_all_images_written_out_are_all_images(values):
-    before = run_settings(validate(values), "kd")
-    values["data"]["train_images"] = 50_000
-    assert run_settings(validate(values), "kd") == before
+    for change in ({"archives": [{"path": "somewhere", "sha256": "a" * 64}]}, {"train_images": 50_000}):
+        assert run_settings(validate(merge(values, {"data": change})), "kd") == before
 
 
 @pytest.mark.parametrize(
@@ -413,6 +382,17 @@ def test_wrong_settings_are_refused_with_file_and_key(change, key, config, tmp_p
         read_settings(path, RunSettings)
 
 
+def test_committed_records_are_in_the_form_of_now(repository):
+    """Each is what its protocol's configuration says now, though it was recorded before t_squared and without it."""
+    for protocol in ("quick", "quick_arms"):
+        config = load_config([repository / "config.yaml", repository / f"workflow/protocols/{protocol}.yaml"])
+        paths = sorted((repository / "report" / protocol).glob("*/seed*/run.json"))
+        assert paths
+        for path in paths:
+            recorded = json.loads(path.read_text())["settings"]
+            assert differences(completed(recorded), completed(run_settings(config, path.parent.parent.name))) == []
+
+
 def test_settings_recorded_before_a_key_was_there_have_its_default(config):
     now = run_settings(config, "self_distillation")
     then = {key: value for key, value in now.items() if key not in ("final_head", "label_noise", "oddities")}
@@ -433,37 +413,3 @@ def test_settings_recorded_with_the_protocols_name_are_those_of_now(config):
 def test_two_protocols_share_a_run(values):
     ours = run_settings(validate(values), "kd")
     assert run_settings(validate(values | {"protocol": "mine", "rows": ["kd"]}), "kd") == ours
-
-
-def test_every_top_level_key_is_tested_here():
-    tested = {
-        "seeds",
-        "rows",
-        "device",
-        "threads",
-        "workers",
-        "deterministic",
-        "compile",
-        "resume_policy",
-        "checkpoint",
-    }
-    assert {
-        *tested,
-        "evaluate_every",
-        "capture",
-        "logs",
-        "allow_missing",
-        "table",
-        "figures",
-        "mechanisms",
-        "reduced",
-        "data",
-        "methods",
-        "protocol",
-        "oddities",
-        "same_augmentation",
-        "sweep",
-        "sweep_size",
-        "sweep_noise",
-        "sweeps",
-    } == set(Config.model_fields)

@@ -11,6 +11,11 @@ NOT_NUMBERS = [
     "0x1",
     "nan",
     "inf",
+    "010",
+    "1_0",
+    "1:30",
+    " 1",
+    "\u0661",
     float("nan"),
     float("inf"),
     10**400,
@@ -43,28 +48,34 @@ def test_anything_else_is_no_number(value):
     assert t.number(value) is None
 
 
-@pytest.mark.parametrize("value", NOT_NUMBERS)
-@pytest.mark.parametrize("kind", [t.Count, t.Seed, t.Number, t.Positive, t.NonNegative, t.Fraction, t.BelowOne])
-def test_every_kind_of_number_refuses_what_is_none(kind, value):
-    assert refusal(kind, value).startswith("expected a ")
+RANGES = [  # kind, values in it, values outside, and the whole rule as a refusal says it
+    (t.Count, [1, 200, "3e2", 10**9], [0, -1, 1.5, 10**9 + 1], "a whole number from 1 to 1000000000"),
+    (t.Amount, [0, 10**9], [-1, 10**9 + 1], "a whole number from 0 to 1000000000"),
+    (t.Width, [1, 1024], [0, 1025], "a whole number from 1 to 1024"),
+    (t.Seed, [0, 1, 2**63 - 1], [-1, 0.5, 2**63], "a whole number from 0 to 9223372036854775807"),
+    (t.Decimals, [0, 4], [-1, 5], "a whole number from 0 to 4"),
+    (t.Severity, [1, 5], [0, 6], "a whole number from 1 to 5"),
+    (t.Probes, [2, 10_000], [1, 10_001], "a whole number from 2 to 10000"),
+    (t.Classifiers, [3, 4], [2, 5], "3 or 4"),
+    (t.Threads, [1, 1024], [0, 1025], "auto or a whole number from 1 to 1024"),
+    (t.Workers, [0, 256], [-1, 257, 999], "auto or a whole number from 0 to 256"),
+    (t.Number, [-1, 0, 1e300], [], "a finite number"),
+    (t.Positive, [1e-9, 4], [0, -4, -1e-9], "a number > 0"),
+    (t.NonNegative, [0, 5e-4], [-1e-9], "a number >= 0"),
+    (t.Fraction, [0, 0.3, 1], [-0.1, 1.1], "a number in [0, 1]"),
+    (t.Share, [1e-9, 1], [0, 1.1], "a number in (0, 1]"),
+    (t.BelowOne, [0, 0.9], [1, -0.1], "a number in [0, 1)"),
+    (t.LearningRate, [1e-30, 1000], [0, 1001], "a number in (0, 1000]"),
+    (t.Temperature, [0.001, 1000], [0, 1e-4, 1001], "a number from 0.001 to 1000"),
+    (t.Percent, [0, 100], [-1, 101], "a number from 0 to 100 (percent)"),
+    (t.Inches, [1, 20], [0.5, 21], "a number from 1 to 20 (inches)"),
+]
 
 
-@pytest.mark.parametrize(
-    ("kind", "good", "bad"),
-    [
-        (t.Count, [1, 200, "3e2", 10**9], [0, -1, 1.5, 10**9 + 1]),
-        (t.Seed, [0, 1, 2**63 - 1], [-1, 0.5, 2**63]),
-        (t.Decimals, [0, 4], [-1, 5]),
-        (t.Number, [-1, 0, 1e300], []),
-        (t.Positive, [1e-9, 4], [0, -4, -1e-9]),
-        (t.NonNegative, [0, 5e-4], [-1e-9]),
-        (t.Fraction, [0, 0.3, 1], [-0.1, 1.1]),
-        (t.BelowOne, [0, 0.9], [1, -0.1]),
-    ],
-)
-def test_ranges(kind, good, bad):
-    assert [read(kind, value) for value in good] == [t.number(value) for value in good]
-    assert all("got" in refusal(kind, value) for value in bad)
+def test_ranges_and_the_whole_rule():
+    for kind, good, bad, rule in RANGES:
+        assert [read(kind, value) for value in good] == [t.number(value) for value in good]
+        assert all(refusal(kind, value).startswith(f"expected {rule}, got ") for value in [*bad, *NOT_NUMBERS])
 
 
 def test_whole_numbers_are_integers_however_they_are_spelt():
@@ -109,9 +120,11 @@ def test_a_refusal_is_short_whatever_was_found():
         (t.Url, ["https://a.b/c.tar.gz", "http://a"], ["ftp://a", "a.b/c", "https://", "https://a b", None]),
         (t.Duration, ["1h 56m 17s", "0h 0m 0s"], ["1h56m17s", "116m", 6977]),
         (t.Line, ["ResNet18_KD 100% & #1", "ü"], ["", "a\nb", "a\tb", "x" * 2001, 18, None]),
-        (t.Device, ["auto", "cpu", "cuda", "cuda:7"], ["gpu", "", "cuda:", "cuda:-1", "CPU", None]),
+        (t.Device, ["auto", "cpu", "cuda", "cuda:99"], ["cuda:100", "gpu", "", "cuda:", "cuda:-1", "CPU", None]),
         (t.TeacherSeed, ["same", 0, "3", "mod 3"], ["mod 0", "other", -1, 1.5, True, 2**63, None]),
-        (t.Threads, ["auto", 1, "2", 1024], [0, -1, 1025, 1.5, "all", True, None]),
+        (t.Threads, ["auto", "2"], ["all", "Auto"]),
+        (t.SweepName, ["S1", "ABCDEFGH"], ["s1", "1S", "ABCDEFGHI", None]),
+        (t.Label, ["tab:x.y_z-1"], ["a b", "a}", "x" * 81, None]),
         (t.Switch, [True, False, "true", "False"], ["yes", 1, 0, None, []]),
         (t.one_of("a", "b"), ["a", "b"], ["c", "A", None, ["a"], {}]),
     ],
@@ -155,7 +168,7 @@ def test_seeds_are_a_list_however_they_are_given(value, expected):
 )
 def test_seeds_are_different_whole_numbers(value):
     assert refusal(t.Seeds, value).startswith(
-        "expected a list of different whole numbers >= 0, such as [0, 1, 2], got "
+        "expected a list of different whole numbers from 0 to 9223372036854775807, such as [0, 1, 2], got "
     )
 
 

@@ -58,6 +58,7 @@ KRIZHEVSKY = {
 }
 FOUND_ON_THE_WEB = "The photographs were found on the web by English nouns; who and what is on them was not balanced."
 
+PAPERS = "cifar10"  # the dataset of the paper's numbers
 DATASETS = {
     "cifar10": Dataset(
         title="CIFAR-10",

@@ -33,8 +33,9 @@ def checked(kind: Any, value: Any, where: object, next_step: str = "") -> Any:
 
 def validated(kind: Any, value: Any) -> tuple[Any, list[Problem]]:
     """The value as a type or model takes it, None with any problem; and the problems."""
+    model = isinstance(kind, type) and issubclass(kind, BaseModel)
     try:
-        return TypeAdapter(kind).validate_python(value), []
+        return (kind.model_validate(value) if model else TypeAdapter(kind).validate_python(value)), []
     except ValidationError as error:
         return None, [(detail["loc"], _describe(kind, detail)) for detail in error.errors()]
 

@@ -14,6 +14,10 @@ from selfdistill.config.objectives import objectives
 from selfdistill.config.reading import merge
 
 
+class _Named(BaseModel):
+    name: t.Name
+
+
 def read_methods(blocks: Any, defaults: Any) -> tuple[dict[str, Method], list[Problem]]:
     """The methods that are right in themselves, and what is wrong with blocks and defaults, where it was written."""
     problems: list[Problem] = []
@@ -35,9 +39,9 @@ def stated_once(problems: list[Problem], blocks: dict[str, Any]) -> list[Problem
     said = dict.fromkeys(problems)
 
     def inherited(place: tuple, what: str) -> bool:
-        block = blocks.get(place[1]) if place[:1] == ("methods",) and len(place) > 1 else None
+        block = blocks.get(place[1]) if place[0] == "methods" and len(place) > 1 else None
         like = block.get("like") if isinstance(block, dict) else None
-        return like not in (None, place[1]) and (("methods", like, *place[2:]), what) in said
+        return isinstance(like, str) and like != place[1] and (("methods", like, *place[2:]), what) in said
 
     return [problem for problem in said if not inherited(*problem)]
 
@@ -45,7 +49,7 @@ def stated_once(problems: list[Problem], blocks: dict[str, Any]) -> list[Problem
 def _read(name: str, blocks: dict, defaults: dict | None, problems: list[Problem]) -> Method | None:
     """The method, or None after adding its problems. Without defaults only its shape can be checked."""
     place = ("methods", name)
-    problems += [(place, what) for _, what in validated(t.Name, name)[1]]
+    problems += [(place, what) for _, what in validated(_Named, {"name": name})[1]]
     block = laid_over(name, blocks, problems)
     if block is None or defaults is None:
         return None

@@ -46,11 +46,20 @@ def load_config(paths: Iterable[Path | str], entries: Iterable[str] = ()) -> Con
 
 def _expect_a_whole(paths: list[Path], values: dict[str, Any]) -> None:
     """One line in place of a `missing` for each key, where files that are laid over config.yaml come without it."""
-    needed = [key for key, field in Config.model_fields.items() if field.is_required()]
-    missing = [key for key in needed if key not in values]
-    if 2 * len(missing) >= len(needed) and BASE not in [path.name for path in paths]:
+    blocks = {key: values[key] if isinstance(values.get(key), dict) else {} for key in ("data", "defaults", "methods")}
+    whole = {
+        "data.dataset": "dataset" in blocks["data"],
+        "defaults.learning_rate": "learning_rate" in blocks["defaults"],
+        "methods.<name>.model": any(
+            isinstance(block, dict) and "model" in block for block in blocks["methods"].values()
+        ),
+        "rows": "rows" in values,
+        "seeds": "seeds" in values,
+    }
+    missing = [key for key, is_there in whole.items() if not is_there]
+    if len(missing) > 1 and BASE not in [path.name for path in paths]:
         does, files = "does" if len(paths) == 1 else "do", " ".join(map(str, paths))
-        what = f"{does} not stand alone, {len(missing)} of {len(needed)} top-level keys are missing"
+        what = f"{does} not stand alone (without {', '.join(missing)})"
         raise Failure(files, what, f"{BASE} comes first: {BASE} {files}", code=CONFIGURATION)
 
 

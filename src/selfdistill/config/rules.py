@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from selfdistill.config.datasets import DATASETS, official
+from selfdistill.config.datasets import DATASETS, PAPERS, official
 from selfdistill.config.errors import Problem, nearest
 from selfdistill.config.macros import macros_of
 from selfdistill.config.methods import ODDITIES, Method
@@ -68,7 +68,7 @@ def _archives(config: Config) -> Iterator[Problem]:
 def _papers_dataset(config: Config) -> Iterator[Problem]:
     """What holds of CIFAR-10 alone, asked of another dataset: the paper's numbers, and the official CIFAR-10-C."""
     dataset, folder = config.data.dataset, config.mechanisms.official_corruptions
-    if dataset == "cifar10":
+    if dataset == PAPERS:
         return
     if config.reduced is None:
         what = f"expected how this differs from the paper's protocol, whose dataset is not {dataset}, got null"

@@ -106,7 +106,7 @@ class Table(Block):
 class Figures(Block):
     """How the curves are shown; class report."""
 
-    names: t.distinct(t.one_of(*FIGURES), least=1) = list(FIGURES)
+    names: t.distinct(t.one_of(*FIGURES), least=1) = Field(list(FIGURES))
     width: t.Inches = Field(3.5, description="3.5 is a column of a two-column paper")
 
 
@@ -128,7 +128,7 @@ class Mechanisms(Block):
     hessian_images: t.Count = 2048
     lanczos_steps: t.Count = Field(20, description="for the largest eigenvalue")
     trace_probes: t.Probes = 32
-    corruption_severities: t.distinct(t.Severity, least=1) = [1, 2, 3, 4, 5]
+    corruption_severities: t.distinct(t.Severity, least=1) = Field([1, 2, 3, 4, 5])
     corruption_images: t.Count | None = Field(None, description="test images; null: all of them")
     official_corruptions: t.Line | None = Field(
         None,

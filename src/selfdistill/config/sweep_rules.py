@@ -1,6 +1,7 @@
 """What a sweep of the library must be to the methods: names, keys and values that there are."""
 
 from collections.abc import Iterator
+from functools import cache
 
 from pydantic import BaseModel, create_model
 
@@ -79,6 +80,7 @@ def _values(place: tuple, key: str, values: list, method: str, model: type[Metho
                 yield inner, what
 
 
+@cache
 def _part(model: type[Method], key: str) -> type[BaseModel]:
     """A model of one key of a method."""
     return create_model("Part", **{key: (model.model_fields[key].annotation, model.model_fields[key])})

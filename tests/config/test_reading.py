@@ -1,0 +1,137 @@
+import copy
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from selfdistill.config.load import load_config
+from selfdistill.config.reading import LIBRARY, merge, over_library, read_yaml
+from selfdistill.system.failures import CONFIGURATION
+
+BROKEN = {
+    "a key twice": ("a: 1\nb: 2\na: 3\n", "line 3: key 'a' is given twice (first in line 1)"),
+    "a block twice": ("methods:\n  kd: {x: 1}\n  kd: {y: 2}\n", "line 3: key 'kd' is given twice (first in line 2)"),
+    "a key twice in a list": ("a:\n- b: 1\n  b: 2\n", "line 3: key 'b' is given twice"),
+    "a key twice in braces": ("a: {b: 1, b: 2}\n", "line 1: key 'b' is given twice"),
+    "a key twice by its quotes": ('a: 1\n"a": 2\n', "line 2: key 'a' is given twice"),
+    "a tab": ("a:\n\tb: 1\n", "line 2: found character '\\t' that cannot start any token"),
+    "an open bracket": ("a: [1\n", "line 2: "),
+    "nothing": ("", "is empty"),
+    "a comment": ("# later\n", "is empty"),
+    "a list": ("- a\n- b\n", "expected keys and values, got list"),
+    "a text": ("learning\n", "expected keys and values, got str"),
+    "an alias": ("a: &x [1]\nb: *x\n", "line 2: aliases are not allowed"),
+    "a merged alias": ("a: &x {c: 1}\nb: {<<: *x}\n", "line 2: aliases are not allowed"),
+    "a bomb": ("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n", "line 2: aliases are not allowed"),
+    "a number as key": ("a: {1: x}\n", "line 1: expected a text as key, got 1"),
+    "a list as key": ("? [a]\n: b\n", "line 1: expected a text as key, got ['a']"),
+    "two documents": ("a: 1\n---\na: 2\n", "line 2: "),
+    "an object": ("a: !!python/object/apply:os.system [true]\n", "line 1: tags are not allowed"),
+    "a wrong date": ("a: 2025-02-30\n", "day"),
+    "too many digits": (f"a: {'9' * 5000}\n", "Exceeds the limit"),
+    "too deep": ("a: " + "[" * 20_000, "recursion"),
+    "too large": ("a: '" + "x" * 65_536 + "'\n", "expected at most 65536 bytes, got 65542"),
+    "Latin-1": ("a: ä".encode("latin-1"), "expected UTF-8 text, got byte 0xe4 at 3"),
+    "NUL": (b"seeds: \x00\n", "special characters are not allowed"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_file_is_named_with_its_line(broken, tmp_path, refused):
+    content, what = BROKEN[broken]
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with refused(CONFIGURATION, f"error: {path}: ", what):
+        read_yaml(path)
+
+
+def test_every_broken_or_missing_file_is_named_at_once(tmp_path, refused):
+    (tmp_path / "a.yaml").write_text("a: 1\na: 2\n")
+    with refused(CONFIGURATION, "a.yaml: line 2", "b.yaml: cannot be read"):
+        load_config([tmp_path / "a.yaml", tmp_path / "b.yaml"])
+
+
+def test_one_anchor_without_alias_is_harmless(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: &x [1]\n")
+    assert read_yaml(tmp_path / "a.yaml") == {"a": [1]}
+
+
+def test_a_number_is_what_it_looks_like_or_text(tmp_path):
+    """YAML 1.1 reads 010 as 8, 0x10 as 16, 1_0 as 10 and 1:30 as 90."""
+    (tmp_path / "a.yaml").write_text(
+        "odd: [010, 0x10, 0b1, 1_0, 1:30, 1_0.5, 1:30.5, +08]\nplain: [0, -7, +7, 0.5, .5, 1.]"
+    )
+    found = read_yaml(tmp_path / "a.yaml")
+    assert found["odd"] == ["010", "0x10", "0b1", "1_0", "1:30", "1_0.5", "1:30.5", "+08"]
+    assert found["plain"] == [0, -7, 7, 0.5, 0.5, 1.0]
+
+
+# Laying one file over another
+
+
+@pytest.mark.parametrize(
+    ("over", "expected"),
+    [
+        ({}, {"a": {"b": 1, "c": [1, 2]}, "d": 3}),
+        ({"a": {"b": 9}}, {"a": {"b": 9, "c": [1, 2]}, "d": 3}),
+        ({"a": {"c": [3]}}, {"a": {"b": 1, "c": [3]}, "d": 3}),
+        ({"a": 4}, {"a": 4, "d": 3}),
+        ({"d": {"e": 5}}, {"a": {"b": 1, "c": [1, 2]}, "d": {"e": 5}}),
+        ({"f": {"g": 6}}, {"a": {"b": 1, "c": [1, 2]}, "d": 3, "f": {"g": 6}}),
+        ({"d": None}, {"a": {"b": 1, "c": [1, 2]}, "d": None}),
+    ],
+)
+def test_mappings_merge_as_snakemakes_and_anything_else_is_replaced(over, expected):
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+    theirs, before = copy.deepcopy(base), copy.deepcopy((base, over))
+    assert merge(base, over) == expected
+    assert (base, over) == before
+    pytest.importorskip("snakemake.utils").update_config(theirs, over)
+    assert theirs == expected
+
+
+# The library
+
+
+def test_the_library_lies_beneath_every_file(parsed, tmp_path, repository):
+    (tmp_path / "mine.yaml").write_text(
+        "methods: {born_again: {epochs: 7}}\nsweeps: {S6: {mini: {weight_decay: [0]}}}\n"
+    )
+    config = load_config([repository / "config.yaml", tmp_path / "mine.yaml"])
+    assert (config.methods["born_again"].epochs, config.methods["born_again"].teacher) == (7, "control")
+    assert config.sweeps["S6"].mini == {"weight_decay": [0]}
+    assert config.sweeps["S6"].methods == ["control", "kd", "self_distillation"]
+    library = {name for path in LIBRARY for name in read_yaml(path).get("methods", {})}
+    assert library.isdisjoint(parsed["methods"])
+    assert set(config.methods) == library | parsed["methods"].keys()
+    assert list(config.methods)[:4] == list(parsed["methods"])
+
+
+def test_values_are_never_changed_by_what_lies_beneath(parsed):
+    first, second = over_library(parsed), over_library(parsed)
+    first["methods"]["born_again"]["epochs"] = 1
+    assert "epochs" not in second["methods"]["born_again"]
+    assert "born_again" not in parsed["methods"]
+
+
+def test_config_yaml_is_the_paper_alone(repository, parsed):
+    assert len((repository / "config.yaml").read_text().splitlines()) <= 120
+    assert list(parsed["methods"]) == parsed["rows"] == ["teacher", "kd", "self_distillation", "control"]
+
+
+def test_the_library_is_found_from_any_folder_and_is_the_checkouts_own(repository, tmp_path):
+    """A copy of config.yaml alone elsewhere, and a copy of the checkout with another library."""
+    shutil.copy(repository / "config.yaml", tmp_path / "mine.yaml")
+    code = "from selfdistill.config.load import load_config as read; print(read(['{}']).methods['born_again'].label)"
+    own = tmp_path / "checkout"
+    for name in ("src", "workflow"):
+        shutil.copytree(repository / name, own / name, ignore=shutil.ignore_patterns("__pycache__", "published"))
+    methods = own / "workflow" / "methods.yaml"
+    methods.write_text(methods.read_text().replace("Born again (a control teaches)", "Another"))
+    for source, label in ((repository, "Born again (a control teaches)"), (own, "Another")):
+        command = [sys.executable, "-c", code.format("mine.yaml")]
+        done = subprocess.run(
+            command, cwd=tmp_path, env={"PYTHONPATH": str(source / "src")}, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == label, done.stderr
