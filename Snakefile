@@ -1,11 +1,13 @@
 # Data -> teacher -> students -> Table I and curves. `snakemake --cores 1` runs the protocol of config.yaml,
 # `snakemake --cores 1 --configfile workflow/protocols/quick.yaml` another one.
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.20")
 
 
-configfile: "config.yaml"
+configfile: str(Path(workflow.basedir, "config.yaml"))
 
 
 report: "workflow/report/workflow.rst"

@@ -70,8 +70,8 @@ rule mechanisms_table:
         run_logs(CONFIG),
         run_predictions(CONFIG),
         [f"{log_folder(CONFIG)}/{row}/seed{seed}/mechanisms.json" for row, seed in measured_runs()],
-        claims="workflow/claims.yaml",
-        declared="workflow/claims.sha256.yaml",
+        claims=ours("workflow/claims.yaml"),
+        declared=ours("workflow/claims.sha256.yaml"),
         settings=f"results/{CONFIG.protocol}/settings/mechanisms.yaml",
     output:
         shown(mechanism_files(CONFIG), "Explanations, measured", "claims"),

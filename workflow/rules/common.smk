@@ -1,9 +1,17 @@
 # What the rules share: the validated configuration, and which files it asks for. Imports no torch.
+import os
 import re
 import shlex
 import shutil
 import sys
 from pathlib import Path
+
+try:
+    import selfdistill
+except ImportError as error:
+    print(f"error: selfdistill: {sys.executable} cannot import it ({error})", end="; ", file=sys.stderr)
+    print("use this project's environment (sh scripts/set_up.sh makes .venv)", file=sys.stderr)
+    sys.exit(78)
 
 from selfdistill.system.host import (
     command_of,
@@ -11,6 +19,7 @@ from selfdistill.system.host import (
     leave_warnings_to_training,
     prefer_this_python,
     relative,
+    require_own_package,
     uses_gpu,
 )
 from selfdistill.config.datasets import DATASETS
@@ -19,6 +28,7 @@ from selfdistill.config.settings import report_settings, run_settings
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json
 from selfdistill.tools.failed import last_words
+from selfdistill.tools.plan import check_plan, check_targets
 from selfdistill.report.contents import TARGETS
 from selfdistill.training.finished import remove_finished_states
 
@@ -27,24 +37,44 @@ prefer_this_python()
 leave_warnings_to_training()
 
 
-def validated_config():
-    """The configuration, or its errors, one line each, and exit status 78.
+BASE = Path(workflow.basedir)
 
-    It is read again from its files and from --config: Snakemake's own reading drops keys that are given twice, and takes
-    010 for 8 in a file and for 10 in --config.
-    """
-    over = list(map(Path, workflow.config_settings.configfiles))
-    own = [path for path in map(Path, workflow.configfiles) if path.absolute() not in over]
-    files = over if workflow.config_settings.replace_workflow_config else [*own, *over]
+
+def refused(step, *arguments):
+    """What a step returns; where it fails, its lines, and the end with its exit status."""
     try:
-        return load_config(dict.fromkeys(files), workflow.config_settings.config_args or [])
+        return step(*arguments)
     except (Failure, Failures) as failure:
         print(failure, file=sys.stderr)
         sys.exit(failure.code)
 
 
-CONFIG = validated_config()
-BASE = Path(workflow.basedir)
+def validated_config():
+    """The configuration, read again from its files and from --config: Snakemake's own reading drops keys that are given
+    twice, and takes 010 for 8 in a file and for 10 in --config.
+    """
+    over = list(map(Path, workflow.config_settings.configfiles))
+    own = [path for path in map(Path, workflow.configfiles) if path.absolute() not in over]
+    files = over if workflow.config_settings.replace_workflow_config else [*own, *over]
+    return load_config(dict.fromkeys(files), workflow.config_settings.config_args or [])
+
+
+def honest_plan(wildcards):
+    """No files, but the end if Snakemake was told to overlook changes; what it was told is known only when the first
+    input function is called. Every plan has a rule with this input.
+    """
+    refused(check_plan, workflow)
+    return []
+
+
+def ours(name):
+    """A file of this project from the folder that Snakemake works in (another one with --directory)."""
+    return os.path.relpath(BASE / name)
+
+
+refused(require_own_package, BASE)
+CONFIG = refused(validated_config)
+refused(check_targets, sys.argv[1:], CONFIG)
 # The paper's own logs, for `snakemake published` under any protocol.
 PUBLISHED = load_config([BASE / "config.yaml", BASE / "workflow" / "protocols" / "published.yaml"])
 PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}
@@ -122,7 +152,9 @@ def report_block(wildcards):
 
 def log_folder(config):
     """Where the logs of a protocol's runs lie: its results, or a folder of logs to report on."""
-    return f"results/{config.protocol}" if config.logs == "results" else config.logs
+    if config.logs == "results":
+        return f"results/{config.protocol}"
+    return config.logs if Path(config.logs).is_dir() else ours(config.logs)
 
 
 def shown_runs(config):
@@ -261,7 +293,7 @@ def ledger_files(config):
 
 def evidence_of_protocols(wildcards):
     """The runs under report/ that the summary reads, and the paper's own logs."""
-    folders = [Path("workflow/published"), *(Path("report") / name for name in ("paper", *SUMMARISED))]
+    folders = [Path(ours("workflow/published")), *(Path("report") / name for name in ("paper", *SUMMARISED))]
     names = (*EVIDENCE, "mechanisms.json")
     return sorted(str(path) for folder in folders for name in names for path in folder.glob(f"*/seed*/{name}"))
 

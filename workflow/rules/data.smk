@@ -1,5 +1,7 @@
 rule download_data:
     """Section II: the dataset, fetched if need be, verified, and converted to one file."""
+    input:
+        honest_plan,
     output:
         "results/data/{dataset}.safetensors",
     log:

@@ -1,5 +1,7 @@
 rule write_report_settings:
     """What the table, the figures or the ledger may know of the configuration."""
+    input:
+        honest_plan,
     output:
         "results/{protocol}/settings/{part}.yaml",
     log:
@@ -38,9 +40,9 @@ rule comparison:
         run_logs(CONFIG),
         run_predictions(CONFIG),
         teacher_times(CONFIG),
-        claims="workflow/claims.yaml",
-        declared="workflow/claims.sha256.yaml",
-        ladders="workflow/waterfall.yaml",
+        claims=ours("workflow/claims.yaml"),
+        declared=ours("workflow/claims.sha256.yaml"),
+        ladders=ours("workflow/waterfall.yaml"),
         settings=f"results/{CONFIG.protocol}/settings/comparison.yaml",
     output:
         shown(comparison_files(CONFIG), "Verdicts and comparisons", "comparison"),
@@ -97,10 +99,10 @@ rule figures:
 rule ledger:
     """Target: what the paper leaves open with the protocol's values, and the contradictions of its text."""
     input:
-        base="config.yaml",
-        gaps="docs/paper-gaps.yaml",
-        contradictions="docs/contradictions.yaml",
-        beside=[f"workflow/protocols/{name}.yaml" for name in ("as_run", "controlled")],
+        base=ours("config.yaml"),
+        gaps=ours("docs/paper-gaps.yaml"),
+        contradictions=ours("docs/contradictions.yaml"),
+        beside=[ours(f"workflow/protocols/{name}.yaml") for name in ("as_run", "controlled")],
         settings=f"results/{CONFIG.protocol}/settings/ledger.yaml",
     output:
         shown(ledger_files(CONFIG), "Assumptions and deviations", "ledger"),
@@ -121,11 +123,11 @@ rule deviations:
     input:
         run_logs(CONFIG),
         run_predictions(CONFIG),
-        base="config.yaml",
-        gaps="docs/paper-gaps.yaml",
-        beside=[f"workflow/protocols/{name}.yaml" for name in ("as_run", "controlled")],
-        claims="workflow/claims.yaml",
-        declared="workflow/claims.sha256.yaml",
+        base=ours("config.yaml"),
+        gaps=ours("docs/paper-gaps.yaml"),
+        beside=[ours(f"workflow/protocols/{name}.yaml") for name in ("as_run", "controlled")],
+        claims=ours("workflow/claims.yaml"),
+        declared=ours("workflow/claims.sha256.yaml"),
         settings=f"results/{CONFIG.protocol}/settings/ledger.yaml",
     output:
         shown(deviation_files(CONFIG), "Assumptions and deviations", "deviations"),
@@ -190,11 +192,11 @@ rule summary:
     """Target: paper vs replication, each claim by the committed runs of each protocol; a protocol without: not run."""
     input:
         evidence_of_protocols,
-        base="config.yaml",
-        beside=[f"workflow/protocols/{name}.yaml" for name in SUMMARISED],
-        published="workflow/protocols/published.yaml",
-        claims="workflow/claims.yaml",
-        declared="workflow/claims.sha256.yaml",
+        base=ours("config.yaml"),
+        beside=[ours(f"workflow/protocols/{name}.yaml") for name in SUMMARISED],
+        published=ours("workflow/protocols/published.yaml"),
+        claims=ours("workflow/claims.yaml"),
+        declared=ours("workflow/claims.sha256.yaml"),
     output:
         [f"report/summary/summary.{suffix}" for suffix in ("csv", "md", "tex")],
     log:
@@ -224,9 +226,9 @@ if CONFIG.protocol != PUBLISHED.protocol:
     use rule comparison as published_comparison with:
         input:
             run_logs(PUBLISHED),
-            claims="workflow/claims.yaml",
-            declared="workflow/claims.sha256.yaml",
-            ladders="workflow/waterfall.yaml",
+            claims=ours("workflow/claims.yaml"),
+            declared=ours("workflow/claims.sha256.yaml"),
+            ladders=ours("workflow/waterfall.yaml"),
             settings=f"results/{PUBLISHED.protocol}/settings/comparison.yaml",
         output:
             shown(comparison_files(PUBLISHED), "Verdicts and comparisons", "comparison"),

@@ -5,12 +5,14 @@ import os
 import shlex
 import sys
 import traceback
+from pathlib import Path
 
 from typer import Typer
 from typer.core import TyperGroup
 
 from selfdistill.system.failures import OUT_OF_MEMORY, STOPPED, Failure, Failures, is_out_of_memory
 from selfdistill.system.files import DISK_ERRORS, disk_failure
+from selfdistill.system.host import require_own_package
 from selfdistill.system.log import say_last
 from selfdistill.system.stop import REQUEST, Stopped
 
@@ -50,6 +52,7 @@ def main() -> None:
     _open_what_is_closed()
     REQUEST.listen()
     try:
+        require_own_package(Path.cwd())
         app()
     except (Failure, Failures) as failure:
         _end(str(failure), failure.code, debug)

@@ -8,7 +8,22 @@ import signal
 import sys
 from pathlib import Path
 
+from selfdistill.system.failures import CONFIGURATION, Failure
+
+PACKAGE = Path(__file__).parents[1]
 DEVICES = Path("/dev")
+
+
+def require_own_package(checkout: Path) -> None:
+    """Refuse (Failure 78) to work on a checkout with the package of another: the code that runs is the code one sees.
+
+    A folder without the package's source is no checkout; there, the installed package runs.
+    """
+    own = checkout.absolute() / "src" / PACKAGE.name
+    here = own / "__init__.py"
+    if here.is_file() and not here.samefile(PACKAGE / "__init__.py"):
+        step = f"use this checkout's environment (sh scripts/set_up.sh makes .venv), or PYTHONPATH={own.parent}"
+        raise Failure(own, f"is not the package that runs (expected it, got {PACKAGE})", step, code=CONFIGURATION)
 
 
 def prefer_this_python() -> None:

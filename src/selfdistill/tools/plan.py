@@ -1,0 +1,59 @@
+"""What would leave something out of Snakemake's plan, or ask it for what nothing makes. Imports no torch."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from selfdistill.config.schema import Config
+from selfdistill.system.failures import CONFIGURATION, Failure, Failures
+
+TRIGGERS = ("code", "input", "mtime", "params")  # what makes a job run again
+RUN_FILE = re.compile(r"(?:results|report)/([^/]+)/([^/]+)/seed(\d+)/")
+
+
+def check_plan(workflow: Any) -> None:
+    """Refuse (Failures 78) options, of the command or of a user's or site's profile, under which a changed setting or
+    a half-written file would go unnoticed. workflow: Snakemake's, once its settings are known.
+    """
+    if not workflow.is_main_process:  # a job of a plan that was checked
+        return
+    dag, execution = workflow.dag_settings, workflow.execution_settings
+    triggers = sorted(trigger.name.lower() for trigger in dag.rerun_triggers)
+    said = {
+        "rerun-triggers": not set(TRIGGERS) <= set(triggers),
+        "consider-ancient": bool(workflow.workflow_settings.consider_ancient),
+        "drop-metadata": not execution.keep_metadata,
+        "ignore-incomplete": execution.ignore_incomplete,
+        "trust-io-cache": dag.trust_io_cache,
+    }
+    expected = {"rerun-triggers": f"expected {', '.join(TRIGGERS)} among them, got {', '.join(triggers)}"}
+    what = "with it, results that do not fit their settings go unnoticed ({})"
+    step = "leave it out of the command and of your profile (--profile, SNAKEMAKE_PROFILE)"
+    if wrong := [name for name, set_ in said.items() if set_]:
+        texts = {name: what.format(expected.get(name, "expected it unset")) for name in wrong}
+        raise Failures([Failure(f"--{name}", text, step, code=CONFIGURATION) for name, text in texts.items()])
+
+
+def check_targets(words: Iterable[str], config: Config) -> None:
+    """Refuse (Failures 78) files, among a command's words, of runs that the configuration does not name."""
+    files = [match for match in map(RUN_FILE.match, dict.fromkeys(words)) if match]
+    if wrong := [failure for match in files if (failure := _unknown(match, config))]:
+        raise Failures(wrong)
+
+
+def _unknown(match: re.Match, config: Config) -> Failure | None:
+    """Why a file is of no run of the configuration; None if it is of one."""
+    (protocol, method, seed), runs = match.groups(), config.runs()
+    seeds = [str(number) for name, number in runs if name == method]
+    if protocol != config.protocol:
+        what, step = f"is of another protocol (expected {config.protocol}, got {protocol})", "name it with --configfile"
+    elif not seeds:
+        methods = ", ".join(dict.fromkeys(name for name, _ in runs))
+        what = f"is no run of the configuration (expected one of {methods}, got {method})"
+        step = "rows says which methods are trained"
+    elif str(int(seed)) not in seeds:
+        what = f"is no run of {method} (expected seed {', '.join(seeds)}, got {seed})"
+        step = "seeds says which are trained"
+    else:
+        return None
+    return Failure(match.string, what, step, code=CONFIGURATION)

@@ -1,0 +1,106 @@
+"""Profiles, working folders and environments of a user or a site: the same plan, or one line that says what to do."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from snakemake_runs import ROOT, Workflow
+
+pytestmark = pytest.mark.slow
+SITE = """
+rerun-triggers: [mtime]
+ignore-incomplete: true
+drop-metadata: true
+trust-io-cache: true
+touch: true
+max-checksum-file-size: 0
+"""
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory) -> Workflow:
+    """A workflow that has trained nothing; nobody may change it."""
+    return Workflow.make(tmp_path_factory.mktemp("surroundings") / "w")
+
+
+def snakemake(workflow, *words, folder=None, **environment):
+    """Exit status and stderr of a dry run."""
+    given = workflow.environment | environment
+    command = workflow.command("-n", *words)
+    done = subprocess.run(command, cwd=folder or workflow.folder, env=given, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def errors(text):
+    return [line for line in text.splitlines() if line.startswith("error: ")]
+
+
+def test_a_users_profile_changes_no_plan(finished, tmp_path, monkeypatch):
+    (tmp_path / "config.yaml").write_text(SITE)
+    mine = tmp_path / "alpha.yaml"
+    mine.write_text("methods: {kd: {alpha: 0.9}}")
+    plan = set(finished.plan("table", files=(str(mine),)))
+    assert plan == {"write_settings kd", "write_report_settings table", "train_kd_student kd/0", "table"}
+    assert set(finished.plan("table", "--profile", str(tmp_path), files=(str(mine),))) == plan
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", str(tmp_path))
+    assert set(finished.plan("table", files=(str(mine),))) == plan
+
+
+def test_what_would_hide_changes_is_refused_where_no_profile_of_ours_is_read(workflow, tmp_path):
+    (tmp_path / "config.yaml").write_text(SITE)
+    code, text = snakemake(workflow, "--workflow-profile", "none", SNAKEMAKE_PROFILE=str(tmp_path))
+    assert code == 78
+    names = ("rerun-triggers", "drop-metadata", "ignore-incomplete", "trust-io-cache")
+    assert [line.split(": ")[1] for line in errors(text)] == [f"--{name}" for name in names]
+    code, text = snakemake(workflow, "table", "--rerun-triggers", "mtime", "params")
+    assert (code, len(errors(text))) == (78, 1)
+    assert "expected code, input, mtime, params among them, got mtime, params" in text
+    assert snakemake(workflow, "data", "--consider-ancient", "train_kd_student=data")[0] == 78
+
+
+def test_a_target_of_a_run_that_is_not_configured_is_refused(workflow):
+    code, text = snakemake(workflow, "table", "results/demo/kd/seed5/run.json", "results/demo/kdd/seed0/run.json")
+    assert code == 78
+    assert errors(text) == [
+        "error: results/demo/kd/seed5/run.json: is no run of kd (expected seed 0, got 5); seeds says which are trained",
+        "error: results/demo/kdd/seed0/run.json: is no run of the configuration (expected one of teacher, kd,"
+        " self_distillation, control, got kdd); rows says which methods are trained",
+    ]
+
+
+def test_the_results_may_lie_in_another_folder(workflow, tmp_path):
+    code, text = snakemake(workflow, "table", "comparison", "published", "--directory", str(tmp_path))
+    assert code == 0, text
+    workflow.run("published_table", "--directory", str(tmp_path))
+    assert "94.20" in (tmp_path / "report/published/table1.csv").read_text()
+    assert not (workflow.folder / "report").exists()
+
+
+def test_the_package_of_another_checkout_is_refused_with_both_paths(workflow, tmp_path):
+    other = Workflow.make(tmp_path / "other")
+    with (other.folder / "src/selfdistill/losses/equations.py").open("a") as file:
+        file.write("CHANGED = True\n")
+    code, text = snakemake(other, "kd", PYTHONPATH=str(workflow.folder / "src"))
+    assert code == 78
+    assert all(str(each.folder / "src/selfdistill") in errors(text)[0] for each in (workflow, other))
+    command = [sys.executable, "-m", "selfdistill", "status", "config.yaml"]
+    done = subprocess.run(command, cwd=other.folder, env=workflow.environment, capture_output=True, text=True)
+    assert (done.returncode, errors(done.stderr)) == (78, errors(text))
+
+
+def test_an_installed_package_serves_a_workflow_without_its_source(workflow, tmp_path):
+    folder = workflow.copy(tmp_path / "deployed").folder
+    shutil.move(folder / "src", tmp_path / "site-packages")
+    code, text = snakemake(Workflow(folder), "table", PYTHONPATH=str(tmp_path / "site-packages"))
+    assert code == 0, text
+
+
+def test_an_environment_without_the_package_is_one_line(workflow, tmp_path):
+    hidden = tmp_path / "selfdistill.py"
+    hidden.write_text("raise ImportError('no module named selfdistill')")
+    code, text = snakemake(workflow, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT / "src")]))
+    assert code == 78
+    assert [sys.executable in line and "sh scripts/set_up.sh" in line for line in errors(text)] == [True]
+    assert "Traceback" not in text
