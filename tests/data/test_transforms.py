@@ -1,16 +1,23 @@
 """Augmentations beyond crop and flip are torchvision's, the same whatever the workers, batches and resumes."""
 
+import os
+import pickle
+import resource
+import signal
+import time
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
 from torchvision import transforms as T
 from torchvision.transforms import functional as F
 
+from selfdistill.data import transforms as module
 from selfdistill.data.batches import Normalisation, TrainingSet, epoch_plan
 from selfdistill.data.randomness import seed_of
 from selfdistill.data.transforms import Key, Transform
+from selfdistill.system.stop import Stopped
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 COUNT = 60
@@ -71,13 +78,14 @@ def test_the_number_of_workers_changes_nothing(workers):
 
 
 def test_workers_that_are_spawned_make_the_same():
-    data = training_set(TEACHER)
-    keys = [[Key(0, 0, image, 3, 5, image % 2 == 0) for image in range(8)]]
-    transform = data.workers.transform
-    loader = DataLoader(transform, batch_sampler=keys, num_workers=1, collate_fn=list, multiprocessing_context="spawn")
-    (found,) = list(loader)
-    for here, there in zip(found, transform.__getitems__(keys[0]), strict=True):
-        assert torch.equal(here, there)
+    """A spawned worker (macOS) gets by pickle what a forked one has."""
+    data = training_set(TEACHER, workers=1)
+    loader = data.workers._loader()
+    given = (loader.dataset, loader.collate_fn, loader.worker_init_fn)
+    transform, collate, _ = pickle.loads(pickle.dumps(given))
+    keys = [Key(0, 0, image, 3, 5, image % 2 == 0) for image in range(8)]
+    for here, there in zip(collate(transform.__getitems__(keys)), loader.dataset.__getitems__(keys), strict=True):
+        assert torch.equal(torch.from_numpy(here), there)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, COUNT])
@@ -136,18 +144,6 @@ def test_an_epoch_that_was_broken_off_is_not_kept():
     assert torch.equal(epoch(data)[0], epoch(training_set(STUDENT))[0])
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-@pytest.mark.parametrize("twice", [False, True])
-def test_two_seeds_may_take_turns(workers, twice):
-    data, fresh = training_set(STUDENT, workers, twice=twice), training_set(STUDENT)
-    for number in (0, 1):
-        for _ in range(1 + twice):
-            turns = zip(data.batches(0, number, 16), data.batches(1, number, 16), strict=True)
-            first, second = zip(*turns, strict=True)
-            for seed, parts in ((0, first), (1, second)):
-                assert torch.equal(torch.cat([part.images for part in parts]), epoch(fresh, number, seed=seed)[0])
-
-
 def test_the_global_generator_is_left_alone():
     before = torch.get_rng_state()
     epoch(training_set(TEACHER))
@@ -156,3 +152,62 @@ def test_the_global_generator_is_left_alone():
 
 def test_images_are_channels_last():
     assert next(training_set(STUDENT).batches(0, 0, 16)).images.is_contiguous(memory_format=torch.channels_last)
+
+
+# Worker processes on a machine that lacks something
+
+
+def test_workers_need_no_shared_memory():
+    """A file of shared memory falls under the limit on file sizes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        found = epoch(training_set(STUDENT, workers=2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert torch.equal(found[0], epoch(training_set(STUDENT))[0])
+
+
+@pytest.fixture
+def stuck(monkeypatch):
+    """A training set whose worker never comes to an end with a batch."""
+    monkeypatch.setattr(module, "LOOK", 0.2)
+    monkeypatch.setattr(Transform, "__getitems__", lambda self, keys: time.sleep(2))
+    return training_set(STUDENT, workers=1)
+
+
+def test_waiting_for_a_worker_ends(stuck, refused, monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_WAIT", 0.4)
+    with refused(69, "error: workers: 1 worker processes gave no batch for 0.4 s; set a lower number"):
+        epoch(stuck)
+
+
+def test_a_signal_ends_the_wait_for_a_worker(stuck, monkeypatch):
+    batches = stuck.batches(0, 0, 16)
+    monkeypatch.setattr(module.REQUEST, "at", time.monotonic())
+    with pytest.raises(Stopped):
+        next(batches)
+
+
+def test_a_killed_worker_is_told_by_its_key(refused, monkeypatch):
+    monkeypatch.setattr(Transform, "__getitems__", lambda self, keys: os.kill(os.getpid(), signal.SIGKILL))
+    with refused(71, "error: workers: 1 worker processes cannot work here", "set a lower number"):
+        epoch(training_set(STUDENT, workers=1))
+
+
+def test_workers_that_cannot_be_started_are_told_by_their_key(refused, monkeypatch):
+    def none(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", none)
+    with refused(71, "error: workers: 2 worker processes cannot work here ([Errno 28] No space left on device)"):
+        epoch(training_set(STUDENT, workers=2))
+
+
+def test_an_error_in_a_transform_is_not_blamed_on_the_workers(monkeypatch):
+    def wrong(*_):
+        raise RuntimeError("wrong")
+
+    monkeypatch.setattr(Transform, "__getitems__", wrong)
+    with pytest.raises(RuntimeError, match="wrong"):
+        epoch(training_set(STUDENT, workers=1))

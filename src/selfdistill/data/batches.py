@@ -96,7 +96,7 @@ class TrainingSet:
             pin = self.device.type == "cuda"
             self.workers = Workers(Transform(self.windows, augmentation), workers, pin=pin)
         self.twice = twice
-        self._kept: dict[int, tuple[int, list[tuple[Tensor, Tensor]]]] = {}  # of each seed: an epoch, its batches
+        self._kept: tuple[tuple[int, int], list[tuple[Tensor, Tensor]]] | None = None  # a seed and epoch, its batches
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -133,20 +133,19 @@ class TrainingSet:
         self, plan: EpochPlan, bounds: list[tuple[int, int]], seed: int, epoch: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Pixels [batch, 32, 32, 3] and erased [batch, 32, 32], from the workers or from the pass before this one."""
-        kept_epoch, kept = self._kept.get(seed, (None, []))
-        if kept_epoch == epoch:
-            pixels, erased = (torch.cat(parts) for parts in zip(*kept, strict=True))
+        if self._kept and self._kept[0] == (seed, epoch):
+            pixels, erased = (torch.cat(parts) for parts in zip(*self._kept[1], strict=True))
             yield from ((pixels[start:stop], erased[start:stop]) for start, stop in bounds)
             return
         drawn = zip(plan.order.tolist(), plan.shifts[plan.order].tolist(), plan.flips[plan.order].tolist(), strict=True)
         keys = [Key(seed, epoch, image, *shift, flip) for image, shift, flip in drawn]
         made = []
-        for batch in self.workers.batches(seed, [keys[start:stop] for start, stop in bounds]):
+        for batch in self.workers.batches([keys[start:stop] for start, stop in bounds]):
             if self.twice:
                 made.append(batch)
             yield batch
         if self.twice:
-            self._kept[seed] = epoch, made
+            self._kept = (seed, epoch), made
 
 
 def _windows(pixels: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -14,7 +15,10 @@ from torchvision.transforms import AutoAugment, AutoAugmentPolicy, ColorJitter, 
 from torchvision.transforms.functional import pil_to_tensor
 
 from selfdistill.data.randomness import seed_of
-from selfdistill.system.stop import SIGNALS
+from selfdistill.system.failures import OUT_OF_MEMORY, UNAVAILABLE, Failure
+from selfdistill.system.stop import REQUEST, SIGNALS
+
+T = TypeVar("T")
 
 # In the order in which they are applied, with the published notebooks' values; erasing comes after normalising.
 ON_PIXELS = {
@@ -24,6 +28,8 @@ ON_PIXELS = {
 }
 ERASING = "random_erasing"
 AHEAD = 4  # batches that each worker may be ahead
+LOOK = 5  # seconds between looks at signals while a batch is waited for
+LONGEST_WAIT = 300  # seconds for one batch; counted in looks, so that a trainer that is itself stopped waits no less
 
 
 class Key(NamedTuple):
@@ -71,53 +77,69 @@ class Transform:
 
 
 class Workers:
-    """Processes that transform batches ahead of the training, a set of them for each seed that is trained here; with
-    0, this process does it in turn.
-    """
+    """Processes that transform batches ahead of the training; with 0, this process does it in turn."""
 
     def __init__(self, transform: Transform, count: int, *, pin: bool):
         self.transform, self.count, self.pin = transform, count, pin
-        self.loaders: dict[int, tuple[_Keys, DataLoader]] = {}
+        self.order: list[list[Key]] = []  # the batches that the loader is asked for, others in each epoch
+        self.loader: DataLoader | None = None
 
-    def batches(self, seed: int, keys: list[list[Key]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """The transformed batches of these keys, in their order; one epoch of a seed at a time."""
-        if seed not in self.loaders:
-            self.loaders[seed] = self._loader()
-        order, loader = self.loaders[seed]
-        order.keys = keys
-        return iter(loader)
+    def batches(self, keys: list[list[Key]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The transformed batches of these keys, in their order; one epoch at a time.
 
-    def _loader(self) -> tuple["_Keys", DataLoader]:
-        order = _Keys()
-        ahead = {"prefetch_factor": AHEAD, "worker_init_fn": _listen_to_the_trainer} if self.count else {}
-        loader = DataLoader(
+        Raises: Failure 71 when a worker cannot be started or was killed, 69 when none gives a batch any more; Stopped
+        when a signal came and no batch after it.
+        """
+        self.order[:] = keys
+        try:
+            self.loader = self.loader or self._loader()
+            for pixels, erased in self._awaited(iter(self.loader)):
+                yield self._tensor(pixels), self._tensor(erased)
+        except (OSError, RuntimeError) as error:
+            if not self.count or str(error).startswith("Caught"):  # by a worker: not about processes
+                raise
+            what = f"{self.count} worker processes cannot work here ({str(error).splitlines()[0]})"
+            raise Failure("workers", what, "set a lower number; 0 needs no processes", code=OUT_OF_MEMORY) from error
+
+    def _awaited(self, batches: Iterator[T]) -> Iterator[T]:
+        """The batches; while one is waited for, signals are looked at, and the wait ends."""
+        looks = 0
+        while looks * LOOK < LONGEST_WAIT:
+            try:
+                batch = next(batches, None)
+            except RuntimeError as error:
+                if "timed out" not in str(error):
+                    raise
+                REQUEST.stop_if_asked()
+                looks += 1
+                continue
+            if batch is None:
+                return
+            yield batch
+            looks = 0
+        what = f"{self.count} worker processes gave no batch for {LONGEST_WAIT} s"
+        raise Failure("workers", what, "set a lower number; 0 needs no processes", code=UNAVAILABLE)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(array)
+        return tensor.pin_memory() if self.pin else tensor
+
+    def _loader(self) -> DataLoader:
+        ahead = {"prefetch_factor": AHEAD, "timeout": LOOK, "worker_init_fn": _listen_to_the_trainer}
+        return DataLoader(
             self.transform,
-            batch_sampler=order,
-            collate_fn=_as_it_is,
+            batch_sampler=self.order,
+            collate_fn=_as_arrays,
             num_workers=self.count,
             persistent_workers=self.count > 0,
-            pin_memory=self.pin,
             generator=torch.Generator(),  # else it would draw from the global one
-            **ahead,
+            **(ahead if self.count else {}),
         )
-        return order, loader
 
 
-class _Keys:
-    """The batches that a loader is asked for, others in each epoch."""
-
-    def __init__(self) -> None:
-        self.keys: list[list[Key]] = []
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        return iter(self.keys)
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-
-def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    return batch
+def _as_arrays(batch: tuple[Tensor, Tensor]) -> tuple[np.ndarray, ...]:
+    """Arrays come through a pipe; tensors would come through shared memory, of which a container may have little."""
+    return tuple(tensor.numpy() for tensor in batch)
 
 
 def _listen_to_the_trainer(worker: int) -> None:
