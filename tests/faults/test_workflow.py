@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -128,10 +129,16 @@ def test_an_orphaned_trainer_keeps_a_second_one_out(alone, control_bits):
     os.kill(orphan, signal.SIGSTOP)
     alone.run("--unlock", files=("longer.yaml",))
     text = alone.run("table", files=("longer.yaml",), check=False)
-    assert f"in use by process {orphan} on " in text
+    said = "error: .+: in use by process {} on .+; wait for it or stop it"
+    assert re.fullmatch(said.format(orphan), alone.log("control").strip())
+    assert re.search(said.format(orphan), text)
+    assert not re.search("killed from outside|Logfile .* not found", text)
     assert alone.trainers() == [orphan]
     os.kill(orphan, signal.SIGCONT)
     while alone.trainers():  # it finishes its run by itself
         time.sleep(0.05)
+    log = alone.log("control").splitlines()
+    assert [line.split("/")[0] for line in log if line.startswith("epoch ")] == [f"epoch {n}" for n in range(1, 21)]
+    assert log[-1].startswith("done: ")
     finish(alone)
     assert alone.bits() == control_bits

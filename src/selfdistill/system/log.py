@@ -2,18 +2,21 @@
 
 import contextlib
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import ClassVar, Optional
 
 from selfdistill.system import terminal
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import disk_failure, write_all
+from selfdistill.system.files import disk_failure, write_all, write_atomically
 
 
 class Log:
-    """Lines to the terminal and to a log file. name: whose lines they are, said on the terminal only.
+    """Lines to the terminal and to a log file of its own. name: whose lines they are, said on the terminal only.
 
+    A second start of a job, and Snakemake before it, remove the file of the one that is still alive: each start makes
+    a new file, and whoever holds the old one puts it back with the next line.
     Raises: Failure 74 or 73 when the file cannot be written. A terminal that is gone is no failure.
     """
 
@@ -25,7 +28,9 @@ class Log:
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+                if path.is_file() and not path.is_symlink():
+                    path.unlink()
+                self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
             except OSError as error:
                 raise disk_failure(path, error) from error
         Log.latest = self
@@ -38,10 +43,23 @@ class Log:
         if self._descriptor is None:
             return
         try:
+            self._put_back()
             write_all(self._descriptor, f"{line}\n".encode(errors="backslashreplace"))
         except OSError as error:
             self._descriptor = None  # the line that reports this must not fail over it again
             raise disk_failure(self.path, error) from error
+
+    def _put_back(self) -> None:
+        """Put the file back in its place if it is no longer there."""
+        own = os.fstat(self._descriptor)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(own, os.stat(self.path)):
+                return
+        if stat.S_ISREG(own.st_mode):
+            said = os.pread(self._descriptor, own.st_size, 0)
+            os.close(self._descriptor)
+            write_atomically(self.path, said, durable=False)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND)
 
 
 def say_last(line: str) -> None:

@@ -34,14 +34,14 @@ from selfdistill.training.teacher import with_logits
 from selfdistill.training.teaching import Teaching
 
 
-def train_run(job: Job, settings: RunSettings) -> None:
+def train_run(job: Job, settings: RunSettings, log: Log) -> None:
     """Train a run, or what is left of it, and write its outputs.
 
     Raises: Stopped, naming what is saved, when a signal came.
     """
     how = job.machine
     machine = set_up(how.device, how.threads, settings.precision, deterministic=how.deterministic)
-    run = Run(job, settings, machine)
+    run = Run(job, settings, machine, log)
     try:
         run.complete()
     except Stopped as stopped:
@@ -70,9 +70,9 @@ def read_images(job: Job, settings: RunSettings, machine: Machine) -> tuple[Trai
 class Run:
     """A run in progress."""
 
-    def __init__(self, job: Job, settings: RunSettings, machine: Machine):
+    def __init__(self, job: Job, settings: RunSettings, machine: Machine, log: Log):
         self.job, self.settings, self.machine = job, settings, machine
-        self.log = Log(job.log)
+        self.log = log
         self.training_set, self.test_set, data_sha256 = read_images(job, settings, machine)
         self.parts = Components(settings, job.seed, machine)
         self.network = self.parts.network

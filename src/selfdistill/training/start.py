@@ -9,6 +9,7 @@ from selfdistill.config.settings import RunSettings, read_settings
 from selfdistill.system.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
 from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, write_sealed
 from selfdistill.system.lock import run_lock
+from selfdistill.system.log import Log
 from selfdistill.training.identity import data_sha256, known_identity
 from selfdistill.training.job import Job
 from selfdistill.training.states import failure_record
@@ -17,9 +18,10 @@ from selfdistill.training.states import failure_record
 def train(job: Job) -> None:
     """Train a run to its end and write its outputs. A run that was stopped goes on after its last saved epoch.
 
-    The lock comes before torch, so that a second trainer is refused at once.
+    The lock comes before torch, so that a second trainer is refused at once; the log before it, to say so.
     Raises: Failure 65 bad data or teacher, 70 non-finite loss, 71 memory, 73 run in use, 74 disk, 78 configuration.
     """
+    log = Log(job.log)
     try:
         make_folder(job.states, mode=0o700)
     except OSError as error:
@@ -28,7 +30,7 @@ def train(job: Job) -> None:
         record = _record(job)
         try:
             remove(record.path)
-            _train(job)
+            _train(job, log)
         except (Failure, Failures) as failure:
             _keep(record, failure.code, str(failure))
             raise
@@ -37,7 +39,7 @@ def train(job: Job) -> None:
             raise
 
 
-def _train(job: Job) -> None:
+def _train(job: Job, log: Log) -> None:
     settings = read_settings(job.settings, RunSettings)
     _check_teachers(job, settings)
     if settings.kept_epoch == "best_on_test" and job.machine.evaluate_every != 1:
@@ -46,7 +48,7 @@ def _train(job: Job) -> None:
     try:
         from selfdistill.training.run import train_run
 
-        train_run(job, settings)
+        train_run(job, settings, log)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
