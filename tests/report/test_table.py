@@ -96,6 +96,13 @@ def test_a_run_resumed_elsewhere_stands_in_the_note(tmp_path):
     assert "bit_exact: false" in made(tmp_path, tmp_path / "logs", rows=ROWS[1:2])["table1.md"]
 
 
+def test_what_is_in_no_time_stands_in_the_note(tmp_path):
+    attempts = [{"redone_seconds": 12.5, "paused_seconds": 0.0}, {"redone_seconds": 0.0, "paused_seconds": 41.2}]
+    write_run(tmp_path / "logs", "kd", 0, [0.1, 0.2], attempts=attempts)
+    text = made(tmp_path, tmp_path / "logs", rows=ROWS[1:2])["table1.md"]
+    assert "Not in the times: 12 s of epochs that were trained again after a stop and 41 s of pauses." in text
+
+
 def test_one_macro_for_each_number(tmp_path, logs):
     text = made(tmp_path, logs)["numbers.tex"]
     assert r"\newcommand{\KdAccuracy}{94.2}" in text

@@ -1,6 +1,7 @@
 import time
 
 from selfdistill.columns import WORK
+from selfdistill.system.pauses import PAUSES
 from selfdistill.training.ledger import Ledger
 
 
@@ -30,3 +31,11 @@ def test_getting_items_is_counted_and_using_them_is_not():
 
 def test_all_columns_of_timing_csv_are_there_from_the_start():
     assert tuple(Ledger().seconds) == WORK
+
+
+def test_a_pause_is_not_counted(monkeypatch):
+    ledger = Ledger()
+    with ledger.measure("train"):
+        monkeypatch.setattr(PAUSES, "_seconds", PAUSES._seconds + 41)
+        time.sleep(0.01)
+    assert -41 < ledger.seconds["train"] < -40  # the whole block lay in the pause

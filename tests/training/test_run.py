@@ -55,6 +55,17 @@ def test_three_attempts_of_one_epoch_equal_one_of_three(unbroken, digits, tmp_pa
     assert bits(job) == bits(unbroken["control"])
 
 
+def test_a_pause_is_told_and_recorded(unbroken, digits, tmp_path, monkeypatch):
+    pauses = iter([0.0, 41.2, 1.5])
+    monkeypatch.setattr(run.PAUSES, "take", lambda: next(pauses))
+    job = make_job(tmp_path, digits)
+    train(job)
+    assert bits(job) == bits(unbroken["control"])
+    (attempt,) = json.loads((job.output / "run.json").read_text())["attempts"]
+    assert attempt["paused_seconds"] == 42.7
+    assert "paused for 41 s (not counted)" in job.log.read_text().splitlines()
+
+
 @pytest.mark.parametrize("options", [{"checkpoint_overhead": 0.0}, {"checkpoint_overhead": 1.0}])
 def test_how_often_the_state_is_saved_changes_nothing(options, unbroken, digits, tmp_path):
     job = make_job(tmp_path, digits, **options)

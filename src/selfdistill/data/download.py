@@ -19,6 +19,7 @@ from selfdistill.system.failures import BAD_DATA, CONFIGURATION, UNAVAILABLE, Fa
 from selfdistill.system.files import check_free_space, disk_failure, make_folder, sha256_of, sync_folder
 from selfdistill.system.lock import run_lock
 from selfdistill.system.log import Log
+from selfdistill.system.pauses import PAUSES
 
 CHUNK = 1 << 16  # bytes
 CONNECT_SECONDS, STALL_SECONDS, DEADLINE_SECONDS = 20, 30, 3600
@@ -87,6 +88,7 @@ def download(archive: Archive, path: Path, log: Log) -> None:
     Raises: Failure 69 when the source cannot be reached or is too slow, 65 when it sends something else, 74
     when the disk has no room for it.
     """
+    PAUSES.watch()
     part = path.with_name(path.name + ".part")
     try:
         make_folder(path.parent)
@@ -267,13 +269,13 @@ def _pieces(response) -> Iterator[bytes]:
 
 def _fast_enough(archive: Archive, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces, as long as they come faster than SLOWEST."""
-    since, counted = time.monotonic(), 0
+    since, counted = PAUSES.clock(), 0
     for piece in pieces:
         counted += len(piece)
-        passed = time.monotonic() - since
+        passed = PAUSES.clock() - since
         if passed > WINDOW_SECONDS:
             if counted < SLOWEST * passed:
                 rate = f"{counted / passed / 1000:.1f} KB/s"
                 raise Failure(archive.url, f"is slower than {SLOWEST / 1000:g} KB/s ({rate})", code=UNAVAILABLE)
-            since, counted = time.monotonic(), 0
+            since, counted = PAUSES.clock(), 0
         yield piece

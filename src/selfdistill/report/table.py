@@ -4,7 +4,7 @@ import re
 import statistics
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from selfdistill.config.macros import WORDS, macro_name
 from selfdistill.config.methods import Published
@@ -12,6 +12,7 @@ from selfdistill.config.settings import ReportSettings
 from selfdistill.config.types import seconds_of
 from selfdistill.report.latex import comment, escape, quoted
 from selfdistill.report.logs import RowRecords, RunRecord, leftovers, read_rows
+from selfdistill.system.amounts import duration
 from selfdistill.system.files import write_atomically
 
 PAPER_DEVICE = "NVIDIA L4"  # paper II
@@ -65,6 +66,15 @@ def signed(value: Decimal, decimals: int) -> str:
     """A difference with its sign; zero has none."""
     text = rounded(value, decimals)
     return text if text.startswith("-") or not text.strip("0.") else "+" + text
+
+
+def _left_out_of_times(runs: list[dict[str, Any]]) -> list[str]:
+    """A sentence about the seconds that are in no time of the table; none if there were none."""
+    kinds = {"redone_seconds": "of epochs that were trained again after a stop", "paused_seconds": "of pauses"}
+    attempts = [attempt for facts in runs for attempt in facts.get("attempts", [])]
+    sums = {key: sum(attempt.get(key, 0) for attempt in attempts) for key in kinds}
+    parts = [f"{duration(seconds)} {kinds[key]}" for key, seconds in sums.items() if seconds >= 1]
+    return [f"Not in the times: {' and '.join(parts)}."] if parts else []
 
 
 def clock(seconds: float) -> str:
@@ -133,6 +143,7 @@ class Table:
             notes.append(f"Runs that are missing: {', '.join(missing)}.")
         if self.left_out:
             notes.append(f"Runs that the configuration does not name, left out: {', '.join(self.left_out)}.")
+        notes += _left_out_of_times([run.facts for run in self.runs])
         if any(run.facts.get("bit_exact") is False for run in self.runs):
             notes.append("Some runs were resumed in another environment (bit_exact: false in run.json).")
         return notes

@@ -6,6 +6,8 @@ import signal
 import time
 from collections.abc import Iterator
 
+from selfdistill.system.pauses import PAUSES
+
 # Slurm sends SIGTERM or, if asked to, SIGUSR1 before a time limit; a terminal SIGINT, and SIGHUP when it closes.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 SENT_BY_SLURM = (signal.SIGTERM, signal.SIGUSR1)
@@ -80,12 +82,12 @@ class Grace:
 
     def __init__(self, request: Request, seconds: float, images: int, after: int):
         self.request, self.seconds, self.images, self.after = request, seconds, images, after
-        self.started, self.seen = time.monotonic(), 0
+        self.started, self.seen = PAUSES.clock(), 0
         self.rest: float | None = None
 
     def begin(self, rest: float | None) -> None:
         """Start an epoch; rest: seconds from its last step to the saved state, where an epoch before it tells."""
-        self.started, self.seen, self.rest = time.monotonic(), 0, rest
+        self.started, self.seen, self.rest = PAUSES.clock(), 0, rest
 
     def after_step(self, images: int) -> None:
         """Count a step.
@@ -95,8 +97,7 @@ class Grace:
         self.seen += images
         if self.request.at is None:
             return
-        now = time.monotonic()
-        pace = (now - self.started) / self.seen
+        pace = (PAUSES.clock() - self.started) / self.seen
         rest = pace * self.after if self.rest is None else self.rest
-        if now + pace * (self.images - self.seen) + rest > self.request.at + self.seconds:
+        if time.monotonic() + pace * (self.images - self.seen) + rest > self.request.at + self.seconds:
             self.request.stop_if_asked()

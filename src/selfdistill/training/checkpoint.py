@@ -1,6 +1,5 @@
 """A run's resumable state: files whose names carry their own checksum, in a folder that no rule declares."""
 
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from selfdistill.columns import history_columns, to_csv
 from selfdistill.models.weights import pack, unpack
 from selfdistill.system.failures import CONFIGURATION, LOCKED, NON_FINITE, Failure
 from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, sha256_bytes, write_atomically
+from selfdistill.system.pauses import PAUSES
 from selfdistill.training.states import NAME, checkpoints
 
 KEPT = 2
@@ -141,12 +141,12 @@ class Cadence:
     """When to save: after every epoch, unless saving took more than its share of the time since the last save."""
 
     def __init__(self, share: float):
-        self.share, self.cost, self.saved_at = share, 0.0, time.perf_counter()
+        self.share, self.cost, self.saved_at = share, 0.0, PAUSES.clock()
 
     def due(self) -> bool:
         """Whether the last save's cost is a small enough part of the time since it ended."""
-        return self.cost <= self.share * (time.perf_counter() - self.saved_at)
+        return self.cost <= self.share * (PAUSES.clock() - self.saved_at)
 
     def saved(self, seconds: float) -> None:
         """Note what a save cost."""
-        self.cost, self.saved_at = seconds, time.perf_counter()
+        self.cost, self.saved_at = seconds, PAUSES.clock()

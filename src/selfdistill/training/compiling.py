@@ -1,12 +1,12 @@
 """The forward pass compiled by torch, where that pays, and the plain one where compiling fails."""
 
-import time
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
 
 from selfdistill.system.failures import is_out_of_memory
+from selfdistill.system.pauses import PAUSES
 from selfdistill.training.machine import Machine
 
 LONG = 2_000_000  # images of a whole run from which on a GPU the minutes of compiling come back
@@ -26,7 +26,7 @@ def compile_network(
 
     batch_sizes: those of an epoch; each is compiled now, forward and backward, and leaves the network as it was.
     """
-    start = time.perf_counter()
+    start = PAUSES.clock()
     before = {name: buffer.clone() for name, buffer in network.named_buffers()}
     network.train()
     forward = torch.compile(network, dynamic=False)
@@ -45,4 +45,4 @@ def compile_network(
     network.zero_grad(set_to_none=True)
     for name, buffer in network.named_buffers():
         buffer.copy_(before[name])
-    return forward, time.perf_counter() - start
+    return forward, PAUSES.clock() - start

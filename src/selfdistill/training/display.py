@@ -1,13 +1,12 @@
 """What a run says while it works: a bar with the time left on a terminal, one plain line an epoch in logs."""
 
-import time
-
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from selfdistill.system import terminal
 from selfdistill.system.amounts import duration
 from selfdistill.system.log import Log
+from selfdistill.system.pauses import PAUSES
 from selfdistill.training.machine import Machine
 
 WARM_UP, MEASURED = 2, 6  # steps: the first ones are slower than the rest
@@ -40,13 +39,13 @@ class EpochDisplay:
         self.bar.update(self.task, advance=images)
         if self.steps == WARM_UP:
             self.machine.wait()
-            self.started = time.perf_counter()
+            self.started = PAUSES.clock()
         elif self.steps > WARM_UP and not self.estimated:
             self.seen += images
             if self.steps == WARM_UP + MEASURED:
                 self.estimated = True
                 self.machine.wait()
-                self._estimate((time.perf_counter() - self.started) / self.seen)
+                self._estimate((PAUSES.clock() - self.started) / self.seen)
 
     def _estimate(self, seconds_per_image: float) -> None:
         total = seconds_per_image * self.images * self.remaining

@@ -1,17 +1,17 @@
 """Where the seconds of an epoch go."""
 
 import contextlib
-import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from selfdistill.columns import WORK
+from selfdistill.system.pauses import PAUSES
 
 T = TypeVar("T")
 
 
 class Ledger:
-    """Seconds by kind of work, by a clock that never goes back."""
+    """Seconds by kind of work, by a clock that never goes back and stands still while the process does."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(WORK, 0.0)
@@ -19,11 +19,11 @@ class Ledger:
     @contextlib.contextmanager
     def measure(self, kind: str) -> Iterator[None]:
         """Count the time inside the block."""
-        start = time.perf_counter()
+        start = PAUSES.clock()
         try:
             yield
         finally:
-            self.seconds[kind] += time.perf_counter() - start
+            self.seconds[kind] += PAUSES.clock() - start
 
     def timed(self, items: Iterable[T], kind: str) -> Iterator[T]:
         """The items, with the time that getting each one takes counted."""

@@ -20,7 +20,7 @@ class Best(NamedTuple):
 class Progress:
     """Epochs done, the rows of history.csv and timing.csv, the attempts, and the best epoch where that one is kept.
 
-    attempts: when each began, after which epoch, and the seconds of work that it did again or stood still.
+    attempts: when each began, after which epoch, and the seconds of work that it did again and in which it stood still.
     bit_exact: False once a run has gone on in another environment.
     """
 

@@ -12,8 +12,10 @@ from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_
 from selfdistill.data.prepared import read_prepared, training_and_evaluation, with_label_noise
 from selfdistill.evaluation.evaluate import Evaluation, evaluate
 from selfdistill.losses.terms import describe_coefficients
+from selfdistill.system.amounts import duration
 from selfdistill.system.files import check_free_space
 from selfdistill.system.log import Log
+from selfdistill.system.pauses import PAUSES
 from selfdistill.system.stop import REQUEST, Grace, Stopped
 from selfdistill.training import checkpoint, provenance
 from selfdistill.training.compiling import wants_compiling
@@ -39,6 +41,7 @@ def train_run(job: Job, settings: RunSettings, log: Log) -> None:
 
     Raises: Stopped, naming what is saved, when a signal came.
     """
+    PAUSES.watch()
     how = job.machine
     machine = set_up(how.device, how.threads, settings.precision, deterministic=how.deterministic)
     run = Run(job, settings, machine, log)
@@ -92,8 +95,8 @@ class Run:
         self._compile()
         self._resume()
         progress, started = self.progress, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        redone = checkpoint.unsaved_seconds(self.folder)
-        progress.attempts.append({"after_epoch": progress.epoch, "started": started, "redone_seconds": redone})
+        lost = {"redone_seconds": checkpoint.unsaved_seconds(self.folder), "paused_seconds": 0.0}
+        progress.attempts.append({"after_epoch": progress.epoch, "started": started, **lost})
         check_free_space(self.folder, checkpoint.needed_space(self.folder, self._state().tensors), "states and outputs")
         evaluation = self._train_epochs()
         if progress.best is not None:
@@ -158,6 +161,7 @@ class Run:
                 evaluation = self._one_epoch(step, ledger, display, grace)
                 progress.timing.append({"epoch": progress.epoch, **ledger.seconds})
                 checkpoint.note_epoch(self.folder)
+                self._note_pause(PAUSES.take())
                 if progress.epoch == s.epochs or cadence.due() or REQUEST.at is not None:
                     self._save(cadence)
                 seconds = sum(progress.timing[-1][kind] for kind in WORK)
@@ -195,13 +199,19 @@ class Run:
         progress.history.append(row)
         return evaluation
 
+    def _note_pause(self, seconds: float) -> None:
+        """Say and record for how long the process stood still; that stands in no epoch's row."""
+        if seconds:
+            self.progress.attempts[-1]["paused_seconds"] += round(seconds, 3)
+            self.log.say(f"paused for {duration(seconds)} (not counted)")
+
     def _save(self, cadence: checkpoint.Cadence) -> None:
         """Save the state. Its cost is known only afterwards, so it stands in this epoch's row from the next save on,
         and in the last row never: the last save is no part of training.
         """
-        start = time.perf_counter()
+        start = PAUSES.clock()
         checkpoint.save_state(self.folder, self._state())
-        seconds = time.perf_counter() - start
+        seconds = PAUSES.clock() - start
         cadence.saved(seconds)
         if self.progress.epoch < self.settings.epochs:
             self.progress.timing[-1]["checkpoint"] = seconds
