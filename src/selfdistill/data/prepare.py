@@ -8,16 +8,23 @@ from selfdistill.config.schema import Archive
 from selfdistill.data.archives import read_cifar10, read_cifar100
 from selfdistill.data.digits import read_digits
 from selfdistill.data.download import obtain_archive
-from selfdistill.data.prepared import check_images, write_prepared
+from selfdistill.data.prepared import check_images, read_prepared, write_prepared
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import link, remove
 from selfdistill.system.lock import run_lock
 from selfdistill.system.log import Log
 
 READERS = {"cifar10": read_cifar10, "cifar100": read_cifar100}  # of archives
 
 
+KEPT = ".kept"  # beside the data: what was prepared once, by the SHA-256 of its archive
+
+
 def prepare(dataset: str, archives: Sequence[Archive], output: Path, log: Log | None = None) -> None:
     """Write the prepared dataset; downloads are kept in `archives/` beside it.
 
+    Snakemake removes the output before this is called, and again when it fails. So what was prepared from an archive
+    is kept under a second name, and put back when that archive is asked for: first, or when no other can be had.
     Raises: Failure 65 for wrong content, 69 when no source can be reached, 73 while another process does it.
     """
     log = log or Log(None)
@@ -25,10 +32,42 @@ def prepare(dataset: str, archives: Sequence[Archive], output: Path, log: Log | 
         if not DATASETS[dataset].archives:
             images = read_digits()
             check_images(output, dataset, images)
-        else:
-            path, archive = obtain_archive(archives, output.parent / "archives", log)
-            log.say(f"{path}: SHA-256 {archive.sha256} as expected")
-            images = READERS[dataset](path, archive.sha256)
-            check_images(path, dataset, images)
-        write_prepared(output, dataset, images)
-    log.say(f"{output}: {len(images.train_labels)} training and {len(images.test_labels)} test images")
+            write_prepared(output, dataset, images)
+        elif not any(_put_back(dataset, archive, output, log) for archive in archives[:1]):
+            try:
+                _from_archive(dataset, *obtain_archive(archives, output.parent / "archives", log), output, log)
+            except Failure:
+                if not any(_put_back(dataset, archive, output, log) for archive in archives[1:]):
+                    raise
+    log.say(f"{output}: {DATASETS[dataset].train} training and {DATASETS[dataset].test} test images")
+
+
+def _from_archive(dataset: str, path: Path, archive: Archive, output: Path, log: Log) -> None:
+    """Prepare the data from an archive that was obtained."""
+    log.say(f"{path}: SHA-256 {archive.sha256} as expected")
+    images = READERS[dataset](path, archive.sha256)
+    check_images(path, dataset, images)
+    kept = _kept(archive, output)
+    write_prepared(kept, dataset, images)
+    link(kept, output)
+
+
+def _put_back(dataset: str, archive: Archive, output: Path, log: Log) -> bool:
+    """Whether data that were once prepared from this archive are there and whole; then they are put in place."""
+    kept = _kept(archive, output)
+    if not kept.is_file():
+        return False
+    try:
+        read_prepared(kept, dataset)
+    except Failure as damaged:
+        log.say(f"{damaged.where}: {damaged.what}; making it again")
+        remove(kept)
+        return False
+    link(kept, output)
+    log.say(f"already prepared from the archive with SHA-256 {archive.sha256}")
+    return True
+
+
+def _kept(archive: Archive, output: Path) -> Path:
+    """Where that stands which was prepared from an archive."""
+    return output.parent / KEPT / f"{archive.sha256}.safetensors"

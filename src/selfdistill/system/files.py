@@ -59,6 +59,25 @@ def remove(path: Path) -> None:
         raise disk_failure(path, error) from error
 
 
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, in place of what may be there; a copy where the file system has no such links.
+
+    Raises: Failure 74 or 73 when the disk refuses.
+    """
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+        temporary.unlink(missing_ok=True)  # which stays where both are names of one file already
+        sync_folder(target.parent)
+    except OSError as error:
+        raise disk_failure(target, error) from error
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Write every byte, in as many calls as that takes."""
     view = memoryview(data)
