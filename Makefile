@@ -11,11 +11,12 @@ PROTOCOLS := workflow/protocols
 CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick replicate published test test-faults test-slurm bench docs site doctor lint format clean clean-state
+.PHONY: help demo quick replicate published test test-workflow test-faults test-slurm bench docs site doctor lint format clean clean-state
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
-	@echo "make test                   set up, run the tests"
+	@echo "make test                   set up, run the unit tests (about 3 minutes)"
+	@echo "make test-workflow          the real workflow, its page in Chromium and its LaTeX (about 8 minutes)"
 	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (about 15 minutes on two processors)"
 	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, about a week on a CPU)"
 	@echo "make published              Table I from the paper's own logs (seconds)"
@@ -56,10 +57,13 @@ published: $(READY)
 test: $(READY)
 	$(PY) pytest
 
+test-workflow: $(READY)
+	$(PY) pytest -m 'slow and not faults'
+
 # In memory where that is possible: thousands of trials wait for fsync, which a disk takes its time for.
 test-faults: $(READY)
 	PYTEST_DEBUG_TEMPROOT=`test -w /dev/shm && echo /dev/shm || echo /tmp` \
-	  $(PY) pytest -m faults --dist loadgroup tests/faults
+	  $(PY) pytest -m faults tests/faults
 
 test-slurm: $(READY)
 	$(PY) pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[slurm]'

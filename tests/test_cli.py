@@ -149,7 +149,7 @@ def test_a_stopped_command_ends_with_75_and_one_line(tmp_path, number):
     )
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 75
     name = signal.Signals(number).name
     assert said.startswith(f"stopped by {name}; to go on, give the same snakemake command again, or: python -m ")

@@ -94,8 +94,8 @@ def test_a_signal_to_the_process_group_stops_in_order(number, alone, control_bit
     process = start(alone)
     alone.wait_for_epoch("control", 2)
     os.killpg(process.pid, number)
-    assert process.wait(60) != 0
-    end = time.monotonic() + 30
+    assert process.wait(300) != 0
+    end = time.monotonic() + 300
     while alone.trainers():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -113,7 +113,7 @@ def test_a_signal_to_snakemake_alone_is_not_forwarded(alone, control_bits):
     process = start(alone)
     alone.wait_for_epoch("control", 2)
     process.send_signal(signal.SIGTERM)
-    process.wait(120)
+    process.wait(600)
     assert "done: " in alone.log("control")  # Snakemake waited for the job, which was never told
     finish(alone)
     assert alone.bits() == control_bits

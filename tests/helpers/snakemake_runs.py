@@ -95,7 +95,7 @@ class Workflow:
 
     def wait_for_epoch(self, method: str, epoch: int) -> None:
         """Wait until a run has saved this epoch or a later one (a slow disk may skip some)."""
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         pattern = f"results/demo/.state/{method}-*/ckpt-*.safetensors"
         while not any(int(path.name.split("-")[1]) >= epoch for path in self.folder.glob(pattern)):
             assert time.monotonic() < end, "the run saved no state"

@@ -65,7 +65,7 @@ class Command:
     def pid(self) -> int:
         return self.process.pid
 
-    def wait(self, seconds: float = 120) -> int:
+    def wait(self, seconds: float = 600) -> int:
         """The exit status; negative for a signal."""
         self.process.join(seconds)
         assert self.process.exitcode is not None, f"still running after {seconds} s: {self.output()}"
@@ -107,7 +107,7 @@ def traced(command: Command, options: Sequence[str]) -> int:
         tracer.stderr.close()
 
 
-def _until(true: Callable[[], bool], seconds: float = 20) -> None:
+def _until(true: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

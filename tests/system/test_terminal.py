@@ -16,8 +16,8 @@ from selfdistill.training.display import EpochDisplay
 name = sys.argv[1]
 machine = types.SimpleNamespace(wait=lambda: None, device=types.SimpleNamespace(type="cuda"))
 log = Log(None, name)
-Path(sys.argv[2]).joinpath(name).touch()
 with EpochDisplay(log, name, 40, 3, first=0, bar=True, machine=machine) as progress:
+    Path(sys.argv[2]).joinpath(name).touch()  # now, so that neither is done before the other has asked for the terminal
     while len(list(Path(sys.argv[2]).iterdir())) < 2:
         time.sleep(0.01)
     for epoch in range(1, 4):

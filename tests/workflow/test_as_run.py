@@ -5,7 +5,6 @@ import json
 import pytest
 from helpers.snakemake_runs import Workflow
 
-pytestmark = pytest.mark.slow
 DIGITS = """
 seeds: [0]
 reduced: handwritten digits

@@ -8,7 +8,6 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-import pytest
 from helpers.snakemake_runs import Workflow
 from PIL import Image
 from safetensors.numpy import load_file
@@ -48,7 +47,6 @@ def archive(path: Path) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_cifar100_from_its_archive_to_table_card_and_prediction(tmp_path):
     path = archive(tmp_path / "cifar-100-binary.tar.gz")
     workflow = Workflow.make(tmp_path / "checkout")

@@ -2,9 +2,6 @@
 
 import json
 
-import pytest
-
-pytestmark = pytest.mark.slow
 METHODS = ("teacher", "kd", "self_distillation", "control")
 
 

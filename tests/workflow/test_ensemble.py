@@ -9,7 +9,6 @@ import sys
 import pytest
 from helpers.snakemake_runs import Workflow
 
-pytestmark = pytest.mark.slow
 MEMBERS = (1, 2, 3)
 ROWS = """
 rows: [control, kd_ensemble]

@@ -5,7 +5,6 @@ import re
 import pytest
 from helpers.snakemake_runs import Workflow
 
-pytestmark = pytest.mark.slow
 CONTROLS = "rows: [control]\nseeds: [0, 1, 2]\n"
 
 

@@ -8,7 +8,6 @@ import pytest
 from helpers.tools import needs
 from helpers.trainer import make_job
 
-pytestmark = pytest.mark.slow
 NETWORKLESS = ["unshare", "--map-root-user", "--net"]
 
 

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
 from helpers.snakemake_runs import ROOT, Workflow
 
 PAGE = ROOT / "docs" / "own-method.md"
@@ -56,7 +55,6 @@ def run(commands: str, folder: Path) -> str:
     return subprocess.run(["bash", "-c", commands], cwd=folder, env=environment, **options).stdout
 
 
-@pytest.mark.slow
 def test_the_page_adds_a_method_and_its_row(tmp_path):
     folder = Workflow.make(tmp_path / "checkout").folder
     shutil.copy(ROOT / "pyproject.toml", folder)

@@ -8,7 +8,6 @@ from helpers.snakemake_runs import ROOT, TARGETS, Workflow
 
 from scripts.pipeline import read_pipeline
 
-pytestmark = pytest.mark.slow
 EVERYTHING = ("all", "claims", "published", "evidence", "ledger", "evaluation", "deviations", "summary", "pdf")
 
 

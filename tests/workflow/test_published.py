@@ -9,7 +9,6 @@ import pytest
 import yaml
 from helpers.snakemake_runs import ROOT, Workflow
 
-pytestmark = pytest.mark.slow
 LOGS = ROOT / "workflow" / "published"
 
 

@@ -10,7 +10,6 @@ import pytest
 from helpers.snakemake_runs import ROOT, Workflow
 
 EVIDENCE = ROOT / "report" / "quick_arms"
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

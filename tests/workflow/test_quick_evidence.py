@@ -6,7 +6,6 @@ import pytest
 from helpers.snakemake_runs import ROOT, Workflow
 
 EVIDENCE = ROOT / "report" / "quick"
-pytestmark = pytest.mark.slow
 METHODS = ("teacher", "kd", "self_distillation", "control")
 
 

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.slow
 DRAWN = {"table", "comparison", "figures"}
 REPORT = DRAWN | {"report"}
 TOLD = {f"write_report_settings {name}" for name in DRAWN}  # what the runs must have been trained with

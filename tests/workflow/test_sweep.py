@@ -7,7 +7,6 @@ import shutil
 import pytest
 from helpers.snakemake_runs import Workflow
 
-pytestmark = pytest.mark.slow
 SWEEP = """
 data: {holdout_images: 20}
 sweeps: {S6: {methods: [control]}}
