@@ -1,21 +1,25 @@
 """One table of training loops side by side, measured in one run on one machine.
 
-    python -m benchmarks.bench [--device cpu|cuda] [--images N] [--repetitions N] [--cases ...] [--threads N]
+    python -m benchmarks.bench [--device cpu|cuda] [--images N] [--repetitions N] [--minutes N] [--cases ...]
 
 Every loop passes over the same number of images; repetitions of all loops are interleaved, so that a slow minute of
 the machine hits each of them. Warm-up passes (and what compiles in them) are not in the figures but in a column of
-their own. The plain loops and torchdistill get the worker count that is best for them here. Raw rows are kept as CSV.
+their own. The plain loops and torchdistill get the worker count that is best for them here. Ours, the better plain loop
+and the floor take the precision that the machine has. A slow machine makes fewer passes, to end within the minutes.
+Raw rows are kept as CSV.
 """
 
 import argparse
 import contextlib
 import csv
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +30,7 @@ from rich.table import Table
 
 from benchmarks import floor, loops
 from benchmarks.cases import CASES, Case
-from selfdistill.training.machine import Machine, device_name, set_up
+from selfdistill.training.machine import AUTOCAST, Machine, device_name, set_up
 from selfdistill.training.provenance import versions as our_versions
 
 OURS = "ours"
@@ -48,47 +52,57 @@ def timed(epoch: loops.Epoch) -> float:
     return time.perf_counter() - start
 
 
-def build(case: Case, data: tuple, machine: Machine, workers: dict[str, int]) -> dict[str, loops.Epoch]:
-    """The loops of a case that can run here, by name."""
-    device = machine.device
-    found = {OURS: loops.ours(case, *data, machine)}
-    for name, amp in (("plain float32", False), ("plain bf16, channels_last", True)):
-        found[name] = loops.plain(case, *data, device, workers=workers[name], amp=amp)
-    try:
-        found["torchdistill"] = loops.torchdistill(case, *data, device, workers=workers["torchdistill"])
-    except ImportError:
+def foreign(machine: Machine) -> dict[str, Callable[..., loops.Epoch]]:
+    """What makes the loops beside ours, by name: a plain one, the best that a plain one can be here, torchdistill."""
+    amp = machine.precision == "bf16"
+    makers = {
+        "plain float32": partial(loops.plain, amp=False, layout=torch.contiguous_format),
+        f"plain {'bf16' if amp else 'float32'}, channels_last": partial(
+            loops.plain, amp=amp, layout=torch.channels_last
+        ),
+    }
+    if importlib.util.find_spec("torchdistill") is None:
         print("torchdistill is not installed (pip install torchdistill): its rows are left out", file=sys.stderr)
-    return found
+        return makers
+    return makers | {"torchdistill": loops.torchdistill}
+
+
+def build(case: Case, data: tuple, machine: Machine, workers: dict[str, int]) -> dict[str, loops.Epoch]:
+    """The loops of a case, by name."""
+    makers = foreign(machine).items()
+    others = {name: make(case, *data, machine.device, workers=workers[name]) for name, make in makers}
+    return {OURS: loops.ours(case, *data, machine)} | others
 
 
 def best_workers(data: tuple, machine: Machine) -> dict[str, int]:
     """The worker count with which each foreign loop is fastest, tried on the smallest network."""
     case = next(case for case in CASES if case.network.stem == "imagenet" and case.network.model == "resnet18")
-    makers = {
-        "plain float32": partial(loops.plain, amp=False),
-        "plain bf16, channels_last": partial(loops.plain, amp=True),
-        "torchdistill": loops.torchdistill,
-    }
+    counts = sorted({0, 1, *(min(count, os.cpu_count() or 1) for count in (2, 8, os.cpu_count() or 1))})
     chosen = {}
-    for name, maker in makers.items():
+    for name, make in foreign(machine).items():
         seconds = {}
-        for workers in sorted({0, 1, min(2, os.cpu_count() or 1), min(8, os.cpu_count() or 1), os.cpu_count() or 1}):
-            try:
-                epoch = maker(case, *data, machine.device, workers=workers)
-            except ImportError:
-                break
+        for workers in counts:
+            epoch = make(case, *data, machine.device, workers=workers)
             epoch()
             seconds[workers] = min(timed(epoch) for _ in range(2))
-        chosen[name] = min(seconds, key=seconds.get, default=0)
+        chosen[name] = min(seconds, key=seconds.get)
     return chosen
 
 
-def measure(case: Case, data: tuple, machine: Machine, workers: dict[str, int], repetitions: int) -> list[dict]:
-    """The rows of a case: interleaved repetitions, after a warm-up pass of each loop."""
+def measure(
+    case: Case, data: tuple, machine: Machine, workers: dict[str, int], repetitions: int, until: float
+) -> list[dict]:
+    """The rows of a case: interleaved repetitions, after a warm-up pass of each loop.
+
+    until: by the clock of `time.monotonic`, when no further repetition begins that would take as long as the warm-up;
+    there is one in any case.
+    """
     made = build(case, data, machine, workers)
     warm_up = {name: timed(epoch) for name, epoch in made.items()}
     rows = []
     for repetition in range(repetitions):
+        if repetition and time.monotonic() + sum(warm_up.values()) > until:
+            break
         for name, epoch in made.items():
             values = (case.name, name, workers.get(name, ""), repetition, len(data[1]), timed(epoch), warm_up[name])
             rows.append(dict(zip(COLUMNS, values, strict=True)))
@@ -97,10 +111,9 @@ def measure(case: Case, data: tuple, machine: Machine, workers: dict[str, int], 
 
 def summary(rows: list[dict], rates: floor.Rates) -> Table:
     """Medians, ratios with their spread, and the share of the floor."""
-    table = Table(
-        "case", "loop", "images/s", "ours is faster by", "share of floor", "warm-up s", box=None, pad_edge=False
-    )
-    work = {case.name: floor.work_of(case) for case in CASES}
+    columns = ("case", "loop", "passes", "images/s", "ours is faster by", "share of floor", "warm-up s")
+    table = Table(*columns, box=None, pad_edge=False)
+    work = {case.name: floor.work_of(case, rates.dtype.itemsize) for case in CASES}
     for name in dict.fromkeys(row["case"] for row in rows):
         of_case = [row for row in rows if row["case"] == name]
         ours = [row["seconds"] for row in of_case if row["loop"] == OURS]
@@ -113,7 +126,8 @@ def summary(rows: list[dict], rates: floor.Rates) -> Table:
             workers = f", {chosen[0]['workers']} workers" if chosen[0]["workers"] != "" else ""
             share = f"{100 * rate * work[name].seconds(rates):.0f} %"
             faster = "" if loop == OURS else spread
-            table.add_row(name, loop + workers, f"{rate:,.0f}", faster, share, f"{chosen[0]['warm_up_seconds']:.1f}")
+            cells = (f"{len(chosen)}", f"{rate:,.0f}", faster, share, f"{chosen[0]['warm_up_seconds']:.1f}")
+            table.add_row(name, loop + workers, *cells)
     return table
 
 
@@ -126,7 +140,8 @@ def describe(machine: Machine, rates: floor.Rates) -> str:
     return (
         f"{device_name(machine.device)}, {os.cpu_count()} processors, {machine.threads} threads, ours in"
         f" {machine.precision}, Python {platform.python_version()}, {shown}\n"
-        f"measured here: copy {rates.copy / 1e9:.0f} GB/s, matrices {rates.matrix / 1e12:.2f} TFLOP/s in bf16"
+        f"measured here: copy {rates.copy / 1e9:.0f} GB/s, matrices {rates.matrix / 1e12:.2f} TFLOP/s in"
+        f" {str(rates.dtype).removeprefix('torch.')}"
     )
 
 
@@ -148,6 +163,7 @@ def main() -> None:
     parser.add_argument("--threads", default="auto")
     parser.add_argument("--images", type=int, help="of one pass; default 256 on a CPU, 12,800 on a GPU")
     parser.add_argument("--repetitions", type=int)
+    parser.add_argument("--minutes", type=float, default=9, help="of all passes")
     parser.add_argument("--cases", nargs="*", help="words of their names; default: all")
     parser.add_argument("--name", help="of the CSV; default: the processor")
     options = parser.parse_args()
@@ -156,13 +172,15 @@ def main() -> None:
     data = make_images(options.images or IMAGES[kind])
     chosen = [case for case in CASES if not options.cases or any(word in case.name for word in options.cases)]
     console = Console(width=120)
-    rates = floor.measure_rates(machine.device, torch.bfloat16)
+    end = time.monotonic() + 60 * options.minutes
+    rates = floor.measure_rates(machine.device, AUTOCAST.get(machine.precision, torch.float32))
     console.print(describe(machine, rates), highlight=False)
     workers = best_workers(data, machine)
     rows = []
-    for case in chosen:
+    for left, case in zip(range(len(chosen), 0, -1), chosen, strict=True):
         console.print(f"{case.name} ...", highlight=False)
-        rows += measure(case, data, machine, workers, options.repetitions or REPETITIONS[kind])
+        until = time.monotonic() + (end - time.monotonic()) / left
+        rows += measure(case, data, machine, workers, options.repetitions or REPETITIONS[kind], until)
     console.print(summary(rows, rates))
     name = options.name or "".join(c if c.isalnum() else "-" for c in device_name(machine.device)).strip("-")
     console.print(f"raw rows: {save(rows, name)}", highlight=False)

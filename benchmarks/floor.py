@@ -14,10 +14,11 @@ from selfdistill.models.resnet import build_backbone
 
 
 class Rates(NamedTuple):
-    """What the machine does at best: bytes copied a second (read and written), operations a second in bf16."""
+    """What the machine does at best: bytes copied a second (read and written), operations a second in a precision."""
 
     copy: float
     matrix: float
+    dtype: torch.dtype
 
 
 def measure_rates(device: torch.device, dtype: torch.dtype) -> Rates:
@@ -27,7 +28,7 @@ def measure_rates(device: torch.device, dtype: torch.dtype) -> Rates:
     size = 4096 if device.type == "cuda" else 2048
     left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     copy = 2 * source.numel() * 4 / _best(lambda: target.copy_(source), device)
-    return Rates(copy, 2 * size**3 / _best(lambda: left @ right, device))
+    return Rates(copy, 2 * size**3 / _best(lambda: left @ right, device), dtype)
 
 
 def _best(work, device: torch.device) -> float:
@@ -52,7 +53,7 @@ class Work(NamedTuple):
         return max(self.operations / rates.matrix, self.bytes / rates.copy)
 
 
-def work_of(case: Case, element: int = 2) -> Work:
+def work_of(case: Case, element: int) -> Work:
     """The work of a training step a image.
 
     Operations are those of the convolutions and linear layers, forward and backward. Bytes are the least: each of

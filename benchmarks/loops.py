@@ -112,13 +112,16 @@ def loader_options(workers: int, device: torch.device) -> dict:
 
 
 def plain(
-    case: Case, images: np.ndarray, labels: np.ndarray, device: torch.device, *, workers: int, amp: bool
+    case: Case,
+    images: np.ndarray,
+    labels: np.ndarray,
+    device: torch.device,
+    *,
+    workers: int,
+    amp: bool,
+    layout: torch.memory_format,
 ) -> Epoch:
-    """A loop as most people write it: DataLoader, PIL transforms, `.item()` in every step.
-
-    amp: bf16 autocast and channels_last, else float32.
-    """
-    layout = torch.channels_last if amp else torch.contiguous_format
+    """A loop as most people write it: DataLoader, PIL transforms, `.item()` in every step. amp: bf16 autocast."""
     network = student_of(case, device).to(memory_format=layout).train()
     teacher = None
     if case.teacher:
