@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from selfdistill.config.datasets import DATASETS
-from selfdistill.data.randomness import generator
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import canonical_json, write_atomically
 from selfdistill.system.tensors import METADATA, read_metadata
@@ -124,6 +122,10 @@ def with_label_noise(labels: np.ndarray, share: float, classes: int) -> np.ndarr
 
     Which ones and how depends on nothing else, so that methods and seeds learn the same mistakes.
     """
+    import torch  # here, so that preparing the data needs none
+
+    from selfdistill.data.randomness import generator
+
     chance = generator(0, "label_noise")
     wrong = torch.randperm(len(labels), generator=chance)[: round(share * len(labels))].numpy()
     shifts = torch.randint(1, classes, (len(wrong),), generator=chance).numpy()
