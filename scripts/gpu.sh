@@ -1,0 +1,60 @@
+#!/bin/sh
+# Run the workflow for some minutes on a machine with a GPU, torch and no network, and pack what came out.
+#   sh scripts/gpu.sh FOLDER MINUTES [Snakemake's options and targets]
+# FOLDER holds what was carried: *.whl, the archive in pieces (NAME.part-aa, ...), results.tar.* of the time before.
+# From outside: PYTHON, RUNS (at a time on the card: 1), OUT (folder for what is packed), PIECE (its MiB), BENCH_MINUTES.
+set -eu
+[ $# -ge 2 ] || { sed -n '2,5s/^# //p' "$0" >&2; exit 2; }
+carried=$(cd "$1" && pwd) minutes=$2
+shift 2
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3} out=${OUT:-packed}
+export PYTHONPATH="$PWD/src:$PWD/.carried" CUDA_VISIBLE_DEVICES="${CUDA_VISIBLE_DEVICES:-0}"
+
+there() { [ -e "$1" ]; }
+
+if there "$carried"/*.whl; then
+  "$python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-compile --upgrade \
+    --target .carried "$carried"/*.whl
+fi
+mkdir -p results/data/archives "$out"
+for first in "$carried"/*.part-aa; do
+  there "$first" || continue
+  name=$(basename "$first" .part-aa)
+  cat "$carried/$name".part-* >results/data/archives/joined
+  sum=$(sha256sum <results/data/archives/joined | cut -c1-64)
+  grep -qs "$sum" config.yaml workflow/protocols/*.yaml || {
+    echo "error: $carried/$name.part-*: SHA-256 differs (expected one of data.archives, got $sum); carry every piece" >&2
+    exit 65
+  }
+  # Where the workflow looks before it downloads.
+  mv results/data/archives/joined "results/data/archives/$(echo "$sum" | cut -c1-16)-$name"
+done
+if there "$carried"/results.tar.*; then
+  cat "$carried"/results.tar.* | tar -xf -
+fi
+
+status=0
+# INT, as Ctrl-C: the trainings save their state, and the next start goes on from it.
+timeout -s INT -k 120 "${minutes}m" "$python" -m snakemake --resources gpu="${RUNS:-1}" --cores "$(nproc)" "$@" ||
+  status=$?
+
+protocols=$(find results -mindepth 1 -maxdepth 1 -type d ! -name data ! -name '.*' -exec basename {} \;)
+rm -f "$out"/*.tar.* results/older_states
+find results -name 'ckpt-*' | sort -r | awk '{ d = $0; sub("/[^/]*$", "", d); if (seen[d]++) print }' >results/older_states
+# shellcheck disable=SC2046 # several folders
+tar -czf "$out/evidence.tar.gz" --exclude='*.safetensors' --exclude=results/data results \
+  $(for protocol in $protocols; do ! there "report/$protocol" || echo "report/$protocol"; done)
+tar -cf - --exclude=results/data --exclude-from=results/older_states results | split -b "${PIECE:-60}m" - "$out/results.tar."
+du -h "$out"/*
+
+for protocol in $protocols; do
+  ! there "report/$protocol/table1.md" || cat "report/$protocol/table1.md"
+  for log in "results/$protocol"/logs/*-seed[0-9]*.txt; do
+    echo "$(basename "$log" .txt): $(grep -s '^epoch ' "$log" | tail -n 1)"
+  done
+done
+[ $status = 0 ] || [ $status = 124 ] || exit $status
+"$python" -m benchmarks.bench --minutes "${BENCH_MINUTES:-1}" --workers "$(($(nproc) / 2))" --name gpu
+[ $status = 0 ] || echo "the minutes are over; to go on, carry $out/results.tar.* along"
+exit $status
