@@ -34,6 +34,8 @@ from selfdistill.training.machine import AUTOCAST, Machine, device_name, set_up
 from selfdistill.training.provenance import versions as our_versions
 
 OURS = "ours"
+EPOCH = 50_000  # images of CIFAR-10
+HAS_TORCHDISTILL = importlib.util.find_spec("torchdistill") is not None
 IMAGES, REPETITIONS = {"cpu": 256, "cuda": 12_800}, {"cpu": 5, "cuda": 5}
 COLUMNS = ("case", "loop", "workers", "repetition", "images", "seconds", "warm_up_seconds")
 RESULTS = Path(__file__).parent / "results"
@@ -61,10 +63,7 @@ def foreign(machine: Machine) -> dict[str, Callable[..., loops.Epoch]]:
             loops.plain, amp=amp, layout=torch.channels_last
         ),
     }
-    if importlib.util.find_spec("torchdistill") is None:
-        print("torchdistill is not installed (pip install torchdistill): its rows are left out", file=sys.stderr)
-        return makers
-    return makers | {"torchdistill": loops.torchdistill}
+    return makers | ({"torchdistill": loops.torchdistill} if HAS_TORCHDISTILL else {})
 
 
 def build(case: Case, data: tuple, machine: Machine, workers: dict[str, int]) -> dict[str, loops.Epoch]:
@@ -74,14 +73,18 @@ def build(case: Case, data: tuple, machine: Machine, workers: dict[str, int]) ->
     return {OURS: loops.ours(case, *data, machine)} | others
 
 
-def best_workers(data: tuple, machine: Machine) -> dict[str, int]:
-    """The worker count with which each foreign loop is fastest, tried on the smallest network."""
+def best_workers(data: tuple, machine: Machine, until: float) -> dict[str, int]:
+    """The worker count with which each foreign loop is fastest, tried on the smallest network. until: see `measure`;
+    then the rest of the counts is left out.
+    """
     case = next(case for case in CASES if case.network.stem == "imagenet" and case.network.model == "resnet18")
     counts = sorted({0, 1, *(min(count, os.cpu_count() or 1) for count in (2, 8, os.cpu_count() or 1))})
     chosen = {}
     for name, make in foreign(machine).items():
         seconds = {}
         for workers in counts:
+            if seconds and time.monotonic() > until:
+                break
             epoch = make(case, *data, machine.device, workers=workers)
             epoch()
             seconds[workers] = min(timed(epoch) for _ in range(2))
@@ -111,7 +114,7 @@ def measure(
 
 def summary(rows: list[dict], rates: floor.Rates) -> Table:
     """Medians, ratios with their spread, and the share of the floor."""
-    columns = ("case", "loop", "passes", "images/s", "ours is faster by", "share of floor", "warm-up s")
+    columns = ("case", "loop", "passes", "images/s", "s an epoch", "ours is faster by", "share of floor", "warm-up s")
     table = Table(*columns, box=None, pad_edge=False)
     work = {case.name: floor.work_of(case, rates.dtype.itemsize) for case in CASES}
     for name in dict.fromkeys(row["case"] for row in rows):
@@ -126,7 +129,14 @@ def summary(rows: list[dict], rates: floor.Rates) -> Table:
             workers = f", {chosen[0]['workers']} workers" if chosen[0]["workers"] != "" else ""
             share = f"{100 * rate * work[name].seconds(rates):.0f} %"
             faster = "" if loop == OURS else spread
-            cells = (f"{len(chosen)}", f"{rate:,.0f}", faster, share, f"{chosen[0]['warm_up_seconds']:.1f}")
+            cells = (
+                f"{len(chosen)}",
+                f"{rate:,.0f}",
+                f"{EPOCH / rate:,.1f}",
+                faster,
+                share,
+                f"{chosen[0]['warm_up_seconds']:.1f}",
+            )
             table.add_row(name, loop + workers, *cells)
     return table
 
@@ -163,6 +173,7 @@ def main() -> None:
     parser.add_argument("--threads", default="auto")
     parser.add_argument("--images", type=int, help="of one pass; default 256 on a CPU, 12,800 on a GPU")
     parser.add_argument("--repetitions", type=int)
+    parser.add_argument("--workers", type=int, help="of the foreign loops; default: the count that is fastest here")
     parser.add_argument("--minutes", type=float, default=9, help="of all passes")
     parser.add_argument("--cases", nargs="*", help="words of their names; default: all")
     parser.add_argument("--name", help="of the CSV; default: the processor")
@@ -172,14 +183,20 @@ def main() -> None:
     data = make_images(options.images or IMAGES[kind])
     chosen = [case for case in CASES if not options.cases or any(word in case.name for word in options.cases)]
     console = Console(width=120)
-    end = time.monotonic() + 60 * options.minutes
+    start, seconds = time.monotonic(), 60 * options.minutes
     rates = floor.measure_rates(machine.device, AUTOCAST.get(machine.precision, torch.float32))
     console.print(describe(machine, rates), highlight=False)
-    workers = best_workers(data, machine)
+    if not HAS_TORCHDISTILL:
+        print("torchdistill is not installed (pip install torchdistill): its rows are left out", file=sys.stderr)
+    fixed = dict.fromkeys(foreign(machine), options.workers)
+    workers = best_workers(data, machine, start + seconds / 4) if options.workers is None else fixed
     rows = []
     for left, case in zip(range(len(chosen), 0, -1), chosen, strict=True):
-        console.print(f"{case.name} ...", highlight=False)
-        until = time.monotonic() + (end - time.monotonic()) / left
+        rest = start + seconds - time.monotonic()
+        console.print(f"{case.name} ...{' left out: the minutes are over' * (rest < 0)}", highlight=False)
+        if rest < 0:
+            continue
+        until = time.monotonic() + rest / left
         rows += measure(case, data, machine, workers, options.repetitions or REPETITIONS[kind], until)
     console.print(summary(rows, rates))
     name = options.name or "".join(c if c.isalnum() else "-" for c in device_name(machine.device)).strip("-")
