@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 
 from benchmarks.cases import BATCH, DECAY, KD_ALPHA, MEAN, MOMENTUM, RATE, SELF_ALPHA, STD, TEMPERATURE, Case
+from selfdistill.config.optimiser import OptimiserSettings
 from selfdistill.data.batches import Normalisation, TrainingSet
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.models.network import Network, build_network
@@ -26,6 +27,9 @@ from selfdistill.training.machine import Machine
 from selfdistill.training.steps import EagerStep, choose_step
 from selfdistill.training.teacher import FrozenTeacher, with_logits
 
+OPTIMISER = OptimiserSettings(
+    learning_rate=RATE, schedule="cosine", momentum=MOMENTUM, nesterov=False, weight_decay=DECAY
+)
 Epoch = Callable[[], None]  # passes over all images once and waits for the device
 
 
@@ -35,7 +39,7 @@ def ours(case: Case, images: np.ndarray, labels: np.ndarray, machine: Machine) -
     training_set = TrainingSet(images, labels, ("crop", "flip"), normalise)
     network = build_network(case.network, case.heads, zero_init_residual=False, seed=0)
     network = network.to(machine.device, memory_format=torch.channels_last)
-    optimiser = build_optimiser(network, RATE, machine.device, momentum=MOMENTUM, weight_decay=DECAY)
+    optimiser = build_optimiser(network, OPTIMISER, machine.device)
     scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
     objective = partial(OBJECTIVES[case.objective], **case.parameters)
     teacher = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from helpers.warm import FORKS
 from selfdistill.config.load import merge
+from selfdistill.config.optimiser import OptimiserSettings
 from selfdistill.config.schema import MachineSettings
 from selfdistill.config.settings import to_yaml
 from selfdistill.training import checkpoint
@@ -30,6 +31,7 @@ SETTINGS = {
     "augmentation": ["crop", "flip"],
     "precision": "fp32",
 }
+OPTIMISER = OptimiserSettings(learning_rate=0.1, schedule="cosine", momentum=0.9, nesterov=False, weight_decay=5e-4)
 WEIGHTS = {"temperature": 4.0, "cross_entropy_weight": 0.5, "distillation_weight": 0.5}
 KINDS = {
     "control": {},

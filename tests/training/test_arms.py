@@ -11,7 +11,7 @@ from helpers.trainer import KINDS, WEIGHTS, make_job
 from safetensors.torch import load_file
 
 from selfdistill.config.settings import NetworkSettings
-from selfdistill.data.prepared import with_label_noise
+from selfdistill.data.label_noise import with_label_noise
 from selfdistill.models.weights import encode, encode_weights, read_weights
 from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 import torch
-from helpers.trainer import make_job
+from helpers.trainer import OPTIMISER, make_job
 from safetensors.torch import load_file
 
 from selfdistill.config.settings import NetworkSettings
@@ -127,7 +127,7 @@ def captured(objective=cross_entropy, say=pytest.fail, capture="on"):
     settings = NetworkSettings(model="resnet18", stem="cifar", width=8, classes=10)
     network = build_network(settings, None, zero_init_residual=False, seed=0)
     network = network.to(machine.device, memory_format=torch.channels_last).train()
-    optimiser = build_optimiser(network, 0.1, machine.device, momentum=0.9, weight_decay=5e-4)
+    optimiser = build_optimiser(network, OPTIMISER, machine.device)
     scaler = torch.amp.GradScaler("cuda", enabled=False)
     return choose_step(EagerStep(network, objective, optimiser, scaler, machine), capture, say)
 

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from helpers.trainer import OPTIMISER
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Batch
@@ -35,7 +36,7 @@ def batches(sizes=(6, 6, 4, 6), teacher=True):
 def eager(kind, precision="fp32", momentum=0.9):
     objective, heads = OBJECTIVES[kind]
     network = build_network(NETWORK, heads, zero_init_residual=False, seed=3).train()
-    optimiser = build_optimiser(network, 0.1, torch.device("cpu"), momentum=momentum, weight_decay=5e-4)
+    optimiser = build_optimiser(network, OPTIMISER.model_copy(update={"momentum": momentum}), torch.device("cpu"))
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     return EagerStep(network, objective, optimiser, scaler, set_up("cpu", 1, precision, deterministic=True))
 

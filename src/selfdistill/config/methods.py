@@ -10,6 +10,7 @@ from selfdistill.config import types as t
 from selfdistill.config.block import Block
 from selfdistill.config.networks import FINAL_HEADS, HEADS, MODELS, STEMS
 from selfdistill.config.objectives import objectives
+from selfdistill.config.optimiser import OptimiserSettings
 from selfdistill.system.files import canonical_json
 
 OWN = {"label", "published", "role", "seeds"}  # keys of a block that `like` does not bring
@@ -29,7 +30,7 @@ class Published(Block):
     time: t.Duration
 
 
-class Method(Block):
+class Method(OptimiserSettings):
     """What every method has; what its objective needs is added by `method_model`. Class result unless noted."""
 
     label: t.Line = Field(description="class report")
@@ -43,11 +44,6 @@ class Method(Block):
     objective: t.Line
     epochs: t.Count
     batch_size: t.Count
-    learning_rate: t.LearningRate
-    schedule: t.one_of("cosine")
-    momentum: t.BelowOne
-    nesterov: t.Switch
-    weight_decay: t.NonNegative
     augmentation: t.distinct(t.one_of(*AUGMENTATIONS), order=AUGMENTATIONS) = Field(
         description="applied in the order of this schema, however they are listed"
     )

@@ -12,6 +12,7 @@ from selfdistill.config.datasets import DATASETS
 from selfdistill.config.errors import checked
 from selfdistill.config.methods import Published
 from selfdistill.config.networks import MODELS, STEMS
+from selfdistill.config.optimiser import OptimiserSettings
 from selfdistill.config.reading import read_yaml
 from selfdistill.config.schema import Config
 from selfdistill.config.sweeps import cells, made_by, trained_as
@@ -60,7 +61,7 @@ class DataSettings(Block):
         return "holdout" if self.holdout_images else "test"
 
 
-class RunSettings(Block):
+class RunSettings(OptimiserSettings):
     """A training job's settings.yaml: everything that decides its result but the seed.
 
     The protocol's name is not among them: two protocols may share a run.
@@ -78,11 +79,6 @@ class RunSettings(Block):
     parameters: dict[str, bool | float]
     epochs: t.Count
     batch_size: t.Count
-    learning_rate: t.Positive
-    schedule: str
-    momentum: t.BelowOne
-    nesterov: bool
-    weight_decay: t.NonNegative
     augmentation: tuple[str, ...]
     precision: str
     kept_epoch: str = "last"
@@ -155,8 +151,8 @@ def run_settings(config: Config, name: str) -> dict[str, Any]:
     """The settings of a method's training jobs, as plain values."""
     block = config.methods[name]
     shared = (
-        *("zero_init_residual", "objective", "epochs", "batch_size", "learning_rate", "schedule"),
-        *("momentum", "nesterov", "weight_decay", "augmentation", "precision"),
+        *OptimiserSettings.model_fields,
+        *("zero_init_residual", "objective", "epochs", "batch_size", "augmentation", "precision"),
         *("final_head", "kept_epoch", "label_noise", "oddities"),
     )
     settings = RunSettings(

@@ -115,20 +115,3 @@ def first_of_each_class(images: np.ndarray, labels: np.ndarray, count: int) -> t
     each = count // (int(labels.max()) + 1)
     kept = np.sort(np.concatenate([np.flatnonzero(labels == label)[:each] for label in np.unique(labels)]))
     return images[kept], labels[kept]
-
-
-def with_label_noise(labels: np.ndarray, share: float, classes: int) -> np.ndarray:
-    """The labels [n], of which this share is wrong: any other class, equally likely (symmetric label noise).
-
-    Which ones and how depends on nothing else, so that methods and seeds learn the same mistakes.
-    """
-    import torch  # here, so that preparing the data needs none
-
-    from selfdistill.data.randomness import generator
-
-    chance = generator(0, "label_noise")
-    wrong = torch.randperm(len(labels), generator=chance)[: round(share * len(labels))].numpy()
-    shifts = torch.randint(1, classes, (len(wrong),), generator=chance).numpy()
-    noisy = labels.copy()
-    noisy[wrong] = (noisy[wrong] + shifts) % classes
-    return noisy

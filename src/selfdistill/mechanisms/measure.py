@@ -20,13 +20,8 @@ from selfdistill.config.datasets import DATASETS
 from selfdistill.config.schema import Mechanisms
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet
-from selfdistill.data.prepared import (
-    Images,
-    first_of_each_class,
-    read_prepared,
-    training_and_evaluation,
-    with_label_noise,
-)
+from selfdistill.data.label_noise import with_label_noise
+from selfdistill.data.prepared import Images, first_of_each_class, read_prepared, training_and_evaluation
 from selfdistill.evaluation.evaluate import evaluate
 from selfdistill.mechanisms import corruptions, new_data, transfer
 from selfdistill.mechanisms.answers import batches, evaluating

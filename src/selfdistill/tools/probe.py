@@ -3,7 +3,6 @@
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,12 +11,11 @@ from selfdistill.config.datasets import DATASETS
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import RunSettings, run_settings
 from selfdistill.data.batches import Batch
-from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.models.network import build_network
 from selfdistill.system.files import canonical_json
 from selfdistill.system.host import job_threads, uses_gpu
 from selfdistill.tools.lanes import makespan
-from selfdistill.training.components import build_optimiser
+from selfdistill.training.components import Components
 from selfdistill.training.machine import NEEDS_GPU, Machine, choose_device, set_up
 from selfdistill.training.steps import EagerStep
 
@@ -148,11 +146,8 @@ def _timed(work: Callable[[int], None], images: int, machine: Machine) -> float:
 
 def _step(s: RunSettings, machine: Machine) -> Callable[[int], None]:
     """Forward, loss, backward and update of the run's own network and objective, on images of noise."""
-    network = _network(s, machine).train()
-    rules = {"momentum": s.momentum, "nesterov": s.nesterov, "weight_decay": s.weight_decay}
-    optimiser = build_optimiser(network, s.learning_rate, machine.device, **rules)
-    scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
-    step = EagerStep(network, partial(OBJECTIVES[s.objective], **s.parameters), optimiser, scaler, machine)
+    parts = Components(s, 0, machine)
+    step = EagerStep(parts.network.train(), parts.objective, parts.optimiser, parts.scaler, machine)
     return lambda images: step(_batch(images, s.network.classes, machine))
 
 

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from selfdistill.config.optimiser import OptimiserSettings
 from selfdistill.config.settings import RunSettings
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.models.network import Network, build_network
@@ -16,17 +17,22 @@ from selfdistill.training.machine import Machine
 NETWORK, MOMENTUM = "network.", "momentum."  # begin the names of a saved state's tensors
 
 
-def build_optimiser(
-    network: nn.Module, rate: float, device: torch.device, *, momentum: float, **options: float | bool
-) -> torch.optim.SGD:
+def build_optimiser(network: nn.Module, settings: OptimiserSettings, device: torch.device) -> torch.optim.SGD:
     """SGD in one fused kernel. On a GPU its rate is a tensor, which a captured step reads anew each time.
 
     The momentum starts as zeros (.9 x 0 + g = g), because a first step that a gradient scaler skips would leave torch's
     own momentum unwritten, and the next one would read it.
     """
-    lr = torch.tensor(rate, device=device) if device.type == "cuda" else rate
-    optimiser = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, fused=True, **options)
-    if momentum:
+    rate = settings.learning_rate
+    optimiser = torch.optim.SGD(
+        network.parameters(),
+        lr=torch.tensor(rate, device=device) if device.type == "cuda" else rate,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    if settings.momentum:
         for parameter in network.parameters():
             optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimiser
@@ -52,14 +58,7 @@ class Components:
             seed=seed,
             final_head=settings.final_head,
         ).to(machine.device, memory_format=torch.channels_last)
-        self.optimiser = build_optimiser(
-            self.network,
-            settings.learning_rate,
-            machine.device,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov,
-            weight_decay=settings.weight_decay,
-        )
+        self.optimiser = build_optimiser(self.network, settings, machine.device)
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
         self.objective = partial(OBJECTIVES[settings.objective], **settings.parameters)
         self.classes = settings.network.classes

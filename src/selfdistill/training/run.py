@@ -9,7 +9,8 @@ from selfdistill.columns import WORK
 from selfdistill.config.methods import ODDITIES
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet, TrainingSet, batch_bounds
-from selfdistill.data.prepared import read_prepared, training_and_evaluation, with_label_noise
+from selfdistill.data.label_noise import with_label_noise
+from selfdistill.data.prepared import read_prepared, training_and_evaluation
 from selfdistill.evaluation.evaluate import Evaluation, evaluate
 from selfdistill.losses.terms import describe_coefficients
 from selfdistill.system.amounts import duration
