@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -48,6 +50,22 @@ def test_knowledge_distillation_from_itself_has_no_divergence():
 def test_knowledge_distillation_coefficients_are_alpha_and_the_rest_times_t_squared():
     terms = knowledge_distillation(Outputs(FINAL), LABELS, TEACHER, **PARAMETERS)
     assert describe_coefficients(terms.coefficients()) == "CE 0.5, KL 8"
+
+
+def test_without_t_squared_the_divergence_has_its_bare_weight():
+    """T = 2, p = (3/4, 1/4), q = (1/2, 1/2), alpha = .5: L = .5 log 2 + .5 KL, and with T^2: .5 log 2 + 2 KL."""
+    divergence = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    taught, student = torch.tensor([[2 * math.log(3.0), 0.0]]), Outputs(torch.zeros(1, 2), (torch.zeros(1, 2),))
+    weights = {"temperature": 2.0, "cross_entropy_weight": 0.5, "distillation_weight": 0.5}
+    for squared, weight in ((True, 2.0), (False, 0.5)):
+        terms = knowledge_distillation(student, torch.tensor([0]), taught, **weights, t_squared=squared)
+        assert terms.coefficients() == {"train_cross_entropy": 0.5, "train_distillation": weight}
+        assert terms.total.item() == pytest.approx(0.5 * math.log(2) + weight * divergence)
+        for other in (self_distillation, constant_teacher):
+            terms = other(student, torch.tensor([0]), None, **weights, t_squared=squared)
+            assert [term.weight for term in terms.distillation] == [weight]
+    default = knowledge_distillation(student, torch.tensor([0]), taught, **weights)
+    assert default.coefficients()["train_distillation"] == 2.0
 
 
 @pytest.mark.parametrize("heads", [1, 2, 3])

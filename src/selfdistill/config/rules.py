@@ -128,10 +128,10 @@ def _precisions(config: Config) -> Iterator[Problem]:
 
 def _sweep_names(config: Config) -> Iterator[Problem]:
     """Sweeps that there are not, and sweeps without a hold-out to choose on."""
-    for index, name in enumerate(config.sweep or []):
-        if name not in config.sweeps:
-            yield unknown_name(("sweep", index), name, config.sweeps)
-    if config.sweep and not config.data.holdout_images:
+    unknown = [(index, name) for index, name in enumerate(config.sweep or []) if name not in config.sweeps]
+    for index, name in unknown:
+        yield unknown_name(("sweep", index), name, config.sweeps)
+    if config.sweep and not unknown and not config.data.holdout_images:
         what = "expected data.holdout_images > 0, on which a sweep chooses (never on the test set), got 0"
         yield ("sweep",), what
 
