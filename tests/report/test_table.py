@@ -6,7 +6,8 @@ import pytest
 from helpers.reporting import ROWS, TABLE, report_settings, write_run
 from helpers.tools import needs
 
-from selfdistill.report.latex import escape, macro_name
+from selfdistill.config.macros import macro_name
+from selfdistill.report.latex import escape
 from selfdistill.report.table import clock, markdown_escape, percent, rounded, signed, write_table
 
 GOLDEN_TEX = r"""% Table I, protocol golden, made by selfdistill from the runs' CSV logs
