@@ -52,7 +52,7 @@ def model_card(evidence: Evidence, settings: RunSettings, dataset: Dataset, lice
         "Ethical considerations": _ethics(dataset),
         "Caveats and recommendations": _caveats(evidence, settings, dataset),
         "How to load it": ["```python", program.rstrip("\n"), "```"],
-        "Files": _table(["File", "SHA-256"], [[name, f"`{found}`"] for name, found in evidence.files.items()]),
+        "Files": _table(["File", "SHA-256"], [[name, f"`{sha256}`"] for name, sha256 in evidence.files.items()]),
     }
     sections = "\n\n".join(f"## {heading}\n\n" + "\n".join(lines) for heading, lines in parts.items())
     return f"# {title}\n\n{sections}\n"
@@ -156,8 +156,8 @@ def _analyses(evidence: Evidence, settings: RunSettings, dataset: Dataset) -> li
 
 
 def _share(correct: int, images: int) -> list[str]:
-    found = wilson(correct, images)
-    return [f"{correct} of {images}", f"{found.estimate:.2f}", f"{found.low:.2f} to {found.high:.2f}"]
+    interval = wilson(correct, images)
+    return [f"{correct} of {images}", f"{interval.estimate:.2f}", f"{interval.low:.2f} to {interval.high:.2f}"]
 
 
 def _pairs(text: str, evaluation: Mapping[str, Any], classes: int) -> list[tuple[int, int]]:

@@ -1,18 +1,56 @@
 """A run as a folder to hand on: weights, model card, and a program that loads them with torchvision alone."""
 
+import inspect
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from torchvision.models.resnet import Bottleneck
+
 from selfdistill.config.datasets import DATASETS
+from selfdistill.config.networks import STEMS
 from selfdistill.config.records import without_protocol
-from selfdistill.config.settings import RunSettings
+from selfdistill.config.settings import NetworkSettings, RunSettings
+from selfdistill.data.prepared import SIDE
+from selfdistill.models.resnet import BLOCKS, PAPER_WIDTH
 from selfdistill.models.weights import read_weights
 from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.system.files import read_sealed, sha256_bytes, write_atomically
 from selfdistill.tools.card import Evidence, model_card
-from selfdistill.tools.example import example
+from selfdistill.tools.pictures import FORMATS, upright_square
 
 WEIGHTS = ("weights.safetensors", "auxiliary.safetensors")
 CARD, PROGRAM = "MODEL_CARD.md", "example.py"
+DEEPEST = 8  # the last stage's planes over the first's
+IMPORTS = '''\
+"""Load the network beside this file with torchvision alone, and ask it: python {name} PICTURE..."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from safetensors.torch import load_file
+from torch import nn
+from torchvision.models.resnet import {block}, ResNet
+from torchvision.transforms.functional import normalize, to_tensor
+'''
+NARROW = """\
+class Narrow(ResNet):  # torchvision's, but for {width} channels in the first stage in place of {usual}
+    def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
+        self.inplanes = {width} if planes == {usual} else self.inplanes
+        return super()._make_layer(block, planes * {width} // {usual}, blocks, stride, dilate)
+
+"""
+ASK = """\
+network.eval().load_state_dict(load_file(Path(__file__).with_name("weights.safetensors")))
+
+for path in sys.argv[1:]:
+    picture = upright_square(Image.open(path, formats={formats}), {side})
+    images = normalize(to_tensor(picture), {mean}, {std})[None]
+    probability, answer = network(images).softmax(1)[0].max(0)
+    print(f"{{path}}: {{CLASSES[answer]}} ({{probability:.1%}})")
+"""
 
 
 def export(run: Path, output: Path, licence: str) -> list[str]:
@@ -39,15 +77,10 @@ def export(run: Path, output: Path, licence: str) -> list[str]:
         raise Failure(run / "weights.safetensors", "is no network of the settings in run.json")
     dataset, data = DATASETS[settings.data.dataset], settings.data
     predictions = _vouched(run / "predictions.csv", listed).decode() if listed else None
-    program = example(PROGRAM, network, dataset.classes, data.mean, data.std)
-    files = {name: sha256_bytes(content) for name, content in contents.items()}
-    card = model_card(
-        Evidence(run.resolve().parents[1].name, facts, evaluation, predictions, files),
-        settings,
-        dataset,
-        licence,
-        program,
-    )
+    program = loading_program(PROGRAM, network, dataset.classes, data.mean, data.std)
+    checksums = {name: sha256_bytes(content) for name, content in contents.items()}
+    evidence = Evidence(run.resolve().parents[1].name, facts, evaluation, predictions, checksums)
+    card = model_card(evidence, settings, dataset, licence, program)
     for name, content in (contents | {PROGRAM: program, CARD: card}).items():
         write_atomically(output / name, content)
     return [*contents, PROGRAM, CARD]
@@ -59,8 +92,45 @@ def _vouched(path: Path, expected: str) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise Failure(path, f"cannot be read ({error.strerror})") from error
-    found = sha256_bytes(content)
-    if found != expected:
-        what = f"SHA-256 differs from its run.json (expected {expected}, got {found})"
+    sha256 = sha256_bytes(content)
+    if sha256 != expected:
+        what = f"SHA-256 differs from its run.json (expected {expected}, got {sha256})"
         raise Failure(path, what, "rerun the run's training rule")
     return content
+
+
+def loading_program(
+    name: str, settings: NetworkSettings, classes: Sequence[str], mean: Sequence[float], std: Sequence[float]
+) -> str:
+    """The text of a program that loads an exported network; name: of its file, which lies beside weights.safetensors.
+
+    It looks at a picture with the very source of `upright_square`, so that it answers as `predict` does.
+    """
+    block, layers = BLOCKS[settings.model]
+    narrow = settings.width != PAPER_WIDTH
+    sizes = {"width": settings.width, "usual": PAPER_WIDTH}
+    make = f"{'Narrow' if narrow else 'ResNet'}({block.__name__}, {layers}, num_classes={settings.classes})"
+    lines = [IMPORTS.format(name=name, block=block.__name__), "", inspect.getsource(upright_square), ""]
+    lines += [NARROW.format(**sizes)] if narrow else []
+    lines += [_list(classes, "CLASSES = "), f"network = {make}"]
+    if narrow:
+        channels = DEEPEST * settings.width * (Bottleneck.expansion if block is Bottleneck else 1)
+        last = f"nn.Linear({channels}, {settings.classes})"
+        lines += [f"network.bn1, network.fc = nn.BatchNorm2d({settings.width}), {last}"]
+    stem = STEMS[settings.stem]
+    if narrow or not stem.usual:
+        lines += [f"network.conv1 = {stem.code(settings.width)}"]
+    if not stem.pools:
+        lines += ["network.maxpool = nn.Identity()"]
+    asked = {"formats": json.dumps(FORMATS), "side": SIDE, "mean": list(mean), "std": list(std)}
+    return "\n".join(lines) + "\n" + ASK.format(**asked)
+
+
+def _list(texts: Sequence[str], before: str, most: int = 110) -> str:
+    """A list of texts behind some code, over several lines if it is long."""
+    lines = [before + "["]
+    for text in map(json.dumps, texts):
+        if len(lines[-1]) + len(text) > most:
+            lines.append("    ")
+        lines[-1] += f"{text}, "
+    return "\n".join(line.rstrip() for line in lines).removesuffix(",") + "]"

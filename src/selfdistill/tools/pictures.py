@@ -1,4 +1,4 @@
-"""Pictures of one's own as a network sees them."""
+"""Pictures of one's own as a network sees them, in `predict` and in an exported program alike."""
 
 import warnings
 from pathlib import Path
@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 
 from selfdistill.data.prepared import SIDE
 from selfdistill.system.failures import Failure
 
 FORMATS = ("PNG", "JPEG")
 MOST_PIXELS = 100_000_000  # of a picture; 300 MB in memory
-BACKGROUND = "white"  # of what is transparent
+QUARTER_TURNS = (5, 6, 7, 8)  # orientations that exchange width and height
 
 
 class Picture(NamedTuple):
@@ -28,10 +29,22 @@ class Picture(NamedTuple):
         return f"{self.path}: {self.width}x{self.height}, its middle {least}x{least} seen at {SIDE}x{SIDE}"
 
 
-def read_picture(path: Path) -> Picture:
-    """The largest square in the middle of a PNG or JPEG, turned upright as its EXIF data say, and resized.
+def upright_square(image: Image.Image, side: int = 32) -> Image.Image:
+    """The middle square of an open picture in RGB, turned as its EXIF data say; white where it was transparent."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # grey of 16 bits, of which Pillow would clip the bright part
+        samples = np.asarray(image).astype(np.int64)
+        samples = np.where(samples == image.info.get("transparency", -1), 255, samples // 257)
+        image = Image.fromarray(samples.clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return ImageOps.fit(image.convert("RGB"), (side, side))
 
-    What is transparent becomes white; grey, palette and CMYK become RGB.
+
+def read_picture(path: Path) -> Picture:
+    """A PNG or JPEG as `upright_square` makes it, which is what an exported program does too.
+
     Raises: Failure 65 for what is no such picture, damaged, or of more than MOST_PIXELS.
     """
     if not path.is_file():
@@ -43,9 +56,8 @@ def read_picture(path: Path) -> Picture:
                 if image.width * image.height > MOST_PIXELS:
                     size = f"{image.width}x{image.height} pixels"
                     raise Failure(path, f"expected at most {MOST_PIXELS} pixels, got {size}", "make it smaller")
-                upright = ImageOps.exif_transpose(image)
-                square = ImageOps.fit(_as_rgb(upright), (SIDE, SIDE))
-                return Picture(path, np.asarray(square), *upright.size)
+                size = image.size[::-1] if image.getexif().get(Base.Orientation) in QUARTER_TURNS else image.size
+                return Picture(path, np.asarray(upright_square(image, SIDE)), *size)
     except Failure:
         raise
     except Image.UnidentifiedImageError as error:
@@ -53,12 +65,3 @@ def read_picture(path: Path) -> Picture:
     except Exception as error:  # whatever a damaged file provokes in a decoder
         what = str(error).splitlines() or [type(error).__name__]
         raise Failure(path, f"cannot be decoded ({what[0][:120]})") from error
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # grey of 16 bits, of which Pillow would cut off the bright part
-        return Image.fromarray((np.asarray(image).astype(np.int64) // 257).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    over = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", over.size, BACKGROUND), over).convert("RGB")

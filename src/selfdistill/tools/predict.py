@@ -1,4 +1,4 @@
-"""What a trained network, with all of its classifiers, says of pictures that it has never seen."""
+"""The predictions of a trained network, with all of its classifiers, for pictures of one's own."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ FINAL = "final"
 ENSEMBLE = "ensemble"  # mean of the softmaxes
 
 
-class Kept(NamedTuple):
+class LoadedNetwork(NamedTuple):
     """A trained network on the CPU with the classifiers that lie beside it, and what its file says of it."""
 
     network: Network
@@ -34,9 +34,9 @@ class Kept(NamedTuple):
         pixels = torch.from_numpy(np.stack([picture.pixels for picture in pictures]))
         with torch.inference_mode():
             outputs = self.network(self.normalise(pixels))
-        found = {f"head{k}": logits.softmax(1) for k, logits in enumerate(outputs.auxiliary, 1)}
-        found[FINAL] = outputs.final.softmax(1)
-        return found | ({ENSEMBLE: torch.stack(list(found.values())).mean(0)} if outputs.auxiliary else {})
+        each = {f"head{k}": logits.softmax(1) for k, logits in enumerate(outputs.auxiliary, 1)}
+        each[FINAL] = outputs.final.softmax(1)
+        return each | ({ENSEMBLE: torch.stack(list(each.values())).mean(0)} if outputs.auxiliary else {})
 
     def __str__(self) -> str:
         facts = self.facts
@@ -46,7 +46,7 @@ class Kept(NamedTuple):
         return f"{of}, {self.dataset.title}: {right}"
 
 
-def read_kept(weights: Path) -> Kept:
+def load_network(weights: Path) -> LoadedNetwork:
     """The network in a weights.safetensors, and the classifiers in the auxiliary.safetensors beside it if there is one.
 
     Raises: Failure 65 for damaged or foreign files, and for classifiers of another run.
@@ -62,7 +62,7 @@ def read_kept(weights: Path) -> Kept:
     beside = weights.with_name("auxiliary.safetensors")
     heads = _read_heads(beside, facts, stage_channels(backbone), settings.classes) if beside.exists() else None
     network = Network(backbone, heads).requires_grad_(False).eval()
-    return Kept(network, dataset, Normalisation(facts["mean"], facts["std"], torch.device("cpu")), facts)
+    return LoadedNetwork(network, dataset, Normalisation(facts["mean"], facts["std"], torch.device("cpu")), facts)
 
 
 def _read_heads(path: Path, facts: dict[str, Any], channels: list[int], classes: int) -> nn.ModuleList:
@@ -93,7 +93,7 @@ def predict(paths: Sequence[Path], weights: Path, top: int) -> str:
 
     top: how many classes. Raises: Failures 65 with a line for each picture that is none.
     """
-    kept, pictures, problems = read_kept(weights), [], []
+    network, pictures, problems = load_network(weights), [], []
     for path in paths:
         try:
             pictures.append(read_picture(path))
@@ -101,18 +101,18 @@ def predict(paths: Sequence[Path], weights: Path, top: int) -> str:
             problems.append(failure)
     if problems:
         raise Failures(problems)
-    found = kept.probabilities(pictures)
+    probabilities, classes = network.probabilities(pictures), network.dataset.classes
     tables = [
-        _table(picture, {name: rows[index] for name, rows in found.items()}, kept.dataset.classes, top)
+        _table(picture, {name: rows[index] for name, rows in probabilities.items()}, classes, top)
         for index, picture in enumerate(pictures)
     ]
-    note = f"It knows {len(kept.dataset.classes)} classes alone and names one of them for any picture."
-    return "\n\n".join([f"{weights}: {kept}", *tables, note])
+    note = f"It can only answer with its {len(classes)} classes, whatever a picture shows."
+    return "\n\n".join([f"{weights}: {network}", *tables, note])
 
 
-def _table(picture: Picture, found: dict[str, Tensor], classes: Sequence[str], top: int) -> str:
+def _table(picture: Picture, classifiers: dict[str, Tensor], classes: Sequence[str], top: int) -> str:
     rows = []
-    for name, probabilities in found.items():
+    for name, probabilities in classifiers.items():
         best = probabilities.topk(min(top, len(classes)))
         rows.append(
             [name, *(cell for p, k in zip(*best, strict=True) for cell in (classes[int(k)], percent(float(p))))]
