@@ -53,14 +53,14 @@ def status(
 ) -> None:
     """List the state of every run (exit code 0: all are done)."""
     from selfdistill.config.load import load_config
-    from selfdistill.tools.overview import Overseer
+    from selfdistill.tools.progress import ProgressReader
     from selfdistill.tools.space import disk_use
     from selfdistill.tools.watch import watch as watch_runs
     from selfdistill.training.status import status as status_of
 
     config = load_config(files or [Path("config.yaml")])
     if watch:
-        raise SystemExit(0 if watch_runs(Overseer(config, results)).done else 1)
+        raise SystemExit(0 if watch_runs(ProgressReader(config, results)).done else 1)
     answer = status_of(config, results)
     *lines, total = answer.lines()
     print("\n".join([*lines, disk_use(results, config.protocol), total]))
@@ -77,9 +77,8 @@ def events(
     from selfdistill.tools.events import Events
 
     files = Events(logs, output)
-    print(
-        f"{files.update()} epochs of {len(files.told)} runs; to look at them: tensorboard --logdir {output}", flush=True
-    )
+    epochs = files.update()
+    print(f"{epochs} epochs of {len(files.written)} runs; to look at them: tensorboard --logdir {output}", flush=True)
     with REQUEST.patience():
         while follow and REQUEST.at is None:
             REQUEST.nap(5.0)

@@ -1,20 +1,39 @@
-"""TensorBoard event files from the runs' CSV logs, of finished runs and of those under way. Imports no torch.
+"""TensorBoard event files from the runs' CSV logs, of finished runs and of those under way.
 
 Needs the optional package tensorboard (pip install -c constraints.txt -e '.[tensorboard]').
 """
 
 import csv
 import io
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from selfdistill.columns import WORK
+from selfdistill.config.settings import RunSettings, read_settings
 from selfdistill.system.failures import CONFIGURATION, UNAVAILABLE, Failure
-from selfdistill.training.states import newest_epoch
+from selfdistill.system.files import read_sealed
+from selfdistill.system.tensors import read_header
+from selfdistill.training.identity import data_sha256, known_identity, other_parts
+from selfdistill.training.states import checkpoints
+from selfdistill.training.status import STATE
 
 PREFIX = "events.out.tfevents."
-Point = tuple[str, int, float]  # tag, epoch, value
+
+
+class History(NamedTuple):
+    """A run's history.csv. identity: what makes the run this run, but for its code; None for a log of others."""
+
+    path: Path
+    identity: dict[str, Any] | None
+
+
+class Written(NamedTuple):
+    """The part of a run's history that its event file has."""
+
+    writer: Any
+    identity: dict[str, Any] | None
+    rows: list[dict[str, str]]
 
 
 class Events:
@@ -24,59 +43,107 @@ class Events:
     """
 
     def __init__(self, logs: Path, output: Path):
-        self.logs, self.output, self.make = logs, output, _writer()
-        self.told: dict[Path, int] = {}
-        self.writers: dict[Path, Callable[[list[Point]], None]] = {}
+        self.logs, self.output, self.open_writer = logs, output, _summary_writer()
+        self.written: dict[Path, Written] = {}
         if any(output.glob(f"**/{PREFIX}*")):
-            raise Failure(
-                output, "holds event files already", "remove it, or name another --output", code=CONFIGURATION
-            )
+            advice = "remove it, or name another --output"
+            raise Failure(output, "holds event files already", advice, code=CONFIGURATION)
 
     def update(self) -> int:
-        """Write the epochs that have come since the last time; how many there were."""
-        count = 0
-        for run, history in histories(self.logs).items():
-            folder, rows = self.output / run, _rows(history)
-            timing = {row.get("epoch"): row for row in _rows(history.with_name("timing.csv"))}
-            if len(rows) < self.told.get(run, 0):  # it was trained anew: what was told is no longer true
-                self.writers.pop(run)
-                for old in folder.glob(f"{PREFIX}*"):
-                    old.unlink()
-                self.told[run] = 0
-            fresh = rows[self.told.get(run, 0) :]
-            if fresh:
-                if run not in self.writers:
-                    self.writers[run] = self.make(folder)
-                self.writers[run]([point for row in fresh for point in points(row, timing.get(row["epoch"], {}))])
-            self.told[run] = len(rows)
-            count += len(fresh)
-        return count
+        """Write the epochs that were added since the last time; the number of them."""
+        return sum(self._update(run, history) for run, history in histories(self.logs).items())
+
+    def _update(self, run: Path, history: History) -> int:
+        rows, written = _rows(history.path), self.written.get(run)
+        if rows and (written is None or _another(written, history, rows)):
+            written = self.written[run] = self._begin(run, history)
+        fresh = rows[len(written.rows) :] if written else []
+        timing = {row.get("epoch"): row for row in _rows(history.path.with_name("timing.csv"))} if fresh else {}
+        for row in fresh:
+            for tag, value in scalars(row, timing.get(row["epoch"], {})):
+                written.writer.add_scalar(tag, value, int(row["epoch"]))
+        if fresh:
+            written.writer.flush()
+            written.rows.extend(fresh)
+        return len(fresh)
+
+    def _begin(self, run: Path, history: History) -> Written:
+        """An event file without any epoch; that of another training is emptied."""
+        folder, old = self.output / run, self.written.pop(run, None)
+        if old:  # an open TensorBoard would wait for a file that is gone, and purge_step makes it drop what it has read
+            old.writer.close()
+            for path in folder.glob(f"{PREFIX}*"):
+                path.write_bytes(b"")
+        return Written(self.open_writer(str(folder), purge_step=0 if old else None), history.identity, [])
 
 
-def histories(logs: Path) -> dict[Path, Path]:
-    """The history.csv of every run under a folder of logs, by `<method>/seed<n>`: a finished run's own, else the live
-    one beside its newest state.
+def _another(written: Written, history: History, rows: list[dict[str, str]]) -> bool:
+    """Whether a history is of another training than what was written: by identity and content, not by length."""
+    return written.identity != history.identity or any(a != b for a, b in zip(written.rows, rows, strict=False))
+
+
+def histories(logs: Path) -> dict[Path, History]:
+    """The history of every run under a folder of logs, by `<method>/seed<n>`: the finished run's, else the live one.
+
+    A history is a run's own if its identity has the settings that the workflow wrote for the method, and the data and
+    the teachers that are there; an unfinished one also the present code. Without settings it is a log of others, and
+    is taken as it is.
     """
-    found: dict[Path, Path] = {}
-    for live in sorted(logs.glob(".state/*-seed*-*/history.csv"), key=lambda path: newest_epoch(path.parent)):
-        method, seed = live.parent.name.rsplit("-", 1)[0].rsplit("-seed", 1)
-        found[Path(method) / f"seed{seed}"] = live
-    for done in logs.glob("*/seed*/history.csv"):
-        found[done.parent.relative_to(logs)] = done
-    return dict(sorted(found.items()))
+    weights = {_sealed(path).get("outputs", {}).get("weights.safetensors") for path in logs.glob("*/seed*/run.json")}
+    own = {run: _own_history(logs, run, weights) for run in sorted(_run_folders(logs))}
+    return {run: history for run, history in own.items() if history is not None}
 
 
-def points(row: dict[str, str], timing: dict[str, str]) -> Iterator[Point]:
+def _run_folders(logs: Path) -> set[Path]:
+    """`<method>/seed<n>` of every run that has a finished or a live history."""
+    states = (STATE.fullmatch(path.parent.name) for path in logs.glob(".state/*/history.csv"))
+    finished = (path.parent.relative_to(logs) for path in logs.glob("*/seed*/history.csv"))
+    return {*finished, *(Path(state[1]) / f"seed{state[2]}" for state in states if state)}
+
+
+def _own_history(logs: Path, run: Path, weights: set[str | None]) -> History | None:
+    """The history that is a run's own. weights: the SHA-256 of the weights of every finished run."""
+    finished, settings = logs / run / "history.csv", logs / run.parent / "settings.yaml"
+    if not settings.exists():
+        return History(finished, None) if finished.exists() else None
+    wanted = _identity(logs, read_settings(settings, RunSettings), int(run.name.removeprefix("seed")))
+    any_code = {key: part for key, part in wanted.items() if key != "code_fingerprint"}
+    candidates = [(finished, _sealed(logs / run / "run.json"), any_code)]
+    for state in sorted(logs.glob(f".state/{run.parent}-{run.name}-*/")):
+        saved = next((read_header(path).get("identity", {}) for path in checkpoints(state)), {})
+        candidates.append((state / "history.csv", saved, wanted))
+    for path, identity, parts in candidates:
+        teachers = identity.get("teacher_sha256") or []
+        known = weights.issuperset([teachers] if isinstance(teachers, str) else teachers)
+        if known and not other_parts(identity, parts):
+            return History(path, {part: identity.get(part) for part in (*any_code, "teacher_sha256")})
+    return None
+
+
+def _identity(logs: Path, settings: RunSettings, seed: int) -> dict[str, Any]:
+    """The identity of a run with these settings now, but for a teacher."""
+    data = data_sha256(logs.parent / "data" / f"{settings.data.dataset}.safetensors")
+    identity = known_identity(settings.model_dump(mode="json", exclude_none=True), seed, data, [])
+    return {key: part for key, part in identity.items() if key != "teacher_sha256" or settings.teacher is None}
+
+
+def _sealed(path: Path) -> dict[str, Any]:
+    """The content of a sealed file; empty if it is damaged or not there."""
+    try:
+        return read_sealed(path)
+    except Failure:
+        return {}
+
+
+def scalars(row: dict[str, str], timing: dict[str, str]) -> Iterator[tuple[str, float]]:
     """The scalars of an epoch: each column of the history by group (`test/accuracy`), its seconds (`seconds/train`)."""
-    epoch = int(row["epoch"])
     for name, value in row.items():
         if name != "epoch" and value:
             group, _, rest = name.partition("_")
-            tag = f"{group}/{rest}" if group in ("train", "test", "holdout") else name
-            yield tag, epoch, float(value)
+            yield f"{group}/{rest}" if group in ("train", "test", "holdout") else name, float(value)
     for name in WORK:
         if timing.get(name):
-            yield f"seconds/{name}", epoch, float(timing[name])
+            yield f"seconds/{name}", float(timing[name])
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -86,26 +153,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return []
 
 
-def _writer() -> Callable[[Path], Callable[[list[Point]], None]]:
-    """What makes, for a folder, the function that appends points to its event file."""
+def _summary_writer() -> type:
+    """torch's SummaryWriter."""
     try:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        need = "pip install -c constraints.txt -e '.[tensorboard]'"
-        raise Failure("tensorboard", f"is not installed ({error})", need, code=UNAVAILABLE) from error
-
-    def make(folder: Path) -> Callable[[list[Point]], None]:
-        folder.mkdir(parents=True, exist_ok=True)
-        writer = EventFileWriter(str(folder))
-
-        def append(scalars: list[Point]) -> None:
-            for tag, epoch, value in scalars:
-                summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
-                writer.add_event(Event(wall_time=time.time(), step=epoch, summary=summary))
-            writer.flush()
-
-        return append
-
-    return make
+        advice = "pip install -c constraints.txt -e '.[tensorboard]'"
+        raise Failure("tensorboard", f"is not installed ({error})", advice, code=UNAVAILABLE) from error
+    return SummaryWriter
