@@ -58,19 +58,15 @@ def test_the_help_loads_neither_torch_nor_pandas():
 
 def test_a_configuration_is_checked_and_its_runs_are_counted():
     said = invoke("check", ROOT / "config.yaml", ROOT / "workflow/protocols/demo.yaml")
-    assert said == "valid: protocol demo, 4 rows, 4 runs\n"
+    assert said.startswith("valid: protocol demo, 4 rows, 4 runs\n")
 
 
 def test_all_mistakes_at_once_a_line_each(tmp_path):
     (tmp_path / "bad.yaml").write_text("epoch: 3\nseeds: [0, 0]\nmethods: {kd: {alpha: 1.5, temperature: .nan}}\n")
     done = selfdistill("check", ROOT / "config.yaml", "bad.yaml", cwd=tmp_path)
     assert done.returncode == 78
-    assert [line.split(":")[1] for line in done.stderr.splitlines()] == [
-        " methods.kd.alpha",
-        " methods.kd.temperature",
-        " seeds",
-        " epoch",
-    ]
+    keys = sorted(line.split(": ")[1] for line in done.stderr.splitlines())
+    assert keys == ["epoch", "methods.kd.alpha", "methods.kd.temperature", "seeds"]
     assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
 
 
@@ -138,22 +134,27 @@ def test_a_failure_stands_in_the_log_too(tmp_path):
     assert (tmp_path / "logs" / "data.txt").read_text() == done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
-def test_a_stopped_command_ends_with_75_and_one_line(tmp_path, number):
+def test_a_stopped_command_ends_with_75_and_one_line(tmp_path):
     archives = json.dumps([{"path": "fifo", "sha256": "0" * 64}])
     command = [sys.executable, "-c", WAITING, "prepare", "--dataset", "digits", "--archives", archives, "--output", "o"]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    # Under `nohup` or `&` the suite itself has some of these signals ignored.
-    process = subprocess.Popen(
-        command, cwd=tmp_path, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL), **options
-    )
-    assert process.stdout.readline() == "waiting\n"
-    process.send_signal(number)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 75
-    name = signal.Signals(number).name
-    assert said.startswith(f"stopped by {name}; to go on, give the same snakemake command again, or: python -m ")
-    assert said.count("\n") == 1
+    options = {"cwd": tmp_path, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP]
+
+    def take_signals():
+        """Under `nohup` or `&` the suite itself has some of these signals ignored."""
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+    started = {number: subprocess.Popen(command, preexec_fn=take_signals, **options) for number in numbers}
+    for number, process in started.items():
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(number)
+    for number, process in started.items():
+        _, said = process.communicate(timeout=300)  # a busy machine is slow
+        assert process.returncode == 75
+        name = signal.Signals(number).name
+        assert said.startswith(f"stopped by {name}; to go on, give the same snakemake command again, or: python -m ")
+        assert said.count("\n") == 1
 
 
 WAITING = """
@@ -161,7 +162,7 @@ import time
 from selfdistill.data import prepare
 def wait(*_):
     print("waiting", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 prepare.prepare = wait
 from selfdistill.cli import main
 main()
@@ -174,8 +175,8 @@ main()
         ("--machine", "[]", "expected a JSON dict, got []"),
         ("--machine", '{"deterministic": "perhaps"}', "deterministic: expected true or false, got 'perhaps'"),
         ("--machine", '{"resume_policy": "foo"}', "resume_policy: expected one of strict, relaxed, got 'foo'"),
-        ("--machine", '{"device": "banana"}', "device: expected auto, cpu, cuda or cuda:<n>, got 'banana'"),
-        ("--machine", '{"threads": 0}', "threads: expected auto or a whole number >= 1, got 0"),
+        ("--machine", '{"device": "banana"}', "device: expected auto, cpu, cuda or cuda:<n>, n up to 99, got 'banana'"),
+        ("--machine", '{"threads": 0}', "threads: expected auto or a whole number from 1 to 1024, got 0"),
         ("--progress", "dots", "expected one of bar, lines, got 'dots'"),
     ],
 )

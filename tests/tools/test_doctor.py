@@ -1,4 +1,4 @@
-"""What the machine has, and what a protocol would take on it."""
+"""The parts of a machine, and the time of a protocol on it."""
 
 import subprocess
 import sys
@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from selfdistill.config.load import load_config
-from selfdistill.tools import doctor, probe
-from selfdistill.tools.probe import Case, estimates, run_seconds, seconds_per_image
+from selfdistill.tools import doctor, estimate
+from selfdistill.tools.estimate import Case, estimates, run_seconds, seconds_per_image
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "config.yaml"
@@ -28,26 +28,26 @@ def paces(monkeypatch):
         timed.append((case, seconds))
         return 1e-3 if case.step else 1e-4
 
-    monkeypatch.setattr(probe, "seconds_per_image", measure)
+    monkeypatch.setattr(estimate, "seconds_per_image", measure)
     return timed
 
 
 def test_a_run_is_its_epochs_its_teachers_answers_and_its_tests(paces):
     paper = config()
-    found = {case.key: 1e-3 if case.step else 1e-4 for m in ("kd", "teacher") for case in probe._cases(paper, m)}
+    found = {case.key: 1e-3 if case.step else 1e-4 for m in ("kd", "teacher") for case in estimate._cases(paper, m)}
     assert run_seconds(paper, "teacher", found) == pytest.approx(300 * (50_000 * 1e-3 + 10_000 * 1e-4))
     assert run_seconds(paper, "kd", found) == pytest.approx(200 * (50_000 * (1e-3 + 1e-4) + 10_000 * 1e-4))
-    found |= {case.key: 1e-3 if case.step else 1e-4 for case in probe._cases(paper, "kd_ensemble")}
+    found |= {case.key: 1e-3 if case.step else 1e-4 for case in estimate._cases(paper, "kd_ensemble")}
     assert run_seconds(paper, "kd_ensemble", found) == pytest.approx(200 * (50_000 * (1e-3 + 3e-4) + 10_000 * 1e-4))
 
 
 def test_a_protocol_is_its_runs_side_by_side(paces):
     (demo,) = estimates([config("demo")], cores=2)
-    assert (demo.protocol, demo.runs, demo.epochs, demo.lanes) == ("demo", 4, 40, 2)
+    assert (demo.protocol, demo.runs, demo.epochs, demo.slots) == ("demo", 4, 40, 2)
     teacher, kd = 16 * (1437e-3 + 360e-4), 8 * (1437 * 1.1e-3 + 360e-4)
     assert demo.seconds == pytest.approx(teacher + kd)  # the others fit beside them
     (alone,) = estimates([config("demo")], cores=1)
-    assert (alone.lanes, alone.seconds) == (1, pytest.approx(teacher + kd + 2 * 8 * (1437e-3 + 360e-4)))
+    assert (alone.slots, alone.seconds) == (1, pytest.approx(teacher + kd + 2 * 8 * (1437e-3 + 360e-4)))
 
 
 def test_each_network_is_timed_once_within_the_budget(paces):
@@ -58,7 +58,7 @@ def test_each_network_is_timed_once_within_the_budget(paces):
 
 
 def test_what_could_not_be_timed_has_no_number(paces, monkeypatch):
-    monkeypatch.setattr(probe, "PATIENCE", 0)
+    monkeypatch.setattr(estimate, "PATIENCE", 0)
     (demo,) = estimates([config("demo")], cores=2)
     assert (demo.seconds, paces) == (None, [])
     assert "not timed" in doctor._takes(demo)
@@ -66,14 +66,11 @@ def test_what_could_not_be_timed_has_no_number(paces, monkeypatch):
 
 @pytest.mark.parametrize("step", [True, False])
 def test_a_wider_network_is_slower_when_it_is_really_timed(step):
-    narrow, wide = (
-        probe._settings(config("demo"), "control").model_copy(update={"network": network})
-        for network in (
-            probe._settings(config("demo"), "control").network.model_copy(update={"width": width}) for width in (2, 32)
-        )
-    )
-    times = [seconds_per_image(Case(each, "cpu", 1, step), 0.2) for each in (narrow, wide)]
-    assert 0 < times[0] < times[1]
+    settings = estimate._settings(config("demo"), "control")
+    networks = [settings.network.model_copy(update={"width": width}) for width in (2, 32)]
+    cases = [Case(settings.model_copy(update={"network": network}), "cpu", 1, step) for network in networks]
+    narrow, wide = (seconds_per_image(case, 0.2) for case in cases)
+    assert 0 < narrow < wide
 
 
 def test_the_findings_of_this_machine(tmp_path):
@@ -93,13 +90,13 @@ def test_what_is_missing_is_said(monkeypatch, tmp_path):
     assert found["Slurm"].text == "not here"
 
 
-@pytest.mark.parametrize("spec", [None, object()])
-def test_slurm_without_snakemakes_executor_is_said(spec, monkeypatch, tmp_path):
+def test_slurm_without_snakemakes_executor_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor.shutil, "which", lambda tool: f"/usr/bin/{tool}")
-    monkeypatch.setattr(doctor, "find_spec", lambda name: spec)
-    found = {finding.name: finding for finding in doctor.findings(tmp_path)}["Slurm"]
-    assert found.fine is (spec is not None)
-    assert ("without" in found.text) is (spec is None)
+    for spec in (None, object()):
+        monkeypatch.setattr(doctor, "find_spec", lambda name, spec=spec: spec)
+        slurm = {finding.name: finding for finding in doctor.findings(tmp_path)}["Slurm"]
+        assert slurm.fine is (spec is not None)
+        assert ("without" in slurm.text) is (spec is None)
 
 
 def test_fewer_processors_under_a_containers_quota(monkeypatch, tmp_path):

@@ -1,4 +1,4 @@
-"""What this machine has of what the project can use."""
+"""The parts of this machine that the project can use, and the time that each protocol would take on it."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ import torch
 
 from selfdistill.config.schema import Config
 from selfdistill.system.amounts import duration, size
-from selfdistill.tools.probe import Estimate, estimates, precision_lacking
+from selfdistill.tools.estimate import Estimate, estimates, precision_lacking
 from selfdistill.training.machine import choose_device, choose_precision, device_name
 
 NEEDED_SPACE = 2e9  # bytes: CIFAR-10 and its archive .4, two states of each of four runs .9, their networks .3, air
@@ -22,7 +22,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 class Finding(NamedTuple):
-    """A line of the answer; fine: None where it is only a fact."""
+    """A line about the machine; fine: None where it is only a fact."""
 
     name: str
     text: str
@@ -34,12 +34,12 @@ class Finding(NamedTuple):
 
 
 def findings(folder: Path) -> list[Finding]:
-    """What the machine has, a line each; folder: of the project."""
+    """The machine's parts, a line each; folder: of the project."""
     return [_python(), _processors(), _precision(), _gpu(), _memory(), _disk(folder), _latex(), _slurm(), *_tools()]
 
 
 def protocol_lines(configs: Iterable[Config]) -> list[str]:
-    """What each protocol would take here, measured, unless it asks for what only a GPU has."""
+    """The time of each protocol here, measured, unless it asks for what only a GPU has."""
     configs = list(configs)
     lacking = {config.protocol: precision_lacking(config) for config in configs}
     possible = [config for config in configs if lacking[config.protocol] is None]
@@ -51,7 +51,7 @@ def protocol_lines(configs: Iterable[Config]) -> list[str]:
 
 
 def _takes(e: Estimate) -> str:
-    beside = f"{e.lanes} side by side" if e.lanes > 1 else "one at a time"
+    beside = f"{e.slots} side by side" if e.slots > 1 else "one at a time"
     takes = "not timed: this machine is too busy now" if e.seconds is None else f"about {duration(e.seconds):>8}"
     return f"{e.protocol:12} {takes}  ({e.runs} runs, {e.epochs} epochs, {beside})"
 

@@ -10,28 +10,28 @@ from rich.text import Text
 
 from selfdistill.system.amounts import duration
 from selfdistill.system.stop import REQUEST
-from selfdistill.tools.overview import Overseer, Overview, Progress
+from selfdistill.tools.progress import Overview, ProgressReader, RunProgress
 
 EVERY = 2.0  # seconds between two looks
 SHOWN = 20  # runs; of more, those that are done or wait are only counted
 
 
-def watch(overseer: Overseer) -> Overview:
+def watch(reader: ProgressReader) -> Overview:
     """Follow the runs until all are done or a signal comes; the last overview. Without a terminal: print it once."""
-    overview = overseer.look()
+    overview = reader.read()
     if not sys.stdout.isatty():
         print("\n".join(lines(overview)))
         return overview
     with REQUEST.patience(), Live(picture(overview), console=Console(), auto_refresh=False) as live:
         while not overview.done and REQUEST.at is None:
             REQUEST.nap(EVERY)
-            overview = overseer.look()
+            overview = reader.read()
             live.update(picture(overview), refresh=True)
     return overview
 
 
 def headline(overview: Overview) -> str:
-    """The whole in one line: epochs, and the time left; of runs that are not all timed, what it takes at least."""
+    """The total in one line: epochs, and the time left, at least that of the methods that have been timed."""
     text, untimed = f"{overview.epoch} of {overview.epochs} epochs", ", ".join(overview.untimed)
     if overview.done:
         return f"{text}, all runs done"
@@ -69,11 +69,11 @@ def picture(overview: Overview) -> Group:
     return Group(grid, *note)
 
 
-def _name(run: Progress) -> str:
+def _name(run: RunProgress) -> str:
     return f"{run.method} seed {run.seed}"
 
 
-def _words(run: Progress) -> str:
+def _words(run: RunProgress) -> str:
     if run.state == "done":
         return "done"
     pace = f", {run.pace:.1f} s each" if run.pace is not None and run.state == "running" else ""

@@ -1,4 +1,4 @@
-"""What a protocol would take on this machine, from steps of its own networks that are timed here and now."""
+"""The time that a protocol would take on this machine, from timed steps of its own networks."""
 
 import statistics
 import time
@@ -14,7 +14,7 @@ from selfdistill.data.batches import Batch
 from selfdistill.models.network import build_network
 from selfdistill.system.files import canonical_json
 from selfdistill.system.host import job_threads, uses_gpu
-from selfdistill.tools.lanes import makespan
+from selfdistill.tools.progress import parallel_seconds
 from selfdistill.training.components import Components
 from selfdistill.training.machine import NEEDS_GPU, Machine, choose_device, set_up
 from selfdistill.training.steps import EagerStep
@@ -25,7 +25,7 @@ FEW = 4  # images of the first, short step
 
 
 class Case(NamedTuple):
-    """What is timed: a network as it is trained, or (step False) as it answers; threads: torch's."""
+    """A timed piece of work: a training step of a network, or (step False) its forward pass; threads: torch's."""
 
     settings: RunSettings
     device: str
@@ -43,19 +43,19 @@ class Case(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What a protocol takes: its runs and epochs, how many runs side by side, and seconds from beginning to end, None
-    where a network could not be timed in PATIENCE seconds.
+    """The time of a protocol. slots: runs at once; seconds: from beginning to end, None where a network could not be
+    timed in PATIENCE seconds.
     """
 
     protocol: str
     runs: int
     epochs: int
-    lanes: int
+    slots: int
     seconds: float | None
 
 
 def estimates(configs: Iterable[Config], cores: int, budget: float = BUDGET) -> list[Estimate]:
-    """What each configuration takes on so many processors, all of their networks timed within about `budget` seconds.
+    """The time of each configuration on so many processors, all networks timed within about `budget` seconds.
 
     Steps are eager and alone; loading torch, the data and the report are not in it.
     """
@@ -95,14 +95,15 @@ def _settings(config: Config, method: str) -> RunSettings:
 
 
 def _estimate(config: Config, cores: int, paces: dict[str, float]) -> Estimate:
-    runs, lanes = config.runs(), max(1, cores // job_threads(config.threads, uses_gpu(config.device)))
+    runs, slots = config.runs(), max(1, cores // job_threads(config.threads, uses_gpu(config.device)))
     epochs = sum(config.methods[method].epochs for method, _ in runs)
     if not all(case.key in paces for method in _methods(config) for case in _cases(config, method)):
-        return Estimate(config.protocol, len(runs), epochs, lanes, None)
+        return Estimate(config.protocol, len(runs), epochs, slots, None)
     seconds = {method: run_seconds(config, method, paces) for method in _methods(config)}
     order = sorted(runs, key=lambda run: config.stage_of(run[0]) != "teacher")
-    whole = makespan({run: seconds[run[0]] for run in order}, {run: config.teachers_of(*run) for run in runs}, lanes)
-    return Estimate(config.protocol, len(runs), epochs, lanes, whole)
+    needs = {run: config.teachers_of(*run) for run in runs}
+    whole = parallel_seconds({run: seconds[run[0]] for run in order}, needs, slots)
+    return Estimate(config.protocol, len(runs), epochs, slots, whole)
 
 
 def run_seconds(config: Config, method: str, paces: dict[str, float]) -> float:

@@ -1,4 +1,4 @@
-"""How far the runs are, and how that is shown: on files as a run leaves them, without any training."""
+"""The progress of runs and the time left, on files as a run leaves them, without any training."""
 
 import os
 import pty
@@ -15,11 +15,13 @@ from helpers.snakemake_runs import take_signals
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings
+from selfdistill.models.weights import pack
 from selfdistill.system.files import write_sealed
 from selfdistill.system.lock import run_lock
-from selfdistill.tools.overview import Overseer
+from selfdistill.tools.progress import ProgressReader, parallel_seconds
 from selfdistill.tools.watch import headline, lines
 from selfdistill.training.states import state_folder
+from selfdistill.training.status import RequestedRuns
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "config.yaml", ROOT / "workflow/protocols/demo.yaml"]
@@ -30,7 +32,7 @@ class Results:
 
     def __init__(self, folder: Path):
         self.folder, self.config = folder, load_config(FILES)
-        self.overseer = Overseer(self.config, folder)
+        self.reader = ProgressReader(self.config, folder)
 
     def log(self, method: str, epochs: list[float], seed: int = 0) -> None:
         path = self.folder / f"demo/logs/{method}-seed{seed}.txt"
@@ -38,30 +40,38 @@ class Results:
         rows = [f"epoch {n}/8  lr 0.1  loss 1.0  train 8.00 %  test 9.00 %  {s} s" for n, s in enumerate(epochs, 1)]
         path.write_text("\n".join(["loss: CE 1", *rows]) + "\n")
 
-    def finish(self, method: str, seconds: float, **changes) -> None:
+    def identity(self, method: str) -> dict:
+        return RequestedRuns(self.config, self.folder).identity(method, 0)
+
+    def finish(self, method: str, seconds: float, weights: str = "a" * 64, **changes) -> None:
         settings = run_settings(self.config, method) | changes
-        facts = {"settings": settings, "seed": 0, "teacher_sha256": None, "training_seconds": seconds}
+        facts = {"seed": 0, "teacher_sha256": None, "training_seconds": seconds}
+        facts |= self.identity(method) | {"settings": settings, "outputs": {"weights.safetensors": weights}}
         write_sealed(self.folder / f"demo/{method}/seed0/run.json", facts)
 
     def save(self, method: str, epoch: int) -> None:
         states = self.folder / "demo/.state"
-        folder = state_folder(states, f"{method}-seed0", self.overseer.requested.identity(method, 0))
+        folder = state_folder(states, f"{method}-seed0", self.identity(method))
         folder.mkdir(parents=True)
         (folder / f"ckpt-{epoch:04d}-{'0' * 16}.safetensors").touch()
 
     def fail(self, method: str, **changes) -> None:
-        identity = self.overseer.requested.identity(method, 0)
+        identity = self.identity(method)
         facts = {"code": 70, "message": "x", "at": "then", "identity": identity | changes}
         write_sealed(self.folder / f"demo/.state/{method}-seed0.failure.json", facts)
+
+    def prepare(self, sha256: str) -> None:
+        (self.folder / "data").mkdir(parents=True, exist_ok=True)
+        (self.folder / "data/digits.safetensors").write_bytes(pack({}, {"content_sha256": sha256}))
 
     def running(self, method: str):
         return run_lock(self.folder / f"demo/.state/{method}-seed0.lock")
 
-    def look(self):
-        return self.overseer.look()
+    def read(self):
+        return self.reader.read()
 
     def run(self, method: str):
-        return next(run for run in self.look().runs if run.method == method)
+        return next(run for run in self.read().runs if run.method == method)
 
 
 @pytest.fixture
@@ -70,7 +80,7 @@ def results(tmp_path) -> Results:
 
 
 def test_nothing_yet_is_not_timed_and_no_time_is_made_up(results):
-    overview = results.look()
+    overview = results.read()
     assert (overview.epoch, overview.epochs, overview.left) == (0, 40, None)
     assert headline(overview) == (
         "0 of 40 epochs; not timed yet: teacher, kd, self_distillation, control (nothing is running)"
@@ -90,16 +100,33 @@ def test_a_finished_run_counts_whole_and_times_its_method(results):
     assert (run.state, run.epoch, run.pace, run.left) == ("done", 8, 10.0, 0)
 
 
-@pytest.mark.parametrize("change", [{"batch_size": 7}, {"learning_rate": 0.5}])
-def test_a_run_of_other_settings_is_not_done(results, change):
-    results.finish("control", 80.0, **change)
+def test_a_run_of_other_settings_is_not_done(results):
+    for change in ({"batch_size": 7}, {"learning_rate": 0.5}):
+        results.finish("control", 80.0, **change)
+        assert results.run("control").state == "waiting"
+
+
+def test_a_student_is_done_only_with_the_teacher_that_is_there(results):
+    results.finish("teacher", 10.0)
+    results.finish("kd", 10.0)
+    assert results.run("kd").state == "done"
+    results.finish("teacher", 10.0, weights="b" * 64)  # while the student's own files stay what they were
+    assert results.run("kd").state == "waiting"
+
+
+def test_data_that_are_prepared_meanwhile_are_seen(results):
+    results.finish("control", 80.0)
+    assert results.run("control").state == "done"
+    results.prepare("d" * 64)
     assert results.run("control").state == "waiting"
+    results.save("control", 4)
+    assert (results.run("control").state, results.run("control").epoch) == ("stopped", 4)
 
 
 def test_a_running_run_is_as_far_as_its_log_says(results):
     results.log("control", [99.0, 10.0, 10.0, 12.0, 11.0, 10.0])
     with results.running("control"):
-        overview = results.look()
+        overview = results.read()
     run = next(run for run in overview.runs if run.method == "control")
     assert (run.state, run.epoch, run.pace) == ("running", 6, 10.0)  # the median of the last five
     assert run.left == pytest.approx(20, abs=2)  # less what has passed of the seventh
@@ -120,7 +147,7 @@ def test_the_rest_is_what_takes_longest_with_as_many_side_by_side_as_now(results
     for method, seconds in (("teacher", [5.0]), ("control", [10.0]), ("self_distillation", [1.0])):
         results.log(method, seconds)
     with results.running("teacher"), results.running("control"), results.running("self_distillation"):
-        overview = results.look()
+        overview = results.read()
     assert overview.left == pytest.approx(75, abs=3)  # the teacher's 15 epochs; control has 70 s left
     assert overview.untimed == ["kd"]
 
@@ -130,9 +157,24 @@ def test_the_time_left_is_the_whole_only_where_every_method_is_timed(results):
         results.finish(method, 10.0 * epochs, epochs=epochs)
     results.log("control", [10.0] * 5)
     results.save("control", 4)
-    overview = results.look()
+    overview = results.read()
     assert overview.untimed == []
     assert headline(overview) == "36 of 40 epochs, about 40 s left (nothing is running)"
+
+
+def test_jobs_side_by_side():
+    jobs = {"a": 4, "b": 3, "c": 2, "d": 1}
+    assert [parallel_seconds(jobs, {}, slots) for slots in (1, 2, 3, 0)] == [10, 5, 4, 10]
+    assert parallel_seconds({}, {}, 2) == 0
+
+
+def test_a_student_starts_after_all_of_its_teachers_and_others_fill_the_gap():
+    seconds, needs = {"kd": 2, "teacher": 3, "control": 2}, {"kd": ["teacher"]}
+    assert [parallel_seconds(seconds, needs, slots) for slots in (1, 2, 9)] == [7, 5, 5]
+    seconds = {"kd": 2, "one": 3, "other": 5}
+    assert parallel_seconds(seconds, {"kd": ["one", "other"]}, 2) == 7
+    assert parallel_seconds(seconds, {"kd": ["other", "one"]}, 1) == 10
+    assert parallel_seconds({"kd": 2, "one": 3}, {"kd": ["one", "ended"]}, 2) == 5  # `ended` keeps nobody waiting
 
 
 def test_without_a_terminal_the_command_prints_once(results):
@@ -145,16 +187,8 @@ def test_without_a_terminal_the_command_prints_once(results):
 
 
 def command(results: Results) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "selfdistill",
-        "status",
-        "--watch",
-        "--results",
-        str(results.folder),
-        *map(str, FILES),
-    ]
+    options = ["status", "--watch", "--results", str(results.folder)]
+    return [sys.executable, "-m", "selfdistill", *options, *map(str, FILES)]
 
 
 def read_until(terminal: int, wanted: str, seconds: float = 120) -> str:
@@ -174,15 +208,9 @@ def test_on_a_terminal_it_follows_the_run_and_ctrl_c_ends_it_cleanly(results):
     terminal, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "150"}
     with results.running("control"):
-        program = subprocess.Popen(
-            command(results),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=environment,
-            start_new_session=True,
-            preexec_fn=take_signals,
-        )
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+        options = {"env": environment, "start_new_session": True, "preexec_fn": take_signals}
+        program = subprocess.Popen(command(results), **streams, **options)
         os.close(theirs)
         try:
             assert "epoch 1 of 8" in plain(read_until(terminal, "1 of 40 epochs"))

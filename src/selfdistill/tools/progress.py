@@ -1,20 +1,21 @@
-"""How far a configuration's runs are, epoch by epoch, and how long the rest takes, from their files alone.
+"""The epochs that a configuration's runs have reached, and the time left, from their files alone.
 
-Cheap enough to be asked every second: it trusts the names of states and the last line of logs, where `status` checks
+Cheap enough to be read every second: it trusts the names of states and the last line of logs, where `status` checks
 sums. Imports no torch.
 """
 
+import heapq
 import re
 import statistics
 import time
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from selfdistill.config.schema import Config
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed
 from selfdistill.system.lock import owner_of
-from selfdistill.tools.lanes import makespan
 from selfdistill.training.identity import other_parts
 from selfdistill.training.states import failure_record, newest_epoch, state_folder
 from selfdistill.training.status import RequestedRuns, failure_of
@@ -22,10 +23,13 @@ from selfdistill.training.status import RequestedRuns, failure_of
 EPOCH = re.compile(r"^epoch (\d+)/\d+ .*?([\d.]+) s$", re.MULTILINE)
 TAIL = 1 << 16  # bytes of a log that are looked at
 RECENT = 5  # epochs whose median is the pace
+Job = TypeVar("Job", bound=Hashable)
 
 
-class Progress(NamedTuple):
-    """How far a run is. pace: seconds of an epoch, None where none is known; idle: seconds since its last line."""
+class RunProgress(NamedTuple):
+    """The epoch that a run has reached. pace: seconds of an epoch, None if unknown; idle: seconds since its last log
+    line.
+    """
 
     method: str
     seed: int
@@ -49,7 +53,7 @@ class Progress(NamedTuple):
 class Overview(NamedTuple):
     """All runs of a configuration, and which runs each waits for."""
 
-    runs: list[Progress]
+    runs: list[RunProgress]
     needs: dict[tuple[str, int], list[tuple[str, int]]]
 
     @property
@@ -59,7 +63,7 @@ class Overview(NamedTuple):
 
     @property
     def epoch(self) -> int:
-        """How many of them have been trained."""
+        """The number of them that have been trained."""
         return sum(run.epoch for run in self.runs)
 
     @property
@@ -68,7 +72,7 @@ class Overview(NamedTuple):
         return all(run.state == "done" for run in self.runs)
 
     @property
-    def running(self) -> list[Progress]:
+    def running(self) -> list[RunProgress]:
         """The runs that are being trained now."""
         return [run for run in self.runs if run.state == "running"]
 
@@ -84,63 +88,55 @@ class Overview(NamedTuple):
         if not rest and self.untimed:
             return None
         going = {(run.method, run.seed) for run in self.running}
-        return makespan(dict(sorted(rest.items(), key=lambda item: item[0] not in going)), self.needs, len(going))
+        first = dict(sorted(rest.items(), key=lambda item: item[0] not in going))
+        return parallel_seconds(first, self.needs, len(going))
 
 
-class Overseer:
-    """Looks at a configuration's runs again and again; what is done is read once."""
+class ProgressReader:
+    """Reads the progress of a configuration's runs again and again."""
 
     def __init__(self, config: Config, results: Path):
-        self.requested, self.folder, self.runs = (
-            RequestedRuns(config, results),
-            results / config.protocol,
-            config.runs(),
-        )
-        self.needs = {run: config.teachers_of(*run) for run in self.runs}
-        self.finished: dict[Path, tuple[int, Progress]] = {}
+        self.config, self.results, self.folder = config, results, results / config.protocol
+        self.needs = {run: config.teachers_of(*run) for run in config.runs()}
 
-    def look(self) -> Overview:
-        """How far every run is now."""
-        found = [self._run(*run) for run in self.runs]
+    def read(self) -> Overview:
+        """The progress of every run now."""
+        requested = RequestedRuns(self.config, self.results)  # data may have been prepared meanwhile
+        runs = [self._run(*run, requested.identity(*run)) for run in self.needs]
         timed: dict[str, list[float]] = {}
-        for run in found:
+        for run in runs:
             if run.pace is not None:
                 timed.setdefault(run.method, []).append(run.pace)
         paces = {method: statistics.median(seconds) for method, seconds in timed.items()}
-        return Overview([run._replace(pace=run.pace or paces.get(run.method)) for run in found], self.needs)
+        return Overview([run._replace(pace=run.pace or paces.get(run.method)) for run in runs], self.needs)
 
-    def _run(self, method: str, seed: int) -> Progress:
+    def _run(self, method: str, seed: int, identity: dict[str, Any]) -> RunProgress:
         name, states = f"{method}-seed{seed}", self.folder / ".state"
-        identity = self.requested.identity(method, seed)
         epochs = identity["settings"]["epochs"]
         log = self.folder / "logs" / f"{name}.txt"
         if owner_of(states / f"{name}.lock"):
             epoch, pace, idle = _log(log)
-            return Progress(method, seed, epochs, min(epoch, epochs), "running", pace, idle)
-        done = self._done(self.folder / method / f"seed{seed}" / "run.json", method, seed, identity)
-        if done:
-            return done
+            return RunProgress(method, seed, epochs, min(epoch, epochs), "running", pace, idle)
+        facts = self._finished(method, seed, identity)
+        if facts is not None:
+            seconds = facts.get("training_seconds")
+            pace = seconds / epochs if isinstance(seconds, int | float) else None
+            return RunProgress(method, seed, epochs, epochs, "done", pace)
         saved = newest_epoch(state_folder(states, name, identity))
         failed = failure_of(failure_record(states, name), identity)
         state = "failed" if failed else "stopped" if saved else "waiting"
-        return Progress(method, seed, epochs, saved, state, _log(log)[1] if saved else None)
+        return RunProgress(method, seed, epochs, saved, state, _log(log)[1] if saved else None)
 
-    def _done(self, path: Path, method: str, seed: int, identity: dict) -> Progress | None:
-        """A run that has ended with the wanted settings, data and teacher; a change of the code repeats none."""
+    def _finished(self, method: str, seed: int, identity: dict[str, Any]) -> dict[str, Any] | None:
+        """The run.json of a run that has ended with the wanted settings, data and teacher, read anew each time: its
+        teacher may have changed since. A change of the code repeats none.
+        """
         try:
-            changed = path.stat().st_mtime_ns
-            if path in self.finished and self.finished[path][0] == changed:
-                return self.finished[path][1]
-            facts = read_sealed(path)
-        except (OSError, Failure):
+            facts = read_sealed(self.folder / method / f"seed{seed}" / "run.json")
+        except Failure:
             return None
-        wanted = {key: value for key, value in identity.items() if key != "code_fingerprint"}
-        if other_parts({key: facts.get(key) for key in wanted}, wanted):
-            return None
-        epochs, seconds = identity["settings"]["epochs"], facts.get("training_seconds")
-        pace = seconds / epochs if isinstance(seconds, int | float) else None
-        self.finished[path] = changed, Progress(method, seed, epochs, epochs, "done", pace)
-        return self.finished[path][1]
+        wanted = {key: part for key, part in identity.items() if key != "code_fingerprint"}
+        return None if other_parts({key: facts.get(key) for key in wanted}, wanted) else facts
 
 
 def _log(path: Path) -> tuple[int, float | None, float]:
@@ -156,3 +152,27 @@ def _log(path: Path) -> tuple[int, float | None, float]:
     if not lines:
         return 0, None, max(0.0, age)
     return int(lines[-1][0]), statistics.median(float(seconds) for _, seconds in lines[-RECENT:]), max(0.0, age)
+
+
+def parallel_seconds(seconds: Mapping[Job, float], needs: Mapping[Job, Sequence[Job]], slots: int) -> float:
+    """Seconds from the start of the first job to the end of the last one, when at most `slots` run at once.
+
+    needs: the jobs that each one waits for; one that is not among `seconds` has ended already. A free slot takes the
+    first job, in their order, that can start.
+    """
+    free, ended, waiting = [0.0] * max(1, slots), {}, list(seconds)
+
+    def start(job: Job) -> float:
+        """When what a job waits for has ended."""
+        return max((ended.get(need, float("inf")) for need in needs.get(job, ()) if need in seconds), default=0.0)
+
+    while waiting:
+        now = heapq.heappop(free)
+        job = next((job for job in waiting if start(job) <= now), None)
+        if job is None:  # the slot idles until something can start
+            job = min(waiting, key=start)
+            now = max(now, start(job))
+        ended[job] = now + seconds[job]
+        heapq.heappush(free, ended[job])
+        waiting.remove(job)
+    return max(ended.values(), default=0.0)
