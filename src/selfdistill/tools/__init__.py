@@ -1,1 +1,1 @@
-"""What people use beside the workflow and after it: status, doctor, export, predict. No rule calls its code."""
+"""What people use beside the workflow and after it: status, doctor, export, predict. Rules use failed and plan."""
