@@ -1,9 +1,12 @@
 """The fault suite (`make test-faults`): every test prints the figure that it measured."""
 
+import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from commands import SMALL, server, train
+from breakages import die_after_two_epochs
+from commands import SMALL, Subject, server, subjects, train
 from helpers import warm
 
 HERE = Path(__file__).parent
@@ -53,8 +56,39 @@ def tiny_teacher(tiny_data, tmp_path_factory) -> Path:
     return folder / "control" / "seed0" / "weights.safetensors"
 
 
+class Half(NamedTuple):
+    """A run that was killed with two epochs saved, and its command."""
+
+    folder: Path
+    arguments: list
+
+    @property
+    def state(self) -> Path:
+        return next((self.folder / ".state").glob("control-seed0-*/"))
+
+
+@pytest.fixture(scope="session")
+def half_trained(tiny_data, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("half") / "run"
+    assert warm.run(train("control", tiny_data)(folder), folder, breakage=die_after_two_epochs) == -9
+    return folder
+
+
+@pytest.fixture
+def half(half_trained, tiny_data, tmp_path) -> Half:
+    """A copy of a run that was killed."""
+    folder = shutil.copytree(half_trained, tmp_path / "run")
+    return Half(folder, train("control", tiny_data)(folder))
+
+
 @pytest.fixture(scope="session")
 def archive_url():
     """Where `commands.ARCHIVE` can be fetched."""
     with server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def write_paths(tiny_data, tiny_teacher, archive_url) -> dict[str, Subject]:
+    """Every write path by name."""
+    return subjects(tiny_data, tiny_teacher, archive_url)

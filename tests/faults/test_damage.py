@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from breakages import no_checksums, save_every_epoch
+from breakages import no_checksums
 from commands import sha256, train, trained
 from helpers import warm
 
@@ -211,33 +211,8 @@ def test_files_of_another_run_are_noticed(kind, run_folder, tiny_data, tmp_path)
     assert damaged_outputs(ours.parent, read_sealed(ours.parent / "run.json"))
 
 
-@pytest.fixture
-def half(tiny_data, tmp_path) -> tuple[list, Path]:
-    """A run that was killed with two states saved, and its command."""
-    folder = tmp_path / "run"
-    arguments = train("control", tiny_data)(folder)
-    assert warm.run(arguments, folder, breakage=die_after_two_epochs) == -9
-    return arguments, next((folder / ".state").glob("control-seed0-*/"))
-
-
-def die_after_two_epochs() -> None:
-    import os
-
-    from selfdistill.training import checkpoint
-
-    write = checkpoint.write_live_history
-
-    def write_and_die(folder, state):
-        write(folder, state)
-        if state.epoch == 2:
-            os.kill(os.getpid(), 9)
-
-    checkpoint.write_live_history = write_and_die
-    save_every_epoch()
-
-
 def test_a_run_goes_back_to_the_good_state_and_ends_the_same(half, tiny_data, tmp_path):
-    arguments, state = half
+    arguments, state = half.arguments, half.state
     newest = checkpoints(state)[0]
     newest.write_bytes(newest.read_bytes()[:-1])
     assert warm.run(arguments, tmp_path / "run") == 0
@@ -251,7 +226,7 @@ def test_a_run_goes_back_to_the_good_state_and_ends_the_same(half, tiny_data, tm
 
 @pytest.mark.parametrize("loss", ["damaged", "emptied", "removed", "renamed"])
 def test_no_good_state_left_is_an_error_and_never_a_start_from_scratch(loss, half, tmp_path):
-    arguments, state = half
+    arguments, state = half.arguments, half.state
     for path in checkpoints(state):
         if loss == "damaged":
             path.write_bytes(flip(path.read_bytes(), random.Random(1)))
@@ -268,13 +243,13 @@ def test_no_good_state_left_is_an_error_and_never_a_start_from_scratch(loss, hal
 
 
 def test_a_state_belongs_to_its_owner_alone(half):
-    _, state = half
+    state = half.state
     assert state.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in state.iterdir()} == {0o600}
 
 
 def test_a_state_that_is_a_symbolic_link_is_refused(half, tmp_path):
-    arguments, state = half
+    arguments, state = half.arguments, half.state
     state.rename(tmp_path / "elsewhere")
     state.symlink_to(tmp_path / "elsewhere")
     assert warm.run(arguments, tmp_path / "run") == 73

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 from breakages import save_every_epoch
-from commands import Subject, litter, subjects, train
+from commands import Subject, litter, train
 from helpers import warm
 from helpers.tools import needs
 from syscalls import Call, failing_at, record
@@ -26,9 +26,8 @@ ERRORS = {  # what each call of a write path may return
 
 
 @pytest.fixture(scope="module")
-def write_paths(tiny_data, tiny_teacher, archive_url):
-    found = subjects(tiny_data, tiny_teacher, archive_url)
-    return found | {"control": found["control"]._replace(arguments=train("control", tiny_data, epochs=2))}
+def shorter_paths(write_paths, tiny_data):
+    return write_paths | {"control": write_paths["control"]._replace(arguments=train("control", tiny_data, epochs=2))}
 
 
 def breakable(calls: list[Call], folder) -> list[Call]:
@@ -101,8 +100,8 @@ def synced_again(trace: str) -> list[str]:
 
 @needs("strace")
 @pytest.mark.parametrize("name", NAMES)
-def test_every_failing_call_ends_in_order(name, write_paths, tmp_path, figure):
-    subject = write_paths[name]
+def test_every_failing_call_ends_in_order(name, shorter_paths, tmp_path, figure):
+    subject = shorter_paths[name]
     folder = tmp_path / "failing"
     calls = record(subject.arguments, folder, tmp_path / "trace", breakage=save_every_epoch)
     whole = subject.result(folder)

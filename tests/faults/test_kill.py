@@ -7,17 +7,12 @@ from pathlib import Path
 
 import pytest
 from breakages import append_history, no_projection
-from commands import SMALL, Subject, litter, subjects, torn_run, train, trained
+from commands import SMALL, Subject, litter, torn_run, train, trained
 from helpers import warm
 from helpers.tools import needs
 from syscalls import Call, killed_at, record
 
 NAMES = ["download", "prepare", "control", "self_distillation", "table", "figures"]
-
-
-@pytest.fixture(scope="module")
-def write_paths(tiny_data, tiny_teacher, archive_url):
-    return subjects(tiny_data, tiny_teacher, archive_url)
 
 
 def unbroken(subject: Subject, folder: Path, **options) -> dict[str, str]:

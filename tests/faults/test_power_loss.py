@@ -4,17 +4,11 @@ import os
 
 import pytest
 from breakages import append_history, no_fsync
-from commands import subjects
 from helpers.tools import needs
 from power import promises, violations
 from syscalls import record
 
 NAMES = ["download", "prepare", "control", "self_distillation", "table", "figures"]
-
-
-@pytest.fixture(scope="module")
-def write_paths(tiny_data, tiny_teacher, archive_url):
-    return subjects(tiny_data, tiny_teacher, archive_url)
 
 
 @pytest.fixture(scope="module")

@@ -6,23 +6,13 @@ import subprocess
 import sys
 
 import pytest
-from breakages import save_every_epoch
+from breakages import die_after_two_epochs, save_every_epoch
 from commands import SMALL, train, trained
 from helpers import warm
 from helpers.trainer import machine_option
-from test_damage import die_after_two_epochs
 
 from selfdistill.data.prepared import read_prepared, write_prepared
 from selfdistill.system.files import read_sealed
-
-
-@pytest.fixture
-def half(tiny_data, tmp_path):
-    """A run that was killed with two epochs saved: its folder and its command."""
-    folder = tmp_path / "run"
-    arguments = train("control", tiny_data)(folder)
-    assert warm.run(arguments, folder, breakage=die_after_two_epochs) == -9
-    return folder, arguments
 
 
 def again(folder, arguments, **options) -> tuple[int, str]:
