@@ -63,11 +63,21 @@ class Workflow:
 
     def run(self, *arguments: str, check: bool = True, **options) -> str:
         """What Snakemake says; the exit status must be 0 if `check`. Options are those of `command`."""
-        command = self.command(*arguments, **options)
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        done = self.process(self.command(*arguments, **options))
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
+
+    def process(self, command: list[str], **environment: str) -> subprocess.CompletedProcess:
+        """A command that has ended in this folder, with its package."""
+        options = {"env": self.environment | environment, "capture_output": True, "text": True}
+        return subprocess.run(command, cwd=self.folder, **options)
+
+    def selfdistill(self, *arguments: object) -> str:
+        """What a verb of the package prints; its exit status must be 0."""
+        done = self.process([sys.executable, "-m", "selfdistill", *map(str, arguments)])
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def start(self, *arguments: str, files: tuple = ()) -> subprocess.Popen:
         """Snakemake in a process group of its own."""

@@ -1,9 +1,6 @@
 """CIFAR-100 from its archive to the table, on a made archive of the official layout and counts."""
 
 import io
-import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -70,17 +67,10 @@ def test_cifar100_from_its_archive_to_table_card_and_prediction(tmp_path):
     assert read_json(run / "run.json")["settings"]["network"]["classes"] == 100
     assert read_json(run / "evaluation.json")["images"] == 10_000
     Image.new("RGB", (50, 40), "red").save(tmp_path / "red.png")
-    said = selfdistill(workflow, "predict", tmp_path / "red.png", "--weights", run / "weights.safetensors")
+    said = workflow.selfdistill("predict", tmp_path / "red.png", "--weights", run / "weights.safetensors")
     assert any(name in said for name in CIFAR100)
     assert "It can only answer with its 100 classes" in said
-    selfdistill(workflow, "export", "--run", run, "--output", tmp_path / "out")
+    workflow.selfdistill("export", "--run", run, "--output", tmp_path / "out")
     card = (tmp_path / "out/MODEL_CARD.md").read_text()
     assert "| worm |" in card
     assert "of 100 |" in card
-
-
-def selfdistill(workflow: Workflow, *arguments: object) -> str:
-    command = [sys.executable, "-m", "selfdistill", *map(str, arguments)]
-    done = subprocess.run(command, env=os.environ | workflow.environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout

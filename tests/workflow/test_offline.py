@@ -53,7 +53,7 @@ def test_snakemake_trains_without_a_network_as_it_does_in_a_job(networkless, fin
     job = ["--target-jobs", "train_control:protocol=demo,method=control,seed=0", "--allowed-rules", "train_control"]
     command = [*networkless, *workflow.command(*job, *flags)]
     before = (workflow.folder / target).stat().st_mtime_ns
-    done = subprocess.run(command, cwd=workflow.folder, env=workflow.environment, capture_output=True, text=True)
+    done = workflow.process(command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (workflow.folder / target).stat().st_mtime_ns > before
     assert workflow.bits() == finished.bits()

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 
 import pytest
 from helpers.snakemake_runs import Workflow
@@ -95,8 +94,7 @@ def test_a_killed_trainer_goes_on_with_the_next_plain_run(interrupted, unbroken)
 def test_a_bad_configuration_is_named_at_once_and_makes_nothing(tmp_path):
     workflow = Workflow.make(tmp_path / "bad")
     workflow.write("bad.yaml", "epoch: 3\nmethods: {kd: {alpha: 1.5, temperatur: 3}}\nseeds: [0, 0]\n")
-    command = workflow.command(files=("bad.yaml",))
-    done = subprocess.run(command, cwd=workflow.folder, env=workflow.environment, capture_output=True, text=True)
+    done = workflow.process(workflow.command(files=("bad.yaml",)))
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert done.returncode == 78
     assert [line.split(":")[1].strip() for line in errors] == [
@@ -115,8 +113,6 @@ def test_a_folder_with_blanks_and_a_foreign_python_first_in_path(tmp_path):
     foreign.mkdir()
     (foreign / "python").write_text("#!/bin/sh\necho the wrong python >&2\nexit 9\n")
     (foreign / "python").chmod(0o755)
-    environment = workflow.environment | {"PATH": f"{foreign}:{os.environ['PATH']}"}
-    command = workflow.command("data")
-    done = subprocess.run(command, cwd=workflow.folder, env=environment, capture_output=True, text=True)
+    done = workflow.process(workflow.command("data"), PATH=f"{foreign}:{os.environ['PATH']}")
     assert done.returncode == 0, done.stderr
     assert (workflow.folder / "results/data/digits.safetensors").exists()

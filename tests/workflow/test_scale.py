@@ -49,6 +49,5 @@ def test_a_run_with_nothing_to_do_costs_little_more_than_snakemake_itself(finish
 def test_planning_imports_no_torch(finished):
     code = "import sys, snakemake.cli as s\ntry: s.main(sys.argv[1:])\nfinally: print('torch' in sys.modules)"
     words = finished.command("-n")[3:]
-    command = [sys.executable, "-c", code, *words]
-    run = subprocess.run(command, cwd=finished.folder, env=finished.environment, capture_output=True, text=True)
+    run = finished.process([sys.executable, "-c", code, *words])
     assert run.stdout.strip().endswith("False"), run.stdout + run.stderr
