@@ -18,6 +18,8 @@ from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.training.start import train
 from selfdistill.training.teacher import evaluate_weights
 
+pytestmark = pytest.mark.xdist_group("arms")  # one process trains what is compared with
+
 
 def trained(folder, digits, kind="control", changes=None, **options):
     """The folder of a finished run."""
@@ -40,13 +42,19 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.fixture(scope="module")
+def control(digits, tmp_path_factory):
+    """The folder of a plain run. Nobody may change it."""
+    return trained(tmp_path_factory.mktemp("control"), digits)
+
+
 # Limiting cases
 
 
-def test_kd_with_alpha_1_trains_the_control_bit_for_bit(digits, teacher, tmp_path):
+def test_kd_with_alpha_1_trains_the_control_bit_for_bit(control, digits, teacher, tmp_path):
     alone = {"parameters": {"temperature": 4.0, "cross_entropy_weight": 1.0, "distillation_weight": 0.0}}
     kd = trained(tmp_path, digits, "kd", alone, teacher=teacher)
-    assert equal(kd, trained(tmp_path, digits))
+    assert equal(kd, control)
 
 
 def test_self_distillation_without_divergences_trains_deep_supervision_bit_for_bit(digits, tmp_path):
@@ -58,22 +66,22 @@ def test_self_distillation_without_divergences_trains_deep_supervision_bit_for_b
     assert equal(first, second, "auxiliary.safetensors")
 
 
-def test_a_loss_scale_of_1_is_the_control(digits, tmp_path):
-    scaled = {"parameters": {"loss_scale": 1.0}}
-    assert equal(trained(tmp_path / "a", digits, changes=scaled), trained(tmp_path / "b", digits))
+def test_a_loss_scale_of_1_is_the_control(control, digits, tmp_path):
+    assert equal(trained(tmp_path, digits, changes={"parameters": {"loss_scale": 1.0}}), control)
 
 
 # The notebooks' oddities
 
 
-def notebooks(folder, digits, **changes):
+@pytest.fixture(scope="module")
+def notebooks(digits, tmp_path_factory):
     """A run whose best epoch on the test set is not its last, on any machine: every label that it learns is wrong."""
     few = {"epochs": 4, "learning_rate": 0.1, "data": {"train_images": 400}, "batch_size": 20, "label_noise": 1.0}
-    return trained(folder, digits, "notebooks", {**few, **changes})
+    return trained(tmp_path_factory.mktemp("notebooks"), digits, "notebooks", few)
 
 
-def test_the_kept_network_is_of_the_best_epoch_on_the_test_set(digits, tmp_path):
-    folder = notebooks(tmp_path, digits)
+def test_the_kept_network_is_of_the_best_epoch_on_the_test_set(notebooks):
+    folder = notebooks
     accuracies = [float(row["test_accuracy"]) for row in rows(folder)]
     evaluation = read_sealed(folder / "evaluation.json")
     assert evaluation["correct"] / evaluation["images"] == max(accuracies)
@@ -82,23 +90,23 @@ def test_the_kept_network_is_of_the_best_epoch_on_the_test_set(digits, tmp_path)
     assert facts["kept_epoch"] == 1 + accuracies.index(max(accuracies))
 
 
-def test_the_kept_network_with_a_folded_head_reaches_what_training_recorded(digits, tmp_path):
-    folder = notebooks(tmp_path, digits)
-    recorded = folder / "evaluation.json"
-    result = evaluate_weights(folder / "weights.safetensors", digits, tmp_path / "k.json", recorded, "cpu", 1, "auto")
+def test_the_kept_network_with_a_folded_head_reaches_what_training_recorded(notebooks, digits, tmp_path):
+    recorded = notebooks / "evaluation.json"
+    result = evaluate_weights(
+        notebooks / "weights.safetensors", digits, tmp_path / "k.json", recorded, "cpu", 1, "auto"
+    )
     assert result["correct"] == read_sealed(recorded)["correct"]
 
 
-def test_the_feature_distance_and_the_oddities_are_logged(digits, tmp_path):
-    folder = notebooks(tmp_path, digits)
-    row, facts = rows(folder)[-1], json.loads((folder / "run.json").read_text())
+def test_the_feature_distance_and_the_oddities_are_logged(notebooks):
+    row, facts = rows(notebooks)[-1], json.loads((notebooks / "run.json").read_text())
     parts = sum(facts["coefficients"][name] * float(row[name]) for name in facts["coefficients"])
     assert float(row["train_loss"]) == pytest.approx(parts, rel=1e-5)
     assert float(row["train_feature"]) > 0
     assert [name for name in facts["coefficients"] if "feature" in name] == [
         f"train_feature_head{k}" for k in (1, 2, 3)
     ]
-    said = (tmp_path / "notebooks.txt").read_text()
+    said = (notebooks.parents[1] / "notebooks.txt").read_text()
     assert "notice: undetached_target, an oddity of the published notebooks: " in said
     assert "notice: best_on_test, an oddity of the published notebooks: " in said
 
@@ -149,19 +157,19 @@ def test_wrong_labels_are_any_other_class_alike():
     assert (abs(np.delete(counts, 3) - 1000) < 130).all()  # four standard deviations
 
 
-def test_label_noise_changes_the_run_and_not_the_test_set(digits, tmp_path):
-    clean, noisy = trained(tmp_path / "a", digits), trained(tmp_path / "b", digits, changes={"label_noise": 0.5})
+def test_label_noise_changes_the_run_and_not_the_test_set(control, digits, tmp_path):
+    clean, noisy = control, trained(tmp_path, digits, changes={"label_noise": 0.5})
     assert not equal(clean, noisy)
     labels = [tensors(run, "test_logits.safetensors")["labels"] for run in (clean, noisy)]
     assert torch.equal(*labels)
     assert float(rows(noisy)[0]["train_cross_entropy"]) > float(rows(clean)[0]["train_cross_entropy"])
 
 
-def test_a_fraction_trains_what_so_many_images_would_bit_for_bit(digits, tmp_path):
+def test_a_fraction_trains_what_so_many_images_would_bit_for_bit(control, digits, tmp_path):
     few = trained(tmp_path / "a", digits, changes={"data": {"train_images": 30}})
     fraction = trained(tmp_path / "b", digits, changes={"train_fraction": 1 / 3})
     assert equal(few, fraction)
-    assert not equal(fraction, trained(tmp_path / "c", digits))
+    assert not equal(fraction, control)
     assert json.loads((fraction / "run.json").read_text())["settings"]["train_fraction"] == 1 / 3
 
 

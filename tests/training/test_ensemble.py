@@ -19,6 +19,7 @@ from selfdistill.training.machine import set_up
 from selfdistill.training.start import train
 from selfdistill.training.teacher import FrozenTeacher
 
+pytestmark = pytest.mark.xdist_group("ensemble")  # one process trains the members
 OUTPUTS = ("weights.safetensors", "history.csv")
 THREE = {"teacher": KINDS["kd"]["teacher"] | {"members": 3}}
 

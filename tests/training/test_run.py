@@ -1,4 +1,5 @@
 import json
+import shutil
 from hashlib import sha256
 
 import pytest
@@ -11,6 +12,7 @@ from selfdistill.training import checkpoint, components, run
 from selfdistill.training.finished import remove_finished_states, remove_states
 from selfdistill.training.start import train
 
+pytestmark = pytest.mark.xdist_group("resume")  # one process trains what is compared with
 KINDS = ["control", "kd", "self_distillation", "notebooks"]
 
 
@@ -36,8 +38,28 @@ def unbroken(digits, teacher, tmp_path_factory):
     return jobs
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("saves", [1, 2, 3])
+@pytest.fixture(scope="module")
+def killed(digits, tmp_path_factory):
+    """The folder of a control that was killed after its first epoch; tests take a copy."""
+    folder = tmp_path_factory.mktemp("killed") / "run"
+    train_until_killed(make_job(folder, digits), 1)
+    return folder
+
+
+def copy_of(folder, digits, tmp_path, **options):
+    """The control's job in a copy of a folder that has it, trained or begun."""
+    shutil.copytree(folder, tmp_path / "copy")
+    return make_job(tmp_path / "copy", digits, **options)
+
+
+@pytest.fixture
+def trained(unbroken, digits, tmp_path):
+    """The unbroken control, of which a test may change everything."""
+    return copy_of(unbroken["control"].output.parents[1], digits, tmp_path)
+
+
+# Every system call at which a run can be killed, and random moments: tests/faults/test_kill.py.
+@pytest.mark.parametrize(("kind", "saves"), zip(KINDS, (1, 2, 3, 2), strict=True))
 def test_a_killed_run_ends_with_the_same_bits(kind, saves, unbroken, digits, teacher, tmp_path):
     job = job_of(tmp_path, digits, teacher, kind)
     train_until_killed(job, saves)
@@ -47,10 +69,9 @@ def test_a_killed_run_ends_with_the_same_bits(kind, saves, unbroken, digits, tea
     assert [attempt["after_epoch"] for attempt in facts["attempts"]] == [0, saves]
 
 
-def test_three_attempts_of_one_epoch_equal_one_of_three(unbroken, digits, tmp_path):
-    job = make_job(tmp_path, digits)
-    for _ in range(2):
-        train_until_killed(job, 1)
+def test_three_attempts_of_one_epoch_equal_one_of_three(killed, unbroken, digits, tmp_path):
+    job = copy_of(killed, digits, tmp_path)
+    train_until_killed(job, 1)
     train(job)
     assert bits(job) == bits(unbroken["control"])
 
@@ -66,9 +87,8 @@ def test_a_pause_is_told_and_recorded(unbroken, digits, tmp_path, monkeypatch):
     assert "paused for 41 s (not counted)" in job.log.read_text().splitlines()
 
 
-@pytest.mark.parametrize("options", [{"checkpoint_overhead": 0.0}, {"checkpoint_overhead": 1.0}])
-def test_how_often_the_state_is_saved_changes_nothing(options, unbroken, digits, tmp_path):
-    job = make_job(tmp_path, digits, **options)
+def test_how_often_the_state_is_saved_changes_nothing(unbroken, digits, tmp_path):
+    job = make_job(tmp_path, digits, checkpoint_overhead=0.0)
     train(job)
     assert bits(job) == bits(unbroken["control"])
 
@@ -88,9 +108,8 @@ def test_randomness_elsewhere_changes_nothing(unbroken, digits, tmp_path, monkey
 
 
 @pytest.mark.parametrize("lost", ["momentum.", "network.backbone.bn1.running_mean", "network.backbone.bn1.running_var"])
-def test_every_kind_of_saved_tensor_is_needed(lost, unbroken, digits, tmp_path, monkeypatch):
-    job = make_job(tmp_path, digits)
-    train_until_killed(job, 1)
+def test_every_kind_of_saved_tensor_is_needed(lost, killed, unbroken, digits, tmp_path, monkeypatch):
+    job = copy_of(killed, digits, tmp_path)
     load_state = checkpoint.load_state
 
     def forgetful(*arguments):
@@ -105,14 +124,11 @@ def test_every_kind_of_saved_tensor_is_needed(lost, unbroken, digits, tmp_path, 
     assert bits(job)["weights.safetensors"] != bits(unbroken["control"])["weights.safetensors"]
 
 
-def test_a_finished_run_is_written_again_without_training(unbroken, tmp_path, digits, capsys):
-    job = make_job(tmp_path, digits)
-    train(job)
-    before = bits(job)
-    (job.output / "history.csv").unlink()
-    capsys.readouterr()
-    train(job)
-    assert bits(job) == before
+def test_a_finished_run_is_written_again_without_training(trained, capsys):
+    before = bits(trained)
+    (trained.output / "history.csv").unlink()
+    train(trained)
+    assert bits(trained) == before
     assert "resumed after epoch 3 of 3" in capsys.readouterr().err
 
 
@@ -122,14 +138,12 @@ def test_seed_0_is_a_seed(unbroken, digits, tmp_path):
     assert bits(job)["weights.safetensors"] != bits(unbroken["control"])["weights.safetensors"]
 
 
-def test_other_settings_start_afresh_beside_the_old_state(digits, tmp_path):
-    job = make_job(tmp_path, digits)
-    train_until_killed(job, 2)
-    other = make_job(tmp_path, digits, changes={"learning_rate": 0.04})
+def test_other_settings_start_afresh_beside_the_old_state(killed, digits, tmp_path):
+    other = copy_of(killed, digits, tmp_path, changes={"learning_rate": 0.04})
     train(other)
     facts = json.loads((other.output / "run.json").read_text())
     assert [attempt["after_epoch"] for attempt in facts["attempts"]] == [0]
-    assert len([path for path in (tmp_path / ".state").iterdir() if path.is_dir()]) == 2
+    assert len([path for path in other.states.iterdir() if path.is_dir()]) == 2
 
 
 def test_history_has_each_epoch_once_and_the_cosine(unbroken):
@@ -201,26 +215,22 @@ def test_damaged_settings_are_a_configuration_error(digits, tmp_path):
     assert str(job.settings) in str(failure.value)
 
 
-def test_states_of_finished_runs_are_forgotten_and_others_kept(digits, tmp_path):
-    done, half = make_job(tmp_path, digits), make_job(tmp_path, digits, "self_distillation")
-    train(done)
-    train_until_killed(half, 1)
-    (name,) = remove_finished_states(tmp_path)
+def test_states_of_finished_runs_are_forgotten_and_others_kept(trained, digits):
+    folder = trained.states.parent
+    train_until_killed(make_job(folder, digits, "self_distillation"), 1)
+    (name,) = remove_finished_states(folder)
     assert name.startswith("control-seed0-")
-    assert [path.name[:17] for path in (tmp_path / ".state").iterdir() if path.is_dir()] == ["self_distillation"]
+    assert [path.name[:17] for path in trained.states.iterdir() if path.is_dir()] == ["self_distillation"]
 
 
-def test_a_state_is_kept_while_an_output_differs_from_run_json(digits, tmp_path):
-    job = make_job(tmp_path, digits)
-    train(job)
-    with open(job.output / "history.csv", "a") as file:
+def test_a_state_is_kept_while_an_output_differs_from_run_json(trained):
+    with open(trained.output / "history.csv", "a") as file:
         file.write("4,0\n")
-    assert remove_finished_states(tmp_path) == []
+    assert remove_finished_states(trained.states.parent) == []
 
 
-def test_a_state_can_be_forgotten_by_name(digits, tmp_path):
-    job = make_job(tmp_path / "demo", digits)
-    train_until_killed(job, 1)
+def test_a_state_can_be_forgotten_by_name(killed, tmp_path):
+    shutil.copytree(killed, tmp_path / "demo")
     with pytest.raises(Failure) as failure:
         remove_states(tmp_path, "../demo/control-seed0")
     assert failure.value.code == CONFIGURATION
