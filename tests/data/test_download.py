@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(CONTENT)
 
     def silent(self):
-        self.server.released.wait(10)
+        self.server.released.wait(120)
 
     def loop(self):
         self.answer(b"", status=302, Location="/loop")

@@ -34,11 +34,11 @@ class Browser:
     def __exit__(self, *error) -> None:
         self.socket.close()
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(120)
 
     @staticmethod
     def _wait_for_port(path: Path) -> int:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not path.is_file() or len(path.read_text().split()) < 2:
             assert time.monotonic() < end, "Chromium did not start"
             time.sleep(0.05)
@@ -47,7 +47,7 @@ class Browser:
     def _connect(self) -> None:
         pages = json.load(urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json"))
         address = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
-        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=300)
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [f"GET /{address.split('/', 3)[3]} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", "Upgrade: websocket"]
         lines += ["Connection: Upgrade", f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", "", ""]
@@ -85,7 +85,7 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", **size)
         self.events.clear()
         self.call("Page.navigate", url=path.resolve().as_uri())
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             assert time.monotonic() < end, "the page did not load"
             self.evaluate("0")

@@ -102,7 +102,7 @@ def traced(command: Command, options: Sequence[str]) -> int:
         return command.wait()
     finally:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            tracer.wait(10)
+            tracer.wait(120)
         tracer.kill()
         tracer.stderr.close()
 

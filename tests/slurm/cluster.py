@@ -110,7 +110,7 @@ class Cluster:
 
     def say(self, *command: str, check: bool = True) -> str:
         """What a command of Slurm prints."""
-        done = subprocess.run(command, env=os.environ | self.environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=os.environ | self.environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0 or not check, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -134,7 +134,7 @@ class Cluster:
             process.terminate()
         for process in reversed(self.daemons):
             try:
-                process.wait(20)
+                process.wait(120)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

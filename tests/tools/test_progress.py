@@ -218,7 +218,7 @@ def test_on_a_terminal_it_follows_the_run_and_ctrl_c_ends_it_cleanly(results):
             assert "epoch 2 of 8" in plain(read_until(terminal, "2 of 40 epochs"))
             program.send_signal(signal.SIGINT)
             rest = read_until(terminal, "never written")
-            assert program.wait(timeout=60) == 1
+            assert program.wait(timeout=600) == 1
         finally:
             program.kill()
             os.close(terminal)
