@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from test_stages import loaded
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from selfdistill.mechanisms.calibration import (
@@ -137,10 +136,6 @@ def test_all_measures_of_a_test_set():
     assert found["brier"] == pytest.approx(brier(softmax(logits), labels), abs=1e-6)
     assert found["temperature"] == pytest.approx(3, abs=0.3)
     assert found["nll_after_temperature"] < found["nll"]
-
-
-def test_no_torch():
-    assert "torch" not in loaded("import selfdistill.mechanisms.calibration")
 
 
 def test_a_reliability_diagram_by_hand():

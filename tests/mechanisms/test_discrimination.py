@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-from test_stages import loaded
 
 from selfdistill.mechanisms.discrimination import (
     Scatter,
@@ -143,7 +142,3 @@ def test_silhouette_looks_at_the_first_rows_only():
     features, labels = np.array([[0.0], [1.0], [5.0], [7.0], [0.0]]), np.array([0, 0, 1, 1, 1])
     assert silhouette(features, labels, most=4) == silhouette(features[:4], labels[:4])
     assert silhouette(features, labels, most=4) != silhouette(features, labels)
-
-
-def test_no_torch():
-    assert "torch" not in loaded("import selfdistill.mechanisms.discrimination")

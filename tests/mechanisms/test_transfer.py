@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-from test_stages import loaded
 
 from selfdistill.mechanisms.transfer import (
     agreement,
@@ -140,7 +139,3 @@ def test_fidelity_has_each_measure_the_right_way_round():
     assert found["cka"] == cka(*features)
     assert found["agreement"] == agreement(student, teacher)
     assert all(type(value) is float for value in found.values())
-
-
-def test_no_torch():
-    assert "torch" not in loaded("import selfdistill.mechanisms.transfer")

@@ -28,6 +28,7 @@ ROWS = [
     {"method": "kd", "label": "KD & co, 100%"},
     {"method": "control", "label": "Control"},
 ]
+pytestmark = pytest.mark.xdist_group("comparison")  # one process makes what most tests look at
 LABELS = [image % 10 for image in range(200)]
 
 
@@ -41,15 +42,27 @@ def with_predictions(folder, wrong: int, labels=LABELS) -> None:
     write_sealed(folder / "run.json", facts)
 
 
-@pytest.fixture
-def logs(tmp_path):
-    """Three seeds of two arms: 20, 22 and 24 of 200 wrong, and 40, 42 and 44."""
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Three seeds of two arms: 20, 22 and 24 of 200 wrong, and 40, 42 and 44. Nobody may change them."""
+    folder = tmp_path_factory.mktemp("whole") / "logs"
     for method, wrong in (("kd", 20), ("control", 40)):
         for seed in range(3):
             accuracy = 1 - (wrong + 2 * seed) / 200
-            folder = write_run(tmp_path / "logs", method, seed, [0.5, accuracy])
-            with_predictions(folder, wrong + 2 * seed)
-    return tmp_path / "logs"
+            with_predictions(write_run(folder, method, seed, [0.5, accuracy]), wrong + 2 * seed)
+    return folder
+
+
+@pytest.fixture
+def logs(whole, tmp_path):
+    """A copy of them."""
+    return shutil.copytree(whole, tmp_path / "logs")
+
+
+@pytest.fixture(scope="module")
+def made(whole):
+    """Their comparison's files by name."""
+    return written(whole, whole.with_name("out"))
 
 
 def settings(**options):
@@ -66,29 +79,29 @@ def read_csv(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def test_every_table_comes_in_three_forms(logs, tmp_path):
-    names = {path.rpartition(".")[0] for path in written(logs, tmp_path / "out")}
+def test_every_table_comes_in_three_forms(whole, made):
+    names = {path.rpartition(".")[0] for path in made}
     assert names == set(TABLES)
-    figures = {path.name for path in (tmp_path / "out").iterdir() if path.suffix in (".pdf", ".png")}
+    figures = {path.name for path in whole.with_name("out").iterdir() if path.suffix in (".pdf", ".png")}
     assert figures == {f"{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "png")}
 
 
-def test_verdicts_name_their_runs_their_claims_and_what_was_not_run(logs, tmp_path):
-    text = written(logs, tmp_path / "out")["verdicts.md"]
+def test_verdicts_name_their_runs_their_claims_and_what_was_not_run(made):
+    text = made["verdicts.md"]
     assert "Claims: SHA-256 abc." in text
     assert "| kd/seed0..2, control/seed0..2 |" in text
     assert "not run: self\\_distillation" in text or "not run: self_distillation" in text
 
 
-def test_a_difference_has_both_intervals(logs, tmp_path):
-    lines = written(logs, tmp_path / "out")["differences.csv"].splitlines()
+def test_a_difference_has_both_intervals(made):
+    lines = made["differences.csv"].splitlines()
     assert len(lines) == 2
     assert lines[1].startswith('"KD & co, 100%",kd,3,+10.00,')
 
 
-def test_the_bootstrap_stands_beside_the_crossed_interval_and_is_the_same_each_time(logs, tmp_path):
-    row = read_csv(written(logs, tmp_path / "out")["differences.csv"])[0]
-    kd, control = (read_arms(settings(), logs)[name].correct for name in ("kd", "control"))
+def test_the_bootstrap_stands_beside_the_crossed_interval_and_is_the_same_each_time(made, whole):
+    row = read_csv(made["differences.csv"])[0]
+    kd, control = (read_arms(settings(), whole)[name].correct for name in ("kd", "control"))
     low, high = bootstrap_interval(kd, control)[1:]
     assert row["Bootstrap"] == f"{low:+.2f} to {high:+.2f}"
     assert row["One pair of runs"] == ""
@@ -105,10 +118,9 @@ def test_one_run_against_one_has_mcnemar_and_the_paired_interval(logs, tmp_path)
     assert row["Images"] == row["Bootstrap"] == row["Seeds"] == ""
 
 
-def test_a_single_number_has_wilsons_interval(logs, tmp_path):
-    found = written(logs, tmp_path / "out")
-    assert [row["Wilson"] for row in read_csv(found["runs.csv"])[:1]] == ["85.06 to 93.43"]  # 180 of 200
-    assert "C2 94.2: 93.72 to 94.64; C3 94.4: 93.93 to 94.83" in found["verdicts.md"]
+def test_a_single_number_has_wilsons_interval(made):
+    assert [row["Wilson"] for row in read_csv(made["runs.csv"])[:1]] == ["85.06 to 93.43"]  # 180 of 200
+    assert "C2 94.2: 93.72 to 94.64; C3 94.4: 93.93 to 94.83" in made["verdicts.md"]
 
 
 def test_a_reduced_protocol_says_that_it_is_no_replication(logs, tmp_path):
@@ -118,8 +130,8 @@ def test_a_reduced_protocol_says_that_it_is_no_replication(logs, tmp_path):
     assert "| replicated |" not in text
 
 
-def test_the_same_logs_give_the_same_bytes(logs, tmp_path):
-    assert written(logs, tmp_path / "a") == written(logs, tmp_path / "b")
+def test_the_same_logs_give_the_same_bytes(made, logs, tmp_path):
+    assert written(logs, tmp_path / "again") == made
 
 
 def test_last_mean_of_ten_and_best_stand_side_by_side(tmp_path):

@@ -56,9 +56,15 @@ def test_what_latex_refuses_is_one_line(evidence, tmp_path, monkeypatch, says, c
     assert not list(evidence.glob(".report-latex")) + list(evidence.glob("report.pdf"))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    return made_report(tmp_path_factory.mktemp("made")).parent
+
+
 @pytest.fixture
-def tiny(tmp_path) -> Path:
-    return made_report(tmp_path)
+def tiny(made, tmp_path) -> Path:
+    """A copy of a tiny report, with its logs beside it."""
+    return shutil.copytree(made, tmp_path / "tiny") / "report"
 
 
 def test_what_a_label_says_is_no_command(tiny):

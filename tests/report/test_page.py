@@ -39,6 +39,8 @@ from selfdistill.report.sheets import Sheet
 from selfdistill.report.table import markdown_escape
 from selfdistill.system.failures import Failure
 
+pytestmark = pytest.mark.xdist_group("page")  # one process makes the pages
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:

@@ -169,6 +169,7 @@ def options_of(job, folder: Path, **machine) -> list:
     return [*words, *machine_option(**{"device": "auto"} | machine), "--progress", "lines"]
 
 
+@pytest.mark.slow
 def test_which_card_is_no_part_of_a_run(devices, digits, tmp_path):
     """A run that was stopped on one card goes on on another one, to the bits of an unbroken run without any."""
     job = make_job(tmp_path, digits, changes={"data": {"train_images": 400}, "epochs": 4})

@@ -19,7 +19,7 @@ from selfdistill.training.machine import set_up
 from selfdistill.training.start import train
 from selfdistill.training.teacher import FrozenTeacher
 
-pytestmark = pytest.mark.xdist_group("ensemble")  # one process trains the members
+pytestmark = pytest.mark.xdist_group("forks")  # as in test_run.py
 OUTPUTS = ("weights.safetensors", "history.csv")
 THREE = {"teacher": KINDS["kd"]["teacher"] | {"members": 3}}
 
@@ -93,19 +93,25 @@ def test_the_members_answer_as_they_do_alone(digits, members):
     assert torch.equal(together, ensemble_logits(alone, 4.0))
 
 
-def test_a_killed_student_ends_with_the_same_bits(taught, digits, members, tmp_path):
-    job = student(tmp_path, digits, members)
-    train_until_killed(job, after_saves=1)
+@pytest.fixture(scope="module")
+def killed(digits, members, tmp_path_factory):
+    """The folder of a student that was killed after its first epoch; tests take a copy."""
+    folder = tmp_path_factory.mktemp("killed") / "run"
+    train_until_killed(student(folder, digits, members), after_saves=1)
+    return folder
+
+
+def test_a_killed_student_ends_with_the_same_bits(killed, taught, digits, members, tmp_path):
+    job = student(shutil.copytree(killed, tmp_path / "run"), digits, members)
     train(job)
     assert bits(job) == bits(taught)
     assert "resumed after epoch" in job.log.read_text()
 
 
 @pytest.mark.parametrize("other", [(0, 1), (1, 0, 2)])
-def test_a_student_of_other_members_starts_afresh(other, digits, members, tmp_path):
-    job = student(tmp_path, digits, members)
-    train_until_killed(job, after_saves=1)
-    train(student(tmp_path, digits, [members[index] for index in other]))
+def test_a_student_of_other_members_starts_afresh(other, killed, digits, members, tmp_path):
+    job = student(shutil.copytree(killed, tmp_path / "run"), digits, [members[index] for index in other])
+    train(job)
     said = job.log.read_text()
     assert re.search(r"starting afresh: .* was of other .*teacher", said)
     assert "resumed" not in said

@@ -3,11 +3,10 @@
 import errno
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 from helpers.trainer import make_job, train_until_killed
+from helpers.verbs import selfdistill
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings, to_yaml
@@ -20,6 +19,7 @@ from selfdistill.training.start import train
 from selfdistill.training.states import failure_record
 from selfdistill.training.status import describe_other_states, status
 
+pytestmark = pytest.mark.xdist_group("forks")  # as in test_run.py
 TINY = """
 protocol: demo
 rows: [control]
@@ -302,18 +302,18 @@ def status_identity(project):
 
 
 @pytest.mark.parametrize("done", [True, False])
-def test_the_command_ends_with_0_when_all_is_done_and_else_with_1(project, done):
+def test_the_command_ends_with_0_when_all_is_done_and_else_with_1(project, done, monkeypatch):
     if done:
         train(project.job())
-    command = [sys.executable, "-m", "selfdistill", "status", *map(str, project.files)]
-    answer = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+    monkeypatch.chdir(project.folder)
+    answer = selfdistill("status", *project.files)
     assert answer.returncode == (0 if done else 1)
     assert answer.stdout.splitlines()[-1] == f"{int(done)} of 1 done"
 
 
-def test_a_bad_configuration_is_refused(project):
+def test_a_bad_configuration_is_refused(project, monkeypatch):
     project.change("epochs: 3", "epochs: many")
-    command = [sys.executable, "-m", "selfdistill", "status", *map(str, project.files)]
-    answer = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+    monkeypatch.chdir(project.folder)
+    answer = selfdistill("status", *project.files)
     assert answer.returncode == 78
     assert answer.stderr.startswith("error: methods.control.epochs: ")

@@ -1,0 +1,26 @@
+"""Verbs of the command line in this process: starting Python and torch for each would take seconds."""
+
+from typing import NamedTuple
+
+from typer.testing import CliRunner
+
+from selfdistill.cli import app
+from selfdistill.system.failures import Failure, Failures
+
+
+class Done(NamedTuple):
+    """What a verb ended with, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def selfdistill(*arguments: object) -> Done:
+    """What `python -m selfdistill` would end with; how it ends after a failure: tests/test_cli.py."""
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if isinstance(done.exception, Failure | Failures):
+        return Done(done.exception.code, done.stdout, f"{done.exception}\n")
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Done(done.exit_code, done.stdout, done.stderr)
