@@ -42,8 +42,10 @@ def after_its_start(command: warm.Command, words: str, seconds: float = 300) -> 
 
 def test_stops_at_any_moment(arguments, unbroken, tmp_path, figure):
     whole, seconds = unbroken
-    chance, stopped, slowest = random.Random(7), 0, 0.0
-    for trial in range(20):
+    chance, stopped, slowest, trial = random.Random(7), 0, 0.0, 0
+    while stopped < 20:
+        trial += 1
+        assert trial < 100
         folder = tmp_path / "run"
         shutil.rmtree(folder, ignore_errors=True)
         command = warm.Command(arguments(folder), folder)
@@ -52,6 +54,8 @@ def test_stops_at_any_moment(arguments, unbroken, tmp_path, figure):
         command.kill(SIGNALS[trial % len(SIGNALS)])
         start = time.monotonic()
         code = command.wait()
+        if code == 0 and "done: " in command.output():  # it was quicker than the unbroken one, on a busy machine
+            continue
         slowest = max(slowest, time.monotonic() - start)
         assert code == 75, command.output()
         stopped += 1
@@ -65,10 +69,21 @@ def test_stops_at_any_moment(arguments, unbroken, tmp_path, figure):
     figure("stops", f"{stopped}/20 exit 75, the slowest after {slowest:.2f} s, same bits when continued")
 
 
+def stop_in_the_first_epoch() -> None:
+    """SIGTERM comes when the run has said how long it will take, before its first epoch is done."""
+    from selfdistill.training.display import EpochDisplay
+
+    estimate = EpochDisplay._estimate
+
+    def estimate_and_stop(self, *arguments):
+        estimate(self, *arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    EpochDisplay._estimate = estimate_and_stop
+
+
 def test_an_epoch_that_fits_is_finished_and_saved(arguments, tmp_path):
-    command = warm.Command(arguments(tmp_path / "run"), tmp_path / "run")
-    after_its_start(command, "about ")
-    command.kill(signal.SIGTERM)
+    command = warm.Command(arguments(tmp_path / "run"), tmp_path / "run", breakage=stop_in_the_first_epoch)
     assert command.wait() == 75
     said = command.output()
     assert "epoch 1/6" in said
@@ -77,9 +92,8 @@ def test_an_epoch_that_fits_is_finished_and_saved(arguments, tmp_path):
 
 
 def test_an_epoch_that_does_not_fit_is_left(arguments, tmp_path):
-    command = warm.Command(arguments(tmp_path / "run", checkpoint={"overhead": 1, "grace": 0}), tmp_path / "run")
-    after_its_start(command, "about ")
-    command.kill(signal.SIGTERM)
+    words = arguments(tmp_path / "run", checkpoint={"overhead": 1, "grace": 0})
+    command = warm.Command(words, tmp_path / "run", breakage=stop_in_the_first_epoch)
     assert command.wait() == 75
     said = command.output()
     assert "epoch 1/6" not in said
