@@ -1,5 +1,6 @@
 """Reports to make a page or a paper of: tiny ones with hostile labels, and the committed one."""
 
+from functools import cache
 from pathlib import Path
 
 from helpers.reporting import TABLE, report_settings, write_run
@@ -41,8 +42,9 @@ def made_report(folder: Path, rows=ROWS, **options) -> Path:
     return report
 
 
+@cache
 def evidence_settings(protocol: str = "quick_arms", kind: str = "figures") -> ReportSettings:
-    """Of a kind of files of a committed report."""
+    """Of a kind of files of a committed report. Nobody may change them."""
     config = load_config([ROOT / "config.yaml", ROOT / f"workflow/protocols/{protocol}.yaml"])
     return ReportSettings.model_validate(settings_of(config, kind))
 
