@@ -64,3 +64,14 @@ def test_a_gpu_gets_workers_but_for_one_processor(processors, workers, monkeypat
     assert count_workers("auto", torch.device("cuda")) == workers
     assert count_workers("auto", torch.device("cpu")) == 0
     assert count_workers(3, torch.device("cuda")) == 3
+
+
+@pytest.mark.parametrize(("precision", "convolutions"), [("tf32", True), ("fp32", False)])
+def test_tf32_is_of_convolutions_alone_as_the_notebooks_had_it(precision, convolutions, monkeypatch):
+    monkeypatch.setattr(module, "choose_precision", lambda *arguments: precision)
+    try:
+        set_up("cpu", 1, precision, deterministic=True)
+        assert torch.backends.cudnn.allow_tf32 == convolutions
+        assert not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32 = False

@@ -64,7 +64,8 @@ def set_up(device: str, threads: int | str, precision: str, *, deterministic: bo
     torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, changes no result
     torch.backends.cudnn.benchmark = not deterministic
     resolved = choose_precision(precision, chosen)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = resolved == "tf32"
+    torch.backends.cudnn.allow_tf32 = resolved == "tf32"  # of convolutions alone, which is torch's own default
+    torch.backends.cuda.matmul.allow_tf32 = False
     return Machine(chosen, count, resolved, deterministic)
 
 
