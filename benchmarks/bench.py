@@ -198,6 +198,8 @@ def main() -> None:
             continue
         until = time.monotonic() + rest / left
         rows += measure(case, data, machine, workers, options.repetitions or REPETITIONS[kind], until)
+    if not rows:
+        return
     console.print(summary(rows, rates))
     name = options.name or "".join(c if c.isalnum() else "-" for c in device_name(machine.device)).strip("-")
     console.print(f"raw rows: {save(rows, name)}", highlight=False)
