@@ -182,7 +182,7 @@ def main() -> None:
     kind = machine.device.type
     data = make_images(options.images or IMAGES[kind])
     chosen = [case for case in CASES if not options.cases or any(word in case.name for word in options.cases)]
-    console = Console(width=120)
+    console = Console(width=140)
     start, seconds = time.monotonic(), 60 * options.minutes
     rates = floor.measure_rates(machine.device, AUTOCAST.get(machine.precision, torch.float32))
     console.print(describe(machine, rates), highlight=False)
