@@ -2,6 +2,8 @@
 CORES ?= 2
 CONFIG ?=
 export PYTHON PIP_OPTIONS TORCH
+# Snakemake and pip need one; a user of a container may have none.
+export HOME ?= $(CURDIR)/.venv
 DEVICE ?= auto
 READY := .venv/.ready
 PY := .venv/bin/python -m

@@ -1,12 +1,11 @@
 """Profiles, working folders and environments of a user or a site: the same plan, or one line that says what to do."""
 
 import os
-import shutil
 import subprocess
 import sys
 
 import pytest
-from snakemake_runs import ROOT, Workflow
+from helpers.snakemake_runs import ROOT, Workflow
 
 pytestmark = pytest.mark.slow
 SITE = """
@@ -90,11 +89,16 @@ def test_the_package_of_another_checkout_is_refused_with_both_paths(workflow, tm
     assert (done.returncode, errors(done.stderr)) == (78, errors(text))
 
 
-def test_an_installed_package_serves_a_workflow_without_its_source(workflow, tmp_path):
-    folder = workflow.copy(tmp_path / "deployed").folder
-    shutil.move(folder / "src", tmp_path / "site-packages")
-    code, text = snakemake(Workflow(folder), "table", PYTHONPATH=str(tmp_path / "site-packages"))
+def test_a_user_without_name_and_home_is_served(workflow, tmp_path):
+    """As a user id without an entry in the list of users has it. HOME itself is asked for before our first line."""
+    (tmp_path / "sitecustomize.py").write_text("import pwd\ndef none(uid): raise KeyError(uid)\npwd.getpwuid = none\n")
+    paths = os.pathsep.join([str(tmp_path), workflow.environment["PYTHONPATH"]])
+    nobody = dict.fromkeys(("USER", "LOGNAME", "LNAME", "USERNAME"), "")
+    code, text = snakemake(workflow, "table", PYTHONPATH=paths, HOME="/nonexistent", **nobody)
     assert code == 0, text
+    shown = ["make", "-f", str(ROOT / "Makefile"), "--eval", "shown: ; @echo $$HOME", "shown"]
+    for given, home in (({"PATH": os.environ["PATH"]}, tmp_path / ".venv"), ({**os.environ, "HOME": "/x"}, "/x")):
+        assert subprocess.run(shown, cwd=tmp_path, env=given, capture_output=True, text=True).stdout == f"{home}\n"
 
 
 def test_an_environment_without_the_package_is_one_line(workflow, tmp_path):

@@ -17,6 +17,7 @@ from selfdistill.system.host import (
     command_of,
     job_threads,
     leave_warnings_to_training,
+    name_this_user,
     prefer_this_python,
     relative,
     require_own_package,
@@ -34,6 +35,7 @@ from selfdistill.training.finished import remove_finished_states
 
 PYTHON, SNAKEMAKE = command_of("python"), command_of("snakemake")  # as a person calls them, before PATH is changed
 prefer_this_python()
+name_this_user()
 leave_warnings_to_training()
 
 

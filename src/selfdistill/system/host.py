@@ -1,6 +1,7 @@
 """What the workflow must know of the machine that it runs on, without importing torch."""
 
 import contextlib
+import getpass
 import os
 import shlex
 import shutil
@@ -24,6 +25,14 @@ def require_own_package(checkout: Path) -> None:
     if here.is_file() and not here.samefile(PACKAGE / "__init__.py"):
         step = f"use this checkout's environment (sh scripts/set_up.sh makes .venv), or PYTHONPATH={own.parent}"
         raise Failure(own, f"is not the package that runs (expected it, got {PACKAGE})", step, code=CONFIGURATION)
+
+
+def name_this_user() -> None:
+    """Give a user who has no entry in the list of users (in a container) a name, for which Snakemake asks."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"user-{os.getuid()}"
 
 
 def prefer_this_python() -> None:
