@@ -11,7 +11,7 @@ from selfdistill.config.errors import checked, dotted
 from selfdistill.config.reading import read_yaml
 from selfdistill.config.settings import RunSettings
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
-from selfdistill.system.files import sha256_of
+from selfdistill.system.files import sha256_of_text
 
 
 class Rules(Block):
@@ -134,7 +134,7 @@ def _problem(path: Path, location: tuple, what: str) -> Failure:
 
 def amendment(path: Path, declared: Path) -> str | None:
     """What to print if the claims are not those that were declared, else None."""
-    first, found = checked(Declared, read_yaml(declared), declared), sha256_of(path)
+    first, found = checked(Declared, read_yaml(declared), declared), sha256_of_text(path)
     if found == first.sha256:
         return None
     return f"amended: declared on {first.date} with SHA-256 {first.sha256[:12]}, now {found[:12]}"

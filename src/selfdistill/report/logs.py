@@ -10,7 +10,7 @@ from selfdistill.columns import TIMING, WORK, fixed_columns
 from selfdistill.config.records import completed, differences
 from selfdistill.config.settings import ReportRow, ReportSettings
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_sealed, sha256_of
+from selfdistill.system.files import read_sealed, sha256_of, sha256_of_text
 
 RETRAIN = "rerun its training rule"
 
@@ -154,7 +154,8 @@ def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow)
 
 def check_recorded(path: Path, outputs: dict[str, str]) -> None:
     """Refuse (Failure 65) a file that is not the one whose SHA-256 its run.json has under outputs."""
-    if sha256_of(path) != outputs.get(path.name):
+    sha256 = sha256_of_text if path.suffix == ".csv" else sha256_of
+    if sha256(path) != outputs.get(path.name):
         raise Failure(path, "differs from what its run.json recorded (SHA-256)", RETRAIN)
 
 

@@ -135,6 +135,17 @@ def sha256_of(path: Path) -> str:
         raise Failure(path, f"cannot be read ({error.strerror})") from error
 
 
+def sha256_of_text(path: Path) -> str:
+    """The SHA-256 of a text file with line feeds at the ends of its lines, whichever it has.
+
+    Raises: Failure 65 when the file cannot be read.
+    """
+    try:
+        return sha256_bytes(path.read_bytes().replace(b"\r\n", b"\n"))
+    except OSError as error:
+        raise Failure(path, f"cannot be read ({error.strerror})") from error
+
+
 def sha256_bytes(data: bytes) -> str:
     """The SHA-256 of bytes in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
