@@ -56,6 +56,13 @@ def test_what_latex_refuses_is_one_line(evidence, tmp_path, monkeypatch, says, c
     assert not list(evidence.glob(".report-latex")) + list(evidence.glob("report.pdf"))
 
 
+def test_waiting_for_latex_ends(evidence, tmp_path, monkeypatch, refused):
+    stub(tmp_path / "bin", monkeypatch, "exec sleep 60")
+    monkeypatch.setattr("selfdistill.report.document.LONGEST_PASS", 0.2)
+    with refused(BAD_DATA, "report.tex: pdflatex: no end after 0.2 s"):
+        write_document(evidence_settings(), evidence, EVIDENCE, set(TARGETS), evidence)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     return made_report(tmp_path_factory.mktemp("made")).parent

@@ -20,6 +20,7 @@ FLOATS = ("assumptions", "contradictions", "deviations")  # whose LaTeX is float
 LEFT_OUT = {"mechanisms"}  # too wide for paper
 ROWS = 60  # of a table on a page; one with more stays in its own file
 PASSES = 2  # the second knows the numbers of the floats
+LONGEST_PASS = 300  # seconds
 DATE = "0"  # in place of the clock's, so that the same files make the same PDF
 
 
@@ -84,15 +85,19 @@ def _compile(latex: str, folder: Path) -> Path:
 def _pass(latex: str, folder: Path, scratch: Path) -> None:
     options = ["-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", f"-output-directory={scratch}"]
     clock = {"SOURCE_DATE_EPOCH": DATE, "FORCE_SOURCE_DATE": "1", "max_print_line": "1000"}
-    done = subprocess.run(
-        [latex, *options, f"{NAME}.tex"],
-        cwd=folder,
-        env=os.environ | clock,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
+    try:
+        done = subprocess.run(
+            [latex, *options, f"{NAME}.tex"],
+            cwd=folder,
+            env=os.environ | clock,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LONGEST_PASS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Failure(folder / f"{NAME}.tex", f"pdflatex: no end after {LONGEST_PASS} s") from error
     if done.returncode:
         error = re.search(r"^! (.*)", done.stdout, re.MULTILINE)
         what = error[1] if error else f"ended with {done.returncode}"
