@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfdistill.config.schema import DATASETS, Archive
+from selfdistill.config.datasets import DATASETS
+from selfdistill.config.schema import Archive
 from selfdistill.data.digits import read_digits
 from selfdistill.data.prepare import READERS, prepare
 from selfdistill.data.prepared import Images, read_prepared
@@ -49,7 +50,8 @@ def test_two_processes_never_prepare_the_same_dataset(path, refused):
 def archive(tmp_path, monkeypatch):
     """A good archive, which is read as ten images of each set."""
     images = Images(*(np.zeros((10, 3, 32, 32), np.uint8), np.arange(10, dtype=np.uint8)) * 2)
-    monkeypatch.setitem(DATASETS, "cifar10", (10, 10, 10))
+    ten = {"train": 10, "test": 10, "smallest_class": 1}
+    monkeypatch.setitem(DATASETS, "cifar10", DATASETS["cifar10"]._replace(**ten))
     monkeypatch.setitem(READERS, "cifar10", lambda path, sha256: images)
     path = tmp_path / "cifar-10.tar.gz"
     path.write_bytes(b"good")

@@ -94,7 +94,7 @@ def test_a_user_without_name_and_home_is_served(workflow, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import pwd\ndef none(uid): raise KeyError(uid)\npwd.getpwuid = none\n")
     paths = os.pathsep.join([str(tmp_path), workflow.environment["PYTHONPATH"]])
     nobody = dict.fromkeys(("USER", "LOGNAME", "LNAME", "USERNAME"), "")
-    code, text = snakemake(workflow, "table", PYTHONPATH=paths, HOME="/nonexistent", **nobody)
+    code, text = snakemake(workflow, "table", PYTHONPATH=paths, HOME=str(tmp_path / "none"), **nobody)
     assert code == 0, text
     shown = ["make", "-f", str(ROOT / "Makefile"), "--eval", "shown: ; @echo $$HOME", "shown"]
     for given, home in (({"PATH": os.environ["PATH"]}, tmp_path / ".venv"), ({**os.environ, "HOME": "/x"}, "/x")):

@@ -15,8 +15,6 @@ from selfdistill.system.lock import run_lock
 from selfdistill.system.log import Log
 
 READERS = {"cifar10": read_cifar10, "cifar100": read_cifar100}  # of archives
-
-
 KEPT = ".kept"  # beside the data: what was prepared once, by the SHA-256 of its archive
 
 
