@@ -75,8 +75,7 @@ class Run:
     """A run in progress."""
 
     def __init__(self, job: Job, settings: RunSettings, machine: Machine, log: Log):
-        self.job, self.settings, self.machine = job, settings, machine
-        self.log = log
+        self.job, self.settings, self.machine, self.log = job, settings, machine, log
         self.training_set, self.test_set, data_sha256 = read_images(job, settings, machine)
         self.parts = Components(settings, job.seed, machine)
         self.network = self.parts.network
