@@ -1,5 +1,6 @@
 """An exported run: the program that loads it with torchvision alone, the folder, the model card."""
 
+import os
 import re
 import runpy
 import shutil
@@ -27,6 +28,7 @@ from selfdistill.tools.export import export, loading_program
 from selfdistill.tools.pictures import read_picture
 from selfdistill.tools.predict import load_network
 
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # as the suite's own processes have
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
 ALONE = """
 import runpy, sys
@@ -48,7 +50,7 @@ def logits_alone(folders, images, tmp_path):
     """The logits of the exported programs' networks for normalised images, in a Python that has no selfdistill."""
     save_file({"images": images}, tmp_path / "images.safetensors")
     command = [sys.executable, "-c", ALONE, tmp_path / "images.safetensors", *folders]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env=ONE_THREAD, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return [load_file(folder / "answers.safetensors")["logits"] for folder in folders]
 
@@ -128,7 +130,8 @@ def test_the_program_sees_every_picture_as_predict_does(exported, digits, tmp_pa
     probabilities, labels = network.probabilities(seen)["final"].max(1)
     expected = [f"{network.dataset.classes[k]} ({p:.1%})" for p, k in zip(probabilities, labels, strict=True)]
     assert len(set(expected)) > 20  # so that it matters what is seen
-    done = subprocess.run([sys.executable, exported / "example.py", *paths], capture_output=True, text=True)
+    command = [sys.executable, exported / "example.py", *paths]
+    done = subprocess.run(command, env=ONE_THREAD, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"{path}: {text}" for path, text in zip(paths, expected, strict=True)]
 
