@@ -1,6 +1,6 @@
 """What `check` says of a valid configuration: how it was understood, and whether its archives are there."""
 
-from pathlib import Path
+import os
 
 from selfdistill.config.errors import failures
 from selfdistill.config.schema import Config
@@ -36,7 +36,7 @@ def _seeds(seeds: list[int]) -> str:
 def _lacking_archives(config: Config) -> list[str]:
     """A line for each archive that is a file and not there; if no other is left, they are problems."""
     archives = config.data.archives
-    lacking = [n for n, archive in enumerate(archives) if archive.path is not None and not Path(archive.path).is_file()]
+    lacking = [n for n, archive in enumerate(archives) if archive.path is not None and not _is_file(archive.path)]
     problems = [
         (("data", "archives", n, "path"), f"expected a file, got {archives[n].path!r}, which is not there")
         for n in lacking
@@ -44,3 +44,7 @@ def _lacking_archives(config: Config) -> list[str]:
     if lacking and len(lacking) == len(archives):
         raise failures(problems)
     return [f"  {archives[n].path} is not there; the next archive is tried" for n in lacking]
+
+
+def _is_file(path: str) -> bool:
+    return os.path.isfile(os.path.expanduser(path))
