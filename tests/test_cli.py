@@ -58,7 +58,7 @@ def test_the_help_loads_neither_torch_nor_pandas():
 
 def test_a_configuration_is_checked_and_its_runs_are_counted():
     said = invoke("check", ROOT / "config.yaml", ROOT / "workflow/protocols/demo.yaml")
-    assert said.startswith("valid: protocol demo, 4 rows, 4 runs\n")
+    assert said.startswith("valid: protocol demo, 4 rows, 4 runs\n  teacher: seed 0, 16 epochs\n")
 
 
 def test_all_mistakes_at_once_a_line_each(tmp_path):

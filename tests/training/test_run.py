@@ -7,7 +7,7 @@ import torch
 from helpers.trainer import make_job, train_until_killed
 from safetensors.torch import load_file
 
-from selfdistill.system.failures import CONFIGURATION, NON_FINITE, Failure
+from selfdistill.system.failures import CONFIGURATION, NON_FINITE, Failure, Failures
 from selfdistill.training import checkpoint, components, run
 from selfdistill.training.finished import remove_finished_states, remove_states
 from selfdistill.training.start import train
@@ -209,7 +209,7 @@ def test_a_loss_that_explodes_ends_the_run_and_writes_nothing(digits, tmp_path):
 def test_damaged_settings_are_a_configuration_error(digits, tmp_path):
     job = make_job(tmp_path, digits)
     job.settings.write_text("method: control\nepochs: many\n")
-    with pytest.raises(Failure) as failure:
+    with pytest.raises(Failures) as failure:
         train(job)
     assert failure.value.code == CONFIGURATION
     assert str(job.settings) in str(failure.value)
