@@ -26,7 +26,7 @@ def sweep_of(runs: int, repository) -> str:
     for number in range(8):
         block = base[("kd", "self_distillation", "control", "kd")[number % 4]]
         methods[f"m{number}"] = {key: value for key, value in block.items() if key != "published"} | {
-            "label": "M",
+            "label": f"M{number}",
             "batch_size": 20,
         }
     return yaml.safe_dump({"seeds": list(range(runs // 8)), "rows": list(methods), "methods": methods})
