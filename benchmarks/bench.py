@@ -36,7 +36,8 @@ from selfdistill.training.provenance import versions as our_versions
 OURS = "ours"
 EPOCH = 50_000  # images of CIFAR-10
 HAS_TORCHDISTILL = importlib.util.find_spec("torchdistill") is not None
-IMAGES, REPETITIONS = {"cpu": 256, "cuda": 12_800}, {"cpu": 5, "cuda": 5}
+IMAGES = {"cpu": {"bf16": 256, "fp32": 128}, "cuda": {"bf16": 12_800, "fp32": 12_800}}  # of one pass
+REPETITIONS = 5
 COLUMNS = ("case", "loop", "workers", "repetition", "images", "seconds", "warm_up_seconds")
 RESULTS = Path(__file__).parent / "results"
 
@@ -171,7 +172,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", default="auto")
-    parser.add_argument("--images", type=int, help="of one pass; default 256 on a CPU, 12,800 on a GPU")
+    parser.add_argument(
+        "--images", type=int, help="of one pass; default 256 on a CPU (128 in float32), 12,800 on a GPU"
+    )
     parser.add_argument("--repetitions", type=int)
     parser.add_argument("--workers", type=int, help="of the foreign loops; default: the count that is fastest here")
     parser.add_argument("--minutes", type=float, default=9, help="of all passes")
@@ -179,8 +182,7 @@ def main() -> None:
     parser.add_argument("--name", help="of the CSV; default: the processor")
     options = parser.parse_args()
     machine = set_up(options.device, options.threads, "auto", deterministic=False)
-    kind = machine.device.type
-    data = make_images(options.images or IMAGES[kind])
+    data = make_images(options.images or IMAGES[machine.device.type][machine.precision])
     chosen = [case for case in CASES if not options.cases or any(word in case.name for word in options.cases)]
     console = Console(width=140)
     start, seconds = time.monotonic(), 60 * options.minutes
@@ -197,7 +199,7 @@ def main() -> None:
         if rest < 0:
             continue
         until = time.monotonic() + rest / left
-        rows += measure(case, data, machine, workers, options.repetitions or REPETITIONS[kind], until)
+        rows += measure(case, data, machine, workers, options.repetitions or REPETITIONS, until)
     if not rows:
         return
     console.print(summary(rows, rates))
