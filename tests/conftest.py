@@ -5,11 +5,36 @@ from pathlib import Path
 
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
 
 from selfdistill.data.prepare import prepare
 from selfdistill.system.failures import Failure, Failures
 
 torch.set_num_threads(1)  # the suite runs in several processes; more threads only get into each other's way
+# One process runs the tests of a file that builds something slow for them all, and those that share a fork server.
+# (pytest-xdist 3.8.0 has the mark `xdist_group` for this, which pytest 9.2.0 does not let through.)
+FORKS = ("system/test_lock", "training/test_ensemble", "training/test_run", "training/test_status")
+TOGETHER = dict.fromkeys(FORKS, "forks") | {
+    name: name
+    for name in (
+        *("faults/test_workflow", "mechanisms/test_measure", "report/test_comparison", "report/test_page"),
+        *("tools/test_export", "training/test_arms", "training/test_holdout", "workflow/test_as_run"),
+        *("workflow/test_ensemble", "workflow/test_published", "workflow/test_quick_arms_evidence"),
+        *("workflow/test_quick_evidence", "workflow/test_surroundings", "workflow/test_sweep"),
+    )
+}
+
+
+class Scheduling(LoadScopeScheduling):
+    """Which tests go to one process together; the largest groups go first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER.get(nodeid.split(".py::")[0].removeprefix("tests/"), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
 
 
 @pytest.fixture

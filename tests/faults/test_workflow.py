@@ -20,7 +20,6 @@ methods:
   control: {epochs: 20}
 """
 KILLS = 20
-together = pytest.mark.xdist_group("alone")  # one unbroken workflow serves them all
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +87,6 @@ def test_kills_at_random_moments(fresh, whole_bits, figure):
     figure("kills of the whole workflow", f"{kills} kills, same bits")
 
 
-@together
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_to_the_process_group_stops_in_order(number, alone, control_bits, figure):
     process = start(alone)
@@ -108,7 +106,6 @@ def test_a_signal_to_the_process_group_stops_in_order(number, alone, control_bit
     figure(f"{number.name} to Snakemake's process group", "the trainer saved and stopped; same bits when continued")
 
 
-@together
 def test_a_signal_to_snakemake_alone_is_not_forwarded(alone, control_bits):
     process = start(alone)
     alone.wait_for_epoch("control", 2)
@@ -119,7 +116,6 @@ def test_a_signal_to_snakemake_alone_is_not_forwarded(alone, control_bits):
     assert alone.bits() == control_bits
 
 
-@together
 def test_an_orphaned_trainer_keeps_a_second_one_out(alone, control_bits):
     process = start(alone)
     alone.wait_for_epoch("control", 1)

@@ -26,7 +26,6 @@ from selfdistill.system.failures import BAD_DATA
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.training.start import train
 
-pytestmark = pytest.mark.xdist_group("measure")  # one process measures what the tests look at
 SIZES = {
     **{"train_images": 40, "test_images": 60, "noise_draws": 1, "hessian_images": 20, "lanczos_steps": 3},
     **{"trace_probes": 2, "corruption_severities": [1, 5], "corruption_images": 40, "official_corruptions": None},

@@ -11,7 +11,7 @@ from helpers.reporting import report_settings, write_run
 from helpers.tools import needs
 
 from selfdistill.config.claims import read_claims
-from selfdistill.config.load import read_yaml
+from selfdistill.config.load import load_config
 from selfdistill.report.answers import read_arms
 from selfdistill.report.comparison import FIGURES, TABLES, named, write_comparison
 from selfdistill.report.waterfall import read_ladders
@@ -21,14 +21,13 @@ from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed, write_sealed
 
 ROOT = Path(__file__).parents[2]
-METHODS = list(read_yaml(ROOT / "config.yaml")["methods"])
+METHODS = list(load_config([ROOT / "config.yaml"]).methods)
 CLAIMS = read_claims(ROOT / "workflow" / "claims.yaml", METHODS)
 LADDERS = read_ladders(ROOT / "workflow" / "waterfall.yaml", METHODS)
 ROWS = [
     {"method": "kd", "label": "KD & co, 100%"},
     {"method": "control", "label": "Control"},
 ]
-pytestmark = pytest.mark.xdist_group("comparison")  # one process makes what most tests look at
 LABELS = [image % 10 for image in range(200)]
 
 

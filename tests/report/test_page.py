@@ -39,8 +39,6 @@ from selfdistill.report.sheets import Sheet
 from selfdistill.report.table import markdown_escape
 from selfdistill.system.failures import Failure
 
-pytestmark = pytest.mark.xdist_group("page")  # one process makes the pages
-
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:

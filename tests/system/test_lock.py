@@ -27,7 +27,6 @@ def hold(path):
         time.sleep(60)
 
 
-@pytest.mark.xdist_group("forks")  # as in tests/training/test_run.py
 def test_the_lock_is_free_after_kill_9(tmp_path):
     path = tmp_path / "lock"
     process = FORKS.Process(target=hold, args=(path,))

@@ -18,8 +18,6 @@ from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.training.start import train
 from selfdistill.training.teacher import evaluate_weights
 
-pytestmark = pytest.mark.xdist_group("arms")  # one process trains what is compared with
-
 
 def trained(folder, digits, kind="control", changes=None, **options):
     """The folder of a finished run."""

@@ -19,7 +19,6 @@ from selfdistill.training.machine import set_up
 from selfdistill.training.start import train
 from selfdistill.training.teacher import FrozenTeacher
 
-pytestmark = pytest.mark.xdist_group("forks")  # as in test_run.py
 OUTPUTS = ("weights.safetensors", "history.csv")
 THREE = {"teacher": KINDS["kd"]["teacher"] | {"members": 3}}
 

@@ -14,7 +14,6 @@ from selfdistill.system.files import read_sealed
 from selfdistill.training.start import train
 from selfdistill.training.teacher import evaluate_weights
 
-pytestmark = pytest.mark.xdist_group("holdout")  # one process trains what is compared with
 HOLDOUT = {"data": {"holdout_images": 20}, "epochs": 2}
 
 

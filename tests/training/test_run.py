@@ -12,7 +12,6 @@ from selfdistill.training import checkpoint, components, run
 from selfdistill.training.finished import remove_finished_states, remove_states
 from selfdistill.training.start import train
 
-pytestmark = pytest.mark.xdist_group("forks")  # one process trains what is compared with, and starts the fork server
 KINDS = ["control", "kd", "self_distillation", "notebooks"]
 
 

@@ -19,7 +19,6 @@ from selfdistill.training.start import train
 from selfdistill.training.states import failure_record
 from selfdistill.training.status import describe_other_states, status
 
-pytestmark = pytest.mark.xdist_group("forks")  # as in test_run.py
 TINY = """
 protocol: demo
 rows: [control]

@@ -10,12 +10,10 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what lies here, which `make test` leaves out; one process runs the tests of a file with its own workflow."""
+    """Mark what lies here: `make test` leaves it out."""
     for item in items:
         if HERE in Path(item.path).parents:
             item.add_marker(pytest.mark.slow)
-            if "finished" not in item.fixturenames:
-                item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
