@@ -9,7 +9,6 @@ from typer import Argument, Option
 from selfdistill.cli.app import LOOK, app
 from selfdistill.cli.options import Base, Files, Logs, OutputFolder, RunName
 from selfdistill.system.failures import CONFIGURATION, Failure
-from selfdistill.system.stop import REQUEST
 
 
 @app.command(rich_help_panel=LOOK)
@@ -68,21 +67,12 @@ def status(
 
 
 @app.command(rich_help_panel=LOOK)
-def events(
-    logs: Logs,
-    output: OutputFolder = Path("events"),
-    follow: Annotated[bool, Option("--follow", help="Go on with new epochs until Ctrl-C.")] = False,
-) -> None:
-    """Write TensorBoard files (needs the package tensorboard)."""
-    from selfdistill.tools.events import Events
+def events(logs: Logs, output: OutputFolder = Path("events")) -> None:
+    """Write TensorBoard files of finished runs (needs the package tensorboard)."""
+    from selfdistill.tools.events import write_events
 
-    files = Events(logs, output)
-    epochs = files.update()
-    print(f"{epochs} epochs of {len(files.written)} runs; to look at them: tensorboard --logdir {output}", flush=True)
-    with REQUEST.patience():
-        while follow and REQUEST.at is None:
-            REQUEST.nap(5.0)
-            files.update()
+    epochs = write_events(logs, output)
+    print(f"{sum(epochs.values())} epochs of {len(epochs)} runs; to look at them: tensorboard --logdir {output}")
 
 
 @app.command(rich_help_panel=LOOK)
