@@ -5,7 +5,7 @@ from pathlib import Path
 
 from helpers.reporting import TABLE, report_settings, write_run
 from selfdistill.config.claims import read_claims
-from selfdistill.config.load import load_config, read_yaml
+from selfdistill.config.load import load_config
 from selfdistill.config.settings import ReportSettings
 from selfdistill.config.settings import report_settings as settings_of
 from selfdistill.report.comparison import write_comparison
@@ -36,7 +36,7 @@ def made_report(folder: Path, rows=ROWS, **options) -> Path:
     for row in rows:
         write_run(logs, row["method"], 0, [0.5, 0.9])
     write_table(settings(**options | {"style": TABLE}), logs, report)
-    claims = read_claims(ROOT / "workflow/claims.yaml", list(read_yaml(ROOT / "config.yaml")["methods"]))
+    claims = read_claims(ROOT / "workflow/claims.yaml", list(load_config([ROOT / "config.yaml"]).methods))
     write_comparison(settings(**options | {"style": {"width": 3.5}}), logs, claims, ["Claims: x."], [], report)
     write_figures(settings(**options), logs, report)
     return report
@@ -51,7 +51,7 @@ def evidence_settings(protocol: str = "quick_arms", kind: str = "figures") -> Re
 
 def published_report(folder: Path) -> Path:
     """The report's folder of the paper's own logs, which are in PUBLISHED."""
-    claims = read_claims(ROOT / "workflow/claims.yaml", list(read_yaml(ROOT / "config.yaml")["methods"]))
+    claims = read_claims(ROOT / "workflow/claims.yaml", list(load_config([ROOT / "config.yaml"]).methods))
     write_table(evidence_settings("published", "table"), PUBLISHED, folder)
     write_comparison(evidence_settings("published", "comparison"), PUBLISHED, claims, ["Claims: x."], [], folder)
     write_figures(evidence_settings("published"), PUBLISHED, folder)
