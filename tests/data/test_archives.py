@@ -168,15 +168,6 @@ def test_the_archive_of_the_other_dataset_is_refused(path, tmp_path, refused):
         read(tar(other, fine_members()))
 
 
-@pytest.mark.parametrize("change", [-1, 1, -3074, 3074])
-@pytest.mark.parametrize("part", ["train", "test"])
-def test_a_file_of_cifar100_must_be_exactly_its_records(part, change, path, refused):
-    members, name = fine_members(), f"cifar-100-binary/{part}.bin"
-    members[name] = (members[name] + bytes(3074))[: len(members[name]) + change]
-    with refused(BAD_DATA, path, name):
-        read_fine(tar(path, members))
-
-
 def test_the_python_layout_of_cifar100_is_refused_by_name(path, tmp_path, refused):
     members = [("cifar-100-python/train", pickle.dumps(Command(tmp_path / "canary")))]
     with refused(BAD_DATA, path, "python layout; of CIFAR-100 the binary one is read"):
@@ -216,9 +207,9 @@ def test_a_truncated_archive_is_refused(mode, share, path, refused):
 
 
 @pytest.mark.parametrize("place", [0, 0.5, -1])
-@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
-def test_a_flipped_bit_is_refused(mode, place, path, refused):
-    content = bytearray(tar(path, binary_members(), mode).read_bytes())
+def test_a_flipped_bit_is_refused(place, path, refused):
+    """Before the archive is opened, so its compression does not matter."""
+    content = bytearray(tar(path, binary_members()).read_bytes())
     expected = sha256_of(path)
     content[int(place * len(content)) if place >= 0 else -1] ^= 1
     path.write_bytes(content)
@@ -262,12 +253,21 @@ def test_a_member_nobody_asked_for_may_not_be_large_either(path, refused):
         read_members(tar(path, [("bomb", bytes(6)), ("a", b"1234")]), {"a": SIZES})
 
 
-@pytest.mark.parametrize("change", [-1, 1, -3073, 3073])
-def test_a_file_must_be_exactly_its_records(change, path, refused):
-    members, name = binary_members(), f"{BINARY}/data_batch_2.bin"
-    members[name] = (members[name] + bytes(3073))[: len(members[name]) + change]
+@pytest.mark.parametrize("change", [-1, 1, -2, 2])
+@pytest.mark.parametrize(
+    ("members", "read_it", "record", "name"),
+    [
+        (binary_members, read, 3073, f"{BINARY}/data_batch_2.bin"),
+        (fine_members, read_fine, 3074, "cifar-100-binary/train.bin"),
+        (fine_members, read_fine, 3074, "cifar-100-binary/test.bin"),
+    ],
+)
+def test_a_file_must_be_exactly_its_records(members, read_it, record, name, change, path, refused):
+    """change: bytes, or with 2 records."""
+    files, more = members(), change if abs(change) == 1 else change // 2 * record
+    files[name] = (files[name] + bytes(record))[: len(files[name]) + more]
     with refused(BAD_DATA, path, name):
-        read(tar(path, members))
+        read_it(tar(path, files))
 
 
 @pytest.mark.parametrize("name", ["../escaped", "{folder}/escaped"])

@@ -36,22 +36,15 @@ def test_images_belong_to_their_labels(digits):
     assert grey.tolist() == np.rint(load_digits().images[5] * 255 / 16).tolist()
 
 
-def test_a_scans_pixel_becomes_four_by_four(digits):
+def test_a_scans_pixel_becomes_four_by_four_in_three_equal_channels(digits):
     blocks = digits.train_images.reshape(-1, 3, 8, 4, 8, 4)
-    assert (blocks == blocks[:, :, :, :1, :, :1]).all()
-
-
-def test_the_three_channels_are_equal(digits):
-    assert (digits.train_images == digits.train_images[:, :1]).all()
-
-
-def test_grey_levels_use_the_whole_range(digits):
+    assert (blocks == blocks[:, :1, :, :1, :, :1]).all()
     assert (digits.train_images.min(), digits.train_images.max()) == (0, 255)
 
 
-@pytest.mark.parametrize("part", ["train_labels", "test_labels"])
-def test_all_ten_digits_are_in_both_parts(digits, part):
-    assert np.unique(getattr(digits, part)).tolist() == list(range(10))
+def test_all_ten_digits_are_in_both_parts(digits):
+    for labels in (digits.train_labels, digits.test_labels):
+        assert np.unique(labels).tolist() == list(range(10))
 
 
 def test_digits_are_the_same_every_time(digits):

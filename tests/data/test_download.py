@@ -220,17 +220,10 @@ FAILING = {
 
 
 @pytest.mark.parametrize("path", FAILING)
-def test_a_failed_download_is_named(path, source, folder, refused):
+def test_a_failed_download_is_named_and_leaves_nothing(path, source, folder, refused):
     code, what = FAILING[path]
     size = 2 * SIZE if path == "broken" else SIZE
     with refused(code, "data.archives", source(path).url, what):
-        obtain_archive([source(path, size)], folder)
-
-
-@pytest.mark.parametrize("path", FAILING)
-def test_a_failed_download_leaves_nothing(path, source, folder, refused):
-    size = 2 * SIZE if path == "broken" else SIZE
-    with refused(FAILING[path][0]):
         obtain_archive([source(path, size)], folder)
     assert left_in(folder) == []
 
