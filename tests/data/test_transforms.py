@@ -16,7 +16,7 @@ from torchvision.transforms import functional as F
 from selfdistill.data import transforms as module
 from selfdistill.data.batches import Normalisation, TrainingSet, epoch_plan
 from selfdistill.data.randomness import seed_of
-from selfdistill.data.transforms import Key, Transform
+from selfdistill.data.transforms import Key, Transform, Workers
 from selfdistill.system.stop import Stopped
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -207,9 +207,10 @@ def test_workers_that_cannot_be_started_are_told_by_their_key(refused, monkeypat
 
 
 def test_an_error_in_a_transform_is_not_blamed_on_the_workers(monkeypatch):
-    def wrong(*_):
-        raise RuntimeError("wrong")
+    def told(self):
+        yield from ()
+        raise RuntimeError("Caught RuntimeError in DataLoader worker process 0.\nOriginal: wrong")  # torch's words
 
-    monkeypatch.setattr(Transform, "__getitems__", wrong)
+    monkeypatch.setattr(Workers, "_loader", told)
     with pytest.raises(RuntimeError, match="wrong"):
         epoch(training_set(STUDENT, workers=1))
