@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from selfdistill.config import reading
 from selfdistill.config.load import load_config
 from selfdistill.config.reading import LIBRARY, merge, over_library, read_yaml
 from selfdistill.system.failures import CONFIGURATION
@@ -135,3 +136,11 @@ def test_the_library_is_found_from_any_folder_and_is_the_checkouts_own(repositor
             command, cwd=tmp_path, env={"PYTHONPATH": str(source / "src")}, capture_output=True, text=True
         )
         assert done.stdout.strip() == label, done.stderr
+
+
+def test_a_package_without_its_checkout_says_how_to_install_it(monkeypatch, tmp_path, refused):
+    reading._library.cache_clear()
+    monkeypatch.setattr(reading, "LIBRARY", [tmp_path / "methods.yaml"])
+    with refused(CONFIGURATION, tmp_path / "methods.yaml", "without its checkout", "pip install -e ."):
+        over_library({"methods": {"control": {}}})
+    reading._library.cache_clear()

@@ -107,6 +107,10 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _library() -> dict[str, Any]:
+    for path in LIBRARY:
+        if not path.is_file():
+            what = "is not there: the package was installed without its checkout"
+            raise Failure(path, what, "in the checkout: pip install -e .", code=CONFIGURATION)
     return merge(*map(read_yaml, LIBRARY))
 
 
