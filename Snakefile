@@ -29,10 +29,9 @@ rule all:
         run_records(CONFIG),
 
 
-onsuccess:
-    forget_finished_runs()
+onstart:
+    before_the_jobs()
 
 
 onerror:
-    forget_finished_runs()
     say_how_to_go_on(log)

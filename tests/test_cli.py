@@ -78,19 +78,6 @@ def test_a_traceback_only_with_debug(tmp_path):
         assert f"error: {tmp_path}/absent.yaml: cannot be read" in done.stderr
 
 
-def test_settings_are_written_as_given(tmp_path):
-    block = {"b": [1, 2], "a": {"x": 0.1}}
-    invoke("settings", "--block", json.dumps(block), "--output", tmp_path / "deep" / "settings.yaml")
-    assert (tmp_path / "deep" / "settings.yaml").read_text() == "b:\n- 1\n- 2\na:\n  x: 0.1\n"
-
-
-@pytest.mark.parametrize("block", ["{", "[1]"])
-def test_settings_that_are_no_json_object_are_refused(tmp_path, block, refused):
-    with refused(CONFIGURATION, "error: --block: "):
-        invoke("settings", "--block", block, "--output", tmp_path / "s.yaml")
-    assert not (tmp_path / "s.yaml").exists()
-
-
 def test_damaged_weights_are_named(tmp_path, refused):
     (tmp_path / "w.safetensors").write_bytes(b"\x80\x04pickle")
     with refused(BAD_DATA, f"error: {tmp_path}/w.safetensors: "):

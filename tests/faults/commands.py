@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.server
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from selfdistill.config.settings import report_settings, to_yaml
 from selfdistill.training.states import NAME, checkpoints
 
 ROOT = Path(__file__).parents[2]
+STORE = ".runs"
 SMALL = {"width": 1, "stem": "imagenet"}  # a sixteenth of the CIFAR stem's work, with the same files
 TINY = {"epochs": 3, "batch_size": 10, "network": SMALL, "data": {"train_images": 20}}
 ARCHIVE = bytes(range(256)) * 1500
@@ -112,6 +114,42 @@ def train(kind: str, data: Path, teacher: Path | None = None, /, **changes: Any)
     return arguments
 
 
+def kept(kind: str, data: Path, stored: Path | None = None, **changes: Any) -> Callable[[Path], list]:
+    """The same with a store in the folder, at the start as it is in `stored`, another such folder."""
+    plain = train(kind, data, **changes)
+
+    def arguments(folder: Path, **machine: Any) -> list:
+        if stored:
+            shutil.copytree(stored / STORE, folder / STORE)
+        return [*plain(folder, **machine), "--store", folder / STORE]
+
+    return arguments
+
+
+def entries(folder: Path) -> list[Path]:
+    """The entries of the store in a folder."""
+    return [path for path in (folder / STORE).glob("*/") if not path.name.startswith(".")]
+
+
+def kept_run(folder: Path) -> dict[str, str]:
+    """What `trained` has, and how the store's files compare with the run's; times differ from run to run."""
+    found = {name: digest for name, digest in trained(folder).items() if not name.startswith(f"{STORE}/")}
+    for number, entry in enumerate(entries(folder)):
+        for path in sorted(entry.iterdir()):
+            (own,) = folder.glob(f"*/seed*/{path.name}")
+            found[f"entry {number} {path.name}"] = "same" if path.read_bytes() == own.read_bytes() else "another"
+    return found
+
+
+def torn_entry(folder: Path, whole: dict[str, str]) -> list[str]:
+    """What is torn in a run, and what its store has that is not whole."""
+    wrong = torn_run(folder, whole)
+    for entry in entries(folder):
+        outputs = json.loads((entry / "run.json").read_text())["outputs"]
+        wrong += [f"{entry.name}/{name}" for name in outputs if sha256((entry / name).read_bytes()) != outputs[name]]
+    return wrong
+
+
 def report(part: str, **style: Any) -> Callable[[Path], list]:
     """The arguments of the table or the figures of the paper's own logs."""
     config = load_config([ROOT / "config.yaml", ROOT / "workflow/protocols/published.yaml"])
@@ -150,8 +188,8 @@ def server(content: bytes = ARCHIVE) -> Iterator[str]:
         thread.join()
 
 
-def subjects(data: Path, teacher: Path, url: str) -> dict[str, Subject]:
-    """Every write path by name."""
+def subjects(data: Path, teacher: Path, url: str, stored: Path | None = None) -> dict[str, Subject]:
+    """Every write path by name. stored: a folder in which `kept` has been run, for `restored`."""
     archives = json.dumps([{"url": url, "sha256": sha256(ARCHIVE), "size": len(ARCHIVE)}])
     prepare = ["prepare", "--dataset", "digits", "--archives", "[]", "--output"]
     whole = {"result": files, "torn": torn_files}
@@ -162,6 +200,8 @@ def subjects(data: Path, teacher: Path, url: str) -> dict[str, Subject]:
         Subject("control", train("control", data), **run),
         Subject("kd", train("kd", data, teacher), **run),
         Subject("self_distillation", train("self_distillation", data, epochs=2), **run),
+        Subject("kept", kept("control", data, epochs=2), kept_run, torn_entry),
+        Subject("restored", kept("control", data, stored, epochs=2), kept_run, torn_entry),
         Subject("table", report("table"), **whole),
         Subject("figures", report("figures", names=["accuracy"], width=2.0), **whole),
     ]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 from breakages import die_after_two_epochs
-from commands import SMALL, Subject, server, subjects, train
+from commands import SMALL, Subject, kept, server, subjects, train
 from helpers import warm
 
 HERE = Path(__file__).parent
@@ -82,6 +82,14 @@ def half(half_trained, tiny_data, tmp_path) -> Half:
 
 
 @pytest.fixture(scope="session")
+def stored_run(tiny_data, tmp_path_factory) -> Path:
+    """A folder whose store has the run that `restored` asks for."""
+    folder = tmp_path_factory.mktemp("stored") / "run"
+    assert warm.run(kept("control", tiny_data, epochs=2)(folder), folder) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
 def archive_url():
     """Where `commands.ARCHIVE` can be fetched."""
     with server() as url:
@@ -89,6 +97,6 @@ def archive_url():
 
 
 @pytest.fixture(scope="session")
-def write_paths(tiny_data, tiny_teacher, archive_url) -> dict[str, Subject]:
+def write_paths(tiny_data, tiny_teacher, archive_url, stored_run) -> dict[str, Subject]:
     """Every write path by name."""
-    return subjects(tiny_data, tiny_teacher, archive_url)
+    return subjects(tiny_data, tiny_teacher, archive_url, stored_run)

@@ -98,11 +98,28 @@ class Disk:
         old, new = (text.decode() for text in call.texts)
         folder, name = os.path.split(old)
         inode = self._current(folder)[name]
+        if inode is None:  # a folder, of which nothing changes any more, whichever name it is found under
+            self.names[new], self.pending[new] = dict(self.names.get(old, {})), list(self.pending.get(old, []))
         self._change(new, inode)
         self._change(old, None, gone=True)
 
+    def _link(self, call: Call) -> None:
+        old, new = (text.decode() for text in call.texts)
+        folder, name = os.path.split(old)
+        inode = self._current(folder).get(name)
+        if inode is None:  # it was there before
+            inode = Inode()
+            inode.cached = inode.synced = Path(old).read_bytes()
+        self._change(new, inode)
+
     def _unlink(self, call: Call) -> None:
         self._change(call.texts[0].decode(), None, gone=True)
+
+    def _unlinkat(self, call: Call) -> None:
+        self._change(f"{call.fd[1]}/{call.texts[0].decode()}" if call.fd else call.texts[0].decode(), None, gone=True)
+
+    def _rmdir(self, call: Call) -> None:
+        self._unlink(call)
 
     def _mkdir(self, call: Call) -> None:
         self._change(call.texts[0].decode(), None)
@@ -171,21 +188,36 @@ def violations(calls: list[Call], root: Path, without: int | None = None) -> tup
     ends, disk = promises(calls), Disk(root)
     whole: dict[str, list[bytes]] = {}  # path -> its contents in turn
     promised: dict[str, int] = {}  # path -> index of the content that must be there at least
+    folders: dict[str, dict[str, bytes]] = {}  # that were renamed: the files that must be in them, or none
     states, wrong = 0, []
     for index, call in enumerate(calls):
         if call.name == "rename":
-            target = call.texts[1].decode()
-            whole.setdefault(target, []).append(cached(disk, call.texts[0].decode()))
+            source, target = (text.decode() for text in call.texts)
+            inside = {path: found[-1] for path, found in whole.items() if os.path.dirname(path) == source}
+            if inside:
+                folders[target] = {path.replace(source, target, 1): content for path, content in inside.items()}
+            whole.setdefault(target, []).append(cached(disk, source))
         if index != without:
             disk.do(call)
-        if index in ends:
+        if index in ends and not os.path.dirname(ends[index]).endswith(".tmp"):  # promised with its folder
             promised[ends[index]] = len(whole[ends[index]]) - 1
         for contents in disk.after_a_cut():
             states += 1
             wrong += _problems(contents, whole, promised, NAME)
+            wrong += _half_folders(contents, folders, promised)
         if len(wrong) > 20:
             break
     return states, wrong
+
+
+def _half_folders(contents: dict[str, bytes], folders: dict[str, dict[str, bytes]], promised: dict) -> list[str]:
+    """What is wrong with folders that were renamed when they were complete: half there, or promised and not there."""
+    wrong = []
+    for folder, files in folders.items():
+        there = any(path.startswith(f"{folder}/") for path in contents)
+        if (there or folder in promised) and {path: contents.get(path) for path in files} != files:
+            wrong.append(f"half there: {folder}" if there else f"lost: {folder}")
+    return wrong
 
 
 def _problems(contents: dict[str, bytes], whole: dict, promised: dict[str, int], name_of_state) -> list[str]:
@@ -195,7 +227,10 @@ def _problems(contents: dict[str, bytes], whole: dict, promised: dict[str, int],
             wrong.append(f"torn: {path} ({len(content)} bytes)")
     states = {path for path in promised if name_of_state.fullmatch(os.path.basename(path))}
     newest = max((_epoch(path) for path in contents if path in whole and _is_state(path, name_of_state)), default=0)
+    done = any(path.endswith("/run.json") and path in promised for path in contents)  # nobody goes on from a state
     for path, version in promised.items():
+        if done and "/.state/" in path:
+            continue
         if path in states:
             if newest < _epoch(path):
                 wrong.append(f"lost: {path}")

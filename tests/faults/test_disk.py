@@ -13,14 +13,14 @@ from helpers import warm
 from helpers.tools import needs
 from syscalls import Call, failing_at, record
 
-NAMES = ["download", "prepare", "control", "table", "figures"]
+NAMES = ["download", "prepare", "control", "kept", "restored", "table", "figures"]
 TRIES = 10  # at most; how many calls come before one is not always the same
 STATE = re.compile(r"(?<=ckpt-\d{4})-[0-9a-f]{16}")
 DISK = ("ENOSPC", "EDQUOT", "EIO", "EFBIG")
 ERRORS = {  # what each call of a write path may return
     **dict.fromkeys(("write", "pwrite64"), DISK),
     "fsync": ("EIO", "ENOSPC", "EDQUOT"),
-    **dict.fromkeys(("openat", "mkdir", "rename"), ("ENOSPC", "EIO")),
+    **dict.fromkeys(("openat", "mkdir", "rename", "link"), ("ENOSPC", "EIO")),
     **dict.fromkeys(("ftruncate", "unlink", "close"), ("EIO",)),
 }
 
@@ -72,7 +72,8 @@ def problems_of(subject: Subject, call: Call, error: str, whole: dict, tmp_path)
     code = warm.run(arguments, folder)
     said = (tmp_path / "failing.said.txt").read_text()
     found += [] if code == 0 else [f"exit status {code} of the rerun: {said[-200:]}"]
-    found += ["started from scratch"] if had_a_state and "resumed after epoch" not in said else []
+    went_on = "resumed after epoch" in said or "already trained" in said
+    found += ["started from scratch"] if had_a_state and not went_on else []
     if not found and subject.result(folder) != whole:
         found = ["differs after the rerun"]
     return found

@@ -482,8 +482,9 @@ def test_labels_and_paths_are_text_for_the_shell(tmp_path):
     values = {"methods": {"control": {"label": evil}}, "table": {"caption": evil}, "rows": ["control"]}
     values["data"] = {"archives": [{"path": evil, "sha256": "0" * 64}]}
     name = workflow.write("evil.yaml", json.dumps(values))
-    workflow.run("results/demo/settings/table.yaml", "results/demo/control/settings.yaml", "data", files=(name,))
-    settings = yaml.safe_load((workflow.folder / "results/demo/settings/table.yaml").read_text())
+    workflow.run("--until", "write_report_settings", "write_settings", "download_data", files=(name,))
+    (path,) = workflow.folder.glob("results/demo/settings/table-*.yaml")
+    settings = yaml.safe_load(path.read_text())
     assert settings["style"]["caption"] == evil
     assert not list(tmp_path.rglob("canary*"))
 

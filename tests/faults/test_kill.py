@@ -12,7 +12,7 @@ from helpers import warm
 from helpers.tools import needs
 from syscalls import Call, killed_at, record
 
-NAMES = ["download", "prepare", "control", "self_distillation", "table", "figures"]
+NAMES = ["download", "prepare", "control", "self_distillation", "kept", "restored", "table", "figures"]
 
 
 def unbroken(subject: Subject, folder: Path, **options) -> dict[str, str]:
@@ -57,7 +57,10 @@ def test_a_kill_at_any_system_call_changes_nothing(name, write_paths, tmp_path, 
     subject = write_paths[name]
     whole = unbroken(subject, tmp_path / "unbroken")
     points = kill_points(subject, tmp_path / "killed")
-    if name == "self_distillation":  # up to the last state it is as the control, which comes with all its calls
+    if name in (
+        "self_distillation",
+        "kept",
+    ):  # up to the last state it is as the control, which comes with all its calls
         last = max(k for k, call in enumerate(points) if call.name == "rename" and "ckpt-" in str(call))
         points = points[last:]
     shutil.rmtree(tmp_path / "killed")

@@ -8,7 +8,7 @@ from helpers.tools import needs
 from power import promises, violations
 from syscalls import record
 
-NAMES = ["download", "prepare", "control", "self_distillation", "table", "figures"]
+NAMES = ["download", "prepare", "control", "self_distillation", "kept", "restored", "table", "figures"]
 
 
 @pytest.fixture(scope="module")

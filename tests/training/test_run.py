@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from selfdistill.system.failures import CONFIGURATION, NON_FINITE, Failure, Failures
 from selfdistill.training import checkpoint, components, run
-from selfdistill.training.finished import remove_finished_states, remove_states
+from selfdistill.training.finished import remove_states
 from selfdistill.training.start import train
 
 KINDS = ["control", "kd", "self_distillation", "notebooks"]
@@ -212,20 +212,6 @@ def test_damaged_settings_are_a_configuration_error(digits, tmp_path):
         train(job)
     assert failure.value.code == CONFIGURATION
     assert str(job.settings) in str(failure.value)
-
-
-def test_states_of_finished_runs_are_forgotten_and_others_kept(trained, digits):
-    folder = trained.states.parent
-    train_until_killed(make_job(folder, digits, "self_distillation"), 1)
-    (name,) = remove_finished_states(folder)
-    assert name.startswith("control-seed0-")
-    assert [path.name[:17] for path in trained.states.iterdir() if path.is_dir()] == ["self_distillation"]
-
-
-def test_a_state_is_kept_while_an_output_differs_from_run_json(trained):
-    with open(trained.output / "history.csv", "a") as file:
-        file.write("4,0\n")
-    assert remove_finished_states(trained.states.parent) == []
 
 
 def test_a_state_can_be_forgotten_by_name(killed, tmp_path):

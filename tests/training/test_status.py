@@ -14,7 +14,7 @@ from selfdistill.system.failures import NON_FINITE, Failure
 from selfdistill.system.files import disk_failure, read_sealed, sha256_of, write_sealed
 from selfdistill.system.lock import run_lock
 from selfdistill.training import checkpoint, start
-from selfdistill.training.finished import remove_finished_states, remove_states
+from selfdistill.training.finished import remove_states
 from selfdistill.training.start import train
 from selfdistill.training.states import failure_record
 from selfdistill.training.status import describe_other_states, status
@@ -72,7 +72,7 @@ def test_nothing_yet(project):
 def test_done(project):
     train(project.job())
     assert project.answer() == ("control seed 0  done", "1 of 1 done")
-    remove_finished_states(project.results / "demo")
+    train(project.job(store=project.results / ".runs"))
     assert project.lines() == ["control seed 0  done", "1 of 1 done"]
 
 
@@ -272,7 +272,6 @@ def test_damaged_outputs(project, name):
     with open(made.output / name, "ab") as file:
         file.write(b"\n")
     assert project.answer()[0].endswith(f"damaged: {name}") or "resumable at epoch 3 of 3" in project.answer()[0]
-    remove_finished_states(project.results / "demo")
     assert project.answer()[1] == "0 of 1 done"
 
 

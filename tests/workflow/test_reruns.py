@@ -44,8 +44,8 @@ def test_the_reasons_name_the_change(finished):
     name = finished.write("alpha.yaml", "methods: {kd: {alpha: .4}}")
     plan = finished.plan(files=(name,))
     assert set(plan) == KD
-    assert plan["write_settings kd"].startswith("Params have changed since last execution")
-    assert "results/demo/kd/settings.yaml" in plan["train_kd_student kd/0"]
+    assert plan["write_settings kd"].startswith("Missing output files: results/demo/kd/settings-")
+    assert "results/demo/kd/settings-" in plan["train_kd_student kd/0"]
 
 
 def test_swapped_values_are_seen(finished):

@@ -1,17 +1,5 @@
 if CONFIG.logs == "results":
 
-    rule write_measure_settings:
-        """On how much is measured: a changed row or label measures nothing again."""
-        output:
-            f"results/{CONFIG.protocol}/settings/measure.yaml",
-        log:
-            f"results/{CONFIG.protocol}/logs/measure-settings.txt",
-        localrule: True
-        params:
-            block=canonical_json(CONFIG.mechanisms.model_dump(mode="json")),
-        shell:
-            "python -m selfdistill settings --block {params.block:q} --output {output:q} --log {log:q}"
-
     rule find_nearest:
         """How far each test image is from its nearest training image: once for all protocols and runs."""
         input:
@@ -38,8 +26,8 @@ if CONFIG.logs == "results":
             nearest=NEAREST_FILE,
             weights=f"{RUN}/weights.safetensors",
             recorded=f"{RUN}/evaluation.json",
-            settings="results/{protocol}/{method}/settings.yaml",
-            sizes=f"results/{CONFIG.protocol}/settings/measure.yaml",
+            settings=run_file,
+            sizes=part_file("measure"),
         output:
             f"{RUN}/mechanisms.json",
         log:
@@ -59,11 +47,6 @@ if CONFIG.logs == "results":
             " {params.teachers} {params.machine} --log {log:q}"
 
 
-use rule write_report_settings as write_mechanisms_settings with:
-    wildcard_constraints:
-        part="mechanisms",
-
-
 rule mechanisms_table:
     """Every arm beside its controls, the claims on mechanisms, and their figures."""
     input:
@@ -72,7 +55,7 @@ rule mechanisms_table:
         [f"{log_folder(CONFIG)}/{row}/seed{seed}/mechanisms.json" for row, seed in measured_runs()],
         claims=ours("workflow/claims.yaml"),
         declared=ours("workflow/claims.sha256.yaml"),
-        settings=f"results/{CONFIG.protocol}/settings/mechanisms.yaml",
+        settings=part_file("mechanisms"),
     output:
         shown(mechanism_files(CONFIG), "Explanations, measured", "claims"),
     log:

@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 try:
@@ -25,13 +26,15 @@ from selfdistill.system.host import (
 )
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import report_settings, run_settings
+from selfdistill.config.settings import report_settings, run_settings, to_yaml
 from selfdistill.system.failures import Failure, Failures
-from selfdistill.system.files import canonical_json
+from selfdistill.system.files import canonical_json, sha256_bytes
 from selfdistill.tools.failed import last_words
 from selfdistill.tools.plan import check_plan, check_targets
 from selfdistill.report.contents import TARGETS
-from selfdistill.training.finished import remove_finished_states
+from selfdistill.training.replaced import replacement
+from selfdistill.training.states import mark_forced
+from selfdistill.training.store import adopt
 
 PYTHON, SNAKEMAKE = command_of("python"), command_of("snakemake")  # as a person calls them, before PATH is changed
 prefer_this_python()
@@ -84,6 +87,7 @@ EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "
 LATEX = shutil.which("pdflatex") is not None
 SUMMARISED = ("as_run", "controlled", "quick_arms", "quick")  # beside `paper`
 RUN = "results/{protocol}/{method}/seed{seed}"
+STORE = Path("results/.runs")
 # `nodes` is what --jobs says where jobs are sent to a cluster; on one machine it is None.
 USES_GPU = uses_gpu(CONFIG.device, elsewhere=workflow.resource_settings.nodes is not None)
 THREADS = job_threads(CONFIG.threads, USES_GPU)
@@ -108,10 +112,11 @@ def methods_of(stage):
 
 
 def runs_of(stage):
-    """The weights of a stage's runs, and so what its target asks for."""
+    """The weights of a stage's runs, and what says that they are whole: what its target asks for."""
     return [
-        f"results/{CONFIG.protocol}/{method}/seed{seed}/weights.safetensors"
+        f"results/{CONFIG.protocol}/{method}/seed{seed}/{name}"
         for method, seed in CONFIG.runs()
+        for name in ("weights.safetensors", "run.json")
         if CONFIG.stage_of(method) == stage
     ]
 
@@ -125,7 +130,8 @@ def teacher_files(method, seed, names=("weights.safetensors", "evaluation.json")
 def run_options(wildcards):
     """The options of `train` that say which run, and of which teachers."""
     teachers = teacher_files(wildcards.method, wildcards.seed, ["weights.safetensors"])
-    words = ["--seed", wildcards.seed, *(word for path in teachers for word in ("--teacher", path))]
+    words = ["--seed", wildcards.seed, "--store", str(STORE)]
+    words += [word for path in teachers for word in ("--teacher", path)]
     return shlex.join([*words, "--progress", "bar" if workflow.resource_settings.cores == 1 else "lines"])
 
 
@@ -139,17 +145,49 @@ def priority_of(method):
     return 10 if CONFIG.stage_of(method) == "teacher" else 1
 
 
-def run_block(wildcards):
-    """A method's settings as one JSON text: Snakemake compares several values without their names."""
-    return canonical_json(run_settings(CONFIG, wildcards.method))
+@cache
+def run_text(method):
+    """A method's settings as its training jobs read them."""
+    return to_yaml(run_settings(CONFIG, method))
 
 
-def report_block(wildcards):
-    """The settings of the table, the figures or the ledger as one JSON text."""
-    config = PROTOCOLS[wildcards.protocol]
-    if wildcards.part == "ledger":
-        return canonical_json(config.model_dump(mode="json"))  # a configuration again, whole
-    return canonical_json(report_settings(config, wildcards.part, figure_names(config)))
+@cache
+def part_text(protocol, part):
+    """The settings of the table, the figures, the ledger or the like."""
+    config = PROTOCOLS[protocol]
+    if part == "measure":
+        return to_yaml(config.mechanisms.model_dump(mode="json"))
+    if part == "ledger":
+        return to_yaml(config.model_dump(mode="json"))  # a configuration again, whole
+    return to_yaml(report_settings(config, part, figure_names(config)))
+
+
+def named_by_content(stem, text):
+    """The name of a file of settings. With other content it is another file, so that a change is seen by the file's
+    absence, also where Snakemake's records were not copied along, and no job can read what was meant for another.
+    """
+    return f"{stem}-{sha256_bytes(text.encode())[:12]}.yaml"
+
+
+def run_file(wildcards):
+    """The settings of a method's training jobs."""
+    say_what_is_replaced(wildcards.method)
+    return named_by_content(f"results/{CONFIG.protocol}/{wildcards.method}/settings", run_text(wildcards.method))
+
+
+def part_file(part, config=CONFIG):
+    """A function that names the settings of the table, the figures or the like, when a job asks for them."""
+    return lambda wildcards: named_by_content(
+        f"results/{config.protocol}/settings/{part}", part_text(config.protocol, part)
+    )
+
+
+@cache
+def say_what_is_replaced(method):
+    """Say, once and before any job starts, which finished runs of a method a changed setting replaces."""
+    if workflow.is_main_process and workflow.executor_plugin is not None:
+        for line in replacement(CONFIG, Path("results"), method):
+            print(line, file=sys.stderr)
 
 
 def log_folder(config):
@@ -358,9 +396,24 @@ def mechanism_files(config):
     return [f"report/{config.protocol}/{name}" for name in names]
 
 
-def forget_finished_runs():
-    """Drop the resumable states of runs that are done, so that forcing a rule trains again."""
-    remove_finished_states(Path("results") / CONFIG.protocol)
+def before_the_jobs():
+    """Keep the finished runs that no store has (older results, or a copy without one), and mark what is forced."""
+    if workflow.touch:
+        return
+    folder = Path("results") / CONFIG.protocol
+    adopt(STORE, folder)
+    planned = [job for job in workflow.dag.needrun_jobs() if job.rule.name.startswith("train_")]
+    mark_forced(folder, [f"{job.wildcards.method}/seed{job.wildcards.seed}" for job in planned if is_forced(job)])
+
+
+def is_forced(job):
+    """Whether the user asked for a job with -R, -f or -F. What Snakemake gives as the reason is no answer: it says the
+    same of a job that was killed, and another of one whose teacher is trained too.
+    """
+    asked = workflow.dag_settings
+    files = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
+    folder = Path(job.output.run).parent
+    return job.rule in workflow.dag.forcerules or any(Path(relative(Path(file))).parent == folder for file in files)
 
 
 def say_how_to_go_on(logs):

@@ -3,23 +3,24 @@ rule write_report_settings:
     input:
         honest_plan,
     output:
-        "results/{protocol}/settings/{part}.yaml",
+        "results/{protocol}/settings/{part}-{content}.yaml",
     log:
-        "results/{protocol}/logs/{part}-settings.txt",
+        "results/{protocol}/logs/{part}-settings-{content}.txt",
     wildcard_constraints:
-        part="table|figures|comparison|ledger|sweep",
+        part="table|figures|comparison|ledger|sweep|measure|mechanisms",
     localrule: True
     params:
-        block=report_block,
+        text=lambda wildcards: part_text(wildcards.protocol, wildcards.part),
     shell:
-        "python -m selfdistill settings --block {params.block:q} --output {output:q} --log {log:q}"
+        "rm -f results/{wildcards.protocol}/settings/{wildcards.part}-*.yaml 2> {log:q}"
+        " && printf %s {params.text:q} > {output:q} 2>> {log:q}"
 
 
 rule table:
     """Table I from the CSV logs."""
     input:
         run_logs(CONFIG),
-        settings=f"results/{CONFIG.protocol}/settings/table.yaml",
+        settings=part_file("table"),
     output:
         shown(table_files(CONFIG), "Table I", "table"),
     log:
@@ -43,7 +44,7 @@ rule comparison:
         claims=ours("workflow/claims.yaml"),
         declared=ours("workflow/claims.sha256.yaml"),
         ladders=ours("workflow/waterfall.yaml"),
-        settings=f"results/{CONFIG.protocol}/settings/comparison.yaml",
+        settings=part_file("comparison"),
     output:
         shown(comparison_files(CONFIG), "Verdicts and comparisons", "comparison"),
     log:
@@ -64,7 +65,7 @@ if CONFIG.sweep:
         input:
             run_logs(CONFIG),
             run_files(CONFIG, ["evaluation.json"], shown_runs(CONFIG)),
-            settings=f"results/{CONFIG.protocol}/settings/sweep.yaml",
+            settings=part_file("sweep"),
         output:
             sweep_files(CONFIG),
         log:
@@ -82,7 +83,7 @@ rule figures:
     """Loss and accuracy curves from the CSV logs."""
     input:
         run_logs(CONFIG),
-        settings=f"results/{CONFIG.protocol}/settings/figures.yaml",
+        settings=part_file("figures"),
     output:
         shown(figure_files(CONFIG), "Curves", "figures"),
     log:
@@ -103,7 +104,7 @@ rule ledger:
         gaps=ours("docs/paper-gaps.yaml"),
         contradictions=ours("docs/contradictions.yaml"),
         beside=[ours(f"workflow/protocols/{name}.yaml") for name in ("as_run", "controlled")],
-        settings=f"results/{CONFIG.protocol}/settings/ledger.yaml",
+        settings=part_file("ledger"),
     output:
         shown(ledger_files(CONFIG), "Assumptions and deviations", "ledger"),
     log:
@@ -128,7 +129,7 @@ rule deviations:
         beside=[ours(f"workflow/protocols/{name}.yaml") for name in ("as_run", "controlled")],
         claims=ours("workflow/claims.yaml"),
         declared=ours("workflow/claims.sha256.yaml"),
-        settings=f"results/{CONFIG.protocol}/settings/ledger.yaml",
+        settings=part_file("ledger"),
     output:
         shown(deviation_files(CONFIG), "Assumptions and deviations", "deviations"),
     log:
@@ -152,7 +153,7 @@ rule report:
         figure_files(CONFIG),
         gathered_files,
         run_logs(CONFIG),
-        settings=f"results/{CONFIG.protocol}/settings/figures.yaml",
+        settings=part_file("figures"),
     output:
         shown(page_files(CONFIG), "The report", "report"),
     log:
@@ -174,7 +175,7 @@ rule pdf:
         figure_files(CONFIG),
         gathered_files,
         run_logs(CONFIG),
-        settings=f"results/{CONFIG.protocol}/settings/figures.yaml",
+        settings=part_file("figures"),
     output:
         document_files(CONFIG),
     log:
@@ -215,7 +216,7 @@ if CONFIG.protocol != PUBLISHED.protocol:
     use rule table as published_table with:
         input:
             run_logs(PUBLISHED),
-            settings=f"results/{PUBLISHED.protocol}/settings/table.yaml",
+            settings=part_file("table", PUBLISHED),
         output:
             shown(table_files(PUBLISHED), "Table I", "table"),
         log:
@@ -229,7 +230,7 @@ if CONFIG.protocol != PUBLISHED.protocol:
             claims=ours("workflow/claims.yaml"),
             declared=ours("workflow/claims.sha256.yaml"),
             ladders=ours("workflow/waterfall.yaml"),
-            settings=f"results/{PUBLISHED.protocol}/settings/comparison.yaml",
+            settings=part_file("comparison", PUBLISHED),
         output:
             shown(comparison_files(PUBLISHED), "Verdicts and comparisons", "comparison"),
         log:
@@ -240,7 +241,7 @@ if CONFIG.protocol != PUBLISHED.protocol:
     use rule figures as published_figures with:
         input:
             run_logs(PUBLISHED),
-            settings=f"results/{PUBLISHED.protocol}/settings/figures.yaml",
+            settings=part_file("figures", PUBLISHED),
         output:
             shown(figure_files(PUBLISHED), "Curves", "figures"),
         log:
@@ -254,7 +255,7 @@ if CONFIG.protocol != PUBLISHED.protocol:
             comparison_files(PUBLISHED),
             figure_files(PUBLISHED),
             run_logs(PUBLISHED),
-            settings=f"results/{PUBLISHED.protocol}/settings/figures.yaml",
+            settings=part_file("figures", PUBLISHED),
         output:
             shown(page_files(PUBLISHED), "The report", "report"),
         log:

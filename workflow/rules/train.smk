@@ -1,22 +1,26 @@
 rule write_settings:
-    """What a method's training jobs may know: a changed label or plot colour trains nothing again."""
+    """What a method's training jobs may know: a changed label or plot colour trains nothing again. Runs of other settings
+    that lie there are not whole from now on; the store has them.
+    """
     output:
-        "results/{protocol}/{method}/settings.yaml",
+        "results/{protocol}/{method}/settings-{content}.yaml",
     log:
-        "results/{protocol}/logs/{method}-settings.txt",
+        "results/{protocol}/logs/{method}-settings-{content}.txt",
     priority: 20  # first, so that a teacher is not kept waiting by a student that was ready before it
     localrule: True
     params:
-        block=run_block,
+        text=lambda wildcards: run_text(wildcards.method),
     shell:
-        "python -m selfdistill settings --block {params.block:q} --output {output:q} --log {log:q}"
+        "rm -f results/{wildcards.protocol}/{wildcards.method}/settings-*.yaml"
+        " results/{wildcards.protocol}/{wildcards.method}/seed*/{{run.json,weights.safetensors}} 2> {log:q}"
+        " && printf %s {params.text:q} > {output:q} 2>> {log:q}"
 
 
 rule train_teacher:
     """Section II-A: hard labels alone. Its command trains every method; the rules below restate what differs."""
     input:
         data=DATA_FILE,
-        settings="results/{protocol}/{method}/settings.yaml",
+        settings=run_file,
     output:
         weights=f"{RUN}/weights.safetensors",
         history=f"{RUN}/history.csv",
@@ -51,7 +55,7 @@ use rule train_teacher as train_kd_student with:
     """Section II-B: taught by the teacher's weights of the same seed (or those that teacher_seed names)."""
     input:
         data=DATA_FILE,
-        settings="results/{protocol}/{method}/settings.yaml",
+        settings=run_file,
         teacher=lambda wildcards: teacher_files(wildcards.method, wildcards.seed, ["weights.safetensors"]),
         teacher_evaluation=lambda wildcards: teacher_files(wildcards.method, wildcards.seed, ["evaluation.json"]),
     wildcard_constraints:

@@ -25,21 +25,6 @@ from selfdistill.system.log import Log
 
 
 @app.command(rich_help_panel=RULES)
-def settings(
-    block: Annotated[str, Option(help="The settings as JSON.")],
-    output: Annotated[Path, Option(help="The settings.yaml to write.")],
-    log: LogFile = None,
-) -> None:
-    """Write a job's settings: all that it reads of the configuration."""
-    from selfdistill.config.settings import to_yaml
-    from selfdistill.system.files import write_atomically
-
-    lines = Log(log)
-    write_atomically(output, to_yaml(from_json("--block", block, dict)))
-    lines.say(f"wrote {output}")
-
-
-@app.command(rich_help_panel=RULES)
 def download(
     archives: Archives, folder: Annotated[Path, Option(help="Where to keep it.")] = Path("results/data/archives")
 ) -> None:
@@ -80,20 +65,18 @@ def train(
     ] = None,
     machine: Annotated[str, Option(help="Options that change no result, as JSON: device, threads, ...")] = "{}",
     progress: Annotated[str, Option(help="bar (on a terminal) or lines.")] = "bar",
+    store: Annotated[Path | None, Option(help="Where finished runs are kept and looked for: results/.runs.")] = None,
     log: LogFile = None,
 ) -> None:
-    """Train one run, or resume it after its last saved epoch."""
+    """Train one run, resume it, or take it from the store."""
     from selfdistill.config import types as t
     from selfdistill.config.schema import MachineSettings
-    from selfdistill.system.lease import leased_gpu
     from selfdistill.training.job import Job
     from selfdistill.training.start import train as train_run
 
     how = checked("--machine", MachineSettings, from_json("--machine", machine, dict))
     bar = checked("--progress", t.one_of("bar", "lines"), progress) == "bar"
-    job = Job(data, settings, seed, output, tuple(teacher or ()), log, how, bar)
-    with leased_gpu(how.device, Log(None).say):
-        train_run(job)
+    train_run(Job(data, settings, seed, output, tuple(teacher or ()), log, how, bar, store))
 
 
 @app.command(rich_help_panel=RULES)

@@ -77,22 +77,54 @@ def events(logs: Logs, output: OutputFolder = Path("events")) -> None:
 
 @app.command(rich_help_panel=LOOK)
 def clean(
-    run: RunName,
+    files: Annotated[list[Path] | None, Argument(help="With --unused: config.yaml, then files over it.")] = None,
+    run: Annotated[str | None, Option(help="<protocol>/<method>-seed<n>.")] = None,
+    unused: Annotated[bool, Option("--unused", help="Remove from the store what nothing names.")] = False,
     yes: Annotated[bool, Option("--yes", help="Remove without asking.")] = False,
 ) -> None:
-    """Remove a run: list its files, ask, remove them."""
+    """Remove a run, or stored runs that are not used: list, ask, remove.
+
+    --run: results, saved states, log, and what the store has of it. --unused: the stored runs that neither the
+    configuration names nor any protocol's results show.
+    """
     from selfdistill.tools.clean import removal, remove
 
+    if unused == (run is not None) or unused != bool(files):
+        raise Failure("clean", "expected --run, or --unused with the configuration's files", code=CONFIGURATION)
+    if unused:
+        return _clean_unused(files, yes)
     with removal(Path("results"), run) as parts:
         if parts.empty:
             print(f"{run}: has no results and no saved state")
             return
-        print("\n".join(["to remove:", *(f"  {line}" for line in parts.lines())]))
-        if not yes and not _agrees():
-            print("nothing removed")
-            raise SystemExit(1)
+        _confirm(parts.lines(), yes)
         remove(Path("results"), parts)
         print(f"removed {run}; the workflow trains it again, and what depends on it")
+
+
+def _clean_unused(files: list[Path], yes: bool) -> None:
+    from selfdistill.config.load import load_config
+    from selfdistill.system.amounts import size
+    from selfdistill.tools.clean import unused
+    from selfdistill.tools.space import taken
+    from selfdistill.training.store import discard
+
+    found = unused(load_config(files), Path("results"))
+    if not found:
+        print("every stored run is used")
+        return
+    _confirm([f"{path} ({size(taken(path))})" for path in found], yes)
+    for path in found:
+        discard(path)
+    print(f"removed {len(found)} of the store's runs")
+
+
+def _confirm(lines: list[str], yes: bool) -> None:
+    """Say what is removed, and end here unless that is agreed to."""
+    print("\n".join(["to remove:", *(f"  {line}" for line in lines)]))
+    if not yes and not _agrees():
+        print("nothing removed")
+        raise SystemExit(1)
 
 
 @app.command("clean-state", rich_help_panel=LOOK)

@@ -12,7 +12,7 @@ Archives = Annotated[str, Option(help="Where the dataset can be had, as JSON: [{
 DataFile = Annotated[Path, Option(help="The prepared dataset.")]
 Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:<n>.")]
 Threads = Annotated[str, Option(help="Torch threads, or auto.")]
-Settings = Annotated[Path, Option(help="The settings.yaml that `settings` wrote.")]
+Settings = Annotated[Path, Option(help="The job's settings, as its rule wrote them.")]
 LogFile = Annotated[Path | None, Option(help="Also write every line to this file.")]
 OutputFile = Annotated[Path, Option(help="The file to write.")]
 OutputFolder = Annotated[Path, Option(help="The folder to write to.")]

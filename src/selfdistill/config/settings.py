@@ -247,8 +247,12 @@ def _sweep(config: Config, name: str) -> SweepSettings:
 
 
 def known_runs(config: Config) -> dict[str, list[int]]:
-    """The seeds of every method of the library, whether a row or not: its own and those that it teaches."""
-    runs = config.runs(list(config.methods))
+    """The seeds of every method whose runs may lie there: of a method that the rows need, those that they need; of
+    another one of the library, a row of before, its own and those that it teaches.
+    """
+    needed = config.runs()
+    methods = {method for method, _ in needed}
+    runs = needed + [run for run in config.runs(list(config.methods)) if run[0] not in methods]
     return {name: sorted(seed for method, seed in runs if method == name) for name in config.methods}
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from selfdistill.columns import TIMING, WORK, fixed_columns
-from selfdistill.config.records import completed, differences
+from selfdistill.config.records import other_settings
 from selfdistill.config.settings import ReportRow, ReportSettings
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed, sha256_of, sha256_of_text
@@ -148,7 +148,7 @@ def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow)
         raise Failure(path, what, RETRAIN)
     if foreign:
         return
-    if others := differences(completed(settings), completed(row.settings)):
+    if others := other_settings(facts, row.settings):
         raise Failure(path, f"was trained with other settings ({', '.join(others)})", RETRAIN)
 
 

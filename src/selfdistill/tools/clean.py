@@ -1,4 +1,6 @@
-"""Remove one run: its results, its saved states, its log. Imports no torch."""
+"""Remove one run (its results, saved states, log, and what the store has of it), or what the store keeps for nobody.
+Imports no torch.
+"""
 
 import contextlib
 import shutil
@@ -6,31 +8,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from selfdistill.config.schema import Config
 from selfdistill.system.amounts import size
 from selfdistill.system.failures import LOCKED, Failure
-from selfdistill.system.files import disk_failure
+from selfdistill.system.files import disk_failure, read_sealed
 from selfdistill.system.lock import run_lock
 from selfdistill.tools.space import taken
+from selfdistill.training import store
 from selfdistill.training.finished import parts_of, remove_states
-from selfdistill.training.states import failure_record
+from selfdistill.training.states import failure_record, forced_mark
+from selfdistill.training.status import RequestedRuns
 
 
 class Removal(NamedTuple):
-    """What belongs to a run: the folder of its results, its saved states, and the files beside them."""
+    """What belongs to a run: the folder of its results, its saved states, the files beside them, and what the store
+    has of the run that lies there, so that it is trained again. Runs of other settings stay in the store.
+    """
 
     run: str
     results: Path | None
     states: list[Path]
     files: list[Path]
+    stored: list[Path]
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to remove."""
-        return not (self.results or self.states or self.files)
+        return not (self.results or self.states or self.files or self.stored)
 
     def lines(self) -> list[str]:
         """What would be removed, and how large it is."""
-        paths = [*([self.results] if self.results else []), *self.states, *self.files]
+        paths = [*([self.results] if self.results else []), *self.states, *self.files, *self.stored]
         return [f"{path} ({size(taken(path))})" for path in paths]
 
 
@@ -45,19 +53,39 @@ def removal(results: Path, run: str) -> Iterator[Removal]:
     states = folder / ".state"
     outputs = folder / method / f"seed{seed}"
     if not folder.is_dir():  # nothing to lock, and no folder to leave behind
-        yield Removal(run, None, [], [])
+        yield Removal(run, None, [], [], [])
         return
     with run_lock(states / f"{name}.lock"):
         for path in (folder, folder / method, outputs, states):
             if path.is_symlink():
                 raise Failure(path, "is a symbolic link, whose target is not removed", "remove it", code=LOCKED)
-        files = [failure_record(states, name), folder / "logs" / f"{name}.txt"]
+        files = [failure_record(states, name), forced_mark(states, name), folder / "logs" / f"{name}.txt"]
         yield Removal(
             run,
             outputs if outputs.is_dir() else None,
             sorted(path for path in states.glob(f"{name}-*") if path.is_dir()),
             [path for path in files if path.is_file()],
+            _stored(results / store.FOLDER, name, outputs),
         )
+
+
+def _stored(runs: Path, name: str, outputs: Path) -> list[Path]:
+    """What the store has of the run that lies in its place, whatever code trained it."""
+    try:
+        facts = read_sealed(outputs / "run.json")
+    except Failure:
+        return []
+    return [entry.folder for entry in store.matches(runs, name, facts)]
+
+
+def unused(config: Config, results: Path) -> list[Path]:
+    """The stored runs that the configuration does not name and that lie in no protocol's results, damaged ones too."""
+    runs, requested = results / store.FOLDER, RequestedRuns(config, results)
+    kept = {store.folder_of(runs, path.parent) for path in results.glob("[!.]*/*/seed*/run.json")}
+    for method, seed in config.runs():
+        named = store.matches(runs, f"{method}-seed{seed}", requested.identity(method, seed))
+        kept |= {entry.folder for entry in named}
+    return [entry.folder for entry in store.entries(runs) if entry.folder not in kept]
 
 
 def remove(results: Path, of: Removal) -> None:
@@ -70,6 +98,8 @@ def remove(results: Path, of: Removal) -> None:
                 of.results.parent.rmdir()
         for path in of.files:
             path.unlink(missing_ok=True)
+        for path in of.stored:
+            store.discard(path)
         remove_states(results, of.run, locked=True)
     except OSError as error:
         raise disk_failure(error.filename or of.run, error) from error

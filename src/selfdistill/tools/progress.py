@@ -136,7 +136,7 @@ class ProgressReader:
         except Failure:
             return None
         wanted = {key: part for key, part in identity.items() if key != "code_fingerprint"}
-        return None if other_parts({key: facts.get(key) for key in wanted}, wanted) else facts
+        return None if other_parts(facts, wanted) else facts
 
 
 def _log(path: Path) -> tuple[int, float | None, float]:

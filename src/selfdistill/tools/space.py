@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from selfdistill.system.amounts import size
+from selfdistill.training.store import FOLDER, entries
 
 
 def taken(path: Path) -> int:
@@ -25,12 +26,16 @@ def _blocks(path: Path) -> int:
 
 
 def disk_use(results: Path, protocol: str) -> str:
-    """A line: what a protocol's runs and their saved states take, the shared data, and what is free."""
-    folder = results / protocol
-    states = taken(folder / ".state")
+    """A line: what a protocol's runs and their saved states take, the store and the data that all share, and what is
+    free. A run in its place and in the store is on the disk once.
+    """
+    folder, store = results / protocol, results / FOLDER
+    states, stored = taken(folder / ".state"), len(entries(store))
     there = next(path for path in (results.absolute(), *results.absolute().parents) if path.is_dir())
     free = size(shutil.disk_usage(there).free)
-    return (
-        f"disk: {folder} {size(taken(folder))} (saved states {size(states)}),"
-        f" {results / 'data'} {size(taken(results / 'data'))}, free {free}"
-    )
+    parts = [
+        f"{folder} {size(taken(folder))} (saved states {size(states)})",
+        f"{store} {size(taken(store))} ({stored} {'run' if stored == 1 else 'runs'})",
+        f"{results / 'data'} {size(taken(results / 'data'))}",
+    ]
+    return f"disk: {', '.join(parts)}, free {free}"

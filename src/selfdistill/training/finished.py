@@ -1,4 +1,4 @@
-"""Forget saved states. Imports no torch: the workflow calls it when it ends."""
+"""Whether a run's outputs are whole, and how its saved states are forgotten. Imports no torch."""
 
 import contextlib
 import re
@@ -6,42 +6,18 @@ import shutil
 from pathlib import Path
 
 from selfdistill.system.failures import CONFIGURATION, Failure
-from selfdistill.system.files import read_sealed, remove, sha256_of
+from selfdistill.system.files import remove, sha256_of
 from selfdistill.system.lock import run_lock
 from selfdistill.training.states import failure_record
 
 RUN = re.compile(r"([a-z0-9][a-z0-9_-]*)/([a-z0-9][a-z0-9_-]*)-seed(0|[1-9]\d*)")
 
 
-def remove_finished_states(results: Path) -> list[str]:
-    """Remove the states under results/<protocol>/ whose run's outputs match its run.json; their names.
-
-    Only then does forcing a rule train again instead of picking up the finished state.
-    """
-    folders = finished_states(results)
-    for folder in folders:
-        _forget(folder)
-    return [folder.name for folder in folders]
-
-
-def finished_states(results: Path) -> list[Path]:
-    """The states under results/<protocol>/ that nobody goes on from: their run's outputs match its run.json."""
-    found = []
-    for run in sorted(results.glob("*/seed*/run.json")):
-        try:
-            facts = read_sealed(run)
-            folder = results / ".state" / str(facts.get("state"))
-            if folder.is_dir() and folder.parent.name == ".state" and not damaged_outputs(run.parent, facts):
-                found.append(folder)
-        except Failure:
-            continue  # a damaged run.json proves nothing, so its state stays
-    return list(dict.fromkeys(found))  # a copied run.json names the same one
-
-
-def _forget(folder: Path) -> None:
-    """Remove a state; its history first, which would otherwise witness that states were lost."""
+def forget(folder: Path) -> None:
+    """Remove a state if it is there; its history first, which would otherwise witness that states were lost."""
     (folder / "history.csv").unlink(missing_ok=True)
-    shutil.rmtree(folder)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 def damaged_outputs(folder: Path, facts: dict) -> list[str]:
@@ -81,7 +57,7 @@ def remove_states(results: Path, run: str, *, locked: bool = False) -> list[str]
     if folders or records:
         with contextlib.nullcontext() if locked else run_lock(states / f"{name}.lock"):
             for folder in folders:
-                _forget(folder)
+                forget(folder)
             for record in records:
                 remove(record)
     return [path.name for path in [*folders, *records]]

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from selfdistill.config.records import differences
+from selfdistill.config.records import other_settings
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_sealed
+from selfdistill.system.files import read_json, read_sealed
 from selfdistill.system.tensors import read_header
 from selfdistill.training import provenance
 
@@ -49,8 +49,13 @@ def known_identity(
 
 
 def data_sha256(path: Path) -> str | None:
-    """The SHA-256 by which a prepared dataset goes, as it says itself; None if there is none."""
-    return read_header(path).get("content_sha256")
+    """The SHA-256 by which a prepared dataset goes, as it says itself, or the note that outlives it; None without."""
+    if path.is_file():
+        return read_header(path).get("content_sha256")
+    try:
+        return read_json(path.with_suffix(".json")).get("content_sha256")
+    except Failure:
+        return None
 
 
 def _weights_sha256(run: Path) -> str | None:
@@ -63,12 +68,14 @@ def _weights_sha256(run: Path) -> str | None:
 
 
 def other_parts(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """In what two identities differ: settings by their dotted keys, then data, teacher and code."""
+    """In what a run, or a state, differs from a wanted identity: settings by their dotted keys, then data, teacher and
+    code. What is not wanted is not compared.
+    """
     parts = []
     for key, word in PARTS.items():
         ours, theirs = wanted.get(key), found.get(key)
         if key == "settings" and isinstance(ours, dict) and isinstance(theirs, dict):
-            parts += [f"settings.{name}" for name in differences(theirs, ours)]
+            parts += [f"settings.{name}" for name in other_settings(found, ours)]
         elif key in wanted and ours != theirs:
             parts.append(word)
     return parts

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from selfdistill.config.schema import MachineSettings
+from selfdistill.training.states import forced_mark
 
 
 class Job(NamedTuple):
     """How and where to train a run; output is .../<method>/seed<n>. teachers: the weights that teach it, those of an
-    ensemble's members, or none. bar: whether to draw one on a terminal.
+    ensemble's members, or none. store: where finished runs are kept, None: nowhere. bar: whether to draw one on a
+    terminal.
     """
 
     data: Path
@@ -19,6 +21,7 @@ class Job(NamedTuple):
     log: Path | None = None
     machine: MachineSettings = MachineSettings()
     bar: bool = False
+    store: Path | None = None
 
     @property
     def name(self) -> str:
@@ -29,3 +32,8 @@ class Job(NamedTuple):
     def states(self) -> Path:
         """The folder of the protocol's resumable states, which no rule declares."""
         return self.output.parent.parent / ".state"
+
+    @property
+    def forced(self) -> Path:
+        """The mark of a run that is to be trained whatever is stored; it goes when that is done."""
+        return forced_mark(self.states, self.name)

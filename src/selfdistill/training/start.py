@@ -1,4 +1,6 @@
-"""Start a training job: one at a time for a run, and how it failed is kept. Imports no torch before it must."""
+"""Start a training job: one at a time for a run, none for what the store has, and how it failed is kept. Imports no
+torch before it must.
+"""
 
 import contextlib
 import time
@@ -7,16 +9,20 @@ from typing import Any, NamedTuple
 
 from selfdistill.config.settings import RunSettings, read_settings
 from selfdistill.system.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
-from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, write_sealed
+from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, sha256_of, write_sealed
+from selfdistill.system.lease import leased_gpu
 from selfdistill.system.lock import run_lock
 from selfdistill.system.log import Log
-from selfdistill.training.identity import data_sha256, known_identity
+from selfdistill.training import store
+from selfdistill.training.finished import forget
+from selfdistill.training.identity import data_sha256, known_identity, run_identity
 from selfdistill.training.job import Job
-from selfdistill.training.states import failure_record
+from selfdistill.training.states import failure_record, state_folder
 
 
 def train(job: Job) -> None:
-    """Train a run to its end and write its outputs. A run that was stopped goes on after its last saved epoch.
+    """Train a run to its end and write its outputs, or put them in place from the store. A run that was stopped goes on
+    after its last saved epoch.
 
     The lock comes before torch, so that a second trainer is refused at once; the log before it, to say so.
     Raises: Failure 65 bad data or teacher, 70 non-finite loss, 71 memory, 73 run in use, 74 disk, 78 configuration.
@@ -30,7 +36,7 @@ def train(job: Job) -> None:
         record = _record(job)
         try:
             remove(record.path)
-            _train(job, log)
+            _train_or_restore(job, log)
         except (Failure, Failures) as failure:
             _keep(record, failure.code, str(failure))
             raise
@@ -39,23 +45,66 @@ def train(job: Job) -> None:
             raise
 
 
-def _train(job: Job, log: Log) -> None:
+def _train_or_restore(job: Job, log: Log) -> None:
     settings = read_settings(job.settings, RunSettings)
     _check_teachers(job, settings)
+    if job.store is None:
+        return _train(job, settings, log)
+    wanted = _wanted(job, settings)
+    if job.forced.exists() or not _restored(job, wanted, log):
+        _train(job, settings, log)
+        store.keep(job.store, job.name, job.output, log.say)
+    forget(state_folder(job.states, job.name, wanted))
+    remove(job.forced)
+
+
+def _wanted(job: Job, settings: RunSettings) -> dict[str, Any]:
+    """The identity of the run that the job asks for; without its data or teacher, one that no run has."""
+    described = settings.model_dump(mode="json", exclude_none=True)
+    teachers = [sha256_of(path) if path.is_file() else "" for path in job.teachers]
+    return run_identity(described, job.seed, data_sha256(job.data), teachers)
+
+
+def _restored(job: Job, wanted: dict[str, Any], log: Log) -> bool:
+    """Whether the store had the run, which then is in place."""
+    entry = store.find(job.store, job.name, wanted, log.say) or _found_as_auto(job, wanted, log)
+    if entry is None:
+        return False
+    store.put_in_place(entry, job.output)
+    code = "" if entry.facts.get(store.CODE) == wanted[store.CODE] else ", by other training code"
+    run = f"{wanted['settings']['method']} seed {job.seed}"
+    log.say(f"{run}: already trained ({entry.origin}{code}); nothing to train")
+    return True
+
+
+def _found_as_auto(job: Job, wanted: dict[str, Any], log: Log) -> store.Entry | None:
+    """Of `precision: auto` the stored run in what auto becomes here, from now on a run of `auto` too. Only torch knows
+    what that is, so it is asked last.
+    """
+    asked = {name: wanted | {"settings": wanted["settings"] | {"precision": name}} for name in ("bf16", "fp32")}
+    stored = any(store.matches(job.store, job.name, identity) for identity in asked.values())
+    if wanted["settings"]["precision"] != "auto" or not stored:
+        return None
+    from selfdistill.training.machine import choose_device, choose_precision
+
+    here = choose_precision("auto", choose_device(job.machine.device))
+    entry = store.find(job.store, job.name, asked[here], log.say)
+    return entry and store.keep_as(job.store, job.name, job.output, entry, "auto")
+
+
+def _train(job: Job, settings: RunSettings, log: Log) -> None:
     if settings.kept_epoch == "best_on_test" and job.machine.evaluate_every != 1:
         what = f"expected 1 with kept_epoch: best_on_test in {job.settings}, got {job.machine.evaluate_every}"
         raise Failure("evaluate_every", what, code=CONFIGURATION)
     try:
-        from selfdistill.training.run import train_run
+        with leased_gpu(job.machine.device, log.say):
+            from selfdistill.training.run import train_run
 
-        train_run(job, settings, log)
+            train_run(job, settings, log)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        what, advice = (
-            f"out of memory with {settings.batch_size}",
-            "choose a smaller one (never changed silently)",
-        )
+        what, advice = f"out of memory with {settings.batch_size}", "choose a smaller one (never changed silently)"
         raise Failure(f"methods.{settings.method}.batch_size", what, advice, code=OUT_OF_MEMORY) from error
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from selfdistill.system.files import canonical_json, sha256_bytes
+from selfdistill.system.files import canonical_json, make_folder, remove, sha256_bytes
 
 NAME = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
 
@@ -17,6 +17,24 @@ def state_folder(states: Path, name: str, identity: dict[str, Any]) -> Path:
 def failure_record(states: Path, name: str) -> Path:
     """Where it stands how the last attempt at a run failed; a run that was killed or stopped leaves no record."""
     return states / f"{name}.failure.json"
+
+
+def forced_mark(states: Path, name: str) -> Path:
+    """What says that a run is to be trained although it is in the store, until that is done."""
+    return states / f"{name}.forced"
+
+
+def mark_forced(results: Path, runs: list[str]) -> None:
+    """Mark the runs (`kd/seed0`) of results/<protocol>/ that are forced now. Of the marks that were left, those of runs
+    that lie there whole go, because they were never begun; others were, and are still to be trained.
+    """
+    wanted = {forced_mark(results / ".state", run.replace("/", "-")) for run in runs}
+    whole = [path.parent for path in results.glob("*/seed*/run.json")]
+    for run in whole:
+        remove(forced_mark(results / ".state", f"{run.parent.name}-{run.name}"))
+    for path in sorted(wanted):
+        make_folder(path.parent, mode=0o700)
+        path.touch()
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from selfdistill.config.schema import Config
-from selfdistill.config.settings import known_runs, run_settings
+from selfdistill.config.settings import run_settings
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.system.lock import owner_of
@@ -14,9 +14,10 @@ from selfdistill.training import provenance
 from selfdistill.training.finished import damaged_outputs
 from selfdistill.training.identity import data_sha256, known_identity, other_parts
 from selfdistill.training.states import NAME, checkpoints, epoch_of, failure_record
+from selfdistill.training.store import FOLDER, matches
 
 STATE = re.compile(r"(.+)-seed(\d+)-[0-9a-f]{12}")
-DONE = "done"
+DONE, NOT_STARTED = "done", "not started"
 
 
 class Status(NamedTuple):
@@ -57,13 +58,17 @@ class RequestedRuns:
     """What the configuration asks of a run, now and with the present code."""
 
     def __init__(self, config: Config, results: Path):
-        self.config, self.folder = config, results / config.protocol
+        self.config, self.folder, self.store = config, results / config.protocol, results / FOLDER
         self.code = provenance.code_fingerprint()
         self.data = data_sha256(results / "data" / f"{config.data.dataset}.safetensors")
 
     def status(self, method: str, seed: int) -> Status:
         """What has become of one run."""
-        return _run(self.folder, method, seed, self.identity(method, seed))
+        identity = self.identity(method, seed)
+        found = _run(self.folder, method, seed, identity)
+        if found.text == NOT_STARTED and matches(self.store, f"{method}-seed{seed}", identity):
+            return found._replace(text=f"{NOT_STARTED} (the store has it: nothing to train)")
+        return found
 
     def identity(self, method: str, seed: int) -> dict[str, Any]:
         """A run's identity without the parts that cannot be known: data not yet prepared, a teacher not yet trained."""
@@ -82,7 +87,7 @@ def _run(folder: Path, method: str, seed: int, identity: dict[str, Any]) -> Stat
         return Status(name, DONE, done=True)
     if failure := failure_of(failure_record(states, key), identity):
         return Status(name, _joined(failure, saved))
-    return Status(name, saved or text or "not started")
+    return Status(name, saved or text or NOT_STARTED)
 
 
 def _joined(*texts: str | None) -> str:
@@ -100,7 +105,7 @@ def _outputs(run: Path, identity: dict[str, Any]) -> str | None:
     wrong = damaged_outputs(run, facts)
     if wrong:
         return f"damaged: {', '.join(wrong)}"
-    others = other_parts({key: facts.get(key) for key in identity}, identity)
+    others = other_parts(facts, identity)
     return f"stale: other {', '.join(others)}" if others else DONE
 
 
@@ -128,7 +133,7 @@ def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
         epoch, found, damaged = newest_state(folder)
         if found is None and (damaged or (folder / "history.csv").exists()):
             lost = f"all states in {folder.name} are damaged or gone (make clean-state forgets them)"
-        if found is not None and not other_parts({part: found.get(part) for part in identity}, identity):
+        if found is not None and not other_parts(found, identity):
             note = f" (newer states are damaged: {', '.join(damaged)})" if damaged else ""
             return f"resumable at epoch {epoch} of {identity['settings']['epochs']}{note}"
     return lost
@@ -173,11 +178,11 @@ def _other_states(folder: Path, requested: RequestedRuns) -> list[Status]:
 
 
 def _leftover_runs(folder: Path, config: Config) -> list[Status]:
-    """Finished runs that the configuration does not name."""
-    known = known_runs(config)
+    """Finished runs that no configured row needs."""
+    needed = {f"{method}/seed{seed}" for method, seed in config.runs()}
     found = []
     for run in sorted(folder.glob("*/seed*/run.json")):
         method, seed = run.parent.parent.name, run.parent.name.removeprefix("seed")
-        if not seed.isdigit() or int(seed) not in known.get(method, []):
+        if f"{method}/seed{seed}" not in needed:
             found.append(Status(f"{method} seed {seed}", "leftover: the configuration does not name it"))
     return found

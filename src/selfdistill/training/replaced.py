@@ -1,0 +1,77 @@
+"""Which finished runs a changed configuration replaces, in its own words. Imports no torch."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from selfdistill.config.records import completed, other_settings
+from selfdistill.config.schema import Config
+from selfdistill.config.settings import run_settings
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import canonical_json, read_sealed
+
+WEIGHTS = {"cross_entropy_weight", "distillation_weight"}  # what `alpha` stands for
+PLAIN = ("parameters.", "network.")  # blocks of a run's settings that the configuration writes without them
+KEPT = 'kept in the store; to keep both side by side: README, "T = 8 beside T = 4"'
+
+
+def replacement(config: Config, results: Path, method: str) -> list[str]:
+    """The lines that say which finished runs of a method are of other settings now, and are replaced; none if none are.
+
+    `kd: temperature 4.0 -> 8.0; 1 finished run is replaced (kept in the store; ...)`
+    """
+    found = Counter(_changes(config, results, method, seed) for seed in _seeds(config, method))
+    return [f"{method}: {changes}; {_runs(count)} replaced ({KEPT})" for changes, count in found.items() if changes]
+
+
+def _seeds(config: Config, method: str) -> list[int]:
+    return [seed for name, seed in config.runs() if name == method]
+
+
+def _runs(count: int) -> str:
+    return "1 finished run is" if count == 1 else f"{count} finished runs are"
+
+
+def _changes(config: Config, results: Path, method: str, seed: int) -> str:
+    """What is other about a finished run, empty if nothing is: its own settings, or those of what teaches it."""
+    try:
+        facts = read_sealed(results / config.protocol / method / f"seed{seed}" / "run.json")
+        wanted = run_settings(config, method)
+        keys = other_settings(facts, wanted)
+    except (Failure, KeyError, AttributeError):  # no run, a damaged one, or somebody else's
+        return ""
+    if keys:
+        return _described(keys, completed(facts["settings"]), completed(wanted))
+    changed = [name for name, its in config.teachers_of(method, seed) if _changes(config, results, name, its)]
+    return f"its teacher {changed[0]} changes" if changed else ""
+
+
+def _described(keys: list[str], old: dict[str, Any], new: dict[str, Any]) -> str:
+    """`temperature 4.0 -> 8.0, alpha 0.5 -> 0.4`."""
+    before, now = _with_alpha(old), _with_alpha(new)
+    words = ["parameters.alpha"] if "alpha" in before["parameters"] and "alpha" in now["parameters"] else []
+    words = words if any(key.removeprefix("parameters.") in WEIGHTS for key in keys) else []
+    words += [key for key in keys if not words or key.removeprefix("parameters.") not in WEIGHTS]
+    return ", ".join(f"{_plain(key)} {_value(before, key)} -> {_value(now, key)}" for key in words)
+
+
+def _with_alpha(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings in which a pair of weights that `alpha` gives is shown as it, too."""
+    parameters = settings["parameters"]
+    hard, soft = (parameters.get(name) for name in sorted(WEIGHTS))
+    pair = hard is not None and soft is not None and abs(hard + soft - 1) < 1e-9
+    return settings | {"parameters": parameters | ({"alpha": hard} if pair else {})}
+
+
+def _plain(key: str) -> str:
+    for prefix in PLAIN:
+        key = key.removeprefix(prefix)
+    return key
+
+
+def _value(settings: dict[str, Any], key: str) -> str:
+    """A value by its dotted key, as the configuration has it."""
+    value: Any = settings
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return "none" if value is None else canonical_json(value)

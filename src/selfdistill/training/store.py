@@ -1,0 +1,230 @@
+"""Finished runs, kept so that none is trained twice: `results/.runs/<method>-seed<n>-<hash>/` holds all outputs of one.
+
+Files in the store and under results/<protocol>/ are the same ones (hard links; copies where the file system has none),
+so keeping a run costs no room. An entry is built beside the others and renamed, so it is whole or absent; its name has
+the hash of its run.json, so two entries never meet. Nothing in it is believed: what is put in place has been compared
+with the SHA-256 in run.json, and run.json with its own.
+
+A run is looked for by its identity: settings, seed, SHA-256 of the data and of what teaches it, not the protocol that
+asked for it. The code is not part of it: the run of the present code comes first, then the newest, and the log says
+which commit trained it. The precision is matched by `identity.other_settings`, so that `auto` finds on every machine
+what was trained as `auto` on another. Imports no torch.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import (
+    SEAL,
+    disk_failure,
+    make_folder,
+    read_sealed,
+    remove,
+    seal,
+    sync_folder,
+    write_atomically,
+    write_sealed,
+)
+from selfdistill.system.lock import InUse, run_lock
+from selfdistill.training.finished import damaged_outputs
+from selfdistill.training.identity import other_parts
+
+FOLDER = ".runs"
+NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+COMPARED = ("history.csv", "weights.safetensors")
+CODE = "code_fingerprint"
+
+
+class Entry(NamedTuple):
+    """A stored run and its run.json; without facts if that is damaged."""
+
+    folder: Path
+    facts: dict[str, Any]
+
+    @property
+    def started(self) -> str:
+        """When its last attempt began."""
+        attempts = self.facts.get("attempts")
+        return str(attempts[-1].get("started", "")) if attempts else ""
+
+    @property
+    def origin(self) -> str:
+        """The commit that trained it and the day."""
+        return f"commit {self.facts.get('commit', 'unknown')}, {self.started[:10] or 'no date'}"
+
+
+def entries(store: Path, name: str = r".+-seed\d+") -> list[Entry]:
+    """The stored runs of a name, `<method>-seed<n>` (a regular expression), or all; the newest first."""
+    pattern = re.compile(name + "-[0-9a-f]{12}")
+    folders = [path for path in store.glob("*/") if pattern.fullmatch(path.name)]
+    return sorted((Entry(folder, _facts(folder)) for folder in folders), key=lambda entry: entry.started, reverse=True)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    try:
+        return read_sealed(folder / "run.json")
+    except Failure:
+        return {}
+
+
+def folder_of(store: Path, output: Path) -> Path | None:
+    """Where the store has the run that lies in `output`, or would have it; None if its run.json is not whole."""
+    facts = _facts(output)
+    return _folder(store, f"{output.parent.name}-{output.name}", facts) if facts else None
+
+
+def _folder(store: Path, name: str, facts: dict[str, Any]) -> Path:
+    return store / f"{name}-{seal(facts)[SEAL][:12]}"
+
+
+def matches(store: Path, name: str, wanted: dict[str, Any]) -> list[Entry]:
+    """The stored runs of an identity, those of its code first, of equals the newest."""
+    identity = {part: value for part, value in wanted.items() if part != CODE}
+    found = [entry for entry in entries(store, name) if entry.facts and not other_parts(entry.facts, identity)]
+    return sorted(found, key=lambda entry: entry.facts.get(CODE) != wanted.get(CODE))
+
+
+def find(store: Path, name: str, wanted: dict[str, Any], say: Callable[[str], None]) -> Entry | None:
+    """The first match whose files are whole; damaged ones are said and removed, also those that nobody can match."""
+    for entry in [entry for entry in entries(store, name) if not entry.facts] + matches(store, name, wanted):
+        wrong = damaged_outputs(entry.folder, entry.facts) if entry.facts else ["run.json"]
+        if not wrong:
+            return entry
+        say(f"the stored run {entry.folder} is damaged ({', '.join(wrong)}): removed")
+        discard(entry.folder)
+    return None
+
+
+def put_in_place(entry: Entry, output: Path) -> None:
+    """Put a stored run's files where its rule declares them; run.json goes first and comes last, so that whoever looks
+    in between, or after a kill, sees a run that is not finished.
+    """
+    with _disk(output):
+        make_folder(output)
+        if (output / "run.json").exists():
+            remove(output / "run.json")
+            sync_folder(output)
+        for name in entry.facts["outputs"]:
+            _link(entry.folder / name, output / name)
+        sync_folder(output)
+        _link(entry.folder / "run.json", output / "run.json")
+        sync_folder(output)
+
+
+def keep(store: Path, name: str, output: Path, say: Callable[[str], None]) -> None:
+    """Keep the finished run that lies in `output`. An earlier one of the same identity is compared with it; one that
+    the same code trained in the same precision gives way to it.
+    """
+    new = Entry(output, read_sealed(output / "run.json"))
+    folder = _folder(store, name, new.facts)
+    before = [entry for entry in matches(store, name, new.facts) if entry.folder != folder]
+    if before:
+        say(_comparison(before[0], new))
+    _build(folder, new, output)
+    for entry in before:
+        if _variant(entry) == _variant(new):
+            discard(entry.folder)
+
+
+def adopt(store: Path, results: Path) -> None:
+    """Keep the finished runs under results/<protocol>/ that the store lacks: of a copy without it, or older than it."""
+    for path in sorted(results.glob("*/seed*/run.json")):
+        output, facts = path.parent, _facts(path.parent)
+        name = f"{output.parent.name}-{output.name}"
+        folder = _folder(store, name, facts)
+        if not facts or "settings" not in facts or folder.is_dir() or damaged_outputs(output, facts):
+            continue
+        with contextlib.suppress(InUse), run_lock(results / ".state" / f"{name}.lock"):
+            _build(folder, Entry(output, facts), output)
+
+
+def keep_as(store: Path, name: str, output: Path, entry: Entry, precision: str) -> Entry:
+    """The same run, kept once more as one that was asked for in another spelling of its precision, for `output`."""
+    facts = entry.facts | {"settings": entry.facts["settings"] | {"precision": precision}}
+    folder = _folder(store, name, facts)
+    _build(folder, Entry(entry.folder, facts), output)
+    return Entry(folder, facts)
+
+
+def _comparison(old: Entry, new: Entry) -> str:
+    """How a run that was trained again came out."""
+    before, now = old.facts["outputs"], new.facts["outputs"]
+    others = [name for name in COMPARED if before.get(name) != now.get(name)]
+    of = f"the stored run ({old.origin})"
+    return f"differs from {of}: {', '.join(others)}; the new one is kept" if others else f"same bits as {of}"
+
+
+def _variant(entry: Entry) -> tuple[Any, ...]:
+    """What may differ between stored runs of one identity."""
+    environment = entry.facts.get("environment", {})
+    return entry.facts.get(CODE), environment.get("precision"), entry.facts.get("settings", {}).get("precision")
+
+
+def _build(folder: Path, run: Entry, output: Path) -> None:
+    """Make an entry of a run's files, whole or not at all. output: the run whose lock is held, so that nobody else
+    builds under the same temporary name.
+    """
+    protocol, method, seed = output.parts[-3:]
+    temporary = folder.with_name(f".{protocol}-{method}-{seed}.tmp")
+    with _disk(folder):
+        if folder.is_dir():
+            if _facts(folder) == run.facts and not damaged_outputs(folder, run.facts):
+                return
+            discard(folder)
+        shutil.rmtree(temporary, ignore_errors=True)  # of one that was killed
+        try:
+            make_folder(folder.parent)
+            temporary.mkdir()
+            for name in run.facts["outputs"]:
+                _link(run.folder / name, temporary / name)
+            if _facts(run.folder) == run.facts:
+                _link(run.folder / "run.json", temporary / "run.json")
+            else:
+                write_sealed(temporary / "run.json", run.facts)
+            sync_folder(temporary)
+            with contextlib.suppress(FileExistsError):
+                os.rename(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        sync_folder(folder.parent)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name in place of whatever has it; a copy where the file system refuses that."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        write_atomically(target, source.read_bytes())
+    finally:
+        # Left by a failure, or by a rename between two names of one file, which does nothing.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove an entry, run.json first, so that no half one looks whole; one that is gone already is fine."""
+    with _disk(folder):
+        (folder / "run.json").unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """Raises: Failure 74 or 73 for an error of the file system in the block."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_failure(path, error) from error

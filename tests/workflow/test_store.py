@@ -1,0 +1,206 @@
+"""What was trained once is never trained again: each case with its trainings counted, in the real workflow."""
+
+import os
+import re
+import shutil
+import signal
+
+import pytest
+from helpers.snakemake_runs import Workflow
+
+from selfdistill.system.files import read_sealed
+
+pytestmark = pytest.mark.slow
+RESULTS = "results/demo"
+
+
+def trained(said: str) -> list[str]:
+    """The runs that were trained, by the first line of each."""
+    return sorted(f"{method}/{seed}" for method, seed in re.findall(r"^(\S+) seed (\d+): resnet", said, re.M))
+
+
+def restored(said: str) -> list[str]:
+    """The runs that the store had."""
+    lines = re.findall(r"^(\S+) seed (\d+): already trained \(commit .*\); nothing to train$", said, re.M)
+    return sorted(f"{method}/{seed}" for method, seed in lines)
+
+
+def files(folder) -> dict[str, bytes]:
+    """Everything under results/ and report/ but for logs and locks."""
+    paths = [path for name in ("results", "report") for path in (folder / name).rglob("*") if path.is_file()]
+    return {str(path): path.read_bytes() for path in paths if path.suffix not in (".txt", ".lock")}
+
+
+def without_records(workflow: Workflow, folder) -> Workflow:
+    """A fresh copy of the workflow with its results, as `cp -r` makes it: without their times, links and records."""
+    fresh = Workflow.make(folder)
+    for name in ("results", "report"):
+        shutil.copytree(workflow.folder / name, fresh.folder / name, copy_function=shutil.copyfile)
+    return fresh
+
+
+def temperature(workflow: Workflow, value: float) -> str:
+    return workflow.write(f"T{value}.yaml", f"methods: {{kd: {{temperature: {value}}}}}")
+
+
+def test_the_files_of_a_run_are_those_of_the_store(finished):
+    runs = list(finished.folder.glob(f"{RESULTS}/*/seed0/run.json"))
+    assert len(runs) == len(list(finished.folder.glob("results/.runs/*/run.json"))) == 4
+    for run in runs:
+        assert run.stat().st_nlink == 2
+    assert not [path for path in (finished.folder / RESULTS / ".state").iterdir() if path.is_dir()]
+
+
+def test_data_that_was_removed_and_a_new_seed_train_that_seed(done):
+    (done.folder / "results/data/digits.safetensors").unlink()
+    said = done.run("control", files=(done.write("seeds.yaml", "seeds: [0, 1]"),))
+    assert "rule download_data" in said
+    assert trained(said) == ["control/1"]
+
+
+def test_there_and_back_trains_once(done):
+    weights = done.folder / f"{RESULTS}/kd/seed0/weights.safetensors"
+    first, before = weights.read_bytes(), files(done.folder)
+    line = "kd: temperature 4.0 -> 8.0; 1 finished run is replaced (kept in the store; "
+    line += 'to keep both side by side: README, "T = 8 beside T = 4")'
+    name = temperature(done, 8)
+    plan = done.run("-n", "kd", files=(name,))
+    assert plan.count(line) == 1
+    assert files(done.folder) == before  # a dry run writes nothing
+    said = done.run("kd", "table", files=(name,))
+    assert said.count(line) == 1
+    assert said.index(line) < said.index("rule write_settings")
+    assert trained(said) == ["kd/0"]
+    assert weights.read_bytes() != first
+    said = done.run("kd", "table")
+    assert "kd: temperature 8.0 -> 4.0; " in said
+    assert (trained(said), restored(said)) == ([], ["kd/0"])
+    assert weights.read_bytes() == first
+    said = done.run("kd", "table", files=(name,))
+    assert (trained(said), restored(said)) == ([], ["kd/0"])
+
+
+def test_a_copy_without_times_and_records_trains_nothing(finished, tmp_path):
+    fresh = without_records(finished, tmp_path / "fresh")
+    said = fresh.run(cores=2)
+    assert trained(said) == []
+    assert fresh.bits() == finished.bits()
+
+
+def test_a_copy_without_the_store_trains_nothing(finished, tmp_path):
+    fresh = without_records(finished, tmp_path / "fresh")
+    shutil.rmtree(fresh.folder / "results/.runs")
+    said = fresh.run("kd", "table", files=(temperature(fresh, 8),))
+    assert trained(said) == ["kd/0"]
+    said = fresh.run("kd", "table")
+    assert (trained(said), restored(said)) == ([], ["kd/0"])
+
+
+def test_a_copy_without_records_and_a_changed_setting_give_the_run_that_is_asked_for(finished, tmp_path):
+    fresh = without_records(finished, tmp_path / "fresh")
+    name = temperature(fresh, 8)
+    said = fresh.run("table", files=(name,))
+    assert trained(said) == ["kd/0"]
+    assert read_sealed(fresh.folder / f"{RESULTS}/kd/seed0/run.json")["settings"]["parameters"]["temperature"] == 8
+    again = without_records(fresh, tmp_path / "again")
+    for path in again.folder.glob("results/**/*"):  # the older files are the newer ones here
+        os.utime(path, (path.stat().st_mtime - 100,) * 2)
+    said = again.run("table")
+    assert trained(said) == []
+    assert read_sealed(again.folder / f"{RESULTS}/kd/seed0/run.json")["settings"]["parameters"]["temperature"] == 4
+    tables = [done.folder / "report/demo/table1.csv" for done in (again, finished)]
+    rows = [[line.split(",")[:6] for line in path.read_text().splitlines()] for path in tables]
+    assert rows[0] == rows[1]
+
+
+def test_two_protocols_share_an_arm(done):
+    said = done.run("control", files=(done.write("other.yaml", "protocol: other"),))
+    assert (trained(said), restored(said)) == ([], ["control/0"])
+    (entry,) = done.folder.glob("results/.runs/control-seed0-*")
+    assert (entry / "weights.safetensors").samefile(done.folder / "results/other/control/seed0/weights.safetensors")
+
+
+SWEEPS = """
+data: {holdout_images: 20}
+methods: {control: {epochs: 1}}
+sweeps:
+  S98: {methods: [control], grid: {weight_decay: [0, 5.0e-4]}, mini: {weight_decay: [0, 5.0e-4]},
+    choose_by: holdout_accuracy}
+  S99: {methods: [control], grid: {weight_decay: [0, 1.0e-3]}, mini: {weight_decay: [0, 1.0e-3]},
+    choose_by: holdout_accuracy}
+"""
+
+
+def test_two_sweeps_share_a_cell(done):
+    name = done.write("sweeps.yaml", SWEEPS)
+    assert len(trained(done.run("control", "--config", "sweep=[S98]", files=(name,)))) == 2
+    said = done.run("control", "--config", "sweep=[S99]", "protocol=other", files=(name,))
+    assert len(restored(said)) == 1
+    assert len(trained(said)) == 1
+
+
+def test_a_flipped_byte_in_the_store_is_said_and_trained_again(done):
+    (entry,) = done.folder.glob("results/.runs/control-seed0-*")
+    content = bytearray((entry / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (entry / "weights.safetensors").write_bytes(content)
+    shutil.rmtree(done.folder / f"{RESULTS}/control/seed0")
+    said = done.run("control")
+    assert f"the stored run {entry.relative_to(done.folder)} is damaged (weights.safetensors): removed" in said
+    assert trained(said) == ["control/0"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("control", "-R", "train_control"),
+        ("-f", f"{RESULTS}/control/seed0/run.json"),
+        ("control", "-R", f"{RESULTS}/control/seed0/history.csv"),
+        ("control", "--forceall"),
+    ],
+)
+def test_what_is_forced_is_trained_and_compared(done, options):
+    said = done.run(*options)
+    assert trained(said) == ["control/0"]
+    assert re.search(r"^same bits as the stored run \(commit \S+, \d{4}-\d\d-\d\d\)$", done.log("control"), re.M)
+    assert len(list(done.folder.glob("results/.runs/control-seed0-*"))) == 1
+    shutil.rmtree(done.folder / f"{RESULTS}/control/seed0")
+    assert trained(done.run("control")) == []
+
+
+def test_a_forced_run_that_was_killed_is_trained_to_its_end(done):
+    name = done.write("long.yaml", "methods: {control: {epochs: 12}}")
+    done.run("control", files=(name,))
+    process = done.start("control", "-R", "train_control", files=(name,))
+    done.wait_for_epoch("control", 2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pid in done.trainers():
+        os.kill(pid, signal.SIGKILL)
+    done.run("--unlock", files=(name,))
+    said = done.run("control", files=(name,))
+    assert trained(said) == ["control/0"]
+    assert "resumed after epoch" in said
+    assert "same bits as the stored run" in said
+
+
+def test_a_deleted_log_is_put_back(done):
+    history = done.folder / f"{RESULTS}/control/seed0/history.csv"
+    content = history.read_bytes()
+    history.unlink()
+    said = done.run(str(history.relative_to(done.folder)))
+    assert (trained(said), restored(said)) == ([], ["control/0"])
+    assert history.read_bytes() == content
+
+
+def test_a_killed_start_leaves_no_run_of_other_settings(finished, tmp_path):
+    """The settings are written, the run is not trained, and the copy has neither times nor records."""
+    name = temperature(finished, 8)
+    half = finished.copy(tmp_path / "half")
+    (settings,) = (half.folder / f"{RESULTS}/kd").glob("settings-*.yaml")
+    half.run("kd", "--until", "write_settings", files=(name,))
+    assert not settings.exists()
+    fresh = without_records(half, tmp_path / "fresh")
+    fresh.write(name, (finished.folder / name).read_text())
+    said = fresh.run("kd", files=(name,))
+    assert trained(said) == ["kd/0"]
