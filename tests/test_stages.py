@@ -46,6 +46,7 @@ def test_a_stage_imports_only_itself_and_stages_before_it():
 
 WITHOUT_TORCH = (
     *("config.load", "config.settings", "system.files", "training.finished", "training.status", "training.job"),
+    *("training.start", "training.store", "training.replaced"),
     *("tools.progress", "tools.events", "tools.watch", "tools.clean", "tools.failed"),
     *("data.prepare", "report.table", "report.comparison"),
     *("report.figures", "report.deviations", "report.ledger", "report.page", "report.document", "cli"),

@@ -1,16 +1,21 @@
 """Removing one run."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from selfdistill.config.load import load_config
+from selfdistill.config.settings import run_settings
 from selfdistill.system.failures import CONFIGURATION, LOCKED, Failure
+from selfdistill.system.files import sha256_of, write_sealed
 from selfdistill.system.lock import run_lock
-from selfdistill.tools.clean import removal, remove
+from selfdistill.tools.clean import removal, remove, unused
 from selfdistill.tools.space import disk_use, taken
+from selfdistill.training import store
 
 
 @pytest.fixture
@@ -105,3 +110,58 @@ def test_disk_use_counts_what_is_there(results):
     assert line.startswith(f"disk: {folder} ")
     assert "free " in line
     assert taken(results / "absent") == 0
+
+
+@pytest.fixture
+def stored(tmp_path, repository):
+    """A configuration, and a function that keeps runs of its control (with changed settings) in the store."""
+    files = [repository / "config.yaml", repository / "workflow/protocols/demo.yaml"]
+    config = load_config(files)
+
+    def keep(protocol="demo", in_place=True, **changes):
+        output = tmp_path / f"results/{protocol}/control/seed0"
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir(parents=True)
+        (output / "history.csv").write_text(f"epoch {protocol} {changes}\n")
+        facts = {"settings": run_settings(config, "control") | changes, "seed": 0, "teacher_sha256": None}
+        facts |= {"data_sha256": "0" * 64, "outputs": {"history.csv": sha256_of(output / "history.csv")}}
+        write_sealed(output / "run.json", facts | {"code_fingerprint": "c"})
+        store.keep(tmp_path / "results/.runs", "control-seed0", output, print)
+        folder = store.folder_of(tmp_path / "results/.runs", output)
+        if not in_place:
+            shutil.rmtree(output)
+        return folder
+
+    keep.files, keep.config = files, config
+    return keep
+
+
+def test_a_removed_run_leaves_the_store_and_others_stay(stored, tmp_path):
+    other, own = stored(epochs=70), stored()
+    assert clean(tmp_path / "results", "--run", "demo/control-seed0", "--yes").returncode == 0
+    assert other.exists()
+    assert not own.exists()
+
+
+def test_what_neither_the_configuration_nor_results_name_is_unused(stored, tmp_path):
+    named, nobodys = stored(in_place=False), stored("other", in_place=False, epochs=70)
+    shown = stored("other", epochs=71)
+    assert unused(stored.config, tmp_path / "results") == [nobodys]
+    said = clean(tmp_path / "results", "--unused", *map(str, stored.files))
+    assert (said.returncode, nobodys.exists()) == (78, True)  # nobody was there to agree
+    said = clean(tmp_path / "results", "--unused", *map(str, stored.files), "--yes")
+    assert said.stdout.splitlines()[-1] == "removed 1 of the store's runs"
+    assert [entry.folder for entry in store.entries(tmp_path / "results/.runs")] in ([named, shown], [shown, named])
+    assert clean(tmp_path / "results", "--unused", *map(str, stored.files)).stdout == "every stored run is used\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--unused"], ["--unused", "--run", "demo/kd-seed0"], ["config.yaml"]])
+def test_clean_needs_a_run_or_a_configuration(results, arguments):
+    done = clean(results, *arguments)
+    assert done.returncode == 78
+    assert "expected --run, or --unused with the configuration's files" in done.stderr
+
+
+def test_the_size_of_the_store_is_shown(stored, tmp_path):
+    stored()
+    assert f"{tmp_path}/results/.runs 8 kB (1 run), " in disk_use(tmp_path / "results", "demo")

@@ -49,7 +49,7 @@ def other_settings(run: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     the one that this became where it was trained. So `fp32` finds a run of `auto` on a machine where `auto` was fp32,
     and `auto` finds what was trained as `auto`, on whatever machine: results that were copied stay current. Nothing
     here depends on the machine that asks. Only `train` may: what was trained as `fp32` is a run of `auto` where `auto`
-    is fp32, so there, and only there, it is kept in the store as one (`start.restored`).
+    is fp32, so there, and only there, it is kept in the store as one, too.
     """
     found, expected = completed(run["settings"]), completed(wanted)
     if run.get("environment", {}).get("precision") == expected.get("precision"):

@@ -12,7 +12,7 @@ from selfdistill.system.files import sha256_bytes
 
 PACKAGE = Path(__file__).parent.parent
 STAGES = ("data", "models", "losses", "evaluation", "training")  # what a run's result can depend on
-ONLY_LOOKS = ("status.py", "finished.py", "display.py", "store.py")  # no result depends on them
+ONLY_LOOKS = ("status.py", "finished.py", "display.py", "store.py", "replaced.py")  # no result depends on them
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 
 

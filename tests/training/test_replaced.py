@@ -1,0 +1,64 @@
+"""What a changed configuration says of the finished runs that it replaces."""
+
+import pytest
+
+from selfdistill.config.load import load_config
+from selfdistill.config.settings import run_settings
+from selfdistill.system.files import write_sealed
+from selfdistill.training.replaced import replacement
+
+KEPT = 'kept in the store; to keep both side by side: README, "T = 8 beside T = 4"'
+
+
+@pytest.fixture
+def said(tmp_path, repository):
+    """What is said of a method when this is laid over demo, whose runs are finished; `recorded`: of their run.json."""
+
+    def say(text, method="kd", recorded=None):
+        base = [repository / "config.yaml", repository / "workflow/protocols/demo.yaml"]
+        config = load_config(base)
+        for name, seed in config.runs():
+            facts = {"settings": run_settings(config, name), "environment": {"precision": "fp32"}} | (recorded or {})
+            write_sealed(tmp_path / f"results/demo/{name}/seed{seed}/run.json", facts)
+        over = tmp_path / "over.yaml"
+        over.write_text(text)
+        return replacement(load_config([*base, over]), tmp_path / "results", method)
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("{temperature: 8}", "temperature 4.0 -> 8.0"),
+        ("{alpha: .4}", "alpha 0.5 -> 0.4"),
+        ("{alpha: .4, temperature: 8}", "alpha 0.5 -> 0.4, temperature 4.0 -> 8.0"),
+        ("{nesterov: true}", "nesterov false -> true"),
+        ("{augmentation: []}", 'augmentation ["crop"] -> []'),
+    ],
+)
+def test_a_change_is_said_in_the_words_of_the_configuration(said, change, words):
+    (line,) = said(f"methods: {{kd: {change}}}")
+    assert line == f"kd: {words}; 1 finished run is replaced ({KEPT})"
+
+
+def test_a_teacher_that_changes_is_said_of_its_students(said):
+    (line,) = said("methods: {teacher: {learning_rate: .01}}")
+    assert line == f"kd: its teacher teacher changes; 1 finished run is replaced ({KEPT})"
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["device: cpu", "methods: {kd: {label: Student}}", "methods: {control: {epochs: 1}}", "seeds: [0, 1]"],
+)
+def test_what_replaces_nothing_is_not_said(said, change):
+    assert said(change) == []
+
+
+def test_another_spelling_of_the_precision_replaces_nothing(said):
+    assert said("methods: {kd: {precision: fp32}, teacher: {precision: fp32}}") == []
+    assert said("methods: {kd: {precision: bf16}}") != []
+
+
+def test_a_run_of_somebody_else_is_passed_over(said):
+    assert said("methods: {kd: {temperature: 8}}", recorded={"settings": None}) == []
