@@ -37,8 +37,14 @@ def test_a_power_cut_tears_nothing_and_takes_nothing_that_was_promised(traces, f
 def test_each_single_fsync_is_missed(traces, figure):
     removed = 0
     for name, (calls, folder) in traces.items():
+        # Before that, `restored` makes the folder of its lock, in which nothing is to last.
+        first = next(
+            k
+            for k, call in enumerate(calls)
+            if name != "restored" or (call.name == "mkdir" and "/control" in str(call))
+        )
         for index, call in enumerate(calls):
-            if call.name == "fsync" and call.touches(folder):
+            if index >= first and call.name == "fsync" and call.touches(folder):
                 _, wrong = violations(calls, folder, without=index)
                 assert wrong, f"{name}: nothing is lost without {call}"
                 removed += 1

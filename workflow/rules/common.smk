@@ -166,7 +166,11 @@ def named_by_content(stem, text):
     """The name of a file of settings. With other content it is another file, so that a change is seen by the file's
     absence, also where Snakemake's records were not copied along, and no job can read what was meant for another.
     """
-    return f"{stem}-{sha256_bytes(text.encode())[:12]}.yaml"
+    path = f"{stem}-{sha256_bytes(text.encode())[:12]}.yaml"
+    if not Path(path).exists():
+        # Snakemake passes over a file that is absent where what is made from it is there.
+        workflow.dag.forcefiles.add(path)
+    return path
 
 
 def run_file(wildcards):
