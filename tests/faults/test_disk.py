@@ -32,13 +32,17 @@ def shorter_paths(write_paths, tiny_data):
 
 def breakable(calls: list[Call], folder) -> list[Call]:
     """The calls that write, name or sync something in the folder; not the opening and closing of what is read."""
-    found, read = [], set()
+    found, read, opened = [], set(), set()
     for call in calls:
         if call.name == "openat" and call.result >= 0:
             synced = os.path.isdir(call.opened) and "O_DIRECTORY" not in call.arguments  # with it, it is listed
             (read.discard if "O_CREAT" in call.arguments or synced else read.add)(call.result)
+            opened.add(call.result)
         only_reads = bool(call.fd) and call.fd[0] in read
         only_reads |= call.name == "openat" and "O_CREAT" not in call.arguments
+        if call.name == "close" and call.fd:
+            only_reads |= call.fd[0] not in opened  # a second descriptor, by which a folder is listed
+            opened.discard(call.fd[0])
         if call.name in ERRORS and call.touches(folder) and call.result >= 0 and not only_reads:
             found.append(call)
     return found
