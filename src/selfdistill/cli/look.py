@@ -82,11 +82,7 @@ def clean(
     unused: Annotated[bool, Option("--unused", help="Remove from the store what nothing names.")] = False,
     yes: Annotated[bool, Option("--yes", help="Remove without asking.")] = False,
 ) -> None:
-    """Remove a run, or stored runs that are not used: list, ask, remove.
-
-    --run: results, saved states, log, and what the store has of it. --unused: the stored runs that neither the
-    configuration names nor any protocol's results show.
-    """
+    """Remove a run, or stored runs that nothing uses."""
     from selfdistill.tools.clean import removal, remove
 
     if unused == (run is not None) or unused != bool(files):
