@@ -9,7 +9,7 @@ from helpers.trainer import make_job, train_until_killed
 from helpers.verbs import selfdistill
 
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import run_settings, to_yaml
+from selfdistill.config.settings import known_runs, run_settings, to_yaml
 from selfdistill.system.failures import NON_FINITE, Failure
 from selfdistill.system.files import disk_failure, read_sealed, sha256_of, write_sealed
 from selfdistill.system.lock import run_lock
@@ -282,6 +282,14 @@ def test_leftovers(project):
         line for line in lines if line.startswith("control seed 4")
     )
     assert any("stale state of epoch 3: the configuration does not name its run" in line for line in lines)
+
+
+def test_a_run_that_only_a_block_of_the_library_needs_is_left_over(project):
+    student = "  student: {like: kd, label: S, teacher: control, teacher_seed: 1}"
+    project.change("methods: {control: {epochs: 3, batch_size: 50}}", f"methods:\n  control: {{epochs: 3}}\n{student}")
+    write_sealed(project.results / "demo/control/seed1/run.json", {})
+    assert "control seed 1  leftover: the configuration does not name it" in project.lines()
+    assert known_runs(project.config)["control"] == [0]
 
 
 def test_other_states_are_described(project):

@@ -81,9 +81,10 @@ def _found_as_auto(job: Job, wanted: dict[str, Any], log: Log) -> store.Entry | 
     """Of `precision: auto` the stored run in what auto becomes here, from now on a run of `auto` too. Only torch knows
     what that is, so it is asked last.
     """
+    if wanted["settings"]["precision"] != "auto":
+        return None
     asked = {name: wanted | {"settings": wanted["settings"] | {"precision": name}} for name in ("bf16", "fp32")}
-    stored = any(store.matches(job.store, job.name, identity) for identity in asked.values())
-    if wanted["settings"]["precision"] != "auto" or not stored:
+    if not any(store.matches(job.store, job.name, identity) for identity in asked.values()):
         return None
     from selfdistill.training.machine import choose_device, choose_precision
 
