@@ -58,7 +58,7 @@ def trained(unbroken, digits, tmp_path):
 
 
 # Every system call at which a run can be killed, and random moments: tests/faults/test_kill.py.
-@pytest.mark.parametrize(("kind", "saves"), zip(KINDS, (1, 2, 3, 2), strict=True))
+@pytest.mark.parametrize(("kind", "saves"), list(zip(KINDS, (1, 2, 3, 2), strict=True)))
 def test_a_killed_run_ends_with_the_same_bits(kind, saves, unbroken, digits, teacher, tmp_path):
     job = job_of(tmp_path, digits, teacher, kind)
     train_until_killed(job, saves)
@@ -198,7 +198,7 @@ def test_training_time_is_the_sum_of_timing_csv(unbroken):
 
 
 def test_a_loss_that_explodes_ends_the_run_and_writes_nothing(digits, tmp_path):
-    job = make_job(tmp_path, digits, changes={"learning_rate": 1e30})
+    job = make_job(tmp_path, digits, changes={"weight_decay": 1e38})
     with pytest.raises(Failure) as failure:
         train(job)
     assert failure.value.code == NON_FINITE

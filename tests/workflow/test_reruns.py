@@ -130,7 +130,7 @@ methods:
   kd_wide: {label: K2, model: resnet18, stem: cifar, objective: knowledge_distillation, teacher: second_teacher,
             teacher_seed: 5, temperature: 4, alpha: .5, epochs: 2, batch_size: 64}
   born_again: {label: B, model: resnet18, stem: cifar, objective: knowledge_distillation, teacher: control,
-               temperature: 4, alpha: .5, epochs: 2, batch_size: 64}
+               teacher_seed: same, temperature: 4, alpha: .5, epochs: 2, batch_size: 64}
 """,
     )
     jobs = set(finished.plan(files=(name,)))
