@@ -68,7 +68,7 @@ def status(
 
 @app.command(rich_help_panel=LOOK)
 def events(logs: Logs, output: OutputFolder = Path("events")) -> None:
-    """Write TensorBoard files of finished runs (needs the package tensorboard)."""
+    """Write TensorBoard files of finished runs (needs tensorboard)."""
     from selfdistill.tools.events import write_events
 
     epochs = write_events(logs, output)
