@@ -88,6 +88,15 @@ def test_an_archive_in_pieces_is_put_where_the_workflow_looks(machine):
     assert (machine / "results" / "data" / "archives" / f"{found[:16]}-cifar.tar.gz").read_bytes() == b"archive"
 
 
+def test_an_archive_may_be_one_of_the_users_own_file(machine):
+    (machine / "carried" / "mirror.tar.xz.part-aa").write_bytes(b"mirror")
+    found = hashlib.sha256(b"mirror").hexdigest()
+    (machine / "mine.yaml").write_text(f"data: {{archives: [{{path: mirror.tar.xz, sha256: {found}}}]}}\n")
+    assert lend(machine).returncode == 65
+    assert lend(machine, "--configfile", "mine.yaml").returncode == 75
+    assert (machine / "results" / "data" / "archives" / f"{found[:16]}-mirror.tar.xz").is_file()
+
+
 def test_an_archive_that_lacks_a_piece_starts_nothing(machine):
     (machine / "carried" / "cifar.tar.gz.part-aa").write_bytes(b"arch")
     ended = lend(machine)
