@@ -200,7 +200,7 @@ from selfdistill.data.transforms import Key, Transform, Workers
 def batches(count):
     windows = torch.arange(4 * 32 * 32 * 3).remainder(251).to(torch.uint8).view(4, 1, 1, 32, 32, 3)
     keys = [[Key(3, 1, image, 0, 0, False) for image in pair] for pair in ((0, 1), (2, 3))]
-    return list(Workers(Transform(windows, ["rotation", "random_erasing"]), count, pin=False).batches(3, keys))
+    return list(Workers(Transform(windows, ["rotation", "random_erasing"]), count, pin=False).batches(keys))
 
 if __name__ == "__main__":
     multiprocessing.set_start_method("spawn")

@@ -49,7 +49,7 @@ class Workflow:
 
     def copy(self, folder: Path) -> "Workflow":
         """A copy with all results and Snakemake's records."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        subprocess.run(["cp", "-a", self.folder, folder], check=True)  # keeps the links between the store and the runs
         return Workflow(folder)
 
     def command(self, *arguments: str, files: tuple = (), cores: int = 1, protocol: str = "demo") -> list[str]:

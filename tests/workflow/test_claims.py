@@ -6,12 +6,9 @@ METHODS = ("teacher", "kd", "self_distillation", "control")
 
 
 def test_claims_measures_every_run_and_trains_none_again(done):
-    expected = {f"measure {method}/0" for method in METHODS} | {
-        "write_measure_settings",
-        "mechanisms_table",
-        "find_nearest",
-    }
-    assert set(done.plan("claims")) == expected | {"write_mechanisms_settings mechanisms"}
+    expected = {f"measure {method}/0" for method in METHODS} | {"mechanisms_table", "find_nearest"}
+    expected |= {"write_report_settings measure"}
+    assert set(done.plan("claims")) == expected | {"write_report_settings mechanisms"}
     done.run("claims", cores=2)
     assert done.plan("claims") == {}
     found = {method: _measured(done, method) for method in METHODS}
@@ -33,8 +30,8 @@ def _measured(done, method) -> dict:
 def _only_what_changed_is_done_again(done):
     label = done.write("label.yaml", "methods: {kd: {label: Another}}")
     assert set(done.plan("claims", files=(label,))) == {
-        *("write_mechanisms_settings mechanisms", "mechanisms_table"),
+        *("write_report_settings mechanisms", "mechanisms_table"),
     }
     sizes = done.write("sizes.yaml", "mechanisms: {noise_draws: 2}")
-    again = {f"measure {method}/0" for method in METHODS} | {"write_measure_settings", "mechanisms_table"}
+    again = {f"measure {method}/0" for method in METHODS} | {"write_report_settings measure", "mechanisms_table"}
     assert again <= set(done.plan("claims", files=(sizes,)))

@@ -98,10 +98,10 @@ def test_a_bad_configuration_is_named_at_once_and_makes_nothing(tmp_path):
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert done.returncode == 78
     assert [line.split(":")[1].strip() for line in errors] == [
+        "epoch",
         "methods.kd.alpha",
         "methods.kd.temperatur",
         "seeds",
-        "epoch",
     ]
     assert "Traceback" not in done.stderr
     assert not (workflow.folder / "results").exists()

@@ -96,7 +96,7 @@ def test_a_user_without_name_and_home_is_served(workflow, tmp_path):
     nobody = dict.fromkeys(("USER", "LOGNAME", "LNAME", "USERNAME"), "")
     code, text = snakemake(workflow, "table", PYTHONPATH=paths, HOME=str(tmp_path / "none"), **nobody)
     assert code == 0, text
-    shown = ["make", "-f", str(ROOT / "Makefile"), "--eval", "shown: ; @echo $$HOME", "shown"]
+    shown = ["make", "--no-print-directory", "-f", str(ROOT / "Makefile"), "--eval", "shown: ; @echo $$HOME", "shown"]
     for given, home in (({"PATH": os.environ["PATH"]}, tmp_path / ".venv"), ({**os.environ, "HOME": "/x"}, "/x")):
         assert subprocess.run(shown, cwd=tmp_path, env=given, capture_output=True, text=True).stdout == f"{home}\n"
 

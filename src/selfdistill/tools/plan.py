@@ -22,8 +22,8 @@ def check_plan(workflow: Any) -> None:
     said = {
         "rerun-triggers": not set(TRIGGERS) <= set(triggers),
         "consider-ancient": bool(workflow.workflow_settings.consider_ancient),
-        "drop-metadata": not execution.keep_metadata,
-        "ignore-incomplete": execution.ignore_incomplete,
+        "drop-metadata": execution is not None and not execution.keep_metadata,  # None where only a graph is drawn
+        "ignore-incomplete": execution is not None and execution.ignore_incomplete,
         "trust-io-cache": dag.trust_io_cache,
     }
     expected = {"rerun-triggers": f"expected {', '.join(TRIGGERS)} among them, got {', '.join(triggers)}"}
