@@ -17,7 +17,7 @@ from selfdistill.data.download import obtain_archive
 from selfdistill.data.prepared import read_prepared
 from selfdistill.models.weights import decode, read_weights
 from selfdistill.report.logs import read_run
-from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure
+from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure, Failures
 from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.training.checkpoint import checkpoints, load_state
 from selfdistill.training.finished import damaged_outputs
@@ -124,7 +124,7 @@ def changed_settings(path: Path) -> Callable[[Path], bool]:
     def noticed(path: Path) -> bool:
         try:
             return read_settings(path, RunSettings) != whole
-        except Failure as failure:
+        except (Failure, Failures) as failure:
             return failure.code == CONFIGURATION
 
     return noticed

@@ -172,7 +172,7 @@ def poison_the_third_epoch() -> None:
     one_epoch = run.Run._one_epoch
 
     def poisoned(self, *arguments):
-        if self.epoch == 2:
+        if self.progress.epoch == 2:
             self.network.backbone.fc.weight.data.fill_(float("inf"))
         return one_epoch(self, *arguments)
 
