@@ -125,7 +125,7 @@ def _check_environment(path: Path, facts: dict, environment: dict, policy: str, 
     saved = facts["environment"]
     changes = [
         f"{key} {saved.get(key, False)} -> {environment.get(key, False)}"
-        for key in dict.fromkeys([*environment, *saved])  # `compile` and `teacher_cache` stand there only when used
+        for key in dict.fromkeys([*environment, *saved])  # `compile` stands there only when used
         if saved.get(key, False) != environment.get(key, False)
     ]
     if not changes:
