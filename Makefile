@@ -22,7 +22,7 @@ help: ## list these commands
 	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (about 15 minutes on two processors)"
 	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, about a week on a CPU)"
 	@echo "make published              Table I from the paper's own logs (seconds)"
-	@echo "make test-faults            kills, full disks, damage and hostile input (about 7 minutes; strace for some of it)"
+	@echo "make test-faults            kills, full disks, damage and hostile input (about 10 minutes; strace for some of it)"
 	@echo "make test-slurm             the workflow on a Slurm that the tests start here (about 4 minutes; slurm-wlm, munge, root)"
 	@echo "make bench [DEVICE=cuda]     our loop beside others, on this machine (under 10 minutes on a CPU)"
 	@echo "make docs                   the pages of docs/ that are made from its YAML files"
