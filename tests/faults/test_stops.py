@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from commands import litter, train, trained
@@ -165,6 +166,12 @@ def test_data_workers_leave_a_signal_to_the_trainer(number, with_workers):
 
 def test_a_killed_trainers_data_workers_keep_nobody_out(with_workers, tmp_path):
     process, words = with_workers
+    workers = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
     process.kill()
     process.wait()
+    end = time.monotonic() + 60
+    while any(Path("/proc", worker).exists() for worker in workers) and time.monotonic() < end:
+        time.sleep(0.5)
+    assert workers
+    assert not [worker for worker in workers if Path("/proc", worker).exists()]
     assert warm.run([*words[:-1], 0], tmp_path / "run") == 0

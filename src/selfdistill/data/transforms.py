@@ -151,10 +151,13 @@ def _listen_to_the_trainer(worker: int) -> None:
             signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_with_the_trainer, daemon=True).start()
+        threading.Thread(target=_end_with_the_trainer, args=(os.getppid(),), daemon=True).start()
 
 
-def _end_with_the_trainer() -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
+def _end_with_the_trainer(trainer: int) -> None:
+    """End at the trainer's SIGTERM, or once it is gone: a batch that nobody takes would hold the worker for ever."""
+    while os.getppid() == trainer:
+        received = signal.sigtimedwait({signal.SIGTERM}, LOOK)
+        if received is not None and received.si_pid == trainer:
+            break
     os._exit(0)
