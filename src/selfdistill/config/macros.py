@@ -5,7 +5,7 @@ import re
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 WORDS = (  # what numbers.tex has of a row
     *("Accuracy", "AccuracySd", "Seeds", "TrainingTime", "TrainingSeconds"),
-    *("PaperAccuracy", "PaperTrainingTime", "Difference"),
+    *("MinusControl", "PaperAccuracy", "PaperTrainingTime", "Difference"),
 )
 
 

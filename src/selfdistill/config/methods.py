@@ -13,7 +13,7 @@ from selfdistill.config.objectives import objectives
 from selfdistill.config.optimiser import OptimiserSettings
 from selfdistill.system.files import canonical_json
 
-OWN = {"label", "published", "role", "seeds"}  # keys of a block that `like` does not bring
+OWN = {"label", "published", "author_log", "role", "seeds"}  # keys of a block that `like` does not bring
 ODDITIES = {  # of the published notebooks, by name: what they are
     "replaced_stem": "the teacher's first convolution is replaced by an untrained one after its weights were loaded",
     "undetached_target": "the final classifier also learns to please the shallow ones",
@@ -35,6 +35,9 @@ class Method(OptimiserSettings):
 
     label: t.Line = Field(description="class report")
     published: Published | None = Field(None, description="class report")
+    author_log: t.Percent | None = Field(
+        None, description="test accuracy of the last epoch in the author's published log; class report"
+    )
     seeds: t.Seeds | None = Field(None, description="own seeds instead of the shared ones; class plan")
     role: t.one_of("teacher", "student") = Field("student", description="which rule trains it; class plan")
     model: t.one_of(*MODELS)
@@ -73,7 +76,7 @@ class Method(OptimiserSettings):
     @property
     def identity(self) -> str:
         """A text that is equal for methods which differ in nothing but how they are called, shown or written."""
-        written = {"label", "published", "alpha", *self.parameters}
+        written = {"label", "published", "author_log", "alpha", *self.parameters}
         return canonical_json(self.model_dump(mode="json", exclude=written) | {"parameters": self.parameters})
 
 

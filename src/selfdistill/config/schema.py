@@ -16,7 +16,7 @@ from selfdistill.config.datasets import DATASETS
 from selfdistill.config.methods import ODDITIES
 from selfdistill.config.objectives import objectives
 
-FIGURES = ("loss", "accuracy", "classifiers", "time")
+KINDS = ("replication", "demonstration", "author's logs")
 SWEEP_FIGURES = ("heat_map", "lines", "dots", "together", "classifiers", "differences", "cost", "teachers")
 CHOICES = ("auto", "on", "off")
 
@@ -104,9 +104,8 @@ class Table(Block):
 
 
 class Figures(Block):
-    """How the curves are shown; class report."""
+    """How the figures are shown; class report."""
 
-    names: t.distinct(t.one_of(*FIGURES), least=1) = Field(list(FIGURES))
     width: t.Inches = Field(3.5, description="3.5 is a column of a two-column paper")
 
 
@@ -171,6 +170,7 @@ class Config(MachineSettings):
 
     protocol: t.Name = Field(description="names results/<protocol>/ and report/<protocol>/")
     reduced: t.Line | None = Field(description="how this protocol falls short of the paper's; null: it does not")
+    kind: t.one_of(*KINDS) = Field("replication", description="what the report's badge says; class report")
     seeds: t.Seeds
     rows: list[t.Name] = Field(description="methods to train and show; a row's teacher comes with it")
     oddities: t.distinct(t.one_of(*ODDITIES)) = Field(
@@ -190,6 +190,9 @@ class Config(MachineSettings):
     logs: t.Line = Field("results", description="results, or a folder of logs to report on instead of training")
     table: Table
     figures: Figures = Figures()
+    explanations: t.Switch = Field(
+        False, description="measure the paper's explanations on every run's kept network, and judge them; class report"
+    )
     mechanisms: Mechanisms = Mechanisms()
     methods: dict[str, Any] = Field(description="laid over those of workflow/methods.yaml")
 
@@ -229,11 +232,6 @@ class Config(MachineSettings):
         for run in runs:  # grows while it is walked
             runs += [teacher for teacher in self.teachers_of(*run) if teacher not in runs]
         return runs
-
-    def figure_names(self) -> list[str]:
-        """The figures to draw: the classifiers' only if a row has auxiliary classifiers."""
-        heads = any(getattr(self.methods[row], "heads", None) for row in self.rows)
-        return [name for name in self.figures.names if heads or name != "classifiers"]
 
     def stage_of(self, method: str) -> str:
         """The target that builds a method: kd with a teacher, self_distillation with heads, teacher or control."""

@@ -14,7 +14,7 @@ from selfdistill.config.methods import Published
 from selfdistill.config.networks import MODELS, STEMS
 from selfdistill.config.optimiser import OptimiserSettings
 from selfdistill.config.reading import read_yaml
-from selfdistill.config.schema import Config
+from selfdistill.config.schema import Config, Figures, Table
 from selfdistill.config.sweeps import cells, made_by, trained_as
 
 LARGEST_SETTINGS = 16 * 1024**2  # bytes; of hundreds of runs, with all their keys
@@ -88,10 +88,10 @@ class RunSettings(OptimiserSettings):
 
 
 class ReportRow(Block):
-    """A method as the table and the figures show it; `published` is None for what the paper does not have.
+    """A method as the report shows it; `published` is None for what the paper does not have.
 
     settings: what its runs must have been trained with. teachers: the runs (`teacher/seed0`) that must be trained
-    before each seed's: its teacher, that one's teacher and so on; None where nobody asks.
+    before each seed's: its teacher, that one's teacher and so on.
     """
 
     method: t.Name
@@ -99,8 +99,9 @@ class ReportRow(Block):
     seeds: list[int]
     epochs: int
     published: Published | None = None
+    author_log: float | None = None
     settings: dict[str, Any]
-    teachers: list[list[str]] | None = None
+    teachers: list[list[str]]
 
 
 class SweptCell(Block):
@@ -131,20 +132,43 @@ class SweepSettings(Block):
     figure: str | None = None
 
 
+class Departure(Block):
+    """A point on which a protocol does otherwise than the paper's; values as people read them."""
+
+    point: str
+    paper: str
+    here: str
+    why: str
+
+
 class ReportSettings(Block):
-    """The settings.yaml of the table or the figures; `style` is that block of the configuration.
+    """What the report may know of the configuration: its settings file, for every step.
 
     known: the seeds of every method whose runs may lie among the logs, shown or not.
     """
 
     protocol: t.Name
     dataset: str
+    kind: str = "replication"
     reduced: str | None = None
-    allow_missing: bool
+    allow_missing: bool = False
+    explanations: bool = False
     rows: list[ReportRow]
     known: dict[t.Name, list[int]]
-    style: dict[str, Any]
-    sweeps: list[SweepSettings] | None = None
+    table: Table
+    figures: Figures = Figures()
+    departures: list[Departure] = Field([])
+    sweeps: list[SweepSettings] = Field([])
+
+    @property
+    def badge(self) -> str:
+        """`replication`, `reduced`, `demonstration` or `author's logs`."""
+        return "reduced" if self.reduced and self.kind == "replication" else self.kind
+
+    @property
+    def by_author(self) -> bool:
+        """Whether somebody else trained the runs: their settings and single answers are not known."""
+        return self.kind == "author's logs"
 
 
 def run_settings(config: Config, name: str) -> dict[str, Any]:
@@ -189,44 +213,37 @@ def _teacher(config: Config, name: str) -> TeacherSettings | None:
     return TeacherSettings(**_network(config, block.teacher).model_dump(), members=members)
 
 
-def report_settings(config: Config, part: str, figures: list[str] | None = None) -> dict[str, Any]:
-    """The settings of the `table`, the `figures` (all, or those named), the `comparison` or the `sweep`, as plain
-    values.
-    """
-    rows = [
-        ReportRow(
-            method=name,
-            label=config.methods[name].label,
-            seeds=config.seeds_of(name),
-            epochs=config.methods[name].epochs,
-            published=config.methods[name].published,
-            settings=run_settings(config, name),
-            teachers=_teachers(config, name) if part == "comparison" else None,
-        )
-        for name in config.rows
-    ]
-    comparison = {"width": config.figures.width}
-    style = comparison if part in ("comparison", "sweep") else getattr(config, part).model_dump(mode="json")
-    if part == "figures":
-        style["names"] = config.figure_names() if figures is None else figures
+def report_settings(config: Config, rows: list[str] | None = None, departures: list[dict] | None = None) -> dict:
+    """The settings of the report, as plain values; rows: those to show, if not all."""
     settings = ReportSettings(
         protocol=config.protocol,
         dataset=config.data.dataset,
+        kind=config.kind,
         reduced=config.reduced,
         allow_missing=config.allow_missing,
-        rows=rows,
+        explanations=config.explanations,
+        rows=[_row(config, name) for name in (config.rows if rows is None else rows)],
         known=known_runs(config),
-        style=style,
-        sweeps=[_sweep(config, name) for name in config.sweep or []] if part == "sweep" else None,
+        table=config.table,
+        figures=config.figures,
+        departures=departures or [],
+        sweeps=[_sweep(config, name) for name in config.sweep or []],
     )
     return settings.model_dump(mode="json", exclude_none=True)
 
 
-def _teachers(config: Config, name: str) -> list[list[str]]:
-    """The runs that must be trained before each seed of a method."""
-    return [
-        [f"{method}/seed{at}" for method, at in config.trained_before(name, seed)] for seed in config.seeds_of(name)
-    ]
+def _row(config: Config, name: str) -> ReportRow:
+    block, seeds = config.methods[name], config.seeds_of(name)
+    return ReportRow(
+        method=name,
+        label=block.label,
+        seeds=seeds,
+        epochs=block.epochs,
+        published=block.published,
+        author_log=block.author_log,
+        settings=run_settings(config, name),
+        teachers=[[f"{method}/seed{at}" for method, at in config.trained_before(name, seed)] for seed in seeds],
+    )
 
 
 def _sweep(config: Config, name: str) -> SweepSettings:

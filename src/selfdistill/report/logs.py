@@ -1,16 +1,19 @@
 """Read the logs of the runs that a table or figure needs, and refuse anything that is not whole."""
 
+from __future__ import annotations
+
 import io
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from selfdistill.columns import TIMING, WORK, fixed_columns
 from selfdistill.config.records import other_settings
 from selfdistill.config.settings import ReportRow, ReportSettings
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed, sha256_of, sha256_of_text
+
+if TYPE_CHECKING:  # the Snakefile reads the declarations of this package
+    import pandas as pd
 
 RETRAIN = "rerun its training rule"
 
@@ -160,8 +163,10 @@ def check_recorded(path: Path, outputs: dict[str, str]) -> None:
 
 
 def _check_epochs(path: Path, log: pd.DataFrame, epochs: int) -> None:
-    if log["epoch"].tolist() != list(range(1, epochs + 1)):
-        raise Failure(path, f"expected epochs 1 to {epochs} once each, got {len(log)} rows", RETRAIN)
+    got, expected = log["epoch"].tolist(), list(range(1, epochs + 1))
+    if got != expected:
+        what = "the same not in order" if sorted(got) == expected else f"{len(got)} rows"
+        raise Failure(path, f"expected epochs 1 to {epochs} once each, got {what}", RETRAIN)
 
 
 def _check_timing(path: Path, timing: pd.DataFrame, epochs: int) -> None:
@@ -185,6 +190,8 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
     Raises: Failure 65 naming file, line and column.
     """
+    import pandas as pd
+
     try:
         text = path.read_text(encoding="utf-8")
         fields = [line.count(",") + 1 for line in text.splitlines()] or [0]
@@ -212,7 +219,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 def _check_history(path: Path, history: pd.DataFrame, epochs: int, accuracy: str) -> None:
     _check_epochs(path, history, epochs)
     last = history[accuracy].iloc[-1]
-    if pd.isna(last):
+    if last != last:  # a missing value
         raise Failure(path, f"line {epochs + 1}, {accuracy}: expected the last epoch's accuracy, got nothing", RETRAIN)
     for column in [name for name in history if name.startswith((accuracy, "train_accuracy"))]:
         outside = history[column][(history[column] < 0) | (history[column] > 1)]

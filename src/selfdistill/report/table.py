@@ -1,80 +1,40 @@
-"""Table I from the CSV logs, as LaTeX, Markdown and CSV, and its numbers as LaTeX macros."""
+"""A table of typed cells, and how they are printed: the only place of the report where a number is rounded."""
 
+import csv
+import io
 import re
-import statistics
+from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
+from fractions import Fraction
 from typing import Any, NamedTuple
 
-from selfdistill.config.macros import WORDS, macro_name
-from selfdistill.config.methods import Published
-from selfdistill.config.settings import ReportSettings
-from selfdistill.config.types import seconds_of
-from selfdistill.report.latex import comment, escape, quoted
-from selfdistill.report.logs import RowRecords, RunRecord, leftovers, read_rows
-from selfdistill.system.amounts import duration
-from selfdistill.system.files import write_atomically
+from selfdistill.report.latex import comment, quoted
 
-PAPER_DEVICE = "NVIDIA L4"  # paper II
+Value = Fraction | float | int
+MINUS = "−"
 
 
-class Line(NamedTuple):
-    """A row of Table I: accuracies in percent, times in seconds; sd is None for a single seed."""
+class Spread(NamedTuple):
+    """A mean with its sample standard deviation, None for a single value."""
 
-    method: str
-    label: str
-    n: int
-    accuracy: Decimal
-    sd: Decimal | None
-    best: Decimal
-    seconds: float
-    published: Published | None
-
-    @property
-    def difference(self) -> Decimal | None:
-        """Ours minus the paper's, in points."""
-        return None if self.published is None else self.accuracy - Decimal(str(self.published.accuracy))
+    mean: Value
+    sd: Value | None
 
 
-def percent(accuracy: float) -> Decimal:
-    """An accuracy (0 to 1) in percent without the binary rounding of the product."""
-    return Decimal(repr(accuracy)) * 100
+class Range(NamedTuple):
+    """The two ends of an interval."""
+
+    low: Value
+    high: Value
 
 
-def summarise(record: RowRecords) -> Line:
-    """Mean and sample standard deviation over a row's seeds."""
-    accuracies = [percent(run.accuracy) for run in record.runs]
-    return Line(
-        method=record.row.method,
-        label=record.row.label,
-        n=len(accuracies),
-        accuracy=sum(accuracies) / len(accuracies),
-        sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
-        best=sum(percent(run.best_accuracy) for run in record.runs) / len(record.runs),
-        seconds=statistics.fmean(run.training_seconds for run in record.runs),
-        published=record.row.published,
-    )
-
-
-def rounded(value: Decimal, decimals: int) -> str:
-    """A number with fixed decimals, halves away from zero, and no negative zero."""
-    text = str(value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
-    return text.removeprefix("-") if not text.strip("-0.") else text
-
-
-def signed(value: Decimal, decimals: int) -> str:
-    """A difference with its sign; zero has none."""
-    text = rounded(value, decimals)
-    return text if text.startswith("-") or not text.strip("0.") else "+" + text
-
-
-def _left_out_of_times(runs: list[dict[str, Any]]) -> list[str]:
-    """A sentence about the seconds that are in no time of the table; none if there were none."""
-    kinds = {"redone_seconds": "of epochs that were trained again after a stop", "paused_seconds": "of pauses"}
-    attempts = [attempt for facts in runs for attempt in facts.get("attempts", [])]
-    sums = {key: sum(attempt.get(key, 0) for attempt in attempts) for key in kinds}
-    parts = [f"{duration(seconds)} {kinds[key]}" for key, seconds in sums.items() if seconds >= 1]
-    return [f"Not in the times: {' and '.join(parts)}."] if parts else []
+def rounded(value: Value, decimals: int, signed: bool = False) -> str:
+    """A number with so many decimals, halves away from zero; zero has no sign."""
+    exact = Decimal(value.numerator) / value.denominator if isinstance(value, Fraction) else Decimal(repr(value))
+    text = str(exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
+    if not text.strip("-0."):
+        return text.removeprefix("-")
+    return f"+{text}" if signed and not text.startswith("-") else text
 
 
 def clock(seconds: float) -> str:
@@ -84,196 +44,182 @@ def clock(seconds: float) -> str:
     return f"{hours}h {minutes:02d}m {rest:02d}s"
 
 
-def markdown_escape(text: str) -> str:
-    """Text that Markdown prints as it stands."""
-    return re.sub(r"([\\`*<>|\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", text)
+class Kind(NamedTuple):
+    """How the cells of a column are printed: for people, and as fields of a CSV, with what these are called.
+
+    fields: behind the column's key, the first of them empty or not.
+    """
+
+    show: Callable[[Any, "Column"], str]
+    fields: tuple[str, ...]
+    write: Callable[[Any, "Column"], list[str]]
 
 
-class Table:
-    """Table I of a protocol."""
+class Column(NamedTuple):
+    """A column. key: its name in the CSV; heading: for people, empty if it stands in the CSV alone.
 
-    def __init__(self, settings: ReportSettings, records: list[RowRecords], left_out: list[str] | None = None):
-        self.settings, self.records, self.left_out = settings, records, left_out or []
-        self.decimals = settings.style["decimals"]
-        lines = [summarise(record) for record in records if record.runs]
-        self.paper = [line for line in lines if line.published is not None]
-        self.others = [line for line in lines if line.published is None]
-        self.compared = settings.reduced is None and bool(self.paper)
+    decimals: for people; csv_decimals: in the CSV, None for all digits. signed: with a plus. wide: the share of the line
+    in LaTeX of text that is broken into lines, 0 for a column as wide as its cells. tex: whether LaTeX shows it.
+    """
+
+    key: str
+    heading: str = ""
+    kind: str = "text"
+    decimals: int = 2
+    csv_decimals: int | None = 2
+    signed: bool = False
+    wide: float = 0.0
+    tex: bool = True
+
+    def show(self, cell: Any) -> str:
+        """A cell for people; nothing where there is no value."""
+        return "" if cell is None else KINDS[self.kind].show(cell, self)
 
     @property
-    def lines(self) -> list[Line]:
-        """The paper's rows, then those that the paper does not have."""
-        return [*self.paper, *self.others]
+    def names(self) -> list[str]:
+        """The columns of the CSV."""
+        return [self.key + field for field in KINDS[self.kind].fields]
+
+    def write(self, cell: Any) -> list[str]:
+        """The fields of a cell in the CSV; empty where there is no value."""
+        return [""] * len(self.names) if cell is None else KINDS[self.kind].write(cell, self)
+
+
+def _show(value: Value, column: Column) -> str:
+    return rounded(value, column.decimals, column.signed).replace("-", MINUS)
+
+
+def _write(value: Value, column: Column) -> str:
+    return repr(float(value)) if column.csv_decimals is None else rounded(value, column.csv_decimals)
+
+
+def _show_spread(cell: Spread, column: Column) -> str:
+    return _show(cell.mean, column) + ("" if cell.sd is None else f" ± {_show(cell.sd, column._replace(signed=False))}")
+
+
+KINDS = {
+    "text": Kind(lambda text, _: text, ("",), lambda text, _: [text]),
+    "count": Kind(lambda count, _: f"{count:,}", ("",), lambda count, _: [str(count)]),
+    "number": Kind(_show, ("",), lambda value, column: [_write(value, column)]),
+    "spread": Kind(
+        _show_spread,
+        ("", "_sd"),
+        lambda cell, column: [_write(cell.mean, column), "" if cell.sd is None else _write(cell.sd, column)],
+    ),
+    "interval": Kind(
+        lambda cell, column: f"{_show(cell.low, column)} to {_show(cell.high, column)}",
+        ("_low", "_high"),
+        lambda cell, column: [_write(cell.low, column), _write(cell.high, column)],
+    ),
+    "time": Kind(
+        lambda seconds, _: clock(seconds),
+        ("", "_seconds"),
+        lambda seconds, column: [clock(seconds), rounded(seconds, 2)],
+    ),
+}
+
+
+class Group(NamedTuple):
+    """Rows under a heading of their own, empty for none."""
+
+    heading: str
+    rows: list[list[Any]]
+
+
+class Table(NamedTuple):
+    """Groups of rows with as many cells as there are columns, and notes beneath, a sentence each.
+
+    A cell is of its column's kind, or None. provenance: comment lines above the LaTeX.
+    """
+
+    columns: list[Column]
+    groups: list[Group]
+    notes: Sequence[str] = ()
+    provenance: Sequence[str] = ()
 
     @property
-    def runs(self) -> list[RunRecord]:
-        """All runs that the table rests on."""
-        return [run for record in self.records for run in record.runs]
+    def rows(self) -> list[list[Any]]:
+        """The rows of all groups."""
+        return [row for group in self.groups for row in group.rows]
 
-    def accuracy(self, line: Line, plus_minus: str = " ± ") -> str:
-        """A row's accuracy, with its spread if it has one."""
-        spread = "" if line.sd is None else plus_minus + rounded(line.sd, self.decimals)
-        return rounded(line.accuracy, self.decimals) + spread
+    @property
+    def shown(self) -> list[tuple[int, Column]]:
+        """The columns that people see, with their places: those with a heading that any row has a value in."""
+        filled = {place for row in self.rows for place, cell in enumerate(row) if cell is not None}
+        return [(n, column) for n, column in enumerate(self.columns) if column.heading and (n in filled or n == 0)]
 
-    def notes(self) -> list[str]:
-        """What a reader must know, a sentence each; the first is about the seeds."""
-        counts = {line.n for line in self.lines}
-        if counts == {1}:
-            notes = ["One seed a row (n = 1), last epoch, test set."]
-        else:
-            each = f"n = {counts.pop()}" if len(counts) == 1 else self._counts()
-            notes = [f"Mean ± sample standard deviation over seeds ({each}), last epoch, test set; mean time."]
-        if self.settings.reduced:
-            notes.append(f"Reduced protocol “{self.settings.protocol}”, not the paper's: {self.settings.reduced}.")
-        devices = sorted({str(run.facts.get("environment", {}).get("device", "unknown")) for run in self.runs})
-        paper = f" (the paper's: {PAPER_DEVICE})" if self.compared and devices != [PAPER_DEVICE] else ""
-        notes.append(f"Times on {', '.join(devices)}{paper}.")
-        if self.compared:
-            notes.append("Difference: ours minus the paper's, in points.")
-        if self.settings.style["show_best"]:
-            best = ", ".join(f"{line.label} {rounded(line.best, self.decimals)}" for line in self.lines)
-            notes.append(f"Best epoch on the test set: {best}.")
-        if odd := [
-            (r.row.label, r.row.settings.get("oddities")) for r in self.records if r.row.settings.get("oddities")
-        ]:
-            kept = "; ".join(f"{label}: {', '.join(names)}" for label, names in odd)
-            notes.append(f"Oddities of the published notebooks: {kept}.")
-        missing = [f"{r.row.method} seed {seed}" for r in self.records for seed in r.missing]
-        if missing:
-            notes.append(f"Runs that are missing: {', '.join(missing)}.")
-        if self.left_out:
-            notes.append(f"Runs that the configuration does not name, left out: {', '.join(self.left_out)}.")
-        notes += _left_out_of_times([run.facts for run in self.runs])
-        if any(run.facts.get("bit_exact") is False for run in self.runs):
-            notes.append("Some runs were resumed in another environment (bit_exact: false in run.json).")
-        return notes
-
-    def _counts(self) -> str:
-        return "; ".join(f"n = {line.n} for {line.label}" for line in self.lines)
-
-    def provenance(self) -> list[str]:
-        """Packages, seeds and commits of the runs, for the header comment."""
-        versions = sorted({f"{k} {v}" for run in self.runs for k, v in run.facts.get("versions", {}).items()})
-        commits = sorted({str(run.facts.get("commit", "unknown")) for run in self.runs})
-        sources = sorted({str(run.facts["source"]) for run in self.runs if "source" in run.facts})
-        seeds = "; ".join(f"{r.row.method}: {', '.join(str(run.seed) for run in r.runs)}" for r in self.records)
-        lines = [f"Table I, protocol {self.settings.protocol}, made by selfdistill from the runs' CSV logs"]
-        lines += [f"packages of the runs: {', '.join(versions)}"] if versions else []
-        lines += [f"seeds: {seeds}", f"commit of the runs: {', '.join(commits)}"]
-        return lines + [f"source: {source}" for source in sources]
-
-    def tex(self) -> str:
-        """A bare tabular (booktabs) to `\\input`; its last row is the note."""
-        headings = ["Method", r"Top-1 (\%)", "Training time"]
-        headings += [r"Paper (\%)", "Diff."] if self.compared else []
-        columns = len(headings)
-        body = [self._tex_row(line) for line in self.paper]
-        if self.others:
-            body += [r"\midrule"] if self.paper else []
-            body += [rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\emph{{Not in the paper}}}} \\"]
-            body += [self._tex_row(line) for line in self.others]
-        rows = [
-            *map(comment, self.provenance()),
-            rf"\begin{{tabular}}{{@{{}}l*{{{columns - 1}}}{{@{{\hspace{{0.9em}}}}r}}@{{}}}}",
-            r"\toprule",
-            " & ".join(headings) + r" \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            rf"\multicolumn{{{columns}}}{{@{{}}p{{{self._note_width(headings):.1f}em}}@{{}}}}"
-            rf"{{\scriptsize\raggedright {quoted(' '.join(self.notes()))}}} \\",
-            r"\end{tabular}%",
-        ]
-        return "\n".join(rows) + "\n"
-
-    def _note_width(self, headings: list[str]) -> float:
-        """A little less than the table's width, in em, so that the note never widens it."""
-        label = max(len(line.label) for line in self.lines)
-        return 0.42 * (label + sum(len(heading) for heading in headings[1:]))
-
-    def _tex_row(self, line: Line) -> str:
-        accuracy = self.accuracy(line, r" \pm ")
-        cells = [escape(line.label), f"${accuracy}$", clock(line.seconds)]
-        if self.compared and line.published is not None:
-            cells += [str(line.published.accuracy), f"${signed(line.difference, self.decimals)}$"]
-        elif self.compared:
-            cells += ["--", "--"]
-        return " & ".join(cells) + r" \\"
-
-    def tex_float(self) -> str:
-        """The table as a float with caption and label."""
-        caption = self.settings.style["caption"]
-        if self.settings.reduced:
-            caption += f" (reduced protocol “{self.settings.protocol}”: {self.settings.reduced})"
-        label = self.settings.style["label"]
-        start = "\\begin{table}[t]\n\\centering\\footnotesize"
-        return f"{start}\n\\caption{{{quoted(caption)}}}\n\\label{{{label}}}\n{self.tex()}\\end{{table}}\n"
-
-    def markdown(self) -> str:
-        """The table for people who read plain text."""
-        headings = ["Method", "Top-1 accuracy (%)", "Training time", "n"]
-        headings += ["Paper (%)", "Paper's time", "Difference (points)"] if self.compared else []
-        rows = [headings, ["---"] + ["---:"] * (len(headings) - 1)]
-        for line in self.lines:
-            outside = " (not in the paper)" if line.published is None else ""
-            cells = [markdown_escape(line.label) + outside, self.accuracy(line), clock(line.seconds), str(line.n)]
-            if self.compared:
-                ours = line.published
-                difference = "" if ours is None else signed(line.difference, self.decimals)
-                cells += ["", "", ""] if ours is None else [str(ours.accuracy), ours.time, difference]
-            rows.append(cells)
-        table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-        return f"{table}\n\n" + "\n".join(map(markdown_escape, self.notes())) + "\n"
+    def cells(self, row: list[Any]) -> list[str]:
+        """A row as people see it."""
+        return [column.show(row[place]) for place, column in self.shown]
 
     def csv(self) -> str:
-        """The table for programs: two decimals, times also in seconds; empty where there is no value."""
-        columns = "method,label,in_paper,n,top1_accuracy,top1_sd,training_time,training_seconds"
-        rows = [columns + ",paper_accuracy,paper_time,paper_seconds,difference,best_epoch_accuracy"]
-        for line in self.lines:
-            ours = line.published if self.compared else None
-            label = '"' + line.label.replace('"', '""') + '"'
-            values = [line.method, label, str(line.published is not None).lower(), str(line.n)]
-            values += [rounded(line.accuracy, 2), "" if line.sd is None else rounded(line.sd, 2)]
-            values += [clock(line.seconds), f"{line.seconds:.2f}"]
-            values += (
-                ["", "", "", ""]
-                if ours is None
-                else [f"{ours.accuracy:.2f}", ours.time, str(seconds_of(ours.time)), signed(line.difference, 2)]
-            )
-            rows.append(",".join([*values, rounded(line.best, 2)]))
-        return "\n".join(rows) + "\n"
+        """The table for programs."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([name for column in self.columns for name in column.names])
+        for row in self.rows:
+            pairs = zip(self.columns, row, strict=True)
+            writer.writerow([field for column, cell in pairs for field in column.write(cell)])
+        return text.getvalue()
 
-    def numbers(self) -> str:
-        r"""One macro for each number, such as `\KdAccuracy`, for the text of a paper."""
-        macros: dict[str, str] = {}
-        for line in self.lines:
-            values = [
-                rounded(line.accuracy, self.decimals),
-                None if line.sd is None else rounded(line.sd, self.decimals),
-                str(line.n),
-                clock(line.seconds),
-                str(int(line.seconds)),
-            ]
-            if self.compared and line.published is not None:
-                difference = signed(line.difference, self.decimals)
-                values += [str(line.published.accuracy), line.published.time, difference]
-            names = [macro_name(line.method, word) for word in WORDS]
-            macros |= {name: value for name, value in zip(names, values, strict=False) if value is not None}
-        definitions = [rf"\newcommand{{\{name}}}{{{value}}}" for name, value in macros.items()]
-        return "\n".join([*map(comment, self.provenance()), *definitions]) + "\n"
+    def markdown(self) -> str:
+        """The table for people who read plain text; the heading of a group stands behind its rows' first cell."""
+        headings = [column.heading for _, column in self.shown]
+        rule = ["---" if column.kind == "text" else "---:" for _, column in self.shown]
+        lines = [[markdown(heading) for heading in headings], rule]
+        for group in self.groups:
+            for row in group.rows:
+                first, *rest = map(markdown, self.cells(row))
+                lines.append([first + (f" ({group.heading.lower()})" if group.heading else ""), *rest])
+        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return f"{table}\n\n" + "\n".join(map(markdown, self.notes)) + "\n"
+
+    def tex(self) -> str:
+        r"""A bare tabular to `\input` (packages booktabs and array), its notes beneath as wide as the line."""
+        shown = [(place, column) for place, column in self.shown if column.tex]
+        head = [
+            "needs \\usepackage{booktabs,array}; at most as wide as a column of a two-column paper",
+            *self.provenance,
+        ]
+        lines = [
+            *map(comment, head),
+            rf"\begin{{tabular}}{{@{{}}{GAP.join(_letter(column) for _, column in shown)}@{{}}}}",
+        ]
+        lines += [r"\toprule", _line(quoted(column.heading) for _, column in shown)]
+        for group in self.groups:
+            if group.rows:
+                lines.append(r"\midrule")
+                lines += [rf"\multicolumn{{{len(shown)}}}{{@{{}}l}}{{\emph{{{quoted(group.heading)}}}}} \\"] * bool(
+                    group.heading
+                )
+                lines += [_line(_cell(column, row[place]) for place, column in shown) for row in group.rows]
+        lines.append(r"\bottomrule")
+        lines.append(r"\end{tabular}" + "%" * (not self.notes))
+        if self.notes:
+            notes = rf"\scriptsize\raggedright {quoted(' '.join(self.notes))}"
+            lines.append(rf"\par\smallskip\noindent\begin{{minipage}}{{\linewidth}}{notes}\end{{minipage}}%")
+        return "\n".join(lines) + "\n"
 
 
-def write_table(settings: ReportSettings, logs: Path, output: Path) -> Table:
-    """Write table1.{tex,csv,md}, table1_float.tex and numbers.tex into `output`."""
-    left_out = [f"{folder.parent.name} {folder.name}" for folder in leftovers(settings, logs)]
-    table = Table(settings, read_rows(settings, logs), left_out)
-    contents = {
-        "table1.tex": table.tex(),
-        "table1_float.tex": table.tex_float(),
-        "table1.csv": table.csv(),
-        "table1.md": table.markdown(),
-        "numbers.tex": table.numbers(),
-    }
-    for name, content in contents.items():
-        write_atomically(output / name, content)
-    return table
+GAP = r"@{\hspace{0.9em}}"
+
+
+def _letter(column: Column) -> str:
+    if column.wide:
+        return rf">{{\raggedright\arraybackslash}}p{{{column.wide:g}\linewidth}}"
+    return "l" if column.kind == "text" else "r"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _cell(column: Column, cell: Any) -> str:
+    """A cell in LaTeX; long names may be broken after _ and /."""
+    text = quoted(column.show(cell))
+    return text.replace(r"\_", r"\_\allowbreak{}").replace("/", r"/\allowbreak{}") if column.wide else text
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown prints as it stands."""
+    return re.sub(r"([\\`*<>|\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", text)

@@ -1,0 +1,153 @@
+"""How every figure looks: legible in one column, colour-blind safe, one colour and marker a method, the same bytes.
+
+matplotlib is imported where it is used, because the Snakefile reads the declarations of this package.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from selfdistill.config.settings import ReportSettings
+
+GREY = "#767676"  # what only stands behind
+LINES = 6  # in a panel, the control's among them
+LETTERS = 17  # of a label to an inch
+STYLE = {
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.5,
+    "legend.frameon": False,
+    "legend.fontsize": 6.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "grid.linewidth": 0.4,
+    "grid.color": "#DDDDDD",
+    "pdf.fonttype": 42,  # text stays text
+    "text.parse_math": False,  # a label with a $ is text
+    "savefig.dpi": 300,
+}
+
+
+class Look(NamedTuple):
+    """The colour and marker of a method in every figure."""
+
+    color: str
+    marker: str
+
+
+# Okabe and Ito's palette without its yellow, which is too pale for a line; the control is grey.
+LOOKS = {
+    "control": Look("#555555", "s"),
+    "kd": Look("#0072B2", "o"),
+    "self_distillation": Look("#D55E00", "^"),
+    "teacher": Look("#CC79A7", "P"),
+    "deep_supervision": Look("#009E73", "D"),
+    "born_again": Look("#56B4E9", "v"),
+}
+OTHERS = [
+    Look(color, marker) for marker in "Xdph<>*" for color in ("#E69F00", "#8C510A", "#5E4FA2", "#00695C", "#A50026")
+]
+
+
+def looks(settings: ReportSettings) -> dict[str, Look]:
+    """The look of each row; those that have none of their own take the others' in the order of the rows."""
+    free = iter(OTHERS)
+    return {row.method: LOOKS.get(row.method) or next(free) for row in settings.rows}
+
+
+def short(label: str, letters: int = 22) -> str:
+    """A label in lines that are short enough to stand beside a line's end."""
+    return "\n".join(textwrap.wrap(label, letters, break_on_hyphens=False))
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The context in which figures are drawn: ours alone, whatever the user's own matplotlibrc says."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "Agg", **STYLE}):
+        yield
+
+
+def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **options) -> tuple[Figure, np.ndarray]:
+    """A figure of so many inches with its axes [rows, columns]."""
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options)
+
+
+def epoch_axis(axes: Axes) -> None:
+    """An axis of whole epochs from 0."""
+    whole_numbers(axes)
+    axes.set_xlabel("epoch")
+    axes.set_xlim(left=0)
+    axes.grid(axis="y")
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Ticks at whole numbers alone."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
+
+
+def name_line(axes: Axes, y: float, text: str, color: str) -> None:
+    """Write what a line is behind its end; `saved` moves such labels apart where they would overlap."""
+    style = {"va": "center", "color": color, "fontsize": 6.5, "gid": "end"}
+    axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), **style)
+
+
+def _part_labels(figure: Figure) -> None:
+    """Move the labels at the lines' ends of each panel apart, as little as possible."""
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        labels = sorted(
+            (text for text in axes.texts if text.get_gid() == "end"), key=lambda text: text.get_position()[1]
+        )
+        boxes = [label.get_window_extent() for label in labels]
+        middles = _apart([(box.y0 + box.y1) / 2 for box in boxes], [1.05 * box.height for box in boxes])
+        for label, middle in zip(labels, middles, strict=True):
+            label.set_y(axes.transData.inverted().transform((0, middle))[1])
+
+
+def _apart(places: list[float], heights: list[float]) -> list[float]:
+    """Rising places at least so far apart as the heights need, near the given ones."""
+    needed = np.cumsum([0.0, *((a + b) / 2 for a, b in pairwise(heights))])
+    free = np.array(places) - needed[: len(places)]
+    blocks: list[list[float]] = []
+    for place in free:  # the nearest rising sequence: neighbours in the wrong order share their mean
+        blocks.append([place])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    return [np.mean(block) + room for (block, room) in zip((b for b in blocks for _ in b), needed, strict=False)]
+
+
+def saved(figure: Figure) -> dict[str, bytes]:
+    """A figure as PDF and PNG, by suffix; it is closed."""
+    from matplotlib import pyplot as plt
+
+    _part_labels(figure)
+    contents = {}
+    for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, metadata=metadata)
+        contents[suffix] = buffer.getvalue()
+    plt.close(figure)
+    return contents

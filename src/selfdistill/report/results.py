@@ -1,0 +1,233 @@
+"""The runs that a report shows: read and checked once, as arrays over seeds, with what the runs recorded."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from selfdistill.config.datasets import DATASETS
+from selfdistill.config.settings import ReportRow, ReportSettings
+from selfdistill.report.table import Spread
+from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_sealed
+
+if TYPE_CHECKING:  # pandas takes a while to import, and the Snakefile reads the declarations of this package
+    from selfdistill.report.logs import RunRecord
+
+CONTROL = "control"
+LAST = 10  # epochs whose mean stands beside the last one
+MEASURED = "mechanisms.json"
+
+
+class MethodResults:
+    """A method's runs in the order of their seeds; arrays have the seeds first.
+
+    runs: the checked logs; right: correct answers in each evaluated epoch, of `images` [seeds, epochs].
+    """
+
+    def __init__(self, row: ReportRow, runs: list[RunRecord], logs: Path, images: int, evaluated: str = "test"):
+        self.row, self.runs, self.images = row, runs, images
+        self.folders = [logs / row.method / f"seed{run.seed}" for run in runs]
+        tested = [run.history[f"{evaluated}_accuracy"].dropna().to_numpy() for run in runs]
+        self.right = [np.rint(accuracies * images).astype(int) for accuracies in tested]
+
+    method = property(lambda self: self.row.method)
+    label = property(lambda self: self.row.label)
+    settings = property(lambda self: self.row.settings)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that were run."""
+        return [run.seed for run in self.runs]
+
+    @property
+    def names(self) -> list[str]:
+        """`kd/seed0` and so on."""
+        return [f"{self.method}/seed{seed}" for seed in self.seeds]
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """Accuracy of the last epoch in percent [seeds]."""
+        return np.array([100 * right[-1] / self.images for right in self.right])
+
+    @property
+    def best(self) -> list[Fraction]:
+        """The largest accuracy of any epoch in percent, of each seed: chosen by the images that it is measured on."""
+        return [Fraction(100 * int(right.max()), self.images) for right in self.right]
+
+    @property
+    def last_ten(self) -> list[Fraction | None]:
+        """Mean accuracy of the last ten epochs in percent, of each seed; None where fewer were evaluated."""
+        few = [len(right) < LAST for right in self.right]
+        means = [Fraction(100 * int(right[-LAST:].sum()), LAST * self.images) for right in self.right]
+        return [None if short else mean for short, mean in zip(few, means, strict=True)]
+
+    @property
+    def spread(self) -> Spread:
+        """Mean accuracy of the last epoch in percent, exact, with its sample standard deviation over seeds."""
+        mean = Fraction(100 * int(sum(right[-1] for right in self.right)), len(self.runs) * self.images)
+        return Spread(mean, float(self.accuracy.std(ddof=1)) if len(self.runs) > 1 else None)
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """Seconds of training [seeds]."""
+        return np.array([run.training_seconds for run in self.runs])
+
+    def environment(self, key: str) -> set[str]:
+        """What the runs recorded of their machine, such as `device` or `precision`."""
+        return {str(run.facts.get("environment", {}).get(key, "unknown")) for run in self.runs}
+
+    @property
+    def teachers(self) -> list[tuple[str, ...]]:
+        """Of each run the SHA-256 of the weights that taught it, of an ensemble several; empty without a teacher."""
+        hashes = [run.facts.get("teacher_sha256") or () for run in self.runs]
+        return [(one,) if isinstance(one, str) else tuple(one) for one in hashes]
+
+    @cached_property
+    def taught(self) -> list[dict[str, Any] | None]:
+        """What each run's evaluation.json says of its teacher, with the number of test images; None without one."""
+        return [self._recorded(folder, run).get("teacher") for folder, run in zip(self.folders, self.runs, strict=True)]
+
+    def _recorded(self, folder: Path, run: RunRecord) -> dict[str, Any]:
+        from selfdistill.report.logs import check_recorded
+
+        path = folder / "evaluation.json"
+        if not path.is_file():
+            return {}
+        check_recorded(path, run.facts["outputs"])
+        evaluation = read_sealed(path)
+        teacher = evaluation.get("teacher")
+        return evaluation | {"teacher": teacher and teacher | {"images": evaluation["images"]}}
+
+    @cached_property
+    def answers(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """True classes [images] and those predicted in the last epoch [seeds, images]; None where a run has none.
+
+        Raises: Failure 65 for runs that answered to different test sets.
+        """
+        pairs = [self._predictions(folder, run) for folder, run in zip(self.folders, self.runs, strict=True)]
+        if None in pairs:
+            return None
+        labels = pairs[0][0]
+        for folder, (own, _) in zip(self.folders, pairs, strict=True):
+            if not np.array_equal(own, labels):
+                what = f"its labels differ from those of {self.folders[0].name}: another test set"
+                raise Failure(folder / "predictions.csv", what, "compare runs on one test set")
+        return labels, np.stack([predicted for _, predicted in pairs])
+
+    def _predictions(self, folder: Path, run: RunRecord) -> tuple[np.ndarray, np.ndarray] | None:
+        """None also where the weights of another epoch than the last were kept (`kept_epoch: best_on_test`)."""
+        from selfdistill.report.logs import check_recorded, read_table
+
+        path = folder / "predictions.csv"
+        if not path.is_file():
+            return None
+        check_recorded(path, run.facts["outputs"])
+        answers = read_table(path, ("label", "prediction"))[["label", "prediction"]].to_numpy()
+        if not ((answers >= 0) & (answers % 1 == 0)).all():
+            raise Failure(path, "expected a class (0, 1, ...) in each field", "rerun the training rule")
+        labels, predicted = answers.astype(int).T
+        kept_last = int((labels == predicted).sum()) == round(run.accuracy * len(labels))
+        return (labels, predicted) if kept_last else None
+
+    @cached_property
+    def measures(self) -> list[dict[str, float | None] | None]:
+        """What was measured on each run's kept network, by name; None where nothing was."""
+        return [read_measures(folder / MEASURED, run) for folder, run in zip(self.folders, self.runs, strict=True)]
+
+    @property
+    def correct(self) -> np.ndarray | None:
+        """Whether each image was right in the last epoch [seeds, images]; None where that is not known."""
+        return None if self.answers is None else self.answers[1] == self.answers[0]
+
+
+class Results:
+    """The methods of a protocol that have runs, in the order of its rows.
+
+    missing: runs that are not there (allow_missing only); left_out: runs that the configuration does not name. folder:
+    of the report, for what is made of its other files.
+    """
+
+    def __init__(self, settings: ReportSettings, logs: Path, folder: Path | None = None):
+        """Read and check the logs. Raises: Failure 65 as `logs.read_rows`, and for different test sets."""
+        from selfdistill.report.logs import leftovers, read_rows
+
+        evaluated = "holdout" if settings.sweeps else "test"
+        records = read_rows(settings, logs, evaluated)
+        self.settings, self.logs, self.folder = settings, logs, folder
+        self.missing = [f"{record.row.method} seed {seed}" for record in records for seed in record.missing]
+        self.left_out = [f"{folder.parent.name} {folder.name}" for folder in leftovers(settings, logs)]
+        shown = [record for record in records if record.runs]
+        read = [
+            MethodResults(record.row, record.runs, logs, _images(record.row, settings), evaluated) for record in shown
+        ]
+        self.methods = {each.method: each for each in read}
+
+    @property
+    def every(self) -> list[MethodResults]:
+        """The methods that have runs."""
+        return list(self.methods.values())
+
+    @property
+    def control(self) -> MethodResults | None:
+        """The student that was trained without distillation."""
+        return self.methods.get(CONTROL)
+
+    @property
+    def runs(self) -> list[RunRecord]:
+        """All runs."""
+        return [run for each in self.every for run in each.runs]
+
+    @property
+    def devices(self) -> list[str]:
+        """What the runs were trained on."""
+        return sorted(set().union(*(each.environment("device") for each in self.every)))
+
+    @property
+    def commits(self) -> list[str]:
+        """The commits of the code that trained the runs."""
+        return sorted({str(run.facts.get("commit", "unknown")) for run in self.runs})
+
+    def correct_of(self, *methods: MethodResults) -> list[np.ndarray] | None:
+        """The right answers of several methods [seeds, images] each; None where one has none.
+
+        Raises: Failure 65 where they answered to different test sets.
+        """
+        answers = [each.answers for each in methods]
+        if None in answers:
+            return None
+        for each, (labels, _) in zip(methods, answers, strict=True):
+            if not np.array_equal(labels, answers[0][0]):
+                what = f"its labels differ from those of {methods[0].method}: another test set"
+                raise Failure(each.folders[0] / "predictions.csv", what, "compare runs on one test set")
+        return [predicted == labels for labels, predicted in answers]
+
+
+def read_measures(path: Path, run: RunRecord) -> dict[str, float | None] | None:
+    """What was measured on a run's kept network, by name; None where nothing was.
+
+    Raises: Failure 65 for a file that is damaged, or of other weights than the run's.
+    """
+    if not path.is_file():
+        return None
+    facts = read_sealed(path)
+    expected = run.facts.get("outputs", {}).get("weights.safetensors")
+    if expected is None or facts.get("weights_sha256") != expected:
+        what = f"is not of the weights that run.json recorded (expected {expected}, got {facts.get('weights_sha256')})"
+        raise Failure(path, what, "rerun the rule measure")
+    values = facts.get("measures")
+    if not isinstance(values, dict):
+        raise Failure(path, "lacks measures", "rerun the rule measure")
+    for name, value in values.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise Failure(path, f"{name}: expected a number or null, got {value!r}", "rerun the rule measure")
+    return values
+
+
+def _images(row: ReportRow, settings: ReportSettings) -> int:
+    """How many images the runs of a row were evaluated on."""
+    return row.settings.get("data", {}).get("holdout_images") or DATASETS[settings.dataset].test

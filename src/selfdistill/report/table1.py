@@ -1,0 +1,172 @@
+"""Table I of a protocol, and its numbers as LaTeX macros."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from selfdistill.config.datasets import PAPERS
+from selfdistill.config.macros import WORDS, macro_name
+from selfdistill.config.types import seconds_of
+from selfdistill.report.artefacts import artefact
+from selfdistill.report.latex import comment, quoted
+from selfdistill.report.results import CONTROL, MethodResults, Results
+from selfdistill.report.table import Column, Group, Table, clock, rounded
+from selfdistill.system.amounts import duration
+
+PAPER_DEVICE = "NVIDIA L4"  # paper II
+NEAR_COPIES = "About 3 % of CIFAR-10's test images have a near-duplicate among the training images (arXiv 1902.00423)."
+
+
+def columns(results: Results) -> list[Column]:
+    """The columns of Table I: to add one, add it here and its cell in `_row`."""
+    decimals, beside = results.settings.table.decimals, results.settings.badge == "replication"
+    return [
+        Column("method"),
+        Column("label", "Method"),
+        Column("paper", "Paper (%)" if shows_paper(results) else "", "number", 1, signed=False, tex=beside),
+        Column("author_log", "Author's log (%)" if shows_paper(results) else "", "number", tex=False),
+        Column("accuracy", "Here (%)" if shows_paper(results) else "Top-1 (%)", "spread", decimals),
+        Column("minus_control", "Minus control", "number", decimals, signed=True),
+        Column("time", "Training time", "time"),
+        Column("seeds", "n", "count", tex=False),
+        Column("paper_time", "", "time"),
+        Column("minus_paper", "", "number"),
+        Column("best", "", "number"),
+    ]
+
+
+def shows_paper(results: Results) -> bool:
+    """Whether the paper's numbers stand beside ours: not beside other data's, nor the author's logs under `Here`."""
+    return results.settings.dataset == PAPERS
+
+
+def _row(method: MethodResults, control: MethodResults | None) -> list[Any]:
+    mean, published, log = method.spread.mean, method.row.published, method.row.author_log
+    paper = None if published is None else float(published.accuracy)
+    return [
+        method.method,
+        method.label,
+        paper,
+        log,
+        method.spread,
+        None if control in (None, method) else mean - control.spread.mean,
+        statistics.fmean(method.seconds),
+        len(method.runs),
+        None if published is None else float(seconds_of(published.time)),
+        None if paper is None else float(mean) - paper,
+        sum(method.best) / len(method.best),
+    ]
+
+
+def table1(results: Results) -> Table:
+    """A row a method: the paper's, then those that the paper does not have."""
+    rows = {method.method: _row(method, results.control) for method in results.every}
+    paper = [rows[method.method] for method in results.every if method.row.published]
+    others = [rows[method.method] for method in results.every if not method.row.published]
+    groups = [Group("", paper), Group("Not in the paper" if paper else "", others)]
+    return Table(columns(results), [group for group in groups if group.rows], notes(results), provenance(results))
+
+
+def notes(results: Results) -> list[str]:
+    """What a reader must know, a sentence each; the first is about the seeds."""
+    settings, counts = results.settings, {len(method.runs) for method in results.every}
+    if counts == {1}:
+        found = ["Top-1 accuracy on the test set, last epoch, one seed a row (n = 1)."]
+    else:
+        each = (
+            f"n = {counts.pop()}"
+            if len(counts) == 1
+            else "; ".join(f"{m.method}: n = {len(m.runs)}" for m in results.every)
+        )
+        found = [f"Top-1 accuracy on the test set, last epoch, mean ± sample standard deviation over seeds ({each})."]
+    if settings.by_author:
+        found.append("These are the author's own logs, not a replication.")
+    elif settings.reduced:
+        found.append(f"Not the paper's setting: {settings.reduced}.")
+    paper = f" (the paper's: {PAPER_DEVICE})" if shows_paper(results) and results.devices != [PAPER_DEVICE] else ""
+    found.append(f"Times on {', '.join(results.devices)}{paper}.")
+    if settings.dataset == PAPERS and settings.badge == "replication":
+        found.append(NEAR_COPIES)
+    if settings.table.show_best:
+        best = ", ".join(
+            f"{m.label} {rounded(sum(m.best) / len(m.best), settings.table.decimals)}" for m in results.every
+        )
+        found.append(f"Best epoch on the test set: {best}.")
+    if odd := [f"{m.label}: {', '.join(m.settings['oddities'])}" for m in results.every if m.settings.get("oddities")]:
+        found.append(f"Oddities of the published notebooks: {'; '.join(odd)}.")
+    if results.missing:
+        found.append(f"Runs that are missing: {', '.join(results.missing)}.")
+    if results.left_out:
+        found.append(f"Runs that the configuration does not name, left out: {', '.join(results.left_out)}.")
+    found += _left_out_of_times([run.facts for run in results.runs])
+    if any(run.facts.get("bit_exact") is False for run in results.runs):
+        found.append("Some runs were resumed in another environment (bit_exact: false in run.json).")
+    return found
+
+
+def _left_out_of_times(runs: list[dict[str, Any]]) -> list[str]:
+    """A sentence about the seconds that are in no time of the table; none if there were none."""
+    kinds = {"redone_seconds": "of epochs that were trained again after a stop", "paused_seconds": "of pauses"}
+    attempts = [attempt for facts in runs for attempt in facts.get("attempts", [])]
+    sums = {key: sum(attempt.get(key, 0) for attempt in attempts) for key in kinds}
+    parts = [f"{duration(seconds)} {kinds[key]}" for key, seconds in sums.items() if seconds >= 1]
+    return [f"Not in the times: {' and '.join(parts)}."] if parts else []
+
+
+def provenance(results: Results) -> list[str]:
+    """Where the numbers come from, for the comments above LaTeX."""
+    versions = sorted({f"{k} {v}" for run in results.runs for k, v in run.facts.get("versions", {}).items()})
+    sources = sorted({str(run.facts["source"]) for run in results.runs if "source" in run.facts})
+    seeds = "; ".join(f"{m.method}: {', '.join(map(str, m.seeds))}" for m in results.every)
+    lines = [
+        f"protocol {results.settings.protocol} ({results.settings.badge}), made by selfdistill from the runs' CSV logs"
+    ]
+    lines += [f"Python packages of the runs: {', '.join(versions)}"] if versions else []
+    lines += [f"seeds: {seeds}", f"commit of the runs: {', '.join(results.commits)}"]
+    return lines + [f"source: {source}" for source in sources]
+
+
+@artefact("table1", step="table", title="Accuracy and training time of each method", formats=("tex", "csv", "md"))
+def _table1(results: Results) -> Table:
+    return table1(results)
+
+
+@artefact("table1_float", step="table", title="Table I with caption and label", formats=("tex",))
+def table1_float(results: Results) -> dict[str, str]:
+    """The table as a float."""
+    settings = results.settings
+    short = "" if settings.badge == "replication" else f" ({settings.badge})"
+    start = "\\begin{table}[t]\n\\centering\\footnotesize"
+    caption = f"\\caption{{{quoted(settings.table.caption + short)}}}\n\\label{{{settings.table.label}}}"
+    return {"table1_float.tex": f"{start}\n{caption}\n{table1(results).tex()}\\end{{table}}\n"}
+
+
+@artefact("numbers", step="table", title="The numbers of Table I as LaTeX macros", formats=("tex",))
+def numbers(results: Results) -> dict[str, str]:
+    r"""One macro for each number, such as `\KdAccuracy`, for the text of a paper."""
+    macros: dict[str, str] = {}
+    for method in results.every:
+        values = dict(zip(WORDS, _numbers(method, results), strict=True))
+        macros |= {macro_name(method.method, word): value for word, value in values.items() if value is not None}
+    definitions = [rf"\newcommand{{\{name}}}{{{value}}}" for name, value in macros.items()]
+    return {"numbers.tex": "\n".join([*map(comment, provenance(results)), *definitions]) + "\n"}
+
+
+def _numbers(method: MethodResults, results: Results) -> list[str | None]:
+    """The values of WORDS; None for what there is not."""
+    decimals, (mean, sd) = results.settings.table.decimals, method.spread
+    seconds, published = statistics.fmean(method.seconds), method.row.published
+    control = results.control if method.method != CONTROL else None
+    beside = published if results.settings.badge == "replication" else None
+    return [
+        rounded(mean, decimals),
+        None if sd is None else rounded(sd, decimals),
+        str(len(method.runs)),
+        clock(seconds),
+        str(int(seconds)),
+        None if control is None else rounded(mean - control.spread.mean, decimals, signed=True),
+        None if beside is None else str(beside.accuracy),
+        None if beside is None else beside.time,
+        None if beside is None else rounded(float(mean) - float(beside.accuracy), decimals, signed=True),
+    ]
