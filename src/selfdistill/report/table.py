@@ -58,7 +58,7 @@ class Kind(NamedTuple):
 class Column(NamedTuple):
     """A column. key: its name in the CSV; heading: for people, empty if it stands in the CSV alone.
 
-    decimals: for people; csv_decimals: in the CSV, None for all digits. signed: with a plus. wide: the share of the line
+    decimals: for people; csv_decimals: in the CSV, None for all digits. signed: with a plus. wide: the share of a line
     in LaTeX of text that is broken into lines, 0 for a column as wide as its cells. tex: whether LaTeX shows it.
     """
 
