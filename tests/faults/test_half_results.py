@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pytest
 from helpers.reporting import report_settings, write_run
-
 from selfdistill.report.figures import write_figures
+
 from selfdistill.report.table import write_table
 from selfdistill.system.failures import BAD_DATA, Failure
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed

@@ -1,15 +1,14 @@
-"""Tiny logs of known content, the settings to report on them, and arms of known answers."""
+"""Tiny logs of known content, the settings to report on them, and the committed runs."""
 
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from selfdistill.columns import TIMING, history_columns, to_csv
+from selfdistill.config.load import load_config
 from selfdistill.config.settings import ReportSettings
-from selfdistill.report.answers import Arm
-from selfdistill.report.logs import RunRecord
+from selfdistill.config.settings import report_settings as settings_of
+from selfdistill.report.results import Results
 from selfdistill.system.files import write_sealed
 
 ROWS = [
@@ -17,19 +16,9 @@ ROWS = [
     {"method": "kd", "label": "R18_KD 100% & #1", "published": {"accuracy": 94.2, "time": "2h 13m 06s"}},
     {"method": "control", "label": "ResNet18 (Control)"},
 ]
-TABLE = {"caption": "A 100% caption", "label": "tab:x", "decimals": 1, "show_best": False}
-FIGURES = {"names": ["loss", "accuracy", "classifiers", "time"], "width": 3.5}
-
-IMAGES = 2000
-RULES = {
-    "margin": 0.2,
-    "level_tolerance": 0.5,
-    "rounding": 0.05,
-    "ratio_tolerance": 0.02,
-    "device": "NVIDIA L4",
-    "family": ["H1"],
-}
-SETTINGS = {"augmentation": ["crop", "flip"], "epochs": 200}
+TABLE = {"caption": "A 100% caption", "label": "tab:x", "decimals": 1}
+ROOT = Path(__file__).parents[2]
+EVIDENCE, PUBLISHED = ROOT / "report/quick_arms", ROOT / "workflow/published"
 
 
 def write_run(logs: Path, method: str, seed: int, accuracies: list[float], seconds: float = 100.0, **facts) -> Path:
@@ -64,25 +53,24 @@ def write_run(logs: Path, method: str, seed: int, accuracies: list[float], secon
     return folder
 
 
-def report_settings(rows=ROWS, seeds=(0,), epochs=2, style=TABLE, **options) -> ReportSettings:
+def report_settings(rows=ROWS, seeds=(0,), epochs=2, **options) -> ReportSettings:
     """Settings of a report on these rows."""
-    shared = {"seeds": list(seeds), "epochs": epochs}
+    shared = {"seeds": list(seeds), "epochs": epochs, "teachers": [[] for _ in seeds]}
     rows = [shared | {"settings": {"method": row["method"]}} | row for row in rows]
-    known = {"protocol": "golden", "dataset": "cifar10", "allow_missing": False}
+    known = {row["method"]: row["seeds"] for row in rows}
     library = {name: [0, 1, 2] for name in ("teacher", "kd", "control", "self_distillation", "self_wide")}
-    known |= {"known": {row["method"]: row["seeds"] for row in rows} | library}
-    return ReportSettings.model_validate(known | options | {"rows": rows, "style": style})
+    basis = {"protocol": "golden", "dataset": "cifar10", "table": TABLE, "known": known | library}
+    return ReportSettings.model_validate(basis | options | {"rows": rows})
 
 
-def arm(method, errors, *, images=IMAGES, shared=True, seconds=100.0, device="a test", settings=SETTINGS, **facts):
-    """An arm whose seeds get so many images wrong; with `shared` the wrong ones are the same as far as can be."""
-    correct = np.ones((len(errors), images), dtype=bool)
-    for seed, count in enumerate(errors):
-        first = 0 if shared else 17 * seed
-        correct[seed, first : first + count] = False
-    accuracies = 100 * correct.mean(axis=1)
-    environment = {"environment": {"device": device, "precision": "fp32"}}
-    runs = [RunRecord(seed, pd.DataFrame(), seconds, environment | facts) for seed in range(len(errors))]
-    every = np.full(len(errors), seconds)
-    labels = list(range(len(errors)))
-    return Arm(method, method, labels, accuracies, accuracies, accuracies, every, correct, [], runs, dict(settings))
+@cache
+def protocol_settings(protocol: str = "quick_arms") -> ReportSettings:
+    """The report's settings of a protocol of ours. Nobody may change them."""
+    config = load_config([ROOT / "config.yaml", ROOT / f"workflow/protocols/{protocol}.yaml"])
+    return ReportSettings.model_validate(settings_of(config))
+
+
+@cache
+def evidence(protocol: str = "quick_arms") -> Results:
+    """The committed runs of a protocol; of `published` the author's own logs. Nobody may change them."""
+    return Results(protocol_settings(protocol), PUBLISHED if protocol == "published" else ROOT / "report" / protocol)

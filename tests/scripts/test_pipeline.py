@@ -4,9 +4,9 @@ from itertools import combinations
 
 import pytest
 from matplotlib import pyplot as plt
+from selfdistill.report.figures import styled
 
 from scripts.pipeline import draw_pipeline, read_pipeline
-from selfdistill.report.figures import styled
 from selfdistill.system.failures import CONFIGURATION
 
 
