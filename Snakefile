@@ -18,14 +18,13 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/claims.smk"
 
 
 rule all:
-    """Table I, the verdicts, the curves and their page for the configured protocol; of one with a hold-out, its sweeps."""
+    """The report of the configured protocol: Table I, curves, claims and their page; of a hold-out, its sweeps."""
     default_target: True
     input:
-        report_files(CONFIG),
+        report_files(CONFIG.protocol),
         run_records(CONFIG),
 
 

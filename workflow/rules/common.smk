@@ -1,8 +1,6 @@
 # What the rules share: the validated configuration, and which files it asks for. Imports no torch.
 import os
-import re
 import shlex
-import shutil
 import sys
 from functools import cache
 from pathlib import Path
@@ -26,12 +24,12 @@ from selfdistill.system.host import (
 )
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import report_settings, run_settings, to_yaml
+from selfdistill.config.settings import ReportSettings, report_settings, run_settings, to_yaml
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json, sha256_bytes
 from selfdistill.tools.failed import last_words
 from selfdistill.tools.plan import check_plan, check_targets
-from selfdistill.report.contents import TARGETS
+from selfdistill.report.artefacts import STEPS, artefacts, files, needs
 from selfdistill.training.replaced import replacement
 from selfdistill.training.states import mark_forced
 from selfdistill.training.store import adopt
@@ -84,8 +82,6 @@ refused(check_targets, sys.argv[1:], CONFIG)
 PUBLISHED = load_config([BASE / "config.yaml", BASE / "workflow" / "protocols" / "published.yaml"])
 PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}
 EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "run.json")
-LATEX = shutil.which("pdflatex") is not None
-SUMMARISED = ("as_run", "controlled", "quick_arms", "quick")  # beside `paper`
 RUN = "results/{protocol}/{method}/seed{seed}"
 STORE = Path("results/.runs")
 # `nodes` is what --jobs says where jobs are sent to a cluster; on one machine it is None.
@@ -93,7 +89,6 @@ USES_GPU = uses_gpu(CONFIG.device, elsewhere=workflow.resource_settings.nodes is
 THREADS = job_threads(CONFIG.threads, USES_GPU)
 EVALUATED = "holdout" if CONFIG.data.holdout_images else "test"
 DATA_FILE = f"results/data/{CONFIG.data.dataset}.safetensors"
-NEAREST_FILE = f"results/data/{CONFIG.data.dataset}_nearest.json"
 
 
 def minutes(wildcards, attempt):
@@ -151,17 +146,6 @@ def run_text(method):
     return to_yaml(run_settings(CONFIG, method))
 
 
-@cache
-def part_text(protocol, part):
-    """The settings of the table, the figures, the ledger or the like."""
-    config = PROTOCOLS[protocol]
-    if part == "measure":
-        return to_yaml(config.mechanisms.model_dump(mode="json"))
-    if part == "ledger":
-        return to_yaml(config.model_dump(mode="json"))  # a configuration again, whole
-    return to_yaml(report_settings(config, part, figure_names(config)))
-
-
 def named_by_content(stem, text):
     """The name of a file of settings. With other content it is another file, so that a change is seen by the file's
     absence, also where Snakemake's records were not copied along, and no job can read what was meant for another.
@@ -177,13 +161,6 @@ def run_file(wildcards):
     """The settings of a method's training jobs."""
     say_what_is_replaced(wildcards.method)
     return named_by_content(f"results/{CONFIG.protocol}/{wildcards.method}/settings", run_text(wildcards.method))
-
-
-def part_file(part, config=CONFIG):
-    """A function that names the settings of the table, the figures or the like, when a job asks for them."""
-    return lambda wildcards: named_by_content(
-        f"results/{config.protocol}/settings/{part}", part_text(config.protocol, part)
-    )
 
 
 @cache
@@ -202,29 +179,20 @@ def log_folder(config):
 
 
 def shown_runs(config):
-    """The runs that a protocol's table and figures show."""
+    """The runs that a report shows, as method and seed."""
     return [(row, seed) for row in config.rows for seed in config.seeds_of(row)]
 
 
 def run_files(config, names, runs):
     """These files of runs; where runs are taken as they are, those that are there."""
     folders = [f"{log_folder(config)}/{method}/seed{seed}" for method, seed in runs]
-    found = [f"{folder}/{name}" for folder in folders for name in names]
-    if config.logs == "results" and not config.allow_missing:
-        return found
-    return [path for path in found if Path(path).is_file()]
+    paths = [f"{folder}/{name}" for folder in folders for name in names]
+    return paths if is_trained_here(config) else [path for path in paths if Path(path).is_file()]
 
 
-def run_logs(config):
-    """The logs of every run that is shown."""
-    return run_files(config, ["history.csv", "timing.csv", "run.json"], shown_runs(config))
-
-
-def teacher_times(config):
-    """How long teachers took that are no row."""
-    shown = set(shown_runs(config))
-    teachers = [run for run in config.runs() if run not in shown]
-    return run_files(config, ["timing.csv", "run.json"], teachers)
+def is_trained_here(config):
+    """Whether every run is trained where it is missing; otherwise runs are taken as they are."""
+    return config.logs == "results" and not config.allow_missing
 
 
 def run_records(config):
@@ -232,134 +200,6 @@ def run_records(config):
     made of them, which lies there still when a run was removed.
     """
     return run_files(config, ["run.json"], config.runs())
-
-
-def run_predictions(config):
-    """What each run answered to each image, and what is known of its teacher; logs of somebody else may lack that."""
-    return run_files(config, ["predictions.csv", "evaluation.json"], shown_runs(config))
-
-
-def comparison_files(config):
-    """What the comparison rule makes."""
-    tables = ["verdicts", "falsification", "differences", "waterfall", "selection", "teachers", "runs"]
-    tables += ["compute", "churn", "classes", "classifiers"]
-    figures = ["forest", "seeds", "waterfall", "power", "agreement", "classifiers_cost", "cost_accuracy"]
-    names = [f"{name}.{suffix}" for name in tables for suffix in ("csv", "md", "tex")]
-    names += [f"{name}.{suffix}" for name in figures for suffix in ("pdf", "png")]
-    return [f"report/{config.protocol}/{name}" for name in names]
-
-
-def figure_names(config):
-    """The figures that can be drawn: where runs are taken as they are, some may lack what a figure shows."""
-    names = config.figure_names()
-    if config.logs == "results" and not config.allow_missing:
-        return names
-    whole = [Path(path).parent for path in run_logs(config) if path.endswith("run.json")]
-    histories = [folder / "history.csv" for folder in whole if (folder / "history.csv").is_file()]
-    lacks = set()
-    if not any("test_accuracy_head1" in path.open().readline() for path in histories):
-        lacks.add("classifiers")
-    if not any((folder / "timing.csv").is_file() for folder in whole):
-        lacks.add("time")
-    return [name for name in names if name not in lacks]
-
-
-def sweep_files(config):
-    """What the sweep rule makes."""
-    suffixes = ("csv", "md", "tex", "yaml", "pdf", "png")
-    return [f"report/{config.protocol}/sweep_{name}.{suffix}" for name in config.sweep or [] for suffix in suffixes]
-
-
-def report_files(config):
-    """What a protocol makes for people: results on the test set, or, of runs on a hold-out, the sweeps alone."""
-    if config.data.holdout_images:
-        return sweep_files(config) or run_logs(config)
-    return table_files(config) + comparison_files(config) + figure_files(config) + page_files(config)
-
-
-def page_files(config):
-    """The page."""
-    return [f"report/{config.protocol}/report.html"]
-
-
-def document_files(config):
-    """The paper in two columns, without LaTeX on this machine its source alone."""
-    return [f"report/{config.protocol}/report.{suffix}" for suffix in ("tex", "pdf") if suffix == "tex" or LATEX]
-
-
-def gathered(wildcards):
-    """What the page and the document show beside the tables and figures of every protocol: what was made or measured
-    before, and what is asked for now. Whoever asks for `report` or `pdf` asks for what needs no measuring too.
-    """
-    asked = set(workflow.dag_settings.targets)
-    asked |= {"ledger", "deviations"} if asked & {"report", "pdf"} else set()
-    made = {"ledger": ledger_files(CONFIG), "deviations": deviation_files(CONFIG)}
-    found = {name for name, files in made.items() if name in asked or all(Path(file).is_file() for file in files)}
-    measured = [Path(f"{log_folder(CONFIG)}/{row}/seed{seed}/mechanisms.json") for row, seed in measured_runs()]
-    if asked & {"claims", "mechanisms_table"} or (measured and all(path.is_file() for path in measured)):
-        made["claims"], found = mechanism_files(CONFIG), found | {"claims"}
-    return {name: made[name] for name in TARGETS if name in found}
-
-
-def gathered_files(wildcards):
-    """The files of what is gathered."""
-    return [path for files in gathered(wildcards).values() for path in files]
-
-
-def gathered_options(wildcards):
-    """The options of `page` and `pdf` that name it."""
-    return " ".join(f"--made {name}" for name in gathered(wildcards))
-
-
-def shown(files, category, caption):
-    """The same files, marked for `snakemake --report`, less those that are there for LaTeX and for other programs."""
-    kinds = {".csv": "table", ".png": "figure", ".pdf": "figure, for print", ".html": "page"}
-    text = BASE / "workflow" / "report" / f"{caption}.rst"
-    found = []
-    for path in map(Path, files):
-        labels = {"shows": path.stem, "as": kinds.get(path.suffix)}
-        marked = path.suffix in kinds
-        found.append(report(str(path), caption=text, category=category, labels=labels) if marked else str(path))
-    return found
-
-
-def table_files(config):
-    """What the table rule makes."""
-    names = ["table1.tex", "table1_float.tex", "table1.csv", "table1.md", "numbers.tex"]
-    return [f"report/{config.protocol}/{name}" for name in names]
-
-
-def ledger_files(config):
-    """What the ledger rule makes."""
-    names = [f"{name}.{suffix}" for name in ("assumptions", "contradictions") for suffix in ("md", "csv", "tex")]
-    return [f"report/{config.protocol}/{name}" for name in names]
-
-
-def evidence_of_protocols(wildcards):
-    """The runs under report/ that the summary reads, and the paper's own logs."""
-    folders = [Path(ours("workflow/published")), *(Path("report") / name for name in ("paper", *SUMMARISED))]
-    names = (*EVIDENCE, "mechanisms.json")
-    return sorted(str(path) for folder in folders for name in names for path in folder.glob(f"*/seed*/{name}"))
-
-
-def deviation_files(config):
-    """What the deviations rule makes."""
-    return [f"report/{config.protocol}/deviations.{suffix}" for suffix in ("md", "csv", "tex")]
-
-
-def figure_files(config):
-    """What the figures rule makes."""
-    return [
-        f"report/{config.protocol}/curves_{name}.{suffix}" for name in figure_names(config) for suffix in ("pdf", "png")
-    ]
-
-
-def measured_runs():
-    """Every row's runs, as method and seed; those that are there where runs are taken as they are."""
-    runs = shown_runs(CONFIG)
-    if CONFIG.logs == "results" and not CONFIG.allow_missing:
-        return runs
-    return [(row, seed) for row, seed in runs if Path(f"{log_folder(CONFIG)}/{row}/seed{seed}/run.json").is_file()]
 
 
 def compared_teachers(wildcards):
@@ -390,14 +230,6 @@ def compared_options(wildcards):
     names = {"teachers": "--teacher", "replaced": "--replaced-stem"}
     found = compared_teachers(wildcards)
     return shlex.join(word for kind, option in names.items() for path in found[kind] for word in (option, path))
-
-
-def mechanism_files(config):
-    """What the rule mechanisms_table makes."""
-    names = [f"{name}.{suffix}" for name in ("mechanisms", "explanations") for suffix in ("csv", "md", "tex")]
-    figures = ("flatness", "corruptions", "teachers", "stages", "reliability")
-    names += [f"mechanisms_{name}.{suffix}" for name in figures for suffix in ("pdf", "png")]
-    return [f"report/{config.protocol}/{name}" for name in names]
 
 
 def before_the_jobs():

@@ -1,277 +1,127 @@
+# Each step of the report is one rule: which files it writes and reads follows from the declarations in selfdistill.report.
+
+
+@cache
+def settings_of_report(protocol):
+    """What the report of a protocol may know of its configuration; where runs are taken as they are, of the rows that
+    have one.
+    """
+    config = PROTOCOLS[protocol]
+    there = {Path(path).parts[-3] for path in run_files(config, ["run.json"], shown_runs(config))}
+    rows = config.rows if is_trained_here(config) else [row for row in config.rows if row in there]
+    return report_settings(config, rows, [])
+
+
+def steps_of(protocol):
+    """The steps that a report has."""
+    settings = ReportSettings.model_validate(settings_of_report(protocol))
+    return [step for step in STEPS if artefacts(settings, step)]
+
+
+def written(protocol, step):
+    """The files of a step, marked for `snakemake --report`."""
+    settings = ReportSettings.model_validate(settings_of_report(protocol))
+    found = []
+    for one in artefacts(settings, step):
+        for path in one.files(settings):
+            labels = {"shows": one.title, "as": path.rpartition(".")[2]}
+            found.append(report(f"report/{protocol}/{path}", category=STEPS[step], labels=labels))
+    return found
+
+
+def read_by(protocol, step):
+    """The files of runs that a step reads; of teachers that are no row, how long they took."""
+    config, settings = PROTOCOLS[protocol], ReportSettings.model_validate(settings_of_report(protocol))
+    beside = [run for run in config.runs() if run not in shown_runs(config)] if step == "claims" else []
+    return [
+        *run_files(config, needs(settings, step), shown_runs(config)),
+        *run_files(config, ["timing.csv", "run.json"], beside),
+    ]
+
+
+def report_files(protocol):
+    """All that the report of a protocol has; the page comes last and shows the rest."""
+    return [path for step in steps_of(protocol) for path in written(protocol, step)]
+
+
+def report_file(protocol):
+    """A function that names the settings of a report, when a job asks for them."""
+    return lambda wildcards: named_by_content(
+        f"results/{protocol}/settings/report", to_yaml(settings_of_report(protocol))
+    )
+
+
+def report_options(protocol, step):
+    """The options of a step; takes `output`, because the same logs in another folder make the same report."""
+    words = ["--logs", log_folder(PROTOCOLS[protocol]), "--output", f"report/{protocol}"]
+    words += [word for name, path in asked_by(step).items() for word in (f"--{name}", path)]
+    return lambda wildcards, output: shlex.join(words)
+
+
+def asked_by(step):
+    """The files of what a step asks of the results, by option."""
+    names = ("claims", "ablations") if step in ("claims", "report") else ()
+    return {name: ours(f"workflow/{name}.yaml") for name in names}
+
+
 rule write_report_settings:
-    """What the table, the figures or the ledger may know of the configuration."""
+    """What a report may know of the configuration."""
     input:
         honest_plan,
     output:
-        "results/{protocol}/settings/{part}-{content}.yaml",
+        "results/{protocol}/settings/report-{content}.yaml",
     log:
-        "results/{protocol}/logs/{part}-settings-{content}.txt",
-    wildcard_constraints:
-        part="table|figures|comparison|ledger|sweep|measure|mechanisms",
+        "results/{protocol}/logs/report-settings-{content}.txt",
     localrule: True
     params:
-        text=lambda wildcards: part_text(wildcards.protocol, wildcards.part),
+        text=lambda wildcards: to_yaml(settings_of_report(wildcards.protocol)),
     shell:
-        "rm -f results/{wildcards.protocol}/settings/{wildcards.part}-*.yaml 2> {log:q}"
+        "rm -f results/{wildcards.protocol}/settings/report-*.yaml 2> {log:q}"
         " && printf %s {params.text:q} > {output:q} 2>> {log:q}"
 
 
-rule table:
-    """Table I from the CSV logs."""
-    input:
-        run_logs(CONFIG),
-        settings=part_file("table"),
-    output:
-        shown(table_files(CONFIG), "Table I", "table"),
-    log:
-        f"results/{CONFIG.protocol}/logs/table.txt",
-    localrule: True
-    params:
-        # Takes `output`: the same logs in another folder make the same table.
-        logs=lambda wildcards, output: log_folder(CONFIG),
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m selfdistill table --settings {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
-        " --log {log:q}"
+for protocol, step in [(protocol, step) for protocol in PROTOCOLS for step in steps_of(protocol)]:
 
-
-rule comparison:
-    """The paper's claims judged, every arm against the control, from the CSV logs and each image's prediction."""
-    input:
-        run_logs(CONFIG),
-        run_predictions(CONFIG),
-        teacher_times(CONFIG),
-        claims=ours("workflow/claims.yaml"),
-        declared=ours("workflow/claims.sha256.yaml"),
-        ladders=ours("workflow/waterfall.yaml"),
-        settings=part_file("comparison"),
-    output:
-        shown(comparison_files(CONFIG), "Verdicts and comparisons", "comparison"),
-    log:
-        f"results/{CONFIG.protocol}/logs/comparison.txt",
-    localrule: True
-    params:
-        logs=lambda wildcards, output: log_folder(CONFIG),
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m selfdistill compare --settings {input.settings:q} --logs {params.logs:q} --claims {input.claims:q}"
-        " --ladders {input.ladders:q} --output {params.folder:q} --log {log:q}"
-
-
-if CONFIG.sweep:
-
-    rule sweep:
-        """A table and a figure of each sweep, from the CSV logs: what to choose, by the hold-out, and how to train it."""
+    rule:
+        name:
+            step if protocol == CONFIG.protocol else f"{protocol}_{step}"
         input:
-            run_logs(CONFIG),
-            run_files(CONFIG, ["evaluation.json"], shown_runs(CONFIG)),
-            settings=part_file("sweep"),
+            read_by(protocol, step),
+            [path for other in steps_of(protocol)[:-1] for path in written(protocol, other)] if step == "report" else [],
+            list(asked_by(step).values()),
+            settings=report_file(protocol),
         output:
-            sweep_files(CONFIG),
+            written(protocol, step),
         log:
-            f"results/{CONFIG.protocol}/logs/sweep.txt",
+            f"results/{protocol}/logs/{step}.txt",
         localrule: True
         params:
-            logs=lambda wildcards, output: log_folder(CONFIG),
-            folder=lambda wildcards, output: Path(output[0]).parent,
+            step=step,
+            options=report_options(protocol, step),
         shell:
-            "python -m selfdistill sweep --settings {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
-            " --log {log:q}"
-
-
-rule figures:
-    """Loss and accuracy curves from the CSV logs."""
-    input:
-        run_logs(CONFIG),
-        settings=part_file("figures"),
-    output:
-        shown(figure_files(CONFIG), "Curves", "figures"),
-    log:
-        f"results/{CONFIG.protocol}/logs/figures.txt",
-    localrule: True
-    params:
-        logs=lambda wildcards, output: log_folder(CONFIG),
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m selfdistill figures --settings {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
-        " --log {log:q}"
-
-
-rule ledger:
-    """Target: what the paper leaves open with the protocol's values, and the contradictions of its text."""
-    input:
-        base=ours("config.yaml"),
-        gaps=ours("docs/paper-gaps.yaml"),
-        contradictions=ours("docs/contradictions.yaml"),
-        beside=[ours(f"workflow/protocols/{name}.yaml") for name in ("as_run", "controlled")],
-        settings=part_file("ledger"),
-    output:
-        shown(ledger_files(CONFIG), "Assumptions and deviations", "ledger"),
-    log:
-        f"results/{CONFIG.protocol}/logs/ledger.txt",
-    localrule: True
-    params:
-        docs=lambda wildcards, input: Path(input.gaps).parent,
-        beside=lambda wildcards, input: [f"--beside={path}" for path in input.beside],
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m selfdistill ledger {input.settings:q} --output {params.folder:q} --docs {params.docs:q}"
-        " --base {input.base:q} {params.beside:q} --log {log:q}"
-
-
-rule deviations:
-    """Target: text, published notebooks and protocols side by side, with what each deviation does in these runs."""
-    input:
-        run_logs(CONFIG),
-        run_predictions(CONFIG),
-        base=ours("config.yaml"),
-        gaps=ours("docs/paper-gaps.yaml"),
-        beside=[ours(f"workflow/protocols/{name}.yaml") for name in ("as_run", "controlled")],
-        claims=ours("workflow/claims.yaml"),
-        declared=ours("workflow/claims.sha256.yaml"),
-        settings=part_file("ledger"),
-    output:
-        shown(deviation_files(CONFIG), "Assumptions and deviations", "deviations"),
-    log:
-        f"results/{CONFIG.protocol}/logs/deviations.txt",
-    localrule: True
-    params:
-        logs=lambda wildcards, output: log_folder(CONFIG),
-        docs=lambda wildcards, input: Path(input.gaps).parent,
-        beside=lambda wildcards, input: [f"--beside={path}" for path in input.beside],
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m selfdistill deviations {input.settings:q} --logs {params.logs:q} --output {params.folder:q}"
-        " --docs {params.docs:q} --claims {input.claims:q} --base {input.base:q} {params.beside:q} --log {log:q}"
-
-
-rule report:
-    """Target: one web page of all that the report has, with the assumptions and deviations."""
-    input:
-        table_files(CONFIG),
-        comparison_files(CONFIG),
-        figure_files(CONFIG),
-        gathered_files,
-        run_logs(CONFIG),
-        settings=part_file("figures"),
-    output:
-        shown(page_files(CONFIG), "The report", "report"),
-    log:
-        f"results/{CONFIG.protocol}/logs/report.txt",
-    params:
-        made=gathered_options,
-        logs=lambda wildcards, output: log_folder(CONFIG),
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m selfdistill page --settings {input.settings:q} --report {params.folder:q} --logs {params.logs:q}"
-        " --output {output:q} {params.made} --log {log:q}"
-
-
-rule pdf:
-    """Target: the same as a paper in two columns; without LaTeX its source."""
-    input:
-        table_files(CONFIG),
-        comparison_files(CONFIG),
-        figure_files(CONFIG),
-        gathered_files,
-        run_logs(CONFIG),
-        settings=part_file("figures"),
-    output:
-        document_files(CONFIG),
-    log:
-        f"results/{CONFIG.protocol}/logs/pdf.txt",
-    params:
-        made=gathered_options,
-        logs=lambda wildcards, output: log_folder(CONFIG),
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m selfdistill pdf --settings {input.settings:q} --report {params.folder:q} --logs {params.logs:q}"
-        " --output {params.folder:q} {params.made} --log {log:q}"
-
-
-rule summary:
-    """Target: paper vs replication, each claim by the committed runs of each protocol; a protocol without: not run."""
-    input:
-        evidence_of_protocols,
-        base=ours("config.yaml"),
-        beside=[ours(f"workflow/protocols/{name}.yaml") for name in SUMMARISED],
-        published=ours("workflow/protocols/published.yaml"),
-        claims=ours("workflow/claims.yaml"),
-        declared=ours("workflow/claims.sha256.yaml"),
-    output:
-        [f"report/summary/summary.{suffix}" for suffix in ("csv", "md", "tex")],
-    log:
-        "results/summary/logs/summary.txt",
-    localrule: True
-    params:
-        beside=lambda wildcards, input: [f"--beside={path}" for path in input.beside],
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m selfdistill summary --output {params.folder:q} --claims {input.claims:q} --base {input.base:q}"
-        " {params.beside:q} --published {input.published:q} --log {log:q}"
-
-
-if CONFIG.protocol != PUBLISHED.protocol:
-
-    use rule table as published_table with:
-        input:
-            run_logs(PUBLISHED),
-            settings=part_file("table", PUBLISHED),
-        output:
-            shown(table_files(PUBLISHED), "Table I", "table"),
-        log:
-            f"results/{PUBLISHED.protocol}/logs/table.txt",
-        params:
-            logs=lambda wildcards, output: log_folder(PUBLISHED),
-
-    use rule comparison as published_comparison with:
-        input:
-            run_logs(PUBLISHED),
-            claims=ours("workflow/claims.yaml"),
-            declared=ours("workflow/claims.sha256.yaml"),
-            ladders=ours("workflow/waterfall.yaml"),
-            settings=part_file("comparison", PUBLISHED),
-        output:
-            shown(comparison_files(PUBLISHED), "Verdicts and comparisons", "comparison"),
-        log:
-            f"results/{PUBLISHED.protocol}/logs/comparison.txt",
-        params:
-            logs=lambda wildcards, output: log_folder(PUBLISHED),
-
-    use rule figures as published_figures with:
-        input:
-            run_logs(PUBLISHED),
-            settings=part_file("figures", PUBLISHED),
-        output:
-            shown(figure_files(PUBLISHED), "Curves", "figures"),
-        log:
-            f"results/{PUBLISHED.protocol}/logs/figures.txt",
-        params:
-            logs=lambda wildcards, output: log_folder(PUBLISHED),
-
-    use rule report as published_report with:
-        input:
-            table_files(PUBLISHED),
-            comparison_files(PUBLISHED),
-            figure_files(PUBLISHED),
-            run_logs(PUBLISHED),
-            settings=part_file("figures", PUBLISHED),
-        output:
-            shown(page_files(PUBLISHED), "The report", "report"),
-        log:
-            f"results/{PUBLISHED.protocol}/logs/report.txt",
-        params:
-            made="",
-            logs=lambda wildcards, output: log_folder(PUBLISHED),
+            "python -m selfdistill {params.step} --settings {input.settings:q} {params.options} --log {log:q}"
 
 
 rule published:
-    """Target: Table I, the curves and their page from the paper's own logs."""
+    """Target: the report on the author's own logs."""
     input:
-        table_files(PUBLISHED),
-        comparison_files(PUBLISHED),
-        figure_files(PUBLISHED),
-        page_files(PUBLISHED),
+        report_files(PUBLISHED.protocol),
+
+
+rule findings:
+    """Target: Table I's rows by the paper, the author's logs and the committed runs of each protocol, in one table."""
+    input:
+        sorted(Path("report").glob("*/*/seed*/history.csv")),
+        base=ours("config.yaml"),
+        protocols=[ours(path) for path in sorted((BASE / "workflow" / "protocols").glob("*.yaml"))],
+    output:
+        "report/findings.md",
+        "report/findings.csv",
+    log:
+        "results/findings.txt",
+    localrule: True
+    shell:
+        "python -m selfdistill findings --base {input.base:q} {input.protocols:q} --output report --log {log:q}"
 
 
 if CONFIG.logs == "results":
@@ -285,7 +135,7 @@ if CONFIG.logs == "results":
         log:
             f"results/{CONFIG.protocol}/logs/{{method}}-seed{{seed}}-{{file}}.txt",
         wildcard_constraints:
-            file="|".join(map(re.escape, (*EVIDENCE, "mechanisms.json"))),
+            file="|".join((*EVIDENCE, "mechanisms.json")),
         localrule: True
         shell:
             "cp {input:q} {output:q} 2> {log:q}"

@@ -16,15 +16,11 @@ Settings = Annotated[Path, Option(help="The job's settings, as its rule wrote th
 LogFile = Annotated[Path | None, Option(help="Also write every line to this file.")]
 OutputFile = Annotated[Path, Option(help="The file to write.")]
 OutputFolder = Annotated[Path, Option(help="The folder to write to.")]
-ClaimsFile = Annotated[Path, Option(help="The claims; the checksums of their declaration lie beside them.")]
 ReportFolder = Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")]
-IncludedTargets = Annotated[list[str] | None, Option("--made", help="ledger, deviations or claims: include its files.")]
 Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
 Files = Annotated[list[Path] | None, Argument(help="config.yaml (the default), then files over it.")]
 RunName = Annotated[str, Option(help="<protocol>/<method>-seed<n>.")]
-GapsFolder = Annotated[Path, Option(help="The folder of paper-gaps.yaml and contradictions.yaml.")]
 Base = Annotated[Path, Option(help="The paper's protocol.")]
-Beside = Annotated[list[Path] | None, Option(help="Another protocol over --base, to compare with; several times.")]
 
 
 def checked(option: str, kind: Any, value: Any) -> Any:
@@ -64,28 +60,3 @@ def read_archives(text: str) -> list:
     from selfdistill.config.schema import Archive
 
     return checked("--archives", list[Archive], from_json("--archives", text, list))
-
-
-def read_claims(path: Path, methods: list[str]) -> tuple[Any, list[str]]:
-    """The claims in a file, and the lines that a report prints about the file itself."""
-    from selfdistill.config.claims import amendment
-    from selfdistill.config.claims import read_claims as read
-    from selfdistill.system.files import sha256_of
-
-    claims, amended = read(path, methods), amendment(path, path.with_suffix(".sha256.yaml"))
-    return claims, [f"Claims and rules: SHA-256 {sha256_of(path)}.", *([f"{amended}."] if amended else [])]
-
-
-def read_configs(base: Path, beside: list[Path] | None) -> list:
-    """The configuration in `base`, and each file of `beside` laid over it."""
-    from selfdistill.config.load import load_config
-
-    return [load_config([base, *over]) for over in ([], *([path] for path in beside or []))]
-
-
-def included_targets(names: list[str] | None) -> set[str]:
-    """The targets that --made names (Failure 78 for another)."""
-    from selfdistill.config.types import one_of
-    from selfdistill.report.contents import TARGETS
-
-    return {checked("--made", one_of(*TARGETS), name) for name in names or []}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -54,8 +55,11 @@ class Artefact(NamedTuple):
 
     def write(self, results: Results, folder: Path) -> None:
         """Make it, and write its files."""
-        for path, content in self.contents(self.make(results)):
-            write_atomically(folder / path, content)
+        from selfdistill.report.plotting import styled
+
+        with styled() if "png" in self.formats else nullcontext():
+            for path, content in self.contents(self.make(results)):
+                write_atomically(folder / path, content)
 
     def contents(self, made: Any) -> list[tuple[str, str | bytes]]:
         """The files of what was made."""

@@ -149,16 +149,24 @@ class Results:
     """The methods of a protocol that have runs, in the order of its rows.
 
     missing: runs that are not there (allow_missing only); left_out: runs that the configuration does not name. folder:
-    of the report, for what is made of its other files.
+    of the report, for what is made of its other files. claims, ablations: files of what is asked of the results.
     """
 
-    def __init__(self, settings: ReportSettings, logs: Path, folder: Path | None = None):
+    def __init__(
+        self,
+        settings: ReportSettings,
+        logs: Path,
+        folder: Path | None = None,
+        claims: Path = Path("workflow/claims.yaml"),
+        ablations: Path = Path("workflow/ablations.yaml"),
+    ):
         """Read and check the logs. Raises: Failure 65 as `logs.read_rows`, and for different test sets."""
         from selfdistill.report.logs import leftovers, read_rows
 
         evaluated = "holdout" if settings.sweeps else "test"
         records = read_rows(settings, logs, evaluated)
         self.settings, self.logs, self.folder = settings, logs, folder
+        self.claims, self.ablations = claims, ablations
         self.missing = [f"{record.row.method} seed {seed}" for record in records for seed in record.missing]
         self.left_out = [f"{folder.parent.name} {folder.name}" for folder in leftovers(settings, logs)]
         shown = [record for record in records if record.runs]
