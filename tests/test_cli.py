@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from selfdistill.cli import app
 from selfdistill.cli.app import LOOK, RULES, USE
-from selfdistill.cli.options import included_targets
 from selfdistill.system.failures import BAD_DATA, CONFIGURATION, UNAVAILABLE
 
 ROOT = Path(__file__).parent.parent
@@ -176,10 +175,3 @@ def test_a_word_that_an_option_does_not_know_is_refused(option, value, expected,
 def test_a_dataset_without_a_source_or_a_name_is_refused(dataset, option, refused):
     with refused(CONFIGURATION, f"error: {option}: expected "):
         invoke("prepare", "--dataset", dataset, "--archives", "[]", "--output", "o")
-
-
-def test_the_page_takes_only_targets_that_there_are(refused):
-    assert included_targets(["claims", "ledger"]) == {"claims", "ledger"}
-    assert included_targets(None) == set()
-    with refused(CONFIGURATION, "--made", "ledger, deviations, claims"):
-        included_targets(["pie"])

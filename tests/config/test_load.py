@@ -174,7 +174,6 @@ REFUSED = [
      " 9223372036854775807, mod <n> with n from 1 to 999999999, or a list of seeds, got 'mod 0'"),
     ("methods.kd.augmentation", "crop", "methods.kd.augmentation: expected a list, got 'crop'"),
     ("methods.kd.augmentation", ["crp"], "methods.kd.augmentation.0: expected one of crop, flip, rotation, auto"),
-    ("figures.names", ["loss", "loss"], "figures.names: expected different items, at least one, got ['loss', 'loss']"),
     ("data", None, "data: expected keys and values, got None"),
     ("data.mean", 0.5, "data.mean: expected a list, got 0.5"),
     ("defaults", None, "defaults: expected keys and values, got None"),

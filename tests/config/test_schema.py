@@ -148,17 +148,6 @@ def test_an_objective_adds_its_keys_to_those_of_every_method(objective, own):
     assert set(method_model(objective).model_fields) == set(Method.model_fields) | own
 
 
-@pytest.mark.parametrize(
-    ("rows", "names"),
-    [
-        (["teacher", "self_distillation"], ["loss", "accuracy", "classifiers", "time"]),
-        (["teacher", "kd"], ["loss", "accuracy", "time"]),
-    ],
-)
-def test_the_classifiers_figure_needs_a_row_with_classifiers(rows, names, config):
-    assert config.model_copy(update={"rows": rows}).figure_names() == names
-
-
 # The schema for editors
 
 

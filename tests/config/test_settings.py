@@ -66,7 +66,7 @@ def test_the_settings_of_the_papers_kd(config):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_settings_hold_no_label_seed_or_device(method, config):
-    unwanted = {"label", "published", "seed", "seeds", "device", "threads", "archives", "caption", "role"}
+    unwanted = {"label", "published", "author_log", "seed", "seeds", "device", "threads", "archives", "caption", "role"}
     assert not unwanted & every_key(run_settings(config, method))
 
 
@@ -126,7 +126,7 @@ RESULT = {
     "train_fraction": 0.5,
     "replaced_stem": True,
 }
-NOT_RESULT = {"label": "x", "published": None, "seeds": [4], "role": "teacher", "teacher_seed": 0}
+NOT_RESULT = {"label": "x", "published": None, "author_log": 90.0, "seeds": [4], "role": "teacher", "teacher_seed": 0}
 
 
 def test_a_key_of_class_result_changes_the_settings(values):
@@ -181,7 +181,13 @@ NOT_OF_A_RUN = {
     **{"deterministic": False, "compile": "on", "capture": "off", "resume_policy": "relaxed", "evaluate_every": 5},
     **{"checkpoint": {"overhead": 0.5, "grace": 3}, "logs": "elsewhere", "allow_missing": True},
     **{"table": {"caption": "x", "label": "y"}, "figures": {"names": ["loss"], "width": 7}},
-    **{"mechanisms": {"noise_draws": 1}, "reduced": "in some way", "oddities": ["replaced_stem"]},
+    **{
+        "mechanisms": {"noise_draws": 1},
+        "reduced": "in some way",
+        "kind": "demonstration",
+        "explanations": True,
+        "oddities": ["replaced_stem"],
+    },
     **{"same_augmentation": True, "sweep_size": "full", "sweep_noise": 1, "sweeps": {"S1": {"reference": None}}},
 }
 
@@ -246,12 +252,12 @@ def test_a_key_of_kd_leaves_the_settings_of_the_others(other, values):
 
 def test_the_reports_rows_are_the_configured_ones_in_their_order(values):
     values["rows"] = ["control", "kd"]
-    rows = report_settings(validate(values), "table")["rows"]
+    rows = report_settings(validate(values))["rows"]
     assert [row["method"] for row in rows] == ["control", "kd"]
 
 
 def test_a_report_row_has_label_seeds_and_the_papers_numbers(config):
-    row = report_settings(config, "table")["rows"][1]
+    row = report_settings(config)["rows"][1]
     assert row.pop("settings") == run_settings(config, "kd")
     assert row == {
         "method": "kd",
@@ -259,6 +265,8 @@ def test_a_report_row_has_label_seeds_and_the_papers_numbers(config):
         "seeds": [0],
         "epochs": 200,
         "published": {"accuracy": 94.2, "time": "2h 13m 06s"},
+        "author_log": 94.19,
+        "teachers": [["teacher/seed0"]],
     }
 
 
@@ -266,7 +274,7 @@ def test_a_comparison_knows_which_runs_teach(values):
     values["seeds"], values["rows"] = [0, 1], ["control", "kd", "born_again"]
     values["methods"]["kd"] |= {"teacher_seed": 7}
     values["methods"]["born_again"] |= {"teacher": "kd"}
-    teachers = [row["teachers"] for row in report_settings(validate(values), "comparison")["rows"]]
+    teachers = [row["teachers"] for row in report_settings(validate(values))["rows"]]
     assert teachers == [
         [[], []],
         [["teacher/seed7"], ["teacher/seed7"]],
@@ -278,41 +286,29 @@ def test_the_members_of_an_ensemble_and_their_teachers_count_once_each(values):
     values["seeds"], values["rows"] = [0], ["kd_ensemble"]
     values["methods"]["kd_ensemble"] |= {"teacher": "born_again", "teacher_seed": [5, 6]}
     values["methods"]["born_again"] |= {"teacher_seed": 1}
-    (row,) = report_settings(validate(values), "comparison")["rows"]
+    (row,) = report_settings(validate(values))["rows"]
     assert row["teachers"] == [["born_again/seed5", "born_again/seed6", "control/seed1"]]
 
 
-@pytest.mark.parametrize(("key", "part"), [("table", "figures"), ("figures", "table")])
-def test_the_style_of_one_part_leaves_the_other(key, part, values):
-    config = validate(values)
-    before, own = report_settings(config, part), report_settings(config, key)
-    values[key] |= {"table": {"decimals": 3}, "figures": {"width": 7}}[key]
-    config = validate(values)
-    assert report_settings(config, part) == before
-    assert report_settings(config, key) != own
-
-
-@pytest.mark.parametrize("part", ["table", "figures"])
-def test_training_keys_reach_the_report_which_refuses_runs_of_others(part, values):
+def test_training_keys_reach_the_report_which_refuses_runs_of_others(values):
     values["methods"]["kd"] |= {"alpha": 0.9, "batch_size": 64}
     config = validate(values)
-    assert report_settings(config, part)["rows"][1]["settings"] == run_settings(config, "kd")
+    assert report_settings(config)["rows"][1]["settings"] == run_settings(config, "kd")
 
 
 def test_the_report_knows_every_run_that_may_lie_there(values):
     values["seeds"], values["rows"] = [0, 1], ["control"]
     values["methods"]["kd"] |= {"teacher_seed": 7}
-    known = report_settings(validate(values), "table")["known"]
+    known = report_settings(validate(values))["known"]
     assert known.keys() == values["methods"].keys()
     more = {method: [0, 1, 7] for method in known if method.startswith("teacher")}  # of kd, and of the methods like it
     # The row has its own seeds alone, not those that would teach kd_ensemble, which is no row.
     assert all(known[method] == more.get(method, [0, 1]) for method in known)
 
 
-@pytest.mark.parametrize("part", ["table", "figures"])
-def test_a_new_seed_reaches_the_report(part, values):
+def test_a_new_seed_reaches_the_report(values):
     values["seeds"] = [0, 1]
-    assert {tuple(row["seeds"]) for row in report_settings(validate(values), part)["rows"]} == {(0, 1)}
+    assert {tuple(row["seeds"]) for row in report_settings(validate(values))["rows"]} == {(0, 1)}
 
 
 # How the machine does it
@@ -335,9 +331,8 @@ def test_settings_survive_their_file(method, config, tmp_path):
     assert read_settings(tmp_path / "settings.yaml", RunSettings).model_dump(mode="json", exclude_none=True) == settings
 
 
-@pytest.mark.parametrize("part", ["table", "figures"])
-def test_report_settings_survive_their_file(part, config, tmp_path):
-    settings = report_settings(config, part)
+def test_report_settings_survive_their_file(config, tmp_path):
+    settings = report_settings(config)
     (tmp_path / "settings.yaml").write_text(to_yaml(settings), encoding="utf-8")
     found = read_settings(tmp_path / "settings.yaml", ReportSettings)
     assert found.model_dump(mode="json", exclude_none=True) == settings
@@ -352,7 +347,7 @@ def test_numbers_survive_their_file_bit_for_bit(value, values, tmp_path):
 
 def test_odd_labels_survive_their_file(values, tmp_path):
     values["methods"]["kd"]["label"] = "R18_KD 100% & #1: 'α' \\ {x}"
-    (tmp_path / "settings.yaml").write_text(to_yaml(report_settings(validate(values), "table")), encoding="utf-8")
+    (tmp_path / "settings.yaml").write_text(to_yaml(report_settings(validate(values))), encoding="utf-8")
     rows = read_settings(tmp_path / "settings.yaml", ReportSettings).rows
     assert rows[1].label == values["methods"]["kd"]["label"]
 
@@ -361,7 +356,7 @@ def test_the_settings_of_all_sweeps_can_be_read(tmp_path, values):
     names, path = list(values["sweeps"]), tmp_path / "settings.yaml"
     oddities, data = ["undetached_target", "replaced_stem"], {"holdout_images": 5000}
     values = merge(values, {"sweep": names, "sweep_size": "full", "oddities": oddities, "data": data})
-    path.write_text(to_yaml(report_settings(validate(values), "sweep")))
+    path.write_text(to_yaml(report_settings(validate(values))))
     assert path.stat().st_size > LARGEST_FILE  # more than a person may write
     assert [sweep.name for sweep in read_settings(path, ReportSettings).sweeps] == names
 

@@ -118,7 +118,7 @@ def test_a_cell_that_is_its_base_is_the_base(values):
     config = swept(values, "S1", "full")
     assert len(config.rows) == 13 + 1
     assert "kd" in config.rows
-    found = {tuple(cell["values"].values()): cell for cell in report_settings(config, "sweep")["sweeps"][0]["cells"]}
+    found = {tuple(cell["values"].values()): cell for cell in report_settings(config)["sweeps"][0]["cells"]}
     assert (found[0.5, 4]["method"], found[0.5, 4]["keys"]) == ("kd", {})
 
 
@@ -130,7 +130,7 @@ def test_a_cell_that_is_a_method_of_the_library_is_that_method(values):
 def test_equal_cells_of_two_sweeps_are_one_row(values):
     values |= {"sweep": ["S1", "S11"], "sweep_size": "full"}
     config = validate(values)
-    cells_of = [cell["method"] for sweep in report_settings(config, "sweep")["sweeps"] for cell in sweep["cells"]]
+    cells_of = [cell["method"] for sweep in report_settings(config)["sweeps"] for cell in sweep["cells"]]
     assert len(cells_of) == 13 + 12
     assert len(config.rows) == 13 + 6 + 1  # S11's cells of 200 epochs are S1's
     settings = {str({**run_settings(config, row), "method": ""}) for row in config.rows}
@@ -141,7 +141,7 @@ def test_equal_cells_of_two_sweeps_are_one_row(values):
 def test_which_of_equal_cells_is_trained_does_not_depend_on_the_sweeps_named(names, values):
     alone = swept(values, "S1", "full").rows
     values["sweep"] = names
-    found = report_settings(validate(values), "sweep")["sweeps"]
+    found = report_settings(validate(values))["sweeps"]
     (proxy,) = [sweep for sweep in found if sweep["name"] == "S11"]
     long = {cell["method"] for cell in proxy["cells"] if cell["values"]["epochs"] == 200}
     assert len(long) == 6
@@ -192,13 +192,13 @@ def test_each_kind_of_teacher_is_trained(values):
 
 
 def test_the_report_knows_the_cells(values):
-    found = report_settings(swept(values), "sweep")["sweeps"]
+    found = report_settings(swept(values))["sweeps"]
     assert [cell["values"] for cell in found[0]["cells"]] == [
         {"alpha": alpha, "temperature": temperature} for alpha in (0.9, 0.1) for temperature in (1, 8)
     ]
     assert (found[0]["reference"], found[0]["noise"], found[0]["cells"][0]["base"]) == ("control", 0.3, "kd")
     assert (found[0]["cells"][1]["keys"], found[0]["cells"][1]["budget"]) == ({"alpha": 0.9, "temperature": 8}, 200)
-    assert "sweeps" not in report_settings(swept(values), "table")
+    assert report_settings(swept(values))["sweeps"] == []
 
 
 # What is refused

@@ -20,14 +20,15 @@ NEAR_COPIES = "About 3 % of CIFAR-10's test images have a near-duplicate among t
 
 def columns(results: Results) -> list[Column]:
     """The columns of Table I: to add one, add it here and its cell in `_row`."""
-    decimals, beside = results.settings.table.decimals, results.settings.badge == "replication"
+    settings, beside = results.settings, shows_paper(results)
+    ours = "Author's log (%)" if settings.by_author else "Here (%)" if beside else "Top-1 (%)"
     return [
         Column("method"),
         Column("label", "Method"),
-        Column("paper", "Paper (%)" if shows_paper(results) else "", "number", 1, signed=False, tex=beside),
-        Column("author_log", "Author's log (%)" if shows_paper(results) else "", "number", tex=False),
-        Column("accuracy", "Here (%)" if shows_paper(results) else "Top-1 (%)", "spread", decimals),
-        Column("minus_control", "Minus control", "number", decimals, signed=True),
+        Column("paper", "Paper (%)" if beside else "", "number", 1, tex=settings.badge != "reduced"),
+        Column("author_log", "Author's log (%)" if beside and not settings.by_author else "", "number", tex=False),
+        Column("accuracy", ours, "spread", settings.table.decimals),
+        Column("minus_control", "Minus control", "number", settings.table.decimals, signed=True),
         Column("time", "Training time", "time"),
         Column("seeds", "n", "count", tex=False),
         Column("paper_time", "", "time"),
@@ -37,7 +38,7 @@ def columns(results: Results) -> list[Column]:
 
 
 def shows_paper(results: Results) -> bool:
-    """Whether the paper's numbers stand beside ours: not beside other data's, nor the author's logs under `Here`."""
+    """Whether the paper's numbers stand beside ours: not beside those of other data."""
     return results.settings.dataset == PAPERS
 
 
