@@ -67,7 +67,9 @@ def test_no_torch_where_a_dry_run_or_a_report_would_wait_for_it():
 
 
 SLOW = ("torch", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "PIL")
-DECLARED = f"import sys, selfdistill.report.artefacts as a; a.declared(); sys.exit(str([m for m in {SLOW} if m in sys.modules]))"
+DECLARED = f"""import sys, selfdistill.report.artefacts as a
+a.declared()
+sys.exit(str([name for name in {SLOW} if name in sys.modules]))"""
 
 
 def test_the_declarations_of_the_report_load_nothing_that_takes_long():

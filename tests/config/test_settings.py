@@ -180,7 +180,7 @@ NOT_OF_A_RUN = {
     **{"protocol": "mine", "seeds": [0, 1], "rows": ["kd"], "device": "cpu", "threads": 1, "workers": 3},
     **{"deterministic": False, "compile": "on", "capture": "off", "resume_policy": "relaxed", "evaluate_every": 5},
     **{"checkpoint": {"overhead": 0.5, "grace": 3}, "logs": "elsewhere", "allow_missing": True},
-    **{"table": {"caption": "x", "label": "y"}, "figures": {"names": ["loss"], "width": 7}},
+    **{"table": {"caption": "x", "label": "y"}, "figures": {"width": 7}},
     **{
         "mechanisms": {"noise_draws": 1},
         "reduced": "in some way",

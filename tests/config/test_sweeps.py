@@ -198,7 +198,6 @@ def test_the_report_knows_the_cells(values):
     ]
     assert (found[0]["reference"], found[0]["noise"], found[0]["cells"][0]["base"]) == ("control", 0.3, "kd")
     assert (found[0]["cells"][1]["keys"], found[0]["cells"][1]["budget"]) == ({"alpha": 0.9, "temperature": 8}, 200)
-    assert report_settings(swept(values))["sweeps"] == []
 
 
 # What is refused

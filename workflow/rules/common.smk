@@ -29,7 +29,8 @@ from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json, sha256_bytes
 from selfdistill.tools.failed import last_words
 from selfdistill.tools.plan import check_plan, check_targets
-from selfdistill.report.artefacts import STEPS, artefacts, files, needs
+from selfdistill.report.artefacts import artefacts, needs
+from selfdistill.report.steps import STEPS
 from selfdistill.training.replaced import replacement
 from selfdistill.training.states import mark_forced
 from selfdistill.training.store import adopt

@@ -1,4 +1,4 @@
-"""The verbs that make the steps of a report from the logs of runs: one for each of `artefacts.STEPS`."""
+"""The verbs that make the steps of a report from the logs of runs: one for each of `steps.STEPS`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ from typer import Argument, Option
 
 from selfdistill.cli.app import RULES, app
 from selfdistill.cli.options import Base, LogFile, Logs, OutputFolder, Settings
-from selfdistill.report.artefacts import STEPS
+from selfdistill.report.steps import STEPS
 from selfdistill.system.log import Log
 
 Claims = Annotated[Path, Option(help="The claims; the checksum of their declaration lies beside them.")]

@@ -20,13 +20,6 @@ from selfdistill.system.files import write_atomically
 if TYPE_CHECKING:
     from selfdistill.report.results import Results
 
-STEPS = {  # in which the workflow makes a report: what each is called in `snakemake --report`
-    "table": "Table I",
-    "figures": "Curves",
-    "claims": "Claims and differences",
-    "sweep": "Sweeps",
-    "report": "The report",
-}
 FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md", "tex")}
 LOGS = ("history.csv", "timing.csv", "run.json")  # of a run: what every artefact may read
 ANSWERS = ("predictions.csv", "evaluation.json")

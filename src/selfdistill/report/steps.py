@@ -1,0 +1,9 @@
+"""The steps in which the workflow makes a report: rules, verbs, and headings in `snakemake --report`."""
+
+STEPS = {
+    "table": "Table I",
+    "figures": "Curves",
+    "claims": "Claims and differences",
+    "sweep": "Sweeps",
+    "report": "The report",
+}
