@@ -150,16 +150,15 @@ def torn_entry(folder: Path, whole: dict[str, str]) -> list[str]:
     return wrong
 
 
-def report(part: str, **style: Any) -> Callable[[Path], list]:
-    """The arguments of the table or the figures of the paper's own logs."""
+def report(step: str, rows: list[str] | None = None) -> Callable[[Path], list]:
+    """The arguments of a step of the report on the author's own logs."""
     config = load_config([ROOT / "config.yaml", ROOT / "workflow/protocols/published.yaml"])
-    settings = report_settings(config, part)
-    settings["style"] |= style
+    settings = report_settings(config, rows) | {"allow_missing": True}
 
     def arguments(folder: Path) -> list:
         path = folder.with_name(folder.name + ".yaml")
         path.write_text(to_yaml(settings))
-        return [part, "--settings", path, "--logs", ROOT / "workflow/published", "--output", folder / "report"]
+        return [step, "--settings", path, "--logs", ROOT / "workflow/published", "--output", folder / "report"]
 
     return arguments
 
@@ -203,6 +202,6 @@ def subjects(data: Path, teacher: Path, url: str, stored: Path | None = None) ->
         Subject("kept", kept("control", data, epochs=2), kept_run, torn_entry),
         Subject("restored", kept("control", data, stored, epochs=2), kept_run, torn_entry),
         Subject("table", report("table"), **whole),
-        Subject("figures", report("figures", names=["accuracy"], width=2.0), **whole),
+        Subject("figures", report("figures", rows=["control"]), **whole),
     ]
     return {subject.name: subject for subject in found}

@@ -53,7 +53,6 @@ KINDS: dict[str, list[Any]] = {
     "switch": ["", "yes", "ja", 1, 0, *SHAPES],
     "seeds": ["", "a", "a,b", [], {}, {"a": 1}, [0, 0], [-1], [1.5], [True], ["a"], [None], -1, 1.5, True, [2**64]],
     "names": ["", 3, True, {}, {"a": 1}, [], [3], [None], ["../x"], ["nobody"], ["kd", "kd"]],
-    "figures": ["", 3, {}, [], [3], ["pie"], ["loss", "loss"]],
     "augmentation": ["", 3, True, {}, [3], ["mirror"], ["crop", "crop"]],
     "archives": ["", 3, True, {}, {"a": 1}, [], [3], [{}], [{"sha256": "0" * 64}], [{"url": "https://a/b"}]],
     "url": ["", 3, *SHAPES, "ftp://a/b", "file:///x", "https://", "https://me:secret@a/b", "a b", "https://a\n"],
@@ -82,17 +81,17 @@ NULL |= {"data.archives.0.size"}
 NULL |= {f"mechanisms.{key}" for key in ("test_images", "corruption_images", "official_corruptions", "cifar10_1")}
 KEYS = {  # every key of the configuration by its kind; a key that is not here fails the suite
     **{"name": "protocol", "label": "table.label", "seeds": "seeds", "names": "rows", "device": "device"},
-    **{"threads": "threads", "workers": "workers", "word": "resume_policy sweep_size data.dataset"},
+    **{"threads": "threads", "workers": "workers", "word": "kind resume_policy sweep_size data.dataset"},
     **{"choice": "compile capture", "amount": "data.holdout_images", "oddities": "oddities", "sweeps": "sweep"},
     **{"three numbers": "data.mean", "three above 0": "data.std", "archives": "data.archives"},
-    **{"fraction": "checkpoint.overhead", "decimals": "table.decimals", "figures": "figures.names"},
+    **{"fraction": "checkpoint.overhead", "decimals": "table.decimals"},
     **{"inches": "figures.width", "probes": "mechanisms.trace_probes"},
     **{"severities": "mechanisms.corruption_severities", "url": "data.archives.0.url"},
     **{"percent": "methods.kd.published.accuracy", "duration": "methods.kd.published.time"},
     "text": "reduced logs table.caption mechanisms.official_corruptions mechanisms.cifar10_1.images"
     " mechanisms.cifar10_1.labels data.archives.0.path",
     "block": "data checkpoint table figures mechanisms mechanisms.cifar10_1 methods defaults sweeps",
-    "switch": "deterministic allow_missing same_augmentation table.show_best",
+    "switch": "deterministic allow_missing explanations same_augmentation table.show_best",
     "count": "evaluate_every data.train_images mechanisms.train_images mechanisms.test_images"
     " mechanisms.noise_draws mechanisms.hessian_images mechanisms.lanczos_steps mechanisms.corruption_images"
     " data.archives.0.size",
@@ -100,7 +99,14 @@ KEYS = {  # every key of the configuration by its kind; a key that is not here f
     "sha256": "data.archives.0.sha256 mechanisms.cifar10_1.images_sha256 mechanisms.cifar10_1.labels_sha256",
 }
 METHOD = {  # the same of a method's block
-    **{"text": "label", "block": "published", "seeds": "seeds", "width": "width", "count": "epochs batch_size"},
+    **{
+        "text": "label",
+        "block": "published",
+        "percent": "author_log",
+        "seeds": "seeds",
+        "width": "width",
+        "count": "epochs batch_size",
+    },
     **{"rate": "learning_rate", "below one": "momentum", "augmentation": "augmentation", "name": "teacher"},
     **{"teacher seed": "teacher_seed", "temperature": "temperature", "fraction": "label_noise alpha"},
     **{"share": "train_fraction", "above 0": "loss_scale", "classifiers": "classifiers"},
@@ -108,7 +114,7 @@ METHOD = {  # the same of a method's block
     "switch": "zero_init_residual nesterov t_squared replaced_stem detach",
     "at least 0": "weight_decay feature_weight cross_entropy_weight distillation_weight",
 }
-METHOD_NULL = {"published", "seeds", "alpha", *methods.PAIR}
+METHOD_NULL = {"published", "author_log", "seeds", "alpha", *methods.PAIR}
 
 
 def nested(path: str, value: Any) -> dict:

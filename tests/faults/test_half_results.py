@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 from helpers.reporting import report_settings, write_run
-from selfdistill.report.figures import write_figures
 
-from selfdistill.report.table import write_table
+from selfdistill.report.artefacts import write
+from selfdistill.report.results import Results
 from selfdistill.system.failures import BAD_DATA, Failure
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 
@@ -127,10 +127,11 @@ LEFTOVERS = [
 ]
 
 
-def refusal(logs: Path, output: Path, write=write_table, **options) -> str | None:
-    """The line with which the table is refused, None if it is made."""
+def refusal(logs: Path, output: Path, **options) -> str | None:
+    """The line with which the table is refused, None if it is made. Every step reads its runs in this way."""
+    settings = report_settings(rows=ROWS, seeds=SEEDS, epochs=EPOCHS, **options)
     try:
-        write(report_settings(rows=ROWS, seeds=SEEDS, epochs=EPOCHS, **options), logs, output)
+        write(settings, "table", Results(settings, logs), output)
     except Failure as failure:
         return str(failure) if failure.code == BAD_DATA and "\n" not in str(failure) else ""
     return None
@@ -154,7 +155,7 @@ def table_of(output: Path) -> dict[str, dict[str, str]]:
 def test_whole_results_make_the_table(logs, tmp_path):
     assert refusal(logs(), tmp_path / "out") is None
     row = table_of(tmp_path / "out")["kd"]
-    assert (row["n"], row["top1_accuracy"]) == ("3", "82.00")
+    assert (row["seeds"], row["accuracy"]) == ("3", "82.00")
 
 
 def test_half_results_are_refused_with_their_run(logs, tmp_path, figure):
@@ -181,10 +182,10 @@ def test_a_run_may_be_missing_where_that_is_allowed(case, logs, tmp_path):
     case.harm(folder)
     assert refusal(folder, tmp_path / "out", allow_missing=True) is None
     row = table_of(tmp_path / "out")["kd"]
-    assert (row["n"], row["top1_accuracy"]) == ("2", "82.50")
+    assert (row["seeds"], row["accuracy"]) == ("2", "82.50")
     note = (tmp_path / "out/table1.md").read_text()
     assert "Runs that are missing: kd seed 1." in note
-    assert "n = 3 for Teacher; n = 2 for Student" in note
+    assert "teacher: n = 3; kd: n = 2" in note
 
 
 @pytest.mark.parametrize("case", LEFTOVERS, ids=lambda case: case.name)
@@ -193,15 +194,8 @@ def test_a_leftover_is_in_no_mean_and_is_named(case, logs, tmp_path):
     case.harm(folder)
     assert refusal(folder, tmp_path / "out", allow_missing=True) is None
     row = table_of(tmp_path / "out")["kd"]
-    assert (row["n"], row["top1_accuracy"]) == ("3", "82.00")
+    assert (row["seeds"], row["accuracy"]) == ("3", "82.00")
     assert f"left out: {case.run.replace('/', ' ')}." in (tmp_path / "out/table1.md").read_text()
-
-
-def test_the_curves_are_refused_like_the_table(logs, tmp_path):
-    folder = logs()
-    shutil.rmtree(folder / "kd/seed1")
-    style = {"names": ["accuracy"], "width": 3.5}
-    assert f"{folder}/kd/seed1" in refusal(folder, tmp_path / "out", write_figures, style=style)
 
 
 def test_a_run_of_another_environment_is_marked_in_the_note(logs, tmp_path):

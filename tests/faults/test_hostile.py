@@ -30,7 +30,8 @@ from selfdistill.data.archives import decode_python, read_cifar10
 from selfdistill.data.prepared import read_prepared
 from selfdistill.models.resnet import build_backbone
 from selfdistill.models.weights import encode, read_weights
-from selfdistill.report.table import write_table
+from selfdistill.report.artefacts import write
+from selfdistill.report.results import Results
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json, sha256_of
 from selfdistill.system.tensors import METADATA
@@ -446,9 +447,9 @@ def evil_rows() -> list[dict]:
 def make_evil_table(tmp_path: Path) -> Path:
     for row in evil_rows():
         write_run(tmp_path / "logs", row["method"], 0, [0.1, 0.5])
-    style = {"caption": r"\input{x} % & $ # _ { } ~ ^", "label": "tab:x", "decimals": 1, "show_best": True}
-    settings = report_settings(rows=evil_rows(), style=style, reduced=r"\input{y} & more")
-    write_table(settings, tmp_path / "logs", tmp_path / "out")
+    table = {"caption": r"\input{x} % & $ # _ { } ~ ^", "label": "tab:x", "show_best": True}
+    settings = report_settings(rows=evil_rows(), table=table, reduced=r"\input{y} & more")
+    write(settings, "table", Results(settings, tmp_path / "logs"), tmp_path / "out")
     return tmp_path / "out"
 
 
@@ -457,7 +458,17 @@ def test_labels_are_text_for_latex(tmp_path):
     lines = [line for line in text.splitlines() if not line.startswith("%")]
     allowed = {"begin", "end", "centering", "footnotesize", "caption", "label", "hspace", "toprule", "midrule"}
     allowed |= {"bottomrule", "multicolumn", "emph", "scriptsize", "raggedright", "textbackslash", "textasciitilde"}
-    allowed |= {"textasciicircum", "textless", "textgreater", "textbar", "pm"}
+    allowed |= {
+        "textasciicircum",
+        "textless",
+        "textgreater",
+        "textbar",
+        "pm",
+        "par",
+        "smallskip",
+        "noindent",
+        "linewidth",
+    }
     assert set(re.findall(r"\\([A-Za-z]+)", "\n".join(lines))) <= allowed
     assert "^^" not in "\n".join(lines)
 
@@ -465,10 +476,8 @@ def test_labels_are_text_for_latex(tmp_path):
 @needs("pdflatex")
 def test_labels_compile_and_run_nothing(tmp_path):
     out = make_evil_table(tmp_path)
-    document = (
-        r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}\input{table1_float}"
-    )
-    (out / "paper.tex").write_text(document + r"\end{document}")
+    document = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,array}"
+    (out / "paper.tex").write_text(document + r"\begin{document}\input{table1_float}\end{document}")
     command = ["pdflatex", "-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=out, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
@@ -483,9 +492,9 @@ def test_labels_and_paths_are_text_for_the_shell(tmp_path):
     values["data"] = {"archives": [{"path": evil, "sha256": "0" * 64}]}
     name = workflow.write("evil.yaml", json.dumps(values))
     workflow.run("--until", "write_report_settings", "write_settings", "download_data", files=(name,))
-    (path,) = workflow.folder.glob("results/demo/settings/table-*.yaml")
+    (path,) = workflow.folder.glob("results/demo/settings/report-*.yaml")
     settings = yaml.safe_load(path.read_text())
-    assert settings["style"]["caption"] == evil
+    assert settings["table"]["caption"] == evil
     assert not list(tmp_path.rglob("canary*"))
 
 

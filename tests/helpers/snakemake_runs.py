@@ -40,7 +40,7 @@ class Workflow:
     def make(cls, folder: Path) -> "Workflow":
         folder.mkdir(parents=True)
         ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        for name in ("src", "workflow", "profiles"):
+        for name in ("src", "workflow", "profiles", "docs"):
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)
         for name in ("Snakefile", "config.yaml"):
             shutil.copy(ROOT / name, folder / name)
@@ -146,4 +146,4 @@ class Workflow:
 
 
 TARGETS = {"all", "data", "teacher", "kd", "self_distillation", "control", "evaluation", "published", "evidence"}
-TARGETS |= {"claims"}
+TARGETS |= {"findings"}

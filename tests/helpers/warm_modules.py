@@ -13,7 +13,7 @@ import torch
 from selfdistill import cli
 from selfdistill.data import archives, download, prepare  # noqa: F401
 from selfdistill.models.network import build_network
-from selfdistill.report import figures, table  # noqa: F401
+from selfdistill.report import curves, plotting, table1  # noqa: F401
 from selfdistill.training import job, provenance, run, start  # noqa: F401
 
 torch.set_num_threads(1)

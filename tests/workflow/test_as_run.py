@@ -37,10 +37,9 @@ def test_each_oddity_is_printed_before_the_first_epoch(ran):
         assert f"notice: {oddity}, an oddity of the published notebooks: " in said.split("epoch 1/")[0]
 
 
-def test_the_table_and_the_verdicts_tell_them_too(ran):
+def test_the_table_tells_them_too(ran):
     table = (ran / "report/as_run/table1.md").read_text()
     assert "Oddities of the published notebooks: ResNet50 (Teacher): best_on_test; " in table
-    assert (ran / "report/as_run/verdicts.csv").read_text().count("withheld") >= 10  # a reduced run of it
 
 
 def test_the_recipe_is_the_notebooks(ran):

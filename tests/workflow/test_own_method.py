@@ -77,7 +77,7 @@ def test_the_page_adds_a_method_and_its_row(tmp_path):
         (folder / f"results/penalty/{row}/seed0/history.csv").read_text() for row in ("control", "confidence_penalty")
     ]
     assert histories[0] != histories[1]
-    assert "Confidence penalty" in (folder / "report/penalty/differences.md").read_text()
+    assert "Confidence penalty" in (folder / "report/penalty/differences.csv").read_text()
     assert (folder / "report/penalty/curves_accuracy.png").stat().st_size > 0
 
 

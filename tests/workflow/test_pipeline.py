@@ -1,7 +1,6 @@
 """The picture of the workflow against what Snakemake itself says of its rules."""
 
 import re
-import shutil
 
 import pytest
 from helpers.snakemake_runs import ROOT, TARGETS, Workflow
@@ -15,7 +14,6 @@ EVERYTHING = ("all", "claims", "published", "evidence", "ledger", "evaluation", 
 def graph(tmp_path_factory):
     """The rules that make something, and which reads whose files."""
     workflow = Workflow.make(tmp_path_factory.mktemp("pipeline") / "w")
-    shutil.copytree(ROOT / "docs", workflow.folder / "docs")
     text = workflow.run("--rulegraph", "dot", *EVERYTHING)
     names = dict(re.findall(r'(\d+)\[label = "([^"]+)"', text))
     edges = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", text)}

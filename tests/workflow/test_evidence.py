@@ -1,0 +1,99 @@
+"""The committed evidence: every report comes out of its logs, byte for byte, and shows what a short training can."""
+
+import csv
+import json
+import shutil
+from functools import cache
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+from helpers.snakemake_runs import ROOT, Workflow
+
+REPORTS = ROOT / "report"
+COMMITTED = ("quick", "quick_arms")
+ARMS = REPORTS / "quick_arms"
+
+
+@pytest.fixture(scope="module")
+def rebuilt(tmp_path_factory) -> Path:
+    """The reports made again in a fresh checkout that has the runs' folders alone."""
+    workflow = Workflow.make(tmp_path_factory.mktemp("evidence") / "checkout")
+    (workflow.folder / "tiny.yaml").write_text("{}\n")
+    for protocol in COMMITTED:
+        for folder in (path for path in (REPORTS / protocol).iterdir() if list(path.glob("seed*"))):
+            shutil.copytree(folder, workflow.folder / "report" / protocol / folder.name)
+        text = workflow.run("--config", f"logs=report/{protocol}", protocol=protocol, cores=2)
+        assert "train_" not in text
+        assert "download_data" not in text
+    workflow.run("published", cores=2)
+    return workflow.folder / "report"
+
+
+def tables(folder: Path) -> list[str]:
+    return sorted(
+        str(path.relative_to(folder))
+        for end in ("csv", "md", "tex")
+        for path in folder.rglob(f"*.{end}")
+        if not any(part.startswith("seed") for part in path.parts)
+    )
+
+
+@pytest.mark.parametrize("protocol", [*COMMITTED, "published"])
+def test_a_report_is_rebuilt_byte_for_byte(protocol, rebuilt):
+    ours, committed = rebuilt / protocol, REPORTS / protocol
+    assert tables(ours) == tables(committed)
+    assert len(tables(ours)) >= 6
+    different = [name for name in tables(ours) if (ours / name).read_bytes() != (committed / name).read_bytes()]
+    assert different == []
+    pictures = {path.relative_to(committed) for path in committed.rglob("*.png")}
+    assert {path.relative_to(ours) for path in ours.rglob("*.png")} == pictures
+
+
+@cache
+def accuracy(method: str, column: str = "test_accuracy") -> float:
+    """The mean over seeds of the last epoch, in percent."""
+    paths = sorted(ARMS.glob(f"{method}/seed*/history.csv"))
+    assert len(paths) == 2
+    return 100 * fmean(float(list(csv.DictReader(path.open()))[-1][column]) for path in paths)
+
+
+def test_the_methods_show_the_pattern_of_a_short_training():
+    """Sizes as a pilot had them; what is within the noise of two seeds is not asked for."""
+    control, teacher = accuracy("control"), accuracy("teacher")
+    assert control >= 62
+    assert control - accuracy("control_imagenet_stem") >= 8
+    assert teacher + 8 <= accuracy("kd") <= control - 4
+    assert accuracy("born_again") >= control - 0.5
+    assert accuracy("self_distillation") - accuracy("self_distillation", "test_accuracy_head1") >= 5
+
+
+def test_a_teacher_with_a_replaced_stem_names_one_class():
+    for path in ARMS.glob("kd_replaced_stem/seed*/evaluation.json"):
+        assert json.loads(path.read_text())["teacher"]["correct"] == 1000
+
+
+@pytest.mark.parametrize(("protocol", "runs"), [("quick", 4), ("quick_arms", 18)])
+def test_the_runs_have_one_training_code(protocol, runs):
+    facts = [json.loads(path.read_text()) for path in (REPORTS / protocol).glob("*/seed*/run.json")]
+    assert len(facts) == runs
+    assert len({fact["code_fingerprint"] for fact in facts}) == 1
+    assert all(fact["bit_exact"] for fact in facts)
+    assert {fact["settings"]["data"]["train_images"] for fact in facts} == {10_000}
+
+
+def test_the_student_was_taught_by_the_teacher_beside_it():
+    student = json.loads((REPORTS / "quick/kd/seed0/run.json").read_text())
+    teacher = json.loads((REPORTS / "quick/teacher/seed0/run.json").read_text())
+    assert student["teacher_sha256"] == teacher["outputs"]["weights.safetensors"]
+
+
+def test_the_same_run_twice_gave_the_same_bits():
+    """The control of seed 0 was trained under `quick` and again under `quick_arms`, hours and other jobs apart."""
+    twice = [REPORTS / protocol / "control/seed0" for protocol in ("quick", "quick_arms")]
+    for name in ("history.csv", "predictions.csv"):
+        assert len({(folder / name).read_bytes() for folder in twice}) == 1
+    facts = [json.loads((folder / "run.json").read_text()) for folder in twice]
+    for name in ("weights.safetensors", "test_logits.safetensors"):
+        assert len({fact["outputs"][name] for fact in facts}) == 1
+    assert len({fact["training_seconds"] for fact in facts}) == 2
