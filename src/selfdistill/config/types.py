@@ -88,7 +88,9 @@ Threads, Workers = _auto_or(1, 1024), _auto_or(0, 256)
 # Text
 
 
-def _matching(expected: str, pattern: str) -> Any:
+def matching(expected: str, pattern: str) -> Any:
+    """A text that a regular expression matches as a whole."""
+
     def check(value: Any) -> Any:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise refuse(expected, value)
@@ -112,15 +114,15 @@ def _free_name(value: Any) -> Any:
 
 
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$"), BeforeValidator(_free_name)]
-SweepName = _matching("a name such as S1: capitals and digits, at most 8, a capital first", r"[A-Z][A-Z0-9]{0,7}")
-Sha256 = _matching("64 hexadecimal digits in lower case", r"[0-9a-f]{64}")
+SweepName = matching("a name such as S1: capitals and digits, at most 8, a capital first", r"[A-Z][A-Z0-9]{0,7}")
+Sha256 = matching("64 hexadecimal digits in lower case", r"[0-9a-f]{64}")
 DURATION = r"([0-9]{1,6})h ([0-5]?[0-9])m ([0-5]?[0-9])s"
-Duration = _matching("a duration such as 1h 56m 17s, minutes and seconds up to 59", DURATION)
+Duration = matching("a duration such as 1h 56m 17s, minutes and seconds up to 59", DURATION)
 # No control characters, line or paragraph separators, nor marks that turn the direction of text.
 PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]{1,2000}"
-Line = _matching("one line of text, at most 2000 printable characters", PRINTABLE)
-Label = _matching("a LaTeX label of letters, digits and : . _ -, at most 80", r"[A-Za-z0-9:._-]{1,80}")
-Device = _matching("auto, cpu, cuda or cuda:<n>, n up to 99", r"auto|cpu|cuda(?::[0-9]{1,2})?")
+Line = matching("one line of text, at most 2000 printable characters", PRINTABLE)
+Label = matching("a LaTeX label of letters, digits and : . _ -, at most 80", r"[A-Za-z0-9:._-]{1,80}")
+Device = matching("auto, cpu, cuda or cuda:<n>, n up to 99", r"auto|cpu|cuda(?::[0-9]{1,2})?")
 
 
 def _url(value: Any) -> Any:
