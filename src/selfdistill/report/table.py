@@ -106,6 +106,11 @@ KINDS = {
         ("", "_sd"),
         lambda cell, column: [_write(cell.mean, column), "" if cell.sd is None else _write(cell.sd, column)],
     ),
+    "counted": Kind(  # a spread, and the number of seeds
+        lambda cell, column: f"{_show_spread(cell[0], column)} ({cell[1]})",
+        ("", "_sd", "_n"),
+        lambda cell, column: [*KINDS["spread"].write(cell[0], column), str(cell[1])],
+    ),
     "interval": Kind(
         lambda cell, column: f"{_show(cell.low, column)} to {_show(cell.high, column)}",
         ("_low", "_high"),

@@ -1,0 +1,86 @@
+"""What was found so far: the accuracies of Table I's methods and of the control, by the paper, its author and us."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from selfdistill.config.schema import Config
+from selfdistill.config.settings import ReportSettings, report_settings
+from selfdistill.report.results import CONTROL, MethodResults, Results
+from selfdistill.report.table import MINUS, Column, Group, Table, rounded
+from selfdistill.system.files import write_atomically
+
+COMPARED = "self_distillation"
+FEW = 4  # seeds, below which the wider of both intervals is the honest one
+NOTES = (
+    "Test accuracy in percent, last epoch: mean ± sample standard deviation over seeds (number of seeds).",
+    "Author's log: the published notebooks' last epoch, one run each.",
+    "Compare within a column: a protocol with fewer images, epochs or channels is not the paper's setting.",
+)
+
+
+def write_findings(configs: Sequence[Config], reports: Path, output: Path) -> list[Path]:
+    """Write findings.md and findings.csv into `output`, from the committed runs under `reports`/<protocol>/.
+
+    configs: the protocols in the order of their columns, the paper's first; one without runs of the control has none.
+    Raises: Failure 65 for runs that are not whole, or of other settings than their protocol's.
+    """
+    found = {config.protocol: read for config in configs if (read := _results(config, configs[0], reports))}
+    table = findings(configs[0], [config for config in configs if config.protocol in found], found)
+    contents = {"findings.md": f"# What was found so far\n\n{table.markdown()}", "findings.csv": table.csv()}
+    for name, content in contents.items():
+        write_atomically(output / name, content)
+    return [output / name for name in contents]
+
+
+def _results(config: Config, paper: Config, reports: Path) -> Results | None:
+    """A protocol's runs of the paper's methods; None without one of the control."""
+    logs = reports / config.protocol
+    if not any(logs.glob(f"{CONTROL}/seed*/run.json")):
+        return None
+    trained = {method for method, _ in config.runs()}
+    settings = report_settings(config, [row for row in paper.rows if row in trained])
+    return Results(ReportSettings.model_validate(settings | {"allow_missing": True}), logs)
+
+
+def findings(paper: Config, configs: list[Config], found: dict[str, Results]) -> Table:
+    """The table; found: the runs of each protocol."""
+    columns = [Column("method"), Column("label", "Method")]
+    columns += [Column("paper", "Paper", "number", 1), Column("author_log", "Author's log", "number")]
+    columns += [
+        Column(each.protocol, f"{each.protocol}: {each.reduced or each.table.caption}", "counted") for each in configs
+    ]
+    rows = []
+    for name in paper.rows:
+        block, methods = paper.methods[name], [results.methods.get(name) for results in found.values()]
+        cells = [method and (method.spread, len(method.runs)) for method in methods]
+        rows.append([name, block.label, block.published and block.published.accuracy, block.author_log, *cells])
+    return Table(columns, [Group("", rows)], [f"{_differences(paper, found)}.", *NOTES])
+
+
+def _differences(paper: Config, found: dict[str, Results]) -> str:
+    """A sentence: self-distillation minus the control, by the author's logs and by each protocol that has both."""
+    logged = [paper.methods[name].author_log for name in (COMPARED, CONTROL)]
+    parts = [] if None in logged else [f"author's log {_points(logged[0] - logged[1])} (one run each)"]
+    for protocol, results in found.items():
+        if (method := results.methods.get(COMPARED)) and results.control:
+            difference = method.spread.mean - results.control.spread.mean
+            parts.append(f"{protocol} {_points(difference)} ({_interval(method, results.control, results)})")
+    return f"Self-distillation minus control, in points (95 % interval, new seeds and images): {'; '.join(parts)}"
+
+
+def _points(value) -> str:
+    return rounded(value, 2, signed=True).replace("-", MINUS)
+
+
+def _interval(method: MethodResults, control: MethodResults, results: Results) -> str:
+    """The interval on new images, of few seeds the wider of that and Welch's; of single runs there is none."""
+    from selfdistill.statistics.crossed import crossed_interval
+    from selfdistill.statistics.seeds import welch
+
+    counts, correct = (len(method.runs), len(control.runs)), results.correct_of(method, control)
+    if min(counts) < 2 or correct is None:
+        return "one run each" if max(counts) == 1 else "no interval"
+    intervals = [crossed_interval(*correct)]
+    intervals += [welch(method.accuracy, control.accuracy)] * (min(counts) < FEW)
+    widest = max(intervals, key=lambda interval: interval.high - interval.low)
+    return f"{_points(widest.low)} to {_points(widest.high)}"

@@ -1,0 +1,30 @@
+"""The table of what was found so far: Table I's methods, by the paper, its author and each protocol with runs."""
+
+import csv
+
+from helpers.reporting import ROOT
+
+from selfdistill.config.load import load_config
+from selfdistill.report.findings import write_findings
+
+
+def test_each_protocol_with_runs_of_the_control_has_a_column(tmp_path):
+    reports, base = tmp_path / "report", ROOT / "config.yaml"
+    (reports / "overnight/control").mkdir(parents=True)
+    (reports / "overnight/control/seed0").symlink_to(ROOT / "report/overnight/control/seed0")
+    for name in ("quick", "quick_arms"):
+        (reports / name).symlink_to(ROOT / "report" / name)
+    names = ("controlled", "quick", "quick_arms", "overnight")
+    configs = [load_config([base]), *(load_config([base, ROOT / f"workflow/protocols/{name}.yaml"]) for name in names)]
+    first, second = ([path.read_bytes() for path in write_findings(configs, reports, tmp_path / n)] for n in "ab")
+    assert first == second
+    rows = {row["method"]: row for row in csv.DictReader((tmp_path / "a/findings.csv").read_text().splitlines())}
+    assert list(rows) == ["teacher", "kd", "self_distillation", "control"]
+    assert not [column for column in rows["kd"] if column.startswith(("paper_", "controlled"))]  # no runs there
+    ours = list(rows["self_distillation"].values())
+    assert ours[2:] == ["94.40", "94.41", "61.32", "", "1", "63.59", "0.21", "2", "", "", ""]
+    assert (rows["control"]["overnight"], rows["kd"]["overnight"], rows["control"]["paper"]) == ("82.23", "", "")
+    text = (tmp_path / "a/findings.md").read_text()
+    assert "| overnight: 10,000 training images, 60 epochs, quarter-width networks |" in text
+    assert "author's log −1.88 (one run each); quick −9.39 (one run each); quick_arms −6.96 (−7.92 to −5.99)." in text
+    assert "| ResNet18 (Self-Distillation) | 94.4 | 94.41 | 61.32 (1) | 63.59 ± 0.21 (2) |  |" in text
