@@ -30,6 +30,7 @@ from selfdistill.system.files import canonical_json, sha256_bytes
 from selfdistill.tools.failed import last_words
 from selfdistill.tools.plan import check_plan, check_targets
 from selfdistill.report.artefacts import artefacts, needs
+from selfdistill.report.gaps import departures, read_gaps
 from selfdistill.report.steps import STEPS
 from selfdistill.training.replaced import replacement
 from selfdistill.training.states import mark_forced
@@ -79,6 +80,7 @@ def ours(name):
 refused(require_own_package, BASE)
 CONFIG = refused(validated_config)
 refused(check_targets, sys.argv[1:], CONFIG)
+PAPER = load_config([BASE / "config.yaml"])  # what other protocols depart from
 # The paper's own logs, for `snakemake published` under any protocol.
 PUBLISHED = load_config([BASE / "config.yaml", BASE / "workflow" / "protocols" / "published.yaml"])
 PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}

@@ -9,7 +9,7 @@ def settings_of_report(protocol):
     config = PROTOCOLS[protocol]
     there = {Path(path).parts[-3] for path in run_files(config, ["run.json"], shown_runs(config))}
     rows = config.rows if is_trained_here(config) else [row for row in config.rows if row in there]
-    return report_settings(config, rows, [])
+    return report_settings(config, rows, departures(read_gaps(BASE / "docs" / "paper-gaps.yaml"), config, PAPER))
 
 
 def steps_of(protocol):

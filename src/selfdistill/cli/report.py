@@ -51,5 +51,6 @@ def findings(
     from selfdistill.report.findings import write_findings
 
     lines = Log(log)
-    write_findings([load_config([base, path]) for path in protocols], reports, output)
+    configs = [load_config([base]), *(load_config([base, path]) for path in protocols)]
+    write_findings(configs, reports, output)
     lines.say(f"wrote the findings to {output}")
