@@ -1,1 +1,4 @@
-"""Inference from seeds and images: intervals, tests and the seeds that a difference needs. Imports no torch."""
+"""Inference from runs and images: intervals, differences, and the seeds that a difference needs.
+
+Imports neither torch nor scipy when it is loaded. Formulas, sources and coverage: docs/statistics.md.
+"""

@@ -1,0 +1,187 @@
+"""How far the means of two methods lie apart, with the one interval that the report prints.
+
+An accuracy is meant on new images and after a new training: runs and images both vary, crossed, because all runs answer
+the same images. Runs that share a teacher count as one independent run, their mean.
+"""
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from selfdistill.statistics.intervals import FEW, Interval, t_quantile
+
+
+class Sample(NamedTuple):
+    """The runs of a method.
+
+    values: accuracies in percent, or another measure in its unit [runs]. correct: which images each run had right, bool
+    [runs, images]; None where that is not known. teachers: a name of each run's teacher, or something empty; None where
+    no run has one.
+    """
+
+    values: Sequence[float]
+    correct: np.ndarray | None = None
+    teachers: Sequence[Hashable] | None = None
+
+    @property
+    def groups(self) -> np.ndarray:
+        """[independent runs, runs]: which runs are one, 1 or 0."""
+        names = [teacher or ("run", run) for run, teacher in enumerate(self.teachers or [None] * len(self.values))]
+        return np.array([[name == one for name in names] for one in dict.fromkeys(names)], dtype=float)
+
+    @property
+    def independent(self) -> int:
+        """How many independent runs there are."""
+        return len(self.groups)
+
+
+class Variance(NamedTuple):
+    """A variance, or a signed part of one, and its degrees of freedom."""
+
+    value: float
+    freedom: float
+
+
+class Difference(NamedTuple):
+    """Mean(a) - mean(b): in points for accuracies, else in the measure's unit.
+
+    variances: of the estimate, each by its own method; the widest interval is printed. fewest: the independent runs of
+    the side that has fewer.
+    """
+
+    estimate: float
+    variances: tuple[Variance, ...]
+    fewest: int
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """The estimate with its t interval."""
+        half = max(t_quantile(level, freedom) * math.sqrt(value) for value, freedom in self.variances)
+        return Interval(self.estimate, self.estimate - half, self.estimate + half)
+
+    @property
+    def p(self) -> float | None:
+        """The two-sided p of no difference, by the same t; None below four independent runs on a side.
+
+        Three against three have 20 permutations, so that no p can be below .10 without trusting in normal errors.
+        """
+        from scipy.special import stdtr
+
+        if self.fewest < FEW:
+            return None
+        return max(2 * float(stdtr(freedom, -abs(self.estimate) / math.sqrt(v))) for v, freedom in self.variances)
+
+
+def accuracy_difference(a: Sample, b: Sample) -> Difference | None:
+    """Accuracy of a minus accuracy of b on new images after a new training; None below two independent runs on a side,
+    without any spread over them, or where the answers to the images are not known.
+
+    From four independent runs a side on, the variance is that of `_crossed`. Below, its residual is too uncertain to be
+    taken away and the wider of that interval and Welch's is printed: the first is short of the seeds' spread where it
+    is large, the second of the images'.
+
+    Raises ValueError where the two sides did not answer the same number of images.
+    """
+    if a.correct is None or b.correct is None:
+        return None
+    if a.correct.shape[1] != b.correct.shape[1]:
+        counts = f"{a.correct.shape[1]} and {b.correct.shape[1]}"
+        raise ValueError(f"correct answers for {counts} images: compare runs on the same test set")
+    found = measure_difference(a, b)
+    if found is None:
+        return None
+    few = found.fewest < FEW
+    crossed = _crossed(a, b, take_residual_away=not few)
+    return found._replace(variances=(crossed, *found.variances) if few else (crossed,))
+
+
+def measure_difference(a: Sample, b: Sample) -> Difference | None:
+    """Mean(a) - mean(b) after a new training with Welch's variance: only runs vary.
+
+    None below two independent runs on a side, or without any spread over them.
+
+    Seeds are not paired: one changed bit already gives the full churn between runs (Summers & Dinneen 2021).
+    """
+    fewest = min(a.independent, b.independent)
+    if fewest < 2:
+        return None
+    parts = [_of_runs(side) for side in (a, b)]
+    if not any(part.value for part in parts):
+        return None
+    estimate = float(np.mean(a.values) - np.mean(b.values))
+    return Difference(estimate, (_sum(parts, fewest - 1),), fewest)
+
+
+def _of_runs(side: Sample) -> Variance:
+    """The variance of a side's mean over new runs."""
+    weights, means = _independent(side, np.asarray(side.values, dtype=float)[:, None])
+    return _of_weighted_mean(weights, np.square(means[:, 0] - weights @ means[:, 0]))
+
+
+def _independent(side: Sample, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The weight of each independent run in the mean over runs, and its own mean [independent runs, columns]."""
+    groups = side.groups
+    sizes = groups.sum(axis=1)
+    return sizes / sizes.sum(), groups @ values / sizes[:, None]
+
+
+def _of_weighted_mean(weights: np.ndarray, squares: np.ndarray) -> Variance:
+    """The variance of sum_j w_j x_j from (x_j - mean)^2, unbiased where all x_j vary alike; for equal weights it is
+    var(x) / n with n - 1 degrees of freedom. For others they are Satterthwaite's of this quadratic form.
+    """
+    centred = np.eye(len(weights)) - weights  # rows: x_j - mean
+    form = centred.T @ np.diag(weights**2) @ centred
+    trace = np.trace(form)
+    value = np.sum(weights**2) / trace * np.sum(weights**2 * squares)
+    return Variance(float(value), float(trace**2 / np.trace(form @ form)))
+
+
+def _crossed(a: Sample, b: Sample, *, take_residual_away: bool) -> Variance:
+    """The variance of mean(a) - mean(b) over new runs and new images, which are crossed (two-way analysis of variance
+    without replication).
+
+    Var = var_i(mean_s a - mean_s b) / N + sum over sides of (MS_S - MS_E) / (N S), for N images and S runs a side. The
+    first part holds the images' component of the difference and the residuals of both sides; MS_S = N var_s(mean_i)
+    holds the runs' component and the residual once more, which is why MS_E goes. Each part is its moment estimate. For
+    equal S it is the mean of (MS_S + MS_I - MS_E) / (N S) of D = a - b over all ways to pair the runs.
+
+    Where the sum is not above 0, the residuals stand for it: the error of independent answers, the longest of the
+    honest choices.
+    """
+    images, over_images, runs, residuals = a.correct.shape[1], [], [], []
+    for side in (a, b):
+        weights, answers = _independent(side, 100.0 * side.correct)
+        means, by_image = answers.mean(axis=1), weights @ answers
+        residual = answers - means[:, None] - by_image + by_image.mean()
+        over_images.append(by_image)
+        runs.append(_of_weighted_mean(weights, np.square(means - weights @ means)))
+        squares = np.square(residual).sum(axis=1) / (images * (images - 1))
+        one = _of_weighted_mean(weights, squares)
+        residuals.append(Variance(-one.value, one.freedom * (images - 1)))
+    parts = [Variance(float(np.var(over_images[0] - over_images[1], ddof=1)) / images, images - 1), *runs]
+    least = min(len(side.groups) for side in (a, b)) - 1
+    if take_residual_away:
+        parts += residuals
+    if sum(part.value for part in parts) <= 0:
+        return Variance(-sum(part.value for part in residuals), least)
+    return _sum(parts, least)
+
+
+def _sum(parts: list[Variance], least: float) -> Variance:
+    """The sum with Satterthwaite's degrees of freedom, but at least so many: a part that is taken away can push them
+    towards 0.
+    """
+    total = sum(part.value for part in parts)
+    return Variance(total, max(least, total**2 / sum(part.value**2 / part.freedom for part in parts)))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's (1979) adjusted p-values in the given order; None stays None and does not count as a comparison."""
+    order = sorted((place for place, p in enumerate(p_values) if p is not None), key=lambda place: p_values[place])
+    adjusted: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, place in enumerate(order):
+        largest = min(1.0, max(largest, (len(order) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted
