@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from selfdistill.config.datasets import Dataset
 from selfdistill.config.networks import MODELS, STEMS
 from selfdistill.config.settings import RunSettings
-from selfdistill.statistics.seeds import wilson
+from selfdistill.statistics.intervals import wilson
 from selfdistill.system.failures import Failure
 
 USUAL_WIDTH = 64

@@ -1,0 +1,193 @@
+"""The paper's claims, each judged by the rule that was declared before any full-scale run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+import selfdistill.statistics
+from selfdistill.config import types as t
+from selfdistill.config.block import Block
+from selfdistill.config.errors import checked, dotted
+from selfdistill.config.reading import read_yaml
+from selfdistill.config.settings import ReportSettings
+from selfdistill.report import explanations, kinds
+from selfdistill.report.artefacts import artefact
+from selfdistill.report.judging import Claim, Rules, Verdict
+from selfdistill.report.results import Results
+from selfdistill.report.table import Column, Group, Table
+from selfdistill.system.failures import CONFIGURATION, Failure, Failures
+from selfdistill.system.files import sha256_bytes, sha256_of_text
+
+FULL_LEAST = 4  # seeds from which a full protocol judges
+JUDGING = ("protocols/as_run.yaml", "protocols/controlled.yaml")  # their seeds are declared with the rules
+Kind = (
+    kinds.Level
+    | kinds.Better
+    | kinds.By
+    | kinds.Cost
+    | kinds.Conditions
+    | explanations.Mechanism
+    | explanations.Variance
+    | explanations.Convergence
+)
+
+
+class Claims(Block):
+    """The content of claims.yaml."""
+
+    rules: Rules
+    claims: list[Annotated[Kind, Field(discriminator="kind")]]
+
+
+class Declaration(Block):
+    """The content of claims.sha256.yaml: when the claims were declared, and what they were."""
+
+    date: t.Line
+    words: t.Line
+    sha256: t.Sha256
+
+
+def read_claims(path: Path, methods: list[str]) -> Claims:
+    """The claims of a file, about these methods.
+
+    Raises: Failures (78), a line for each mistake with its dotted place: unknown keys and methods, ids given twice,
+    mechanisms of a method without controls.
+    """
+    found = checked(Claims, read_yaml(path), path)
+    problems, rules = [], found.rules
+    named = {name for pair in (*rules.primary, *rules.controls.values()) for name in pair} | rules.controls.keys()
+    problems += [_problem(path, ("rules",), _unknown(name, methods)) for name in sorted(named - set(methods))]
+    for index, claim in enumerate(found.claims):
+        place = ("claims", index, claim.id)
+        if claim.id in [other.id for other in found.claims[:index]]:
+            problems.append(_problem(path, place, "this id is given twice"))
+        if claim.kind == "mechanism" and (bare := [name for name in claim.methods if name not in rules.controls]):
+            problems.append(_problem(path, place, f"expected controls in rules.controls for {', '.join(bare)}"))
+            continue
+        absent = [name for name in claim.methods_of(rules) if name not in methods]
+        problems += [_problem(path, place, _unknown(name, methods)) for name in absent]
+    if problems:
+        raise Failures(problems)
+    return found
+
+
+def _unknown(name: str, methods: list[str]) -> str:
+    return f"expected one of {', '.join(methods)}, got {name!r}"
+
+
+def _problem(path: Path, location: tuple, what: str) -> Failure:
+    return Failure(f"{path}: {dotted(location)}", what, code=CONFIGURATION)
+
+
+def fingerprint(path: Path) -> str:
+    """The SHA-256 of all that decides a verdict: the claims, the code that judges them, and the protocols that do."""
+    here, statistics = Path(__file__).parent, Path(selfdistill.statistics.__file__).parent
+    files = [path, *(here / f"{name}.py" for name in ("judging", "kinds", "explanations"))]
+    files += sorted(statistics.glob("*.py"))
+    files += [path.parent / name for name in JUDGING]
+    return sha256_bytes("".join(f"{file.name} {sha256_of_text(file)}\n" for file in files).encode())
+
+
+def declaration(path: Path) -> str:
+    """Whether the rules are those that were declared, in a sentence."""
+    beside = path.with_suffix(".sha256.yaml")
+    first, found = checked(Declaration, read_yaml(beside), beside), fingerprint(path)
+    declared = f"on {first.date}, {first.words} (SHA-256 {first.sha256[:12]})"
+    if found == first.sha256:
+        return f"The rules were declared {declared}."
+    return f"The rules are amended: declared {declared}, now {found[:12]}."
+
+
+def asked(claim: Claim, settings: ReportSettings, rules: Rules) -> bool:
+    """Whether a protocol asks about a claim: it has the methods and what they are judged by."""
+    rows = {row.method for row in settings.rows}
+    elsewhere = claim.judged_in is not None and settings.protocol not in claim.judged_in
+    measured = settings.explanations or claim.kind != "mechanism"
+    reduced = settings.reduced is not None and not claim.reduced
+    return measured and not elsewhere and not reduced and set(claim.methods_of(rules)) <= rows
+
+
+def least_seeds(claim: Claim, settings: ReportSettings) -> int:
+    """How many seeds a method must have configured for a claim to be judged."""
+    return max(claim.least, 2 if settings.reduced else FULL_LEAST)
+
+
+def judge(claim: Claim, results: Results, rules: Rules) -> Verdict:
+    """The verdict on a claim that the protocol asks about: once, when every configured seed is there."""
+    configured = {row.method: len(row.seeds) for row in results.settings.rows}
+    wanted = {method: configured[method] for method in claim.methods_of(rules)}
+    there = {name: len(results.methods[name].runs) if name in results.methods else 0 for name in wanted}
+    short = next((name for name in wanted if there[name] < wanted[name]), None)
+    if short is not None:
+        return Verdict("interim", f"{there[short]} of {wanted[short]} seeds of {short}")
+    least = least_seeds(claim, results.settings)
+    if min(wanted.values()) < least:
+        return Verdict(f"needs {least} seeds", f"n = {min(wanted.values())}")
+    verdict = claim.judge(results, rules)
+    return verdict._replace(word=f"here: {verdict.word}") if results.settings.reduced else verdict
+
+
+COLUMNS = [
+    Column("id"),
+    Column("claim", "Claim", wide=0.26),
+    Column("section", "Section"),
+    Column("paper", "Paper"),
+    Column("here", "Here", wide=0.2),
+    Column("verdict", "Verdict", wide=0.14),
+    Column("p_holm", "", "number", csv_decimals=4),
+    Column("rule", "Rule", tex=False),
+]
+
+
+@artefact(
+    "claims",
+    step="claims",
+    title="What the paper claims, and what came out here",
+    needs=("predictions.csv",),  # what is measured is asked for with the measures' own table
+    when=lambda settings: not settings.by_author,
+)
+def claims(results: Results) -> Table:
+    """A row for each claim that the protocol asks about, in the order of the file."""
+    read = read_claims(results.claims, list(results.settings.known))
+    wanted = [claim for claim in read.claims if asked(claim, results.settings, read.rules)]
+    verdicts = [judge(claim, results, read.rules) for claim in wanted]
+    adjusted = _holm(wanted, verdicts, read.rules)
+    rows = [_row(*each, read.rules) for each in zip(wanted, verdicts, adjusted, strict=True)]
+    return Table(COLUMNS, [Group("", rows)], notes(results, wanted, verdicts))
+
+
+def _row(claim: Claim, verdict: Verdict, p: float | None, rules: Rules) -> list[Any]:
+    word = f"{verdict.word}: {verdict.why}" if verdict.why else verdict.word
+    quote = f"“{claim.quote}”"
+    return [claim.id, quote, claim.section, claim.paper or None, verdict.here, word, p, claim.rule(rules)]
+
+
+def _holm(wanted: list[Claim], verdicts: list[Verdict], rules: Rules) -> list[float | None]:
+    """Holm's p over the primary comparisons; None for any other claim."""
+    from selfdistill.statistics.differences import holm
+
+    signs = [claim.kind == "better" and not claim.at_least for claim in wanted]
+    primary = [
+        sign and tuple(claim.methods_of(rules)) in rules.primary for sign, claim in zip(signs, wanted, strict=True)
+    ]
+    return holm([verdict.p if one else None for one, verdict in zip(primary, verdicts, strict=True)])
+
+
+def notes(results: Results, wanted: list[Claim], verdicts: list[Verdict]) -> list[str]:
+    """What a reader must know, a sentence each."""
+    settings, words = results.settings, {verdict.word for verdict in verdicts}
+    found = ["Differences in points of test accuracy, with the interval of the rule; n: seeds a method."]
+    if settings.reduced:
+        found.append(
+            "“Here” means this reduced setting: it says nothing of the paper's own, and levels, sizes and costs"
+        )
+        found[-1] += " are not judged in it."
+    if "interim" in words:
+        found.append("A claim is judged once, when all configured seeds of its methods are there.")
+    if needed := [least_seeds(claim, settings) for claim, v in zip(wanted, verdicts, strict=True) if "needs" in v.word]:
+        seeds = ", ".join(map(str, range(max(needed))))
+        found.append(f"Too few seeds judge nothing: `seeds: [{seeds}]` in the configuration judges them all.")
+    return [*found, declaration(results.claims)]

@@ -1,0 +1,166 @@
+"""Claims on why distillation would help: each kind rests on several comparisons and holds if it holds in each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from selfdistill.config import types as t
+from selfdistill.report.judging import (
+    CONTRADICTED,
+    INCOMPARABLE,
+    LEVEL,
+    OPEN,
+    REPLICATED,
+    SHARED,
+    Claim,
+    Rules,
+    Verdict,
+    counts,
+    difference,
+    measured,
+    percent,
+    unlike,
+)
+from selfdistill.report.results import MethodResults, Results
+from selfdistill.statistics.differences import Sample, measure_difference
+from selfdistill.statistics.intervals import FEW, Interval, sd_ratio
+
+
+class Estimate(Protocol):
+    """Something with an interval at each level, of which 0 says that there is no difference."""
+
+    def interval(self, level: float) -> Interval:
+        """At a level."""
+
+
+class Several(Claim):
+    """A claim that several comparisons judge; the claimed side of each is +1 (above 0) or -1."""
+
+    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, Estimate | None]]:
+        """The claimed side of each, and what was found; None where it cannot be made."""
+        raise NotImplementedError
+
+    def judge(self, results: Results, rules: Rules) -> Verdict:
+        methods = [results.methods[name] for name in self.methods_of(rules)]
+        if other := unlike(methods):
+            return Verdict(INCOMPARABLE, counts(methods), other)
+        pairs = list(self.comparisons(results, rules))
+        if any(found is None for _, found in pairs):
+            return Verdict(OPEN, counts(methods), "a value is missing or does not vary")
+        at = [sign * found.interval(LEVEL).side for sign, found in pairs]
+        shared = [sign * found.interval(1 - SHARED / len(pairs)).side for sign, found in pairs]
+        held = REPLICATED if set(at) == {1} else CONTRADICTED if -1 in shared and 1 not in at else OPEN
+        return Verdict(held, f"{at.count(1)} of {len(at)} as claimed, {at.count(-1)} opposite, {counts(methods)}")
+
+
+def rule_of(what: str, claimed: str, opposite: str, comparisons: int) -> str:
+    """The rule of several comparisons: `what` lies on the claimed side, or on the opposite one."""
+    if comparisons == 1:
+        return f"Replicated if {what} lies {claimed}; contradicted if it lies {opposite}; otherwise not resolved."
+    return (
+        f"Replicated if {what} all lie {claimed}; contradicted if none does and at least one lies {opposite} at"
+        f" {percent(1 - SHARED / comparisons)} (5 % shared by {comparisons}); otherwise not resolved."
+    )
+
+
+class Mechanism(Several):
+    """Measures of the trained networks of methods are higher or lower than those of each control.
+
+    needs: what must not be lower, so that a network that learns less does not count as one that regularises.
+    """
+
+    kind: Literal["mechanism"]
+    methods: Annotated[list[t.Name], Field(min_length=1)]
+    measures: dict[t.Label, t.one_of("higher", "lower")]
+    needs: dict[Literal["test_accuracy"], Literal["not_lower"]] = Field({})
+
+    def methods_of(self, rules: Rules) -> list[str]:
+        controls = [control for method in self.methods for control in rules.controls[method]]
+        return list(dict.fromkeys([*self.methods, *controls]))
+
+    def rule(self, rules: Rules) -> str:
+        pairs = [f"{method} minus {' and minus '.join(rules.controls[method])}" for method in self.methods]
+        what = f"the 95 % intervals of {', '.join(self.measures)} ({'; '.join(pairs)})"
+        claimed = " and ".join(
+            dict.fromkeys({"higher": "above 0", "lower": "below 0"}[s] for s in self.measures.values())
+        )
+        number = len(self.measures) * sum(len(rules.controls[method]) for method in self.methods)
+        need = f" Not replicated while a test accuracy may be lower by {rules.tolerance:g} points or more."
+        return rule_of(what, f"on the claimed side ({claimed})", "on the other side", number) + need * bool(self.needs)
+
+    def _pairs(self, results: Results, rules: Rules) -> list[tuple[MethodResults, MethodResults]]:
+        """Each method beside each of its controls."""
+        of = results.methods
+        return [(of[method], of[control]) for method in self.methods for control in rules.controls[method]]
+
+    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, Estimate | None]]:
+        for pair in self._pairs(results, rules):
+            for name, side in self.measures.items():
+                yield 1 if side == "higher" else -1, measured(pair, name)
+
+    def judge(self, results: Results, rules: Rules) -> Verdict:
+        verdict = super().judge(results, rules)
+        if not self.needs or verdict.word != REPLICATED:
+            return verdict
+        accuracies = [difference(results, *pair) for pair in self._pairs(results, rules)]
+        if all(found is not None and found.interval().low > -rules.tolerance for found in accuracies):
+            return verdict
+        return verdict._replace(word=OPEN, why="the test accuracy may be lower")
+
+
+class SpreadRatio(NamedTuple):
+    """The logarithm of a standard deviation over runs divided by another one."""
+
+    ours: np.ndarray
+    theirs: np.ndarray
+
+    def interval(self, level: float) -> Interval:
+        """At a level."""
+        return Interval(*map(math.log, sd_ratio(self.ours, self.theirs, level)))
+
+
+class Variance(Several):
+    """The accuracies of methods vary less over seeds than those of another one."""
+
+    kind: Literal["variance"]
+    methods: Annotated[list[t.Name], Field(min_length=1)]
+    against: t.Name
+    least: ClassVar[int] = FEW
+
+    def methods_of(self, rules: Rules) -> list[str]:
+        return [*self.methods, self.against]
+
+    def rule(self, rules: Rules) -> str:
+        what = f"the 95 % intervals of the ratio of standard deviations over seeds ({', '.join(self.methods)} to"
+        return rule_of(f"{what} {self.against})", "below 1", "above 1", len(self.methods))
+
+    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, Estimate | None]]:
+        theirs = results.methods[self.against].accuracy
+        for name in self.methods:
+            ours = results.methods[name].accuracy
+            yield -1, None if sd_ratio(ours, theirs) is None else SpreadRatio(ours, theirs)
+
+
+class Convergence(Several):
+    """A method's test accuracy, averaged over the epochs, is higher than another one's: it gets there sooner."""
+
+    kind: Literal["convergence"]
+    method: t.Name
+    against: t.Name
+
+    def methods_of(self, rules: Rules) -> list[str]:
+        return [self.method, self.against]
+
+    def rule(self, rules: Rules) -> str:
+        what = f"the 95 % interval of the mean test accuracy over all epochs ({self.method} minus {self.against})"
+        return rule_of(what, "above 0", "below 0", 1)
+
+    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, Estimate | None]]:
+        methods = [results.methods[name] for name in (self.method, self.against)]
+        means = [Sample([100 * right.mean() / m.images for right in m.right], teachers=m.teachers) for m in methods]
+        yield 1, measure_difference(*means)

@@ -1,0 +1,219 @@
+"""Claims on accuracies, times and conditions: each kind with its fields, its rule in a sentence and its verdict."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from selfdistill.config import types as t
+from selfdistill.config.settings import RunSettings
+from selfdistill.report.judging import (
+    CONTRADICTED,
+    INCOMPARABLE,
+    OPEN,
+    REPLICATED,
+    Claim,
+    Rules,
+    Verdict,
+    counts,
+    difference,
+    percent,
+    signed,
+    unlike,
+)
+from selfdistill.report.results import MethodResults, Results
+from selfdistill.report.table import rounded
+from selfdistill.statistics.differences import Difference, Sample, measure_difference
+from selfdistill.statistics.intervals import FEW, Interval, prediction_interval
+
+FLOAT32 = {"fp32", "tf32"}  # the paper's networks were trained in one of them
+
+
+class Level(Claim):
+    """A method reaches an accuracy, in percent."""
+
+    kind: Literal["level"]
+    method: t.Name
+    published: t.Percent
+    reduced: ClassVar[bool] = False
+
+    def methods_of(self, rules: Rules) -> list[str]:
+        return [self.method]
+
+    @property
+    def paper(self) -> str:
+        return f"{self.published:g}"
+
+    def rule(self, rules: Rules) -> str:
+        return (
+            f"Replicated if {self.published:g} (±{rules.rounding:g}, its rounding) lies in the 95 % prediction interval of a"
+            f" new run and within {rules.tolerance:g} points of our mean; contradicted if it does neither; otherwise not"
+            " resolved."
+        )
+
+    def judge(self, results: Results, rules: Rules) -> Verdict:
+        method = results.methods[self.method]
+        mean, new = float(method.accuracy.mean()), prediction_interval(method.accuracy)
+        here = f"{rounded(mean, 2)}, {counts([method])}"
+        if new is None or Sample(method.accuracy, teachers=method.teachers).independent < FEW:
+            return Verdict(OPEN, here, "too few independent runs")
+        inside = new.overlaps(self.published - rules.rounding, self.published + rules.rounding)
+        near = abs(mean - self.published) <= rules.tolerance
+        word = REPLICATED if inside and near else OPEN if inside or near else CONTRADICTED
+        return Verdict(word, f"{here}; a new run {rounded(new.low, 2)} to {rounded(new.high, 2)}")
+
+
+class Comparison(Claim):
+    """A claim on a method and another one, judged by the difference of their accuracies."""
+
+    method: t.Name
+    against: t.Name
+
+    def methods_of(self, rules: Rules) -> list[str]:
+        return [self.method, self.against]
+
+    def level(self, rules: Rules) -> float:
+        """Of its interval."""
+        return rules.level(self.method, self.against)
+
+    def pair(self, results: Results) -> tuple[MethodResults, MethodResults]:
+        """Both methods' runs."""
+        return results.methods[self.method], results.methods[self.against]
+
+    def judge(self, results: Results, rules: Rules) -> Verdict:
+        pair = self.pair(results)
+        estimate, n = signed(pair[0].accuracy.mean() - pair[1].accuracy.mean()), counts(pair)
+        if other := unlike(pair):
+            return Verdict(INCOMPARABLE, f"{estimate}, {n}", other)
+        found = difference(results, *pair)
+        if found is None:
+            return Verdict(OPEN, f"{estimate}, {n}", "no interval")
+        interval = found.interval(self.level(rules))
+        here = f"{estimate} ({signed(interval.low)} to {signed(interval.high)}), {n}"
+        return Verdict(self.word(found, rules), here, p=found.p)
+
+    def word(self, found: Difference, rules: Rules) -> str:
+        """The verdict on a difference."""
+        raise NotImplementedError
+
+
+class Better(Comparison):
+    """A method is better than another one, by at least so many points."""
+
+    kind: Literal["better"]
+    at_least: t.NonNegative = 0.0
+
+    def _equivalence(self, rules: Rules) -> float:
+        """The level of the interval of two one-sided tests whose error is that of the two-sided one (TOST)."""
+        return 1 - 2 * (1 - self.level(rules))
+
+    def rule(self, rules: Rules) -> str:
+        interval = f"the {percent(self.level(rules))} interval of the difference"
+        if self.at_least:
+            least = f"+{self.at_least:g}"
+            return (
+                f"Replicated if {interval} lies above {least}; contradicted if below {least}; otherwise not resolved."
+            )
+        return (
+            f"Replicated if {interval} lies above 0; contradicted if it lies below 0, or if the"
+            f" {percent(self._equivalence(rules))} interval lies within ±{rules.margin:g}; otherwise not resolved."
+        )
+
+    def word(self, found: Difference, rules: Rules) -> str:
+        interval = found.interval(self.level(rules))
+        if interval.low > self.at_least:
+            return REPLICATED
+        same = found.interval(self._equivalence(rules)).within(-rules.margin, rules.margin)
+        return CONTRADICTED if interval.high < self.at_least or (same and not self.at_least) else OPEN
+
+
+class By(Comparison):
+    """A method is better than another one by about so many points."""
+
+    kind: Literal["by"]
+    published: t.Positive
+    reduced: ClassVar[bool] = False
+
+    @property
+    def paper(self) -> str:
+        return f"+{self.published:g}"
+
+    def _printed(self, rules: Rules) -> tuple[float, float]:
+        """What a difference of two rounded numbers can be."""
+        return round(self.published - 2 * rules.rounding, 6), round(self.published + 2 * rules.rounding, 6)
+
+    def rule(self, rules: Rules) -> str:
+        low, high = self._printed(rules)
+        return (
+            f"Replicated if the {percent(self.level(rules))} interval of the difference reaches the printed one"
+            f" (+{low:g} to +{high:g}, since two numbers were rounded) and lies between 0 and +{2 * self.published:g}:"
+            " neither none nor twice as much fits; contradicted if it does not reach it; otherwise not resolved."
+        )
+
+    def word(self, found: Difference, rules: Rules) -> str:
+        interval = found.interval(self.level(rules))
+        if not interval.overlaps(*self._printed(rules)):
+            return CONTRADICTED
+        return REPLICATED if interval.within(0, 2 * self.published) else OPEN
+
+
+class Cost(Comparison):
+    """A method's training takes such a multiple of another one's time; ratio: from, to."""
+
+    kind: Literal["cost"]
+    ratio: tuple[t.Positive, t.Positive]
+    reduced: ClassVar[bool] = False
+
+    @property
+    def paper(self) -> str:
+        return "×" + "–".join(f"{ratio:g}" for ratio in self.ratio)
+
+    def _ends(self, rules: Rules) -> tuple[float, float]:
+        return round(self.ratio[0] - rules.ratio_tolerance, 6), round(self.ratio[1] + rules.ratio_tolerance, 6)
+
+    def rule(self, rules: Rules) -> str:
+        low, high = self._ends(rules)
+        return (
+            f"Replicated if the 95 % interval of the ratio of the training times lies between {low:g} and {high:g};"
+            f" contradicted if it lies outside; otherwise not resolved. Not comparable but on one {rules.device}, in"
+            " float32 with or without TF32."
+        )
+
+    def judge(self, results: Results, rules: Rules) -> Verdict:
+        pair = self.pair(results)
+        devices, precisions = (set().union(*(one.environment(key) for one in pair)) for key in ("device", "precision"))
+        ours, theirs = (Sample(np.log(one.seconds)) for one in pair)
+        here = f"×{rounded(math.exp(np.mean(ours.values) - np.mean(theirs.values)), 2)}"
+        if devices != {rules.device} or not precisions <= FLOAT32:
+            return Verdict(INCOMPARABLE, here, f"{', '.join(sorted(devices))} in {', '.join(sorted(precisions))}")
+        found = measure_difference(ours, theirs)
+        if found is None:
+            return Verdict(OPEN, f"{here}, {counts(pair)}", "no interval")
+        ratio, (low, high) = Interval(*map(math.exp, found.interval())), self._ends(rules)
+        word = REPLICATED if ratio.within(low, high) else OPEN if ratio.overlaps(low, high) else CONTRADICTED
+        return Verdict(word, f"{here} ({rounded(ratio.low, 2)} to {rounded(ratio.high, 2)}), {counts(pair)}")
+
+
+class Conditions(Claim):
+    """Methods were trained alike; keys: of their settings, which must be equal."""
+
+    kind: Literal["conditions"]
+    methods: Annotated[list[t.Name], Field(min_length=2)]
+    keys: list[t.one_of(*RunSettings.model_fields)]
+    reduced: ClassVar[bool] = False
+
+    def methods_of(self, rules: Rules) -> list[str]:
+        return self.methods
+
+    def rule(self, rules: Rules) -> str:
+        return f"Replicated if the settings of the runs are equal in {', '.join(self.keys)}; contradicted otherwise."
+
+    def judge(self, results: Results, rules: Rules) -> Verdict:
+        first, *others = (results.methods[name].settings for name in self.methods)
+        differ = [key for key in self.keys if any(one.get(key) != first.get(key) for one in others)]
+        if differ:
+            return Verdict(CONTRADICTED, f"different {', '.join(differ)}")
+        return Verdict(REPLICATED, f"{len(self.keys)} settings are equal")
