@@ -10,7 +10,12 @@ from selfdistill.config.claims import amendment
 from selfdistill.report.logs import read_rows
 from selfdistill.system.failures import BAD_DATA
 
-FILES = ("scripts/set_up.sh", "workflow/claims.yaml", "workflow/published/kd/seed0/history.csv", "report/quick/curves_loss.png")
+FILES = (
+    "scripts/set_up.sh",
+    "workflow/claims.yaml",
+    "workflow/published/kd/seed0/history.csv",
+    "report/quick/curves_loss.png",
+)
 
 
 @pytest.mark.parametrize("setting", ["true", "input"])

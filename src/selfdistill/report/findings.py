@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from selfdistill.config.datasets import PAPERS
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import ReportSettings, report_settings
 from selfdistill.report.results import CONTROL, MethodResults, Results
@@ -21,11 +22,15 @@ NOTES = (
 def write_findings(configs: Sequence[Config], reports: Path, output: Path) -> list[Path]:
     """Write findings.md and findings.csv into `output`, from the committed runs under `reports`/<protocol>/.
 
-    configs: the protocols in the order of their columns, the paper's first; one without runs of the control has none.
+    configs: the protocols, the paper's first. A reduced one stands behind the others; one of other data, of the
+    author's logs, or without runs of the control has no column.
     Raises: Failure 65 for runs that are not whole, or of other settings than their protocol's.
     """
-    found = {config.protocol: read for config in configs if (read := _results(config, configs[0], reports))}
-    table = findings(configs[0], [config for config in configs if config.protocol in found], found)
+    paper, *_ = configs
+    tested = [one for one in configs if one.data.dataset == PAPERS and one.kind == paper.kind and not one.sweep]
+    ordered = sorted(tested, key=lambda config: config.reduced is not None)
+    found = {config.protocol: read for config in ordered if (read := _results(config, paper, reports))}
+    table = findings(paper, [config for config in ordered if config.protocol in found], found)
     contents = {"findings.md": f"# What was found so far\n\n{table.markdown()}", "findings.csv": table.csv()}
     for name, content in contents.items():
         write_atomically(output / name, content)
