@@ -30,7 +30,7 @@ class Range(NamedTuple):
 
 def rounded(value: Value, decimals: int, signed: bool = False) -> str:
     """A number with so many decimals, halves away from zero; zero has no sign."""
-    exact = Decimal(value.numerator) / value.denominator if isinstance(value, Fraction) else Decimal(repr(value))
+    exact = Decimal(value.numerator) / value.denominator if isinstance(value, Fraction) else Decimal(repr(float(value)))
     text = str(exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
     if not text.strip("-0."):
         return text.removeprefix("-")
