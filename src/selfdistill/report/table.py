@@ -1,7 +1,10 @@
 """A table of typed cells, and how they are printed: the only place of the report where a number is rounded."""
 
+from __future__ import annotations
+
 import csv
 import io
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
@@ -50,15 +53,16 @@ class Kind(NamedTuple):
     fields: behind the column's key, the first of them empty or not.
     """
 
-    show: Callable[[Any, "Column"], str]
+    show: Callable[[Any, Column], str]
     fields: tuple[str, ...]
-    write: Callable[[Any, "Column"], list[str]]
+    write: Callable[[Any, Column], list[str]]
 
 
 class Column(NamedTuple):
     """A column. key: its name in the CSV; heading: for people, empty if it stands in the CSV alone.
 
-    decimals: for people; csv_decimals: in the CSV, None for all digits. signed: with a plus. wide: the share of a line
+    decimals: for people; csv_decimals: in the CSV, None for all digits. signed: with a plus. digits: for people as many
+    significant ones in place of decimals, for a column of several units. wide: the share of a line
     in LaTeX of text that is broken into lines, 0 for a column as wide as its cells. tex: whether LaTeX shows it.
     """
 
@@ -70,6 +74,13 @@ class Column(NamedTuple):
     signed: bool = False
     wide: float = 0.0
     tex: bool = True
+    digits: int | None = None
+
+    def fixed(self, value: Value) -> Column:
+        """The column with as many decimals as a number of its digits needs; others beside it are shown with as many."""
+        if self.digits is None or not value:
+            return self
+        return self._replace(decimals=max(0, self.digits - 1 - math.floor(math.log10(abs(value)))), digits=None)
 
     def show(self, cell: Any) -> str:
         """A cell for people; nothing where there is no value."""
@@ -86,7 +97,7 @@ class Column(NamedTuple):
 
 
 def _show(value: Value, column: Column) -> str:
-    return rounded(value, column.decimals, column.signed).replace("-", MINUS)
+    return rounded(value, column.fixed(value).decimals, column.signed).replace("-", MINUS)
 
 
 def _write(value: Value, column: Column) -> str:
@@ -94,7 +105,13 @@ def _write(value: Value, column: Column) -> str:
 
 
 def _show_spread(cell: Spread, column: Column) -> str:
+    column = column.fixed(cell.mean)
     return _show(cell.mean, column) + ("" if cell.sd is None else f" ± {_show(cell.sd, column._replace(signed=False))}")
+
+
+def _show_range(cell: Range, column: Column) -> str:
+    column = column.fixed(max(cell, key=abs))
+    return f"{_show(cell.low, column)} to {_show(cell.high, column)}"
 
 
 KINDS = {
@@ -112,10 +129,11 @@ KINDS = {
         lambda cell, column: [*KINDS["spread"].write(cell[0], column), str(cell[1])],
     ),
     "interval": Kind(
-        lambda cell, column: f"{_show(cell.low, column)} to {_show(cell.high, column)}",
+        _show_range,
         ("_low", "_high"),
         lambda cell, column: [_write(cell.low, column), _write(cell.high, column)],
     ),
+    "p": Kind(lambda p, _: "< 0.001" if p < 0.001 else rounded(p, 3), ("",), lambda p, _: [f"{p:.4g}"]),
     "time": Kind(
         lambda seconds, _: clock(seconds),
         ("", "_seconds"),
