@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from selfdistill.report.artefacts import artefact
-from selfdistill.report.plotting import GREY, LETTERS, LINES, canvas, epoch_axis, looks, name_line, short
+from selfdistill.report.plotting import LETTERS, LINES, blank, canvas, epoch_axis, key, looks, name_line, short
 from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import rounded
 
@@ -20,8 +20,9 @@ PARTS = {  # of the training loss: the columns of a history that add to it begin
     "distillation": ("train_distillation", "train_kl"),
     "features": ("train_feature",),
 }
-COLOURS = {"total": "#000000", "cross-entropy": "#0072B2", "distillation": "#D55E00", "features": "#009E73"}
-CLASSIFIERS = ("#56B4E9", "#009E73", "#E69F00", "#D55E00")  # from shallow to deep
+BOLD = 1.6  # the line of the control
+LINES_OF = {"total": "-", "cross-entropy": (0, (4, 1.2)), "distillation": (0, (1, 1)), "features": "-."}
+CLASSIFIERS = ("#7AD151", "#22A884", "#2A788E", "#414487", "#7B1FA2")  # from shallow to deep: no method's colours
 
 
 def over_seeds(method: MethodResults, column: str, weights: dict[str, float] | None = None) -> pd.DataFrame | None:
@@ -52,13 +53,15 @@ def draw(axes: Axes, curve: pd.DataFrame, color: str, scale: float = 1.0, **styl
 
 
 def loss_parts(method: MethodResults) -> dict[str, pd.DataFrame]:
-    """The training loss and what each kind of term adds to it (weights applied), by label."""
+    """The training loss and, of several kinds of terms, what each adds to it (weights applied), by label."""
     parts = {"total": over_seeds(method, "train_loss")}
     weights = method.runs[0].facts.get("coefficients", {})
-    for label, starts in PARTS.items():
-        columns = {name: weight for name, weight in weights.items() if name.startswith(starts)}
-        if columns and len(weights) > 1:
-            parts[label] = over_seeds(method, label, columns)
+    kinds = {
+        label: {name: weight for name, weight in weights.items() if name.startswith(starts)}
+        for label, starts in PARTS.items()
+    }
+    if sum(map(bool, kinds.values())) > 1:
+        parts |= {label: over_seeds(method, label, columns) for label, columns in kinds.items() if columns}
     return {label: curve for label, curve in parts.items() if curve is not None}
 
 
@@ -66,26 +69,27 @@ def loss_parts(method: MethodResults) -> dict[str, pd.DataFrame]:
     "curves_loss", step="figures", kind="figure", title="Training loss over epochs, and the terms it is the sum of"
 )
 def loss(results: Results) -> Figure:
-    """A panel for each method."""
-    width, every = results.settings.figures.width, results.every
-    columns = min(2, len(every))
+    """A panel for each method, in its colour."""
+    width, every, colours = results.settings.figures.width, results.every, looks(results.settings)
+    columns = min(len(every), 2 if len(every) <= 4 else 3)
     rows = math.ceil(len(every) / columns)
-    figure, grid = canvas(width, 0.3 + 1.3 * rows, rows, columns)
-    handles = {}
-    for axes, method in zip(grid.flat, every, strict=False):
+    figure, grid = canvas(width, 0.5 + (2.6 / columns) * rows, rows, columns)
+    drawn: dict[str, dict] = {}
+    for number, (axes, method) in enumerate(zip(grid.flat, every, strict=False)):
         parts = loss_parts(method)
         for label, curve in parts.items():
-            draw(axes, curve, COLOURS[label], label=label)
-        axes.set_title(short(method.label, int(width / columns * LETTERS)), loc="left")
+            draw(axes, curve, colours[method.method].color, ls=LINES_OF[label])
+            drawn[label] = {"ls": LINES_OF[label]}
+        axes.set_title(short(method.label, int((width / columns - 0.2) * LETTERS)), fontsize=6.5)
         axes.set_ylim(0, 1.05 * max(curve["high"].max() for curve in parts.values()))
+        axes.locator_params(axis="y", nbins=3)
         epoch_axis(axes)
-        handles |= {line.get_label(): line for line in axes.lines}
+        axes.set_xlabel("epoch" if number + columns >= len(every) else "")
     for axes in grid.flat[len(every) :]:
         axes.set_axis_off()
-    for axes in grid[:, 0]:
-        axes.set_ylabel("training loss (nats)")
-    if len(handles) > 1:
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
+    figure.supylabel("training loss (nats)", fontsize="medium")
+    if len(drawn) > 1:
+        key(figure, drawn)
     return figure
 
 
@@ -104,15 +108,14 @@ def accuracy(results: Results) -> Figure:
     """Every method's test accuracy, named at its end with the last value; several panels where there are many."""
     panels, colours = in_panels(results.every), looks(results.settings)
     width = results.settings.figures.width
-    figure, grid = canvas(width, 2.3 * len(panels), len(panels), sharex=True, sharey=True)
+    figure, grid = canvas(width, 0.6 + 1.7 * len(panels), len(panels), sharex=True, sharey=True)
     for axes, methods in zip(grid[:, 0], panels, strict=True):
         for method in methods:
-            look, curve = colours[method.method], over_seeds(method, "test_accuracy")
-            draw(axes, curve, look.color, 100, lw=1.6 if method.method == CONTROL else 1.1)
-            label = f"{short(method.label)}  {rounded(method.spread.mean, 1)}"
-            name_line(axes, 100 * curve["mean"].iloc[-1], label, look.color)
+            style = {"lw": BOLD} if method.method == CONTROL else {}
+            _named(axes, method, "test_accuracy", method.label, colours[method.method].color, **style)
         axes.set_ylabel("test accuracy (%)")
         epoch_axis(axes)
+        axes.label_outer()
     return figure
 
 
@@ -131,27 +134,30 @@ def has_heads(settings) -> bool:
 def classifiers(results: Results) -> Figure:
     """A panel for each method with auxiliary classifiers, and the control beside them."""
     chosen = [method for method in results.every if "test_accuracy_head1" in method.runs[0].history]
-    figure, grid = canvas(
-        results.settings.figures.width, 2.1 * max(1, len(chosen)), max(1, len(chosen)), sharex=True, sharey=True
-    )
-    for axes, method in zip(grid[:, 0], chosen, strict=False):
-        if results.control:
-            _named(axes, over_seeds(results.control, "test_accuracy"), results.control.label, GREY)
+    width = results.settings.figures.width
+    if not chosen:
+        return blank(width, "no run with auxiliary classifiers")
+    figure, grid = canvas(width, 0.6 + 1.6 * len(chosen), len(chosen), sharex=True, sharey=True)
+    for axes, method in zip(grid[:, 0], chosen, strict=True):
+        if control := results.control:
+            color = looks(results.settings)[CONTROL].color
+            _named(axes, control, "test_accuracy", control.label, color, lw=BOLD)
         heads = [name for name in method.runs[0].history if name.startswith("test_accuracy_head")]
-        for color, column in zip(CLASSIFIERS, heads, strict=False):
+        for color, column in zip(CLASSIFIERS[-len(heads) :], heads, strict=True):
             kept = " (kept)" if column == heads[-1] else ""
-            _named(
-                axes, over_seeds(method, column), f"classifier {column.removeprefix('test_accuracy_head')}{kept}", color
-            )
-        _named(axes, over_seeds(method, "test_accuracy_ensemble"), "ensemble", "#000000", ls=(0, (3, 1)))
+            label = f"classifier {column.removeprefix('test_accuracy_head')}{kept}"
+            _named(axes, method, column, label, color)
+        _named(axes, method, "test_accuracy_ensemble", "ensemble", "#000000", ls=(0, (3, 1)))
         axes.set_title(method.label, loc="left")
         axes.set_ylabel("test accuracy (%)")
         epoch_axis(axes)
+        axes.label_outer()
     return figure
 
 
-def _named(axes: Axes, curve: pd.DataFrame | None, label: str, color: str, **style) -> None:
-    if curve is not None:
+def _named(axes: Axes, method: MethodResults, column: str, label: str, color: str, **style) -> None:
+    """A curve in percent with its label and last value, if every run has it."""
+    curve, last = over_seeds(method, column), method.spread_of(column)
+    if curve is not None and last is not None:
         draw(axes, curve, color, 100, **style)
-        last = float(curve["mean"].iloc[-1])
-        name_line(axes, 100 * last, f"{short(label)}  {rounded(100 * last, 1)}", color)
+        name_line(axes, 100 * curve["mean"].iloc[-1], f"{short(label)}  {rounded(last.mean, 1)}", color)

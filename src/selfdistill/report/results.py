@@ -69,8 +69,18 @@ class MethodResults:
     @property
     def spread(self) -> Spread:
         """Mean accuracy of the last epoch in percent, exact, with its sample standard deviation over seeds."""
-        mean = Fraction(100 * int(sum(right[-1] for right in self.right)), len(self.runs) * self.images)
-        return Spread(mean, float(self.accuracy.std(ddof=1)) if len(self.runs) > 1 else None)
+        return self._spread([right[-1] for right in self.right])
+
+    def spread_of(self, column: str) -> Spread | None:
+        """The same of an accuracy of the histories, such as `test_accuracy_head1`; None if not every run has it."""
+        if any(column not in run.history for run in self.runs):
+            return None
+        return self._spread([round(float(run.history[column].iloc[-1]) * self.images) for run in self.runs])
+
+    def _spread(self, right: list[int]) -> Spread:
+        """Of the correct answers of each seed."""
+        mean = Fraction(100 * int(sum(right)), len(right) * self.images)
+        return Spread(mean, 100 * float(np.std(right, ddof=1)) / self.images if len(right) > 1 else None)
 
     @property
     def seconds(self) -> np.ndarray:
@@ -149,7 +159,7 @@ class Results:
     """The methods of a protocol that have runs, in the order of its rows.
 
     missing: runs that are not there (allow_missing only); left_out: runs that the configuration does not name. folder:
-    of the report, for what is made of its other files. claims, ablations: files of what is asked of the results.
+    of the report, for what is made of its other files. claims: the file of what is asked of the results.
     """
 
     def __init__(
@@ -158,15 +168,13 @@ class Results:
         logs: Path,
         folder: Path | None = None,
         claims: Path = Path("workflow/claims.yaml"),
-        ablations: Path = Path("workflow/ablations.yaml"),
     ):
         """Read and check the logs. Raises: Failure 65 as `logs.read_rows`, and for different test sets."""
         from selfdistill.report.logs import leftovers, read_rows
 
         evaluated = "holdout" if settings.sweeps else "test"
         records = read_rows(settings, logs, evaluated)
-        self.settings, self.logs, self.folder = settings, logs, folder
-        self.claims, self.ablations = claims, ablations
+        self.settings, self.logs, self.folder, self.claims = settings, logs, folder, claims
         self.missing = [f"{record.row.method} seed {seed}" for record in records for seed in record.missing]
         self.left_out = [f"{folder.parent.name} {folder.name}" for folder in leftovers(settings, logs)]
         shown = [record for record in records if record.runs]
@@ -200,7 +208,8 @@ class Results:
         """The commits of the code that trained the runs."""
         return sorted({str(run.facts.get("commit", "unknown")) for run in self.runs})
 
-    def correct_of(self, *methods: MethodResults) -> list[np.ndarray] | None:
+    @staticmethod
+    def correct_of(*methods: MethodResults) -> list[np.ndarray] | None:
         """The right answers of several methods [seeds, images] each; None where one has none.
 
         Raises: Failure 65 where they answered to different test sets.
