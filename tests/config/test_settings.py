@@ -189,6 +189,7 @@ NOT_OF_A_RUN = {
         "oddities": ["replaced_stem"],
     },
     **{"same_augmentation": True, "sweep_size": "full", "sweep_noise": 1, "sweeps": {"S1": {"reference": None}}},
+    "ablations": {"Mine": ["control", "kd"]},
 }
 
 

@@ -59,9 +59,8 @@ def report_options(protocol, step):
 
 
 def asked_by(step):
-    """The files of what a step asks of the results, by option."""
-    names = ("claims", "ablations") if step in ("claims", "report") else ()
-    return {name: ours(f"workflow/{name}.yaml") for name in names}
+    """The file of what a step asks of the results, by its option."""
+    return {"claims": ours("workflow/claims.yaml")} if step in ("claims", "report") else {}
 
 
 rule write_report_settings:

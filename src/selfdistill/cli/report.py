@@ -11,7 +11,6 @@ from selfdistill.report.steps import STEPS
 from selfdistill.system.log import Log
 
 Claims = Annotated[Path, Option(help="The claims; the checksum of their declaration lies beside them.")]
-Ablations = Annotated[Path, Option(help="The ablations: methods to follow one change at a time.")]
 
 
 def _add(step: str) -> None:
@@ -20,7 +19,6 @@ def _add(step: str) -> None:
         logs: Logs,
         output: OutputFolder,
         claims: Claims = Path("workflow/claims.yaml"),
-        ablations: Ablations = Path("workflow/ablations.yaml"),
         log: LogFile = None,
     ) -> None:
         from selfdistill.config.settings import ReportSettings, read_settings
@@ -28,7 +26,7 @@ def _add(step: str) -> None:
         from selfdistill.report.results import Results
 
         lines, read = Log(log), read_settings(settings, ReportSettings)
-        names = write(read, step, Results(read, logs, output, claims, ablations), output)
+        names = write(read, step, Results(read, logs, output, claims), output)
         lines.say(f"{step}: wrote {len(names)} files to {output}")
 
     app.command(step, help=f"Make a step of the report: {STEPS[step]}.", rich_help_panel=RULES)(make)

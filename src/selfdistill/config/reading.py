@@ -1,14 +1,15 @@
-"""Read YAML files and lay them over each other; beneath them all lies the library of methods and sweeps.
+"""Read YAML files and lay them over each other; beneath them all lies the library of methods, sweeps and ablations.
 
-The library is part of the code: `workflow/methods.yaml` and `workflow/sweeps.yaml` of the checkout that this file is
-in, whatever the working directory and wherever the configuration lies. So every verb and the Snakefile see the same
-one, a protocol's and a user's files name its blocks without naming its files, and a copy of the checkout has its own.
+The library is part of the code: `workflow/methods.yaml`, `sweeps.yaml` and `ablations.yaml` of the checkout that this
+file is in, whatever the working directory and wherever the configuration lies. So every verb and the Snakefile see the
+same one, a protocol's and a user's files name its blocks without naming its files, and a copy of the checkout has its
+own.
 """
 
 import copy
 import os
 import re
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import yaml
 from selfdistill.system.failures import CONFIGURATION, Failure
 
 LARGEST_FILE = 64 * 1024  # bytes; a configuration is a few KB, an alias bomb is not
-LIBRARY = [Path(__file__).parents[3] / "workflow" / name for name in ("methods.yaml", "sweeps.yaml")]
+LIBRARY = [Path(__file__).parents[3] / "workflow" / name for name in ("methods.yaml", "sweeps.yaml", "ablations.yaml")]
 NUMBERS = {  # the numbers of YAML 1.1 that are what they look like; 010 (8), 0x10, 1_0 and 1:30 (90) stay text
     "int": r"[-+]?(?:0|[1-9][0-9]*)",
     "float": r"[-+]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
@@ -111,7 +112,7 @@ def _library() -> dict[str, Any]:
         if not path.is_file():
             what = "is not there: the package was installed without its checkout"
             raise Failure(path, what, "in the checkout: pip install -e .", code=CONFIGURATION)
-    return merge(*map(read_yaml, LIBRARY))
+    return reduce(merge, map(read_yaml, LIBRARY))
 
 
 def over_library(values: dict[str, Any]) -> dict[str, Any]:

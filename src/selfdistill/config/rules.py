@@ -136,6 +136,13 @@ def _sweep_names(config: Config) -> Iterator[Problem]:
         yield ("sweep",), what
 
 
+def _ablations(config: Config) -> Iterator[Problem]:
+    for title, path in config.ablations.items():
+        for index, name in enumerate(path):
+            if name not in config.methods:
+                yield unknown_name(("ablations", title, index), name, config.methods)
+
+
 def _same_augmentation(config: Config) -> Iterator[Problem]:
     """Rows that do not see the same images as the first one, though they must."""
     seen = {row: config.methods[row].augmentation for row in config.rows if row in config.methods}
@@ -186,5 +193,8 @@ def _oddities(config: Config, name: str) -> Iterator[Problem]:
         yield ("methods", name), what
 
 
-RULES = (*(_images, _archives, _papers_dataset, _rows, _teachers, _precisions, _sweep_names, _same_augmentation),)
+RULES = (
+    *(_images, _archives, _papers_dataset, _rows, _teachers, _precisions, _sweep_names),
+    *(_ablations, _same_augmentation),
+)
 TRAINED = (_batch, _kept_epoch, _nesterov, _feature_maps, _oddities)  # of one method that is trained

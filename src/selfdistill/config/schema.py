@@ -183,6 +183,10 @@ class Config(MachineSettings):
         0.3, description="points: 2 sd of a run at full length (assumed); measured where a cell has seeds; class report"
     )
     sweeps: dict[t.SweepName, Sweep] = Field({}, description="laid over those of workflow/sweeps.yaml")
+    ablations: dict[t.Line, t.distinct(t.Name, least=2)] = Field(
+        {},
+        description="methods that each are a step from the one before; laid over workflow/ablations.yaml; class report",
+    )
     data: Data
     allow_missing: t.Switch = Field(
         False, description="show the runs that are there, say which are missing, train none of those; class report"

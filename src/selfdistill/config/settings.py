@@ -1,5 +1,6 @@
 """The configuration cut into what each job may know: a change reaches only the jobs whose part it touches."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -103,6 +104,11 @@ class ReportRow(Block):
     settings: dict[str, Any]
     teachers: list[list[str]]
 
+    def taught_by(self, seed: int) -> list[str]:
+        """The runs that teach a seed's: none, one, or the members of an ensemble."""
+        members = self.settings.get("teacher", {}).get("members", 1)
+        return dict(zip(self.seeds, self.teachers, strict=True))[seed][:members]
+
 
 class SweptCell(Block):
     """A row of a sweep: the method trained for it, the method that it is like, that one's label and epochs, and its
@@ -144,7 +150,8 @@ class Departure(Block):
 class ReportSettings(Block):
     """What the report may know of the configuration: its settings file, for every step.
 
-    known: the seeds of every method whose runs may lie among the logs, shown or not.
+    known: the seeds of every method whose runs may lie among the logs, shown or not. ablations: by title, the rows that
+    an ablation goes through.
     """
 
     protocol: t.Name
@@ -159,6 +166,7 @@ class ReportSettings(Block):
     figures: Figures = Figures()
     departures: list[Departure] = Field([])
     sweeps: list[SweepSettings] = Field([])
+    ablations: dict[str, list[t.Name]] = Field({})
 
     @property
     def badge(self) -> str:
@@ -215,6 +223,7 @@ def _teacher(config: Config, name: str) -> TeacherSettings | None:
 
 def report_settings(config: Config, rows: list[str] | None = None, departures: list[dict] | None = None) -> dict:
     """The settings of the report, as plain values; rows: those to show, if not all."""
+    shown = config.rows if rows is None else rows
     settings = ReportSettings(
         protocol=config.protocol,
         dataset=config.data.dataset,
@@ -222,14 +231,26 @@ def report_settings(config: Config, rows: list[str] | None = None, departures: l
         reduced=config.reduced,
         allow_missing=config.allow_missing,
         explanations=config.explanations,
-        rows=[_row(config, name) for name in (config.rows if rows is None else rows)],
+        rows=[_row(config, name) for name in shown],
         known=known_runs(config),
         table=config.table,
         figures=config.figures,
         departures=departures or [],
         sweeps=[_sweep(config, name) for name in config.sweep or []],
+        ablations=_ablations(config.ablations, shown),
     )
     return settings.model_dump(mode="json", exclude_none=True)
+
+
+def _ablations(ablations: dict[str, list[str]], shown: list[str]) -> dict[str, list[str]]:
+    """The rows that each goes through, of those that have a step between rows which no ablation before them has."""
+    found, seen = {}, set()
+    for title, path in ablations.items():
+        rows = [method for method in path if method in shown]
+        steps = set(pairwise(rows))
+        found |= {title: rows} if steps - seen else {}
+        seen |= steps
+    return found
 
 
 def _row(config: Config, name: str) -> ReportRow:
