@@ -1,0 +1,116 @@
+"""What each method costs: its training time, that of its teachers, and both beside the control's on one machine."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any, NamedTuple
+
+from selfdistill.report.artefacts import artefact
+from selfdistill.report.results import MethodResults, Results
+from selfdistill.report.table import Column, Group, Table
+
+COLUMNS = [
+    Column("method"),
+    Column("label", "Method", wide=0.26),
+    Column("n", "", "count"),
+    Column("epoch_seconds", "s / epoch", "number"),
+    Column("training", "Training", "time"),
+    Column("training_ratio", "× control", "number", 2, 3),
+    Column("end_to_end", "With teacher", "time"),
+    Column("end_to_end_ratio", "× control", "number", 2, 3),
+    Column("machine", wide=0.2),
+]
+
+
+class Cost(NamedTuple):
+    """Seconds of training, a mean over runs, and the machines that took them; seconds are None where logs are missing.
+
+    A machine is a device with its threads and precision: times on different ones are not compared.
+    """
+
+    seconds: float | None
+    machines: frozenset[str]
+
+    def over(self, other: Cost | None) -> float | None:
+        """The ratio to another cost; None on different machines, and where one is not known."""
+        if other is None or None in (self.seconds, other.seconds) or len(self.machines | other.machines) > 1:
+            return None
+        return self.seconds / other.seconds
+
+
+def machine(facts: dict[str, Any]) -> str:
+    """Where a run was trained: `AMD EPYC, 1 thread, bf16`."""
+    environment = facts.get("environment", {})
+    threads = environment.get("threads")
+    words = [environment.get("device", "unknown"), threads and f"{threads} thread{'s' * (threads > 1)}"]
+    return ", ".join(str(word) for word in [*words, environment.get("precision")] if word)
+
+
+def training(method: MethodResults) -> Cost:
+    """The cost of a method's own training."""
+    return Cost(statistics.fmean(method.seconds), frozenset(machine(run.facts) for run in method.runs))
+
+
+def end_to_end(method: MethodResults, results: Results) -> Cost:
+    """The same with the runs that must be trained before each of its runs: its teacher, that one's teacher and so on.
+
+    Raises: Failure 65 for a teacher's log that is not whole.
+    """
+    before = [_before(method, index, results) for index in range(len(method.runs))]
+    own = training(method)
+    if None in before:
+        return own._replace(seconds=None)
+    added = statistics.fmean(sum(seconds for seconds, _ in runs) for runs in before)
+    return Cost(own.seconds + added, own.machines | {machine(facts) for runs in before for _, facts in runs})
+
+
+def _before(method: MethodResults, index: int, results: Results) -> list[tuple[float, dict[str, Any]]] | None:
+    """Seconds and run.json of the runs before one; None if one is missing, or the teachers' weights are others now."""
+    from selfdistill.report.logs import read_time
+
+    names = dict(zip(method.row.seeds, method.row.teachers, strict=True))[method.seeds[index]]
+    if not all((results.logs / name / "run.json").is_file() for name in names):
+        return None
+    found = [read_time(results.logs / name) for name in names]
+    taught_by = method.teachers[index]
+    weights = tuple(facts.get("outputs", {}).get("weights.safetensors") for _, facts in found[: len(taught_by)])
+    return found if weights == taught_by else None
+
+
+@artefact(
+    "details/costs", step="claims", title="Training time of each method", when=lambda settings: not settings.by_author
+)
+def costs(results: Results) -> Table:
+    """A row for each method."""
+    found = {method.method: (training(method), end_to_end(method, results)) for method in results.every}
+    own, whole = found[results.control.method] if results.control else (None, None)
+    rows = [
+        [
+            method.method,
+            method.label,
+            len(method.runs),
+            each.seconds / method.row.epochs,
+            each.seconds,
+            each.over(own),
+            with_teachers.seconds,
+            with_teachers.over(whole),
+            "; ".join(sorted(each.machines | with_teachers.machines)),
+        ]
+        for method, (each, with_teachers) in zip(results.every, found.values(), strict=True)
+    ]
+    return Table(COLUMNS, [Group("", rows)], notes(rows, results))
+
+
+def notes(rows: list[list[Any]], results: Results) -> list[str]:
+    """What a reader must know, a sentence each."""
+    kinds: dict[str, list[str]] = {}
+    for row in rows:
+        kinds.setdefault(row[-1], []).append(row[1])
+    several = {kind: f" ({', '.join(labels)})" if len(kinds) > 1 else "" for kind, labels in kinds.items()}
+    told = [f"Trained on {'; '.join(kind + methods for kind, methods in several.items())}."]
+    told.append("Means over runs, evaluations and checkpoints included; with teacher: with all runs trained before.")
+    if len(kinds) > 1:
+        told.append("Times on different machines are not compared.")
+    if any(row[6] is None for row in rows):
+        told.append("Without the logs of its teacher a method has no time with it.")
+    return told

@@ -1,0 +1,55 @@
+"""Every run on a line, for programs: what it reached, its teacher, its time, and what made it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from selfdistill.report.artefacts import artefact
+from selfdistill.report.results import MethodResults, Results
+from selfdistill.report.table import Column, Group, Table
+
+COLUMNS = [
+    Column("method"),
+    Column("seed", kind="count"),
+    Column("last", kind="number"),
+    Column("mean_of_last_10", kind="number"),
+    Column("best", kind="number"),
+    Column("teacher"),
+    Column("teacher_accuracy", kind="number"),
+    Column("training_seconds", kind="number"),
+    *(Column(key) for key in ("device", "precision", "commit", "weights_sha256", "bit_exact")),
+]
+
+
+@artefact(
+    "runs",
+    step="claims",
+    title="Every run: accuracy, teacher, time, code",
+    formats=("csv",),
+    needs=("evaluation.json",),
+)
+def runs(results: Results) -> Table:
+    """A row for each run; what a run did not record is empty."""
+    rows = [row for method in results.every for row in _rows(method)]
+    return Table(COLUMNS, [Group("", rows)])
+
+
+def _rows(method: MethodResults) -> list[list[Any]]:
+    last = [Fraction(100 * int(right[-1]), method.images) for right in method.right]
+    columns = zip(method.runs, last, method.last_ten, method.best, method.taught, strict=True)
+    return [
+        [
+            method.method,
+            run.seed,
+            *accuracies,
+            " + ".join(method.row.taught_by(run.seed)) or None,
+            taught and Fraction(100 * taught["correct"], taught["images"]),
+            run.training_seconds,
+            *(run.facts.get("environment", {}).get(key) for key in ("device", "precision")),
+            run.facts.get("commit"),
+            run.facts.get("outputs", {}).get("weights.safetensors"),
+            {True: "yes", False: "no"}.get(run.facts.get("bit_exact")),
+        ]
+        for run, *accuracies, taught in columns
+    ]
