@@ -30,7 +30,8 @@ class Artefact(NamedTuple):
     """A table or figure of the report.
 
     needs: files of the runs that it reads beside LOGS. when: for which settings there is such an artefact. make: from
-    the results a `Table`, a figure of matplotlib, or the contents of files by their names.
+    the results a `Table`, a figure of matplotlib, or the contents of files by their names. alt: what a figure shows, in
+    a sentence for those who cannot see it. A table without formats is on the page alone.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Artefact(NamedTuple):
     needs: tuple[str, ...]
     when: Callable[[ReportSettings], bool]
     make: Callable[[Results], Any]
+    alt: Callable[[Results], str] | None = None
 
     def files(self, settings: ReportSettings) -> list[str]:
         """Its files beneath report/<protocol>/; a name with braces stands for one of each sweep."""
@@ -78,11 +80,13 @@ def artefact(
     formats: tuple[str, ...] | None = None,
     needs: tuple[str, ...] = (),
     when: Callable[[ReportSettings], bool] = lambda settings: True,
+    alt: Callable[[Results], str] | None = None,
 ) -> Callable:
     """Declare the function beneath as what makes an artefact; kind: `table` or `figure`, for its formats."""
 
     def declare(make: Callable[[Results], Any]) -> Callable[[Results], Any]:
-        DECLARED.append(Artefact(name, step, title, formats or FORMATS[kind], needs, when, make))
+        written = FORMATS[kind] if formats is None else formats
+        DECLARED.append(Artefact(name, step, title, written, needs, when, make, alt))
         return make
 
     return declare
@@ -112,8 +116,9 @@ def files(settings: ReportSettings, step: str) -> list[str]:
 
 
 def needs(settings: ReportSettings, step: str) -> tuple[str, ...]:
-    """The files of each run that a step reads."""
-    return tuple(dict.fromkeys([*LOGS, *(name for one in artefacts(settings, step) for name in one.needs)]))
+    """The files of each run that a step reads; the report has the tables of every step on its page."""
+    read = artefacts(settings, None if step == "report" else step)
+    return tuple(dict.fromkeys([*LOGS, *(name for one in read for name in one.needs)]))
 
 
 def write(settings: ReportSettings, step: str, results: Results, folder: Path) -> list[str]:

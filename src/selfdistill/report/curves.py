@@ -65,8 +65,21 @@ def loss_parts(method: MethodResults) -> dict[str, pd.DataFrame]:
     return {label: curve for label, curve in parts.items() if curve is not None}
 
 
+def last_losses(results: Results) -> str:
+    """What the figure shows, in a sentence."""
+    ends = [
+        f"{method.label} {rounded(float(over_seeds(method, 'train_loss')['mean'].iloc[-1]), 2)}"
+        for method in results.every
+    ]
+    return f"In the last epoch, in nats: {'; '.join(ends)}. Losses of different terms are not comparable."
+
+
 @artefact(
-    "curves_loss", step="figures", kind="figure", title="Training loss over epochs, and the terms it is the sum of"
+    "curves_loss",
+    step="figures",
+    kind="figure",
+    title="Training loss over epochs, and the terms it is the sum of",
+    alt=last_losses,
 )
 def loss(results: Results) -> Figure:
     """A panel for each method, in its colour."""
@@ -103,7 +116,14 @@ def in_panels(methods: list[MethodResults]) -> list[list[MethodResults]]:
     return [control + others[n * each : (n + 1) * each] for n in range(count)]
 
 
-@artefact("curves_accuracy", step="figures", kind="figure", title="Test accuracy over epochs")
+def last_accuracies(results: Results) -> str:
+    """What the figure shows, in a sentence."""
+    ranked = sorted(results.every, key=lambda method: -method.spread.mean)
+    ends = [f"{method.label} {rounded(method.spread.mean, 1)}" for method in ranked]
+    return f"From best to worst at the end, in percent: {'; '.join(ends)}."
+
+
+@artefact("curves_accuracy", step="figures", kind="figure", title="Test accuracy over epochs", alt=last_accuracies)
 def accuracy(results: Results) -> Figure:
     """Every method's test accuracy, named at its end with the last value; several panels where there are many."""
     panels, colours = in_panels(results.every), looks(results.settings)
@@ -124,16 +144,32 @@ def has_heads(settings) -> bool:
     return not settings.by_author and any(row.settings.get("heads") for row in settings.rows)
 
 
+def _with_heads(results: Results) -> list[MethodResults]:
+    return [method for method in results.every if "test_accuracy_head1" in method.runs[0].history]
+
+
+def last_of_each(results: Results) -> str:
+    """What the figure shows, in a sentence."""
+    parts = []
+    for method in _with_heads(results):
+        heads = [name for name in method.runs[0].history if name.startswith("test_accuracy_head")]
+        ends = [rounded(last.mean, 1) for name in heads if (last := method.spread_of(name))]
+        parts.append(f"{method.label} {', '.join(ends)}")
+    control = f" The control ends at {rounded(results.control.spread.mean, 1)}." if results.control else ""
+    return f"At the end, from the shallowest classifier to the kept one, in percent: {'; '.join(parts)}.{control}"
+
+
 @artefact(
     "curves_classifiers",
     step="figures",
     kind="figure",
-    title="Test accuracy of each classifier over epochs, from shallow to deep",
+    title="Test accuracy of each classifier over epochs",
     when=has_heads,
+    alt=last_of_each,
 )
 def classifiers(results: Results) -> Figure:
     """A panel for each method with auxiliary classifiers, and the control beside them."""
-    chosen = [method for method in results.every if "test_accuracy_head1" in method.runs[0].history]
+    chosen = _with_heads(results)
     width = results.settings.figures.width
     if not chosen:
         return blank(width, "no run with auxiliary classifiers")

@@ -1,0 +1,115 @@
+"""What came out, as a headline and a few sentences: the first thing that a report says."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from selfdistill.report.comparison import MARGIN, Difference, compare
+from selfdistill.report.results import MethodResults, Results
+from selfdistill.report.table import MINUS, rounded
+
+NAMES = {"control": "control", "kd": "knowledge distillation", "self_distillation": "self-distillation"}
+STUDENTS = {"kd": "the distilled one", "self_distillation": "the self-distilled one"}  # as a headline calls them
+ABOVE, EQUAL, BELOW, OPEN = "above", "as good as", "below", "not told apart from"  # the control, seen from a student
+DEMONSTRATION = "demonstration"
+COUNTS = {  # for what the numbers count
+    "reduced": "This counts for the reduced setting alone; the paper's own takes a GPU (`make replicate`).",
+    DEMONSTRATION: "It says nothing of the paper's own setting.",
+    "author's logs": "Each is one unseeded run; the plain ResNet18 was augmented more than the distilled one, and"
+    " trained in another precision than both.",
+}
+
+
+class Answer(NamedTuple):
+    """headline: the finding. numbers: what it rests on. counts: for what it counts, commands in backquotes."""
+
+    headline: str
+    numbers: str
+    counts: str
+
+
+def answer(results: Results) -> Answer:
+    """What came out of the runs, whichever there are of the control and the two students."""
+    control, students = results.control, [results.methods[name] for name in STUDENTS if name in results.methods]
+    counts = COUNTS.get(results.settings.badge, "This counts for the full-length training that the paper describes.")
+    if control is None or not students:
+        return Answer("Accuracy of each method; no control was trained", f"{_listed(results.every)}.", counts)
+    found = [compare(student, control) for student in students]
+    relations = {each.method.method: relation(each) for each in found}
+    if results.settings.by_author:
+        numbers = {each.method: _shown(each) for each in (control, *students)}
+        said = f"These are the author's own logs; by them {_compared(relations, numbers)}."
+        return Answer(f"In the author's logs {_headline(relations)}", said, counts)
+    demonstrated = results.settings.badge == DEMONSTRATION
+    headline = "The demonstration ran: every step works" if demonstrated else f"Here {_headline(relations)}"
+    said = f"{_listed([control, *students])} ({_difference(found[-1], demonstrated)}).{_unlike(found[-1])}"
+    return Answer(headline, said, counts)
+
+
+def relation(found: Difference) -> str:
+    """Where the control is, seen from the other; single runs are told apart by the noise of the test images alone."""
+    if found.interval:
+        low, high = found.interval.low, found.interval.high
+        if low > -MARGIN and high < MARGIN:
+            return EQUAL
+    else:
+        share = float(found.against.spread.mean) / 100
+        noise = 200 * math.sqrt(2 * share * (1 - share) / found.against.images)  # two standard errors, in points
+        low, high = float(found.estimate) - noise, float(found.estimate) + noise
+    return BELOW if low > 0 else ABOVE if high < 0 else OPEN
+
+
+def told(found: list[Difference]) -> str:
+    """Several methods beside the control, in a sentence: `Below the control: A, B. As good as the control: C.`"""
+    starts = {ABOVE: "Below", BELOW: "Above", EQUAL: "As good as", OPEN: "Not told apart from"}
+    labels = {side: [each.method.label for each in found if relation(each) == side] for side in starts}
+    return " ".join(
+        f"{start} the control: {'; '.join(labels[side])}." for side, start in starts.items() if labels[side]
+    )
+
+
+def _headline(relations: dict[str, str]) -> str:
+    if set(relations.values()) == {OPEN}:
+        return "it is not resolved whether distillation helps"
+    return _compared(relations, dict.fromkeys(("control", *relations), ""))
+
+
+def _compared(relations: dict[str, str], numbers: dict[str, str]) -> str:
+    """`the plain ResNet18 (96.3) is above both distilled ones (94.2, 94.4)`, numbers only where there are any."""
+    parts = []
+    for relation in dict.fromkeys(relations.values()):
+        names = [name for name in relations if relations[name] == relation]
+        which = "both distilled ones" if len(names) == len(STUDENTS) else STUDENTS[names[0]]
+        parts.append(f"{relation} {which}{_bracketed([numbers[name] for name in names])}")
+    return f"the plain ResNet18{_bracketed([numbers['control']])} is {' and '.join(parts)}"
+
+
+def _bracketed(numbers: list[str]) -> str:
+    return f" ({', '.join(numbers)})" if all(numbers) else ""
+
+
+def _shown(method: MethodResults) -> str:
+    return rounded(method.spread.mean, 1)
+
+
+def _listed(methods: list[MethodResults]) -> str:
+    """`Control 70.5 %, self-distillation 63.6 %`."""
+    words = ", ".join(f"{NAMES.get(one.method, one.label)} {_shown(one)}\u00a0%" for one in methods)
+    return words[:1].upper() + words[1:]
+
+
+def _difference(found: Difference, demonstrated: bool) -> str:
+    """A difference to the control in words, with its interval if there is one."""
+    values = (found.estimate, *(found.interval[1:] if found.interval else ()))
+    estimate, *ends = [rounded(value, 1, signed=True).replace("-", MINUS) for value in values]
+    if ends:
+        return f"difference to the control {estimate} points, 95 % interval {' to '.join(ends)}"
+    small = demonstrated or relation(found) == OPEN
+    known = "differences this small mean little" if small else "how far another would differ is not known"
+    return f"difference to the control {estimate} points; one seed: {known}"
+
+
+def _unlike(found: Difference) -> str:
+    """Where the two sides were not trained alike."""
+    return f" The two also differ in {' and '.join(found.unlike)}." if found.unlike else ""

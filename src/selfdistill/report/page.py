@@ -1,0 +1,199 @@
+"""The report of a protocol as one web page that needs nothing beside it: no network, no script, no other file.
+
+Which tables and figures it has, and in which order, follows from the declarations: a new one shows up by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from selfdistill.config.datasets import DATASETS
+from selfdistill.report.answer import answer
+from selfdistill.report.artefacts import Artefact, artefact, artefacts
+from selfdistill.report.plotting import looks
+from selfdistill.report.results import Results
+from selfdistill.report.table import Table
+from selfdistill.report.table1 import table1
+from selfdistill.system.failures import Failure
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from PIL.Image import Image
+
+COLOURS = 128  # of a figure: without visible loss its file is a third as large
+WHITE = 247  # brighter parts of a colour become 255: the quick choice of colours makes white a little grey
+INCH = 150  # pixels of the page to an inch of a figure, whose letters are then as large as the text's
+ABOVE = ("label", "paper", "author_log", "accuracy", "minus_control", "time")  # columns of Table I on the first screen
+FIRST = ("table1", "curves_accuracy")  # what the first screen shows
+FOLDED = ("rule", "why", "runs")  # columns of claims that a click opens
+HEADINGS = {  # with the modules whose tables and figures stand beneath; what others declare comes behind them
+    "What the paper claims, and what came out here": ("claims",),
+    "Differences to the control": ("differences",),
+    "Loss and classifiers": ("curves", "classifiers"),
+    "Cost": ("costs",),
+    "Ablation": ("ablation",),
+    "The paper's explanations, measured": ("mechanisms",),
+}
+LAST = ("runs", "appendix")  # modules whose tables stand at the end, each opened by a click
+LONG, MOST = 25, 200  # rows; a table of more is opened by a click, or not shown at all
+
+
+class Picture(NamedTuple):
+    """A figure as the page holds it: its bytes as a data: URI, its size in pixels of the page, and its title and text
+    for those who cannot see it.
+    """
+
+    uri: str
+    width: int
+    height: int
+    title: str
+    alt: str
+
+
+class Sheet(NamedTuple):
+    """A table with its title. folded: opened by a click. file: where to find it, if it is too long for the page."""
+
+    table: Table
+    title: str
+    folded: bool
+    file: str | None
+
+
+class Section(NamedTuple):
+    """A heading with its tables and figures."""
+
+    anchor: str
+    heading: str
+    sheets: list[Sheet]
+    pictures: list[Picture]
+
+
+@artefact("report", step="report", title="This page", formats=("html",))
+def report(results: Results) -> dict[str, str]:
+    """The page; text from the configuration and the runs is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    jinja = Environment(
+        loader=PackageLoader("selfdistill.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=True,
+    )
+    jinja.filters |= {"commands": commands, "breakable": breakable, "verdict": verdict}
+    known = {"results": results, "settings": results.settings, "answer": answer(results), "facts": facts(results)}
+    known |= {"first": first(results), "curve": picture(_declared(results, FIRST[1]), results), "folded": FOLDED}
+    known |= {"colours": {name: look.color for name, look in looks(results.settings).items()}}
+    known |= {"sections": sections(results), "last": last(results)}
+    return {"report.html": jinja.get_template("report.html").render(known)}
+
+
+def facts(results: Results) -> list[str]:
+    """What stands above the headline: the protocol, the data, the seeds and the code."""
+    counts = sorted({len(method.runs) for method in results.every})
+    seeds = " to ".join(map(str, counts if len(counts) < 3 else counts[:: len(counts) - 1]))
+    number = f"{seeds} seed{'s' * (counts != [1])} a method"
+    known = [commit for commit in results.commits if commit != "unknown"]
+    return [DATASETS[results.settings.dataset].title, number, *(f"commit {commit}" for commit in known)]
+
+
+def first(results: Results) -> Table:
+    """Table I without what is only in its files."""
+    table = table1(results)
+    return table._replace(columns=[c if c.key in ABOVE else c._replace(heading="") for c in table.columns])
+
+
+def sections(results: Results) -> list[Section]:
+    """The parts of the page behind its first screen, only those that there is something of."""
+    others = [one for one in artefacts(results.settings) if one.name not in FIRST and module_of(one) not in LAST]
+    known = {module: heading for heading, modules in HEADINGS.items() for module in modules}
+    parts: dict[str, list[Artefact]] = {heading: [] for heading in HEADINGS}
+    for one in others:
+        parts.setdefault(known.get(module_of(one), one.title), []).append(one)
+    found = [_section(f"part-{n}", heading, parts[heading], results) for n, heading in enumerate(parts, 1)]
+    return [section for section in found if section.sheets or section.pictures]
+
+
+def _section(anchor: str, heading: str, declared: list[Artefact], results: Results) -> Section:
+    """A part of the page; beside a figure, a table is opened by a click."""
+    pictures = [picture(one, results) for one in declared if "png" in one.formats]
+    found = [sheet(one, results, folded=bool(pictures)) for one in declared if "png" not in one.formats]
+    return Section(anchor, heading, [each for each in found if each], pictures)
+
+
+def last(results: Results) -> list[Sheet]:
+    """The tables at the end of the page."""
+    declared = [one for name in LAST for one in artefacts(results.settings) if module_of(one) == name]
+    return [each for one in declared if (each := sheet(one, results, folded=True))]
+
+
+def module_of(one: Artefact) -> str:
+    """The module that declares an artefact, which is what decides where it stands."""
+    return one.make.__module__.rpartition(".")[2]
+
+
+def _declared(results: Results, name: str) -> Artefact:
+    return next(one for one in artefacts(results.settings) if one.name == name)
+
+
+def sheet(one: Artefact, results: Results, folded: bool) -> Sheet | None:
+    """What an artefact makes, if it is a table with rows; what is for programs alone has its keys for headings."""
+    made: Any = None if one.formats == ("html",) else one.make(results)
+    if not isinstance(made, Table) or not made.rows:
+        return None
+    if not any(column.heading for column in made.columns):
+        named = [column._replace(heading=column.key.replace("_", " ").capitalize()) for column in made.columns]
+        made = made._replace(columns=named)
+    file = f"{one.name}.{one.formats[0]}" if one.formats and len(made.rows) > MOST else None
+    return Sheet(made, one.title, folded or len(made.rows) > LONG, file)
+
+
+def picture(one: Artefact, results: Results) -> Picture:
+    """A figure's PNG with fewer colours.
+
+    Raises: Failure 65 when it is not there or is no picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    path = results.folder / f"{one.name}.png"
+    try:
+        with Image.open(path) as image:
+            dots = image.info.get("dpi", (INCH, INCH))[0]
+            few = _fewer_colours(image.convert("RGB"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise Failure(path, "cannot be read as a picture", "make the report's figures first") from error
+    data = BytesIO()
+    few.save(data, "PNG")
+    width, height = (round(side * INCH / dots) for side in few.size)
+    alt = one.alt(results) if one.alt else one.title
+    return Picture(f"data:image/png;base64,{b64encode(data.getvalue()).decode()}", width, height, one.title, alt)
+
+
+def _fewer_colours(image: Image) -> Image:
+    from PIL import Image
+
+    few = image.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.putpalette([255 if part > WHITE else part for part in few.getpalette()])
+    return few
+
+
+def commands(text: str) -> Markup:
+    """Escaped text whose commands in backquotes are set as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
+
+
+def breakable(text: str) -> Markup:
+    """Escaped text whose long names may be broken after _ and /, and checksums anywhere."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"(?<=[_/])(?=\w)|(?<=[0-9a-f]{8})(?=[0-9a-f]{8})", "<wbr>", str(escape(text))))
+
+
+def verdict(text: str) -> str:
+    """The class of a verdict's word, for its colour."""
+    return "good" if "replicated" in text else "bad" if "contradicted" in text else "open"
