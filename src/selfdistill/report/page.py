@@ -32,7 +32,7 @@ FOLDED = ("rule", "why", "runs")  # columns of claims that a click opens
 HEADINGS = {  # with the modules whose tables and figures stand beneath; what others declare comes behind them
     "What the paper claims, and what came out here": ("claims",),
     "Differences to the control": ("differences",),
-    "Loss and classifiers": ("curves", "classifiers"),
+    "Training curves": ("curves", "classifiers"),
     "Cost": ("costs",),
     "Ablation": ("ablation",),
     "The paper's explanations, measured": ("mechanisms",),
