@@ -9,7 +9,9 @@ from helpers.snakemake_runs import Workflow
 
 SWEEP = """
 data: {holdout_images: 20}
-sweeps: {S6: {methods: [control]}}
+sweeps:
+  X1: {methods: [control], grid: {weight_decay: [0, 1.0e-4, 5.0e-4]}, mini: {weight_decay: [0, 5.0e-4]},
+       reference: control, choose_by: holdout_accuracy}
 methods: {control: {epochs: 1}}
 """
 
@@ -18,19 +20,19 @@ methods: {control: {epochs: 1}}
 def swept(tmp_path_factory) -> Workflow:
     """A workflow that has run a sweep of two cells."""
     workflow = Workflow.make(tmp_path_factory.mktemp("workflow") / "swept")
-    workflow.said = workflow.run("--config", "sweep=[S6]", files=(workflow.write("sweep.yaml", SWEEP),), cores=2)
+    workflow.said = workflow.run("--config", "sweep=[X1]", files=(workflow.write("sweep.yaml", SWEEP),), cores=2)
     return workflow
 
 
 def test_two_cells_are_trained_and_shown(swept):
     folder = swept.folder / "report/demo"
-    rows = list(csv.DictReader((folder / "sweep_S6.csv").read_text().splitlines()))
-    names = [row["Row"] for row in rows]
+    rows = list(csv.DictReader((folder / "sweep_X1.csv").read_text().splitlines()))
+    names = [row["method"] for row in rows]
     assert [row["weight_decay"] for row in rows] == ["0", "0.0005"]
     assert (names[0][:8], names[1]) == ("control-", "control")  # which has the second value anyway
-    assert sorted(row["Mark"] for row in rows) in (["", "chosen"], ["chosen", "within noise"])
-    for suffix in ("md", "tex", "yaml", "pdf", "png"):
-        assert (folder / f"sweep_S6.{suffix}").stat().st_size > 0
+    assert sorted(row["mark"] for row in rows) in (["", "chosen"], ["chosen", "within noise"])
+    for suffix in ("md", "yaml", "pdf", "png"):
+        assert (folder / f"sweep_X1.{suffix}").stat().st_size > 0
     assert swept.said.count("rule train_control:") == 2
 
 
@@ -42,8 +44,8 @@ def test_nothing_of_the_test_set_is_made(swept):
 
 
 def test_the_full_sweep_trains_what_the_mini_one_has_not(swept):
-    assert swept.plan("--config", "sweep=[S6]", files=("sweep.yaml",)) == {}
-    plan = swept.plan("--config", "sweep=[S6]", "sweep_size=full", files=("sweep.yaml",))
+    assert swept.plan("--config", "sweep=[X1]", files=("sweep.yaml",)) == {}
+    plan = swept.plan("--config", "sweep=[X1]", "sweep_size=full", files=("sweep.yaml",))
     (job,) = [job for job in plan if job.startswith("train")]
     assert job.startswith("train_control control-")
 
@@ -51,20 +53,20 @@ def test_the_full_sweep_trains_what_the_mini_one_has_not(swept):
 def test_a_removed_cell_is_trained_again(swept, tmp_path):
     copy = swept.copy(tmp_path / "copy")
     shutil.rmtree(copy.folder / "results/demo/control/seed0")
-    assert set(copy.plan("--config", "sweep=[S6]", files=("sweep.yaml",))) == {"train_control control/0", "sweep"}
+    assert set(copy.plan("--config", "sweep=[X1]", files=("sweep.yaml",))) == {"train_control control/0", "sweep"}
 
 
 def test_what_was_chosen_is_trained_on_all_images_and_tested_once(swept):
-    said = swept.run(files=("sweep.yaml", "report/demo/sweep_S6.yaml"), cores=2)
-    assert said.count("rule train_control:") == 1 + (swept.folder / "results/demo-s6/s6-control").is_dir()
-    rows = (swept.folder / "report/demo-s6/table1.csv").read_text()
-    runs = list(swept.folder.glob("results/demo-s6/*/seed0"))
+    said = swept.run(files=("sweep.yaml", "report/demo/sweep_X1.yaml"), cores=2)
+    assert said.count("rule train_control:") == 1 + (swept.folder / "results/demo-x1/x1-control").is_dir()
+    rows = (swept.folder / "report/demo-x1/table1.csv").read_text()
+    runs = list(swept.folder.glob("results/demo-x1/*/seed0"))
     for run in runs:
         settings = json.loads((run / "run.json").read_text())["settings"]
         assert "holdout_images" not in settings["data"]
         assert settings["data"]["train_images"] == 100
         assert (run / "test_logits.safetensors").is_file()
         assert run.parent.name in rows
-    chosen = next(csv.DictReader((swept.folder / "report/demo/sweep_S6.csv").read_text().splitlines()))
-    assert ("s6-control" in {run.parent.name for run in runs}) == (chosen["Mark"] == "chosen")
+    chosen = next(csv.DictReader((swept.folder / "report/demo/sweep_X1.csv").read_text().splitlines()))
+    assert ("x1-control" in {run.parent.name for run in runs}) == (chosen["mark"] == "chosen")
     assert not list(swept.folder.glob("results/demo/*/seed0/test_logits.safetensors"))  # the sweep has still seen none

@@ -17,7 +17,6 @@ from selfdistill.config.methods import ODDITIES
 from selfdistill.config.objectives import objectives
 
 KINDS = ("replication", "demonstration", "author's logs")
-SWEEP_FIGURES = ("heat_map", "lines", "dots", "together", "classifiers", "differences", "cost", "teachers")
 CHOICES = ("auto", "on", "off")
 
 
@@ -160,9 +159,6 @@ class Sweep(Block):
         None, description="a method to compare with; trained as it is if not among methods"
     )
     choose_by: t.HoldoutAccuracy = Field(description="holdout_accuracy: never anything of the test set")
-    figure: t.one_of(*SWEEP_FIGURES) | None = Field(
-        None, description="null, or where it cannot be drawn: what fits the grid; class report"
-    )
 
 
 class Config(MachineSettings):

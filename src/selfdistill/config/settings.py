@@ -126,16 +126,12 @@ class SweptCell(Block):
 
 
 class SweepSettings(Block):
-    """A sweep to show; reference: the method to compare with. noise: 2 sd of a run, in points.
-
-    figure: how it is drawn where that is possible; None: what fits its keys.
-    """
+    """A sweep to show; reference: the method to compare with. noise: 2 sd of a run, in points."""
 
     name: t.SweepName
     cells: list[SweptCell]
     reference: t.Name | None = None
     noise: float
-    figure: str | None = None
 
 
 class Departure(Block):
@@ -281,7 +277,7 @@ def _sweep(config: Config, name: str) -> SweepSettings:
         for cell in cells(sweep, config.sweep_size)
     ]
     reference = sweep.reference and trained[sweep.reference]
-    return SweepSettings(name=name, cells=found, reference=reference, noise=config.sweep_noise, figure=sweep.figure)
+    return SweepSettings(name=name, cells=found, reference=reference, noise=config.sweep_noise)
 
 
 def known_runs(config: Config) -> dict[str, list[int]]:

@@ -1,0 +1,203 @@
+"""Sweeps from logs of known content: what is chosen, what noise could have chosen, and what retrains it."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+import yaml
+from helpers.reporting import ROOT, report_settings, write_run
+
+from selfdistill.config.load import load_config, merge, validate
+from selfdistill.config.reading import read_yaml
+from selfdistill.config.records import differences
+from selfdistill.config.settings import ReportSettings, run_settings
+from selfdistill.config.settings import report_settings as settings_of
+from selfdistill.report import artefacts
+from selfdistill.report.outcomes import noise, outcomes
+from selfdistill.report.results import Results
+from selfdistill.report.sweeps import draw, panels, sweeps
+from selfdistill.system.failures import BAD_DATA
+
+DATA = {"dataset": "cifar10", "train_images": 50_000, "holdout_images": 5000}
+GRID = [("kd", {"alpha": alpha, "temperature": temperature}) for alpha in (0.9, 0.1) for temperature in (1, 8)]
+
+
+def swept(cells, seeds=(0,), reference=None, budget=2, **options) -> ReportSettings:
+    """Settings of a sweep S1 with these cells (base, values); budget: epochs of the bases."""
+    found = [
+        {"method": f"{base}-{n}", "base": base, "label": base.upper(), "budget": budget} | {"values": v, "keys": v}
+        for n, (base, v) in enumerate(cells)
+    ]
+    rows = [{"method": cell["method"], "epochs": cell["values"].get("epochs", 2)} for cell in found]
+    rows += [{"method": reference, "epochs": 2}] if reference else []
+    rows = [row | {"label": "Plain", "settings": {"method": row["method"], "data": DATA}} for row in rows]
+    sweep = {"name": "S1", "cells": found, "noise": 0.3, "reference": reference}
+    return report_settings(rows, seeds, protocol="sweep", sweeps=[sweep], **options)
+
+
+def results_of(folder, settings, accuracies, **options) -> Results:
+    """Results from logs with these hold-out accuracies, one a seed of each row; they were higher before."""
+    for row, values in zip(settings.rows, accuracies, strict=True):
+        for seed, value in zip(row.seeds, values, strict=True):
+            epochs = [0.99] * (row.epochs - 1) + [value]
+            write_run(folder, row.method, seed, epochs, evaluated="holdout", settings=row.settings, **options)
+    return Results(settings, folder)
+
+
+def table_of(results) -> list[dict]:
+    """The rows of the sweep's CSV."""
+    return list(csv.DictReader(io.StringIO(sweeps(results)["sweep_S1.csv"])))
+
+
+@pytest.fixture
+def golden(tmp_path):
+    """Four cells of kd and the control."""
+    settings = swept(GRID, reference="control")
+    return results_of(tmp_path / "logs", settings, [[0.95], [0.9481], [0.9534], [0.9504], [0.944]], seconds=3)
+
+
+GOLDEN = """\
+method,label,alpha,temperature,seeds,each_seed,accuracy,accuracy_sd,below_best,mark,seconds_per_epoch
+kd-0,KD,0.9,1,1,95.00,95.00,,0.34,,1.50
+kd-1,KD,0.9,8,1,94.80,94.80,,0.54,,1.50
+kd-2,KD,0.1,1,1,95.34,95.34,,0.00,chosen,1.50
+kd-3,KD,0.1,8,1,95.04,95.04,,0.30,within noise,1.50
+control,Plain,,,1,94.40,94.40,,,reference,1.50
+"""
+
+
+def test_the_worked_example(golden, tmp_path):
+    names = artefacts.write(golden.settings, "sweep", golden, tmp_path)
+    assert names == [f"sweep_S1.{suffix}" for suffix in ("csv", "md", "yaml", "pdf", "png")]
+    assert (tmp_path / "sweep_S1.csv").read_text() == GOLDEN  # the last cell is .30 below: just within noise
+    text = (tmp_path / "sweep_S1.md").read_text()
+    assert "on 5,000 training images that no run was trained on; the test set was not looked at" in text
+    assert "at most 0.30 points below the best (2 sd of a cell, assumed: one seed a cell)" in text
+    assert (tmp_path / "sweep_S1.yaml").read_text() == sweeps(golden)["sweep_S1.yaml"]
+
+
+def test_each_method_has_its_own_choice_and_single_cells_are_compared(tmp_path):
+    grid = [(base, {"alpha": alpha}) for base in ("kd", "born") for alpha in (0.1, 0.5)]
+    own = results_of(tmp_path / "a", swept(grid), [[0.9], [0.8], [0.5], [0.6]])
+    assert [row["mark"] for row in table_of(own)] == ["chosen", "", "", "chosen"]
+    single = results_of(tmp_path / "b", swept([("kd", {}), ("born", {})]), [[0.9], [0.91]])
+    assert [row["mark"] for row in table_of(single)] == ["", "chosen"]
+    assert yaml.safe_load(sweeps(single)["sweep_S1.yaml"])["rows"] == ["born-1"]  # a method of the library, as it is
+
+
+def test_of_equal_cells_the_first_is_chosen(tmp_path):
+    results = results_of(tmp_path, swept(GRID[:2], seeds=(0, 1)), [[0.94, 0.942], [0.942, 0.94]])
+    shown = [[row[key] for key in ("each_seed", "accuracy", "mark")] for row in table_of(results)]
+    assert shown == [["94.00 94.20", "94.10", "chosen"], ["94.20 94.00", "94.10", "within noise"]]
+    assert "measured over seeds" in sweeps(results)["sweep_S1.md"]
+
+
+def test_the_noise_is_measured_where_there_are_seeds():
+    assert noise([np.array([94.0])] * 3, 0.3) == (0.3, False)
+    # Deviations of .1 from two means: 4 x .01 over 2 degrees of freedom; 2 sd of a mean of 2 runs.
+    found, measured = noise([np.array([94.1, 93.9]), np.array([95.1, 94.9])], 0.3)
+    assert (found, measured) == (pytest.approx(2 * (0.04 / 2) ** 0.5 / 2**0.5), True)
+
+
+def test_missing_cells_are_marked_and_those_of_other_sweeps_left_alone(tmp_path):
+    settings = swept(GRID, allow_missing=True)
+    for method, accuracy in (("kd-1", 0.94), ("other-0", 0.99)):
+        facts = {"method": method, "data": DATA}
+        write_run(tmp_path, method, 0, [0.5, accuracy], evaluated="holdout", settings=facts)
+    results = Results(settings, tmp_path)
+    shown = [[row[key] for key in ("seeds", "accuracy", "mark")] for row in table_of(results)]
+    assert shown == [["0", "", "not run"], ["1", "94.00", "chosen"], *[["0", "", "not run"]] * 2]
+    (outcome,) = outcomes(results)
+    assert sum(text.get_text() == "not run" for axes in draw(outcome, 3.5).axes for text in axes.texts) == 3
+
+
+def test_classifiers_and_teachers_stand_beside_the_accuracy(tmp_path):
+    taught = {"teacher": {"correct": 86, "agreement": 80}}
+    results = results_of(tmp_path, swept([("self", {"alpha": alpha}) for alpha in (0.1, 0.5)]), [[0.9]] * 2, **taught)
+    first = table_of(results)[0]
+    assert first["classifiers"] == "60.00 70.00 80.00 90.00 90.00"
+    assert (first["teacher_accuracy"], first["agreement"]) == ("86.00", "80.00")
+
+
+def proxied(folder, short, long) -> Results:
+    """Cells of kd trained for 3 epochs and for its own 9, with these accuracies in percent."""
+    cells = [("kd", {"alpha": n, "epochs": epochs}) for epochs in (3, 9) for n in range(len(short))]
+    return results_of(folder, swept(cells, budget=9), [[value / 100] for value in (*short, *long)])
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "rho", "allowed"),
+    [
+        ((1, 2, 3, 4, 5, 6), (13, 12, 11, 14, 16, 15), 0.71, True),  # 1 - 6 x 10 / 210
+        ((1, 2, 3, 4, 5, 6), (14, 12, 13, 11, 15, 16), 0.49, False),  # 1 - 6 x 18 / 210
+        ((1, 1, 1, 1, 1, 1), (11, 12, 13, 14, 15, 16), 0.0, False),
+        ((1, 2, 3, 4, 5), (1, 2, 3, 4, 5), None, False),
+    ],
+)
+def test_a_short_training_may_rank_cells_if_it_agrees_with_the_long_one(short, long, rho, allowed, tmp_path):
+    results = proxied(tmp_path, short, long)
+    (outcome,) = outcomes(results)
+    (proxy,) = outcome.proxies
+    assert (proxy.epochs, proxy.against, proxy.cells, proxy.may_rank) == (3, 9, len(short), allowed)
+    assert proxy.rho == (None if rho is None else pytest.approx(rho, abs=0.005))
+    said = "not enough shared cells with 9 (5 of 6)" if rho is None else f"rho {rho:.2f} with 9 over 6 shared cells"
+    assert f"3 epochs: {said}" in sweeps(results)["sweep_S1.md"]
+    if rho is not None:
+        assert [row["rho"] for row in table_of(results)] == [f"{rho:.2f}"] * 6 + [""] * 6
+
+
+def test_short_trainings_alone_choose_nothing(tmp_path):
+    results = results_of(tmp_path, swept([("kd", {"epochs": 3}), ("kd", {"epochs": 4})], budget=9), [[0.9], [0.8]])
+    assert [row["mark"] for row in table_of(results)] == ["not ranked"] * 2
+    assert "nothing: no cell was run, or none may be ranked" in sweeps(results)["sweep_S1.yaml"]
+    assert "Nothing was chosen." in sweeps(results)["sweep_S1.md"]
+
+
+def test_a_panel_holds_cells_that_differ_in_the_longest_key_alone(tmp_path):
+    values = [(0.1, 1), (0.1, 4), (0.1, 8), (0.5, 4)]
+    grid = [("kd", {"alpha": alpha, "temperature": T, "epochs": 2}) for alpha, T in values]
+    (outcome,) = outcomes(results_of(tmp_path, swept(grid, reference="control"), [[0.9], [0.92], [0.91], [0.8], [0.7]]))
+    along, found = panels(outcome)
+    titles = {title: [cell.values["temperature"] for cell in cells] for title, cells in found.items()}
+    assert (along, titles) == ("temperature", {"KD, alpha 0.1": ["1", "4", "8"], "KD, alpha 0.5": ["4"]})
+    first, second = draw(outcome, 3.5).axes
+    band = first.patches[0]
+    assert (band.get_x(), band.get_x() + band.get_width()) == (pytest.approx(91.7), pytest.approx(92.3))
+    rings = [[line for line in axes.lines if line.get_markerfacecolor() == "none"] for axes in (first, second)]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in rings[0]] == [(92, 1)]
+    assert rings[1] == []
+    dashes = [lines.get_segments()[0][0][0] for axes in (first, second) for lines in axes.collections]
+    assert dashes == pytest.approx([70] * 4)
+
+
+def test_the_file_that_retrains_what_was_chosen(golden):
+    text = sweeps(golden)["sweep_S1.yaml"]
+    assert text.startswith("# What sweep S1 of protocol sweep chose on its hold-out: KD, alpha 0.1, T 1 (95.34 %).\n")
+    assert yaml.safe_load(text) == {
+        "protocol": "sweep-s1",
+        "sweep": None,
+        "rows": ["s1-kd", "control"],
+        "data": {"holdout_images": 0},
+        "methods": {"s1-kd": {"like": "kd", "label": "KD, alpha 0.1, T 1", "alpha": 0.1, "temperature": 1}},
+    }
+
+
+def test_it_loads_as_a_protocol_that_trains_on_all_images(tmp_path):
+    files = [ROOT / "config.yaml", ROOT / "workflow/protocols/sweep.yaml"]
+    values = merge(read_yaml(files[0]), read_yaml(files[1])) | {"sweep": ["S1"]}
+    settings = ReportSettings.model_validate(settings_of(validate(values)))
+    accuracies = [[0.95 if n == 1 else 0.9] for n in range(len(settings.rows))]
+    text = sweeps(results_of(tmp_path / "logs", settings, accuracies))["sweep_S1.yaml"]
+    (tmp_path / "sweep_S1.yaml").write_text(text)
+    config = load_config([*files, tmp_path / "sweep_S1.yaml"])
+    assert (config.protocol, config.rows, config.data.holdout_images) == ("sweep-s1", ["s1-kd", "control"], 0)
+    assert differences(settings.rows[1].settings, run_settings(config, "s1-kd")) == ["data.holdout_images", "method"]
+
+
+def test_runs_on_the_test_set_are_no_sweep_and_those_on_a_hold_out_nothing_else(golden, refused):
+    rows = [row.model_copy(update={"settings": {"method": row.method}}) for row in golden.settings.rows]
+    with refused(BAD_DATA, "kd-0: is evaluated on the test set (expected data.holdout_images > 0 for a sweep)"):
+        Results(golden.settings.model_copy(update={"rows": rows}), golden.logs)
+    with refused(BAD_DATA, "kd-0: is evaluated on a hold-out (expected data.holdout_images 0 for results on the test"):
+        Results(golden.settings.model_copy(update={"sweeps": []}), golden.logs)
