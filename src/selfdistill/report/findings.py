@@ -6,12 +6,12 @@ from pathlib import Path
 from selfdistill.config.datasets import PAPERS
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import ReportSettings, report_settings
-from selfdistill.report.results import CONTROL, MethodResults, Results
+from selfdistill.report.judging import difference
+from selfdistill.report.results import CONTROL, Results
 from selfdistill.report.table import MINUS, Column, Group, Table, rounded
 from selfdistill.system.files import write_atomically
 
 COMPARED = "self_distillation"
-FEW = 4  # seeds, below which the wider of both intervals is the honest one
 NOTES = (
     "Test accuracy in percent, last epoch: mean ± sample standard deviation over seeds (number of seeds).",
     "Author's log: the published notebooks' last epoch, one run each.",
@@ -62,30 +62,23 @@ def findings(paper: Config, configs: list[Config], found: dict[str, Results]) ->
     return Table(columns, [Group("", rows)], [f"{_differences(paper, found)}.", *NOTES])
 
 
-def _differences(paper: Config, found: dict[str, Results]) -> str:
+def _differences(paper: Config, read: dict[str, Results]) -> str:
     """A sentence: self-distillation minus the control, by the author's logs and by each protocol that has both."""
     logged = [paper.methods[name].author_log for name in (COMPARED, CONTROL)]
     parts = [] if None in logged else [f"author's log {_points(logged[0] - logged[1])} (one run each)"]
-    for protocol, results in found.items():
+    for protocol, results in read.items():
         if (method := results.methods.get(COMPARED)) and results.control:
-            difference = method.spread.mean - results.control.spread.mean
-            parts.append(f"{protocol} {_points(difference)} ({_interval(method, results.control, results)})")
+            estimate, found = (
+                method.spread.mean - results.control.spread.mean,
+                difference(results, method, results.control),
+            )
+            interval = found and found.interval()
+            within = (
+                f"{_points(interval.low)} to {_points(interval.high)}" if interval else "too few runs for an interval"
+            )
+            parts.append(f"{protocol} {_points(estimate)} ({within})")
     return f"Self-distillation minus control, in points (95 % interval, new seeds and images): {'; '.join(parts)}"
 
 
 def _points(value) -> str:
     return rounded(value, 2, signed=True).replace("-", MINUS)
-
-
-def _interval(method: MethodResults, control: MethodResults, results: Results) -> str:
-    """The interval on new images, of few seeds the wider of that and Welch's; of single runs there is none."""
-    from selfdistill.statistics.crossed import crossed_interval
-    from selfdistill.statistics.seeds import welch
-
-    counts, correct = (len(method.runs), len(control.runs)), results.correct_of(method, control)
-    if min(counts) < 2 or correct is None:
-        return "one run each" if max(counts) == 1 else "no interval"
-    intervals = [crossed_interval(*correct)]
-    intervals += [welch(method.accuracy, control.accuracy)] * (min(counts) < FEW)
-    widest = max(intervals, key=lambda interval: interval.high - interval.low)
-    return f"{_points(widest.low)} to {_points(widest.high)}"
