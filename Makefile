@@ -13,7 +13,7 @@ PROTOCOLS := workflow/protocols
 CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick replicate published test test-workflow test-faults test-slurm bench docs site doctor lint format clean clean-state
+.PHONY: help demo quick replicate published test test-workflow test-faults test-slurm bench docs declare site doctor lint format clean clean-state
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
@@ -26,6 +26,7 @@ help: ## list these commands
 	@echo "make test-slurm             the workflow on a Slurm that the tests start here (about 4 minutes; slurm-wlm, munge, root)"
 	@echo "make bench [DEVICE=cuda]     our loop beside others, on this machine (under 10 minutes on a CPU)"
 	@echo "make docs                   the pages of docs/ that are made from its YAML files"
+	@echo "make declare WORDS='...'    declare the rules of the claims as they are now (docs/statistics.md)"
 	@echo "make site                   the documentation as web pages in site/ (installs mkdocs-material)"
 	@echo "make doctor                 what this machine has, and what each protocol would take on it (half a minute)"
 	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
@@ -77,6 +78,10 @@ bench: $(READY)
 
 docs: $(READY)
 	$(PY) scripts.docs
+
+declare: $(READY)
+	@test -n "$(WORDS)" || { echo "error: WORDS: expected why the rules change, such as 'before any full-scale run'" >&2; exit 1; }
+	$(PY) scripts.declare_claims "$$(date +%F)" "$(WORDS)"
 
 site: $(READY)
 	$(PY) pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[site]'

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from helpers.reporting import ROWS, report_settings, write_run
 
-from selfdistill.config.claims import amendment
+from selfdistill.report.claims import fingerprint
 from selfdistill.report.logs import read_rows
 from selfdistill.system.failures import BAD_DATA
 
@@ -33,12 +33,12 @@ def test_a_clone_has_the_same_bytes_whatever_autocrlf_says(repository, tmp_path,
 
 
 def test_claims_with_other_line_endings_are_not_amended(repository, tmp_path):
-    declared, claims = repository / "workflow/claims.sha256.yaml", tmp_path / "claims.yaml"
-    text = (repository / "workflow/claims.yaml").read_bytes()
+    text, claims = (repository / "workflow/claims.yaml").read_bytes(), tmp_path / "claims.yaml"
+    shutil.copytree(repository / "workflow/protocols", tmp_path / "protocols")
     claims.write_bytes(text.replace(b"\n", b"\r\n"))
-    assert amendment(claims, declared) == amendment(repository / "workflow/claims.yaml", declared)
+    assert fingerprint(claims) == fingerprint(repository / "workflow/claims.yaml")
     claims.write_bytes(text + b"\n")
-    assert amendment(claims, declared).startswith("amended")
+    assert fingerprint(claims) != fingerprint(repository / "workflow/claims.yaml")
 
 
 def test_logs_with_other_line_endings_are_those_that_were_recorded(tmp_path, refused):

@@ -115,7 +115,7 @@ def test_as_run_differs_from_the_paper_where_the_notebooks_do(repository):
     kd, self_distillation = (run_settings(config, name) for name in ("kd", "self_distillation"))
     squared = {"t_squared": True}
     assert kd["parameters"] == squared | {"temperature": 3.0, "cross_entropy_weight": 0.5, "distillation_weight": 0.5}
-    assert (kd["replaced_stem"], kd["augmentation"]) == (True, ["crop", "flip"])
+    assert (kd["replaced_stem"], kd["augmentation"]) == ("as_notebook", ["crop", "flip"])
     assert self_distillation["parameters"] == squared | {
         **{"temperature": 4.0, "cross_entropy_weight": 1.0, "distillation_weight": 0.7},
         **{"detach": False, "classifiers": 3.0, "feature_weight": 0.3},
@@ -123,6 +123,18 @@ def test_as_run_differs_from_the_paper_where_the_notebooks_do(repository):
     assert (self_distillation["heads"], self_distillation["final_head"]) == ("conv1x1", "conv1x1")
     assert run_settings(config, "teacher")["kept_epoch"] == "best_on_test"
     assert [config.methods[row].batch_size for row in config.rows] == [256, 128, 128, 128]
+
+
+def test_attribution_ends_at_what_as_run_trains(repository):
+    attribution, as_run = (
+        load_config([repository / "config.yaml", repository / f"workflow/protocols/{name}.yaml"])
+        for name in ("attribution", "as_run")
+    )
+    ends = {"kd_notebook": "kd", "sd_notebook": "self_distillation", "teacher_notebook": "teacher"}
+    for end, method in ends.items():
+        ours, theirs = run_settings(attribution, end), run_settings(as_run, method)
+        assert set(differences(ours, theirs)) == {"method", "precision"}
+    assert attribution.methods["kd_notebook"].teacher == "teacher_notebook"
 
 
 def test_cifar100_is_the_papers_protocol_on_other_images(config, repository):

@@ -119,3 +119,13 @@ def test_a_replaced_stem_is_fresh_and_all_else_stays():
     assert torch.equal(again.conv1.weight, backbone.conv1.weight)
     replace_stem(again, 6)
     assert not torch.equal(again.conv1.weight, backbone.conv1.weight)
+
+
+@pytest.mark.parametrize(("as_notebook", "sd", "largest"), [(False, 0.0589, None), (True, 0.1111, 27**-0.5)])
+def test_a_replaced_stem_is_initialised_as_torchvisions_or_as_the_notebooks(as_notebook, sd, largest):
+    """Kaiming's normal law with fan-out 9 x 64, or torch's uniform one with fan-in 9 x 3."""
+    backbone = build_backbone(settings(stem="imagenet", width=64), seed=3)
+    replace_stem(backbone, 5, as_notebook=as_notebook)
+    weights = backbone.conv1.weight
+    assert weights.std().item() == pytest.approx(sd, rel=0.05)
+    assert largest is None or weights.abs().max().item() <= largest

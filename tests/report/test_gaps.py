@@ -105,6 +105,9 @@ def test_what_entries_refer_to_is_there():
     text = "".join((ROOT / f"docs/{name}.yaml").read_text() for name in ("paper-gaps", "contradictions"))
     assert all(list(ROOT.glob(f"{path}*")) for path in re.findall(r"`(docs/[^`]+)`", text))
     assert set(re.findall(r"`((?:kd|sd|control|teacher)_[a-z_0-9]+)`", text)) <= METHODS.keys()
+    alpha = METHODS["self_distillation"].alpha
+    copied = METHODS["deep_supervision"].cross_entropy_weight, METHODS["control_loss_scale"].loss_scale
+    assert copied == (alpha, pytest.approx(1 + 3 * alpha))
 
 
 @needs_paper

@@ -139,6 +139,7 @@ def test_one_run_or_one_teacher_has_no_interval():
 def test_nothing_is_said_where_no_run_differs_from_another_or_the_answers_are_unknown():
     always = np.tile(A[:1], (3, 1))
     assert accuracy_difference(sample(always), sample(always)) is None
+    assert measure_difference(Sample([0.1] * 3), Sample([0.7] * 3)) is None
     assert accuracy_difference(sample(A), Sample(KD)) is None
 
 

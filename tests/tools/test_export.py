@@ -21,7 +21,7 @@ from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import read_prepared
 from selfdistill.models.resnet import build_backbone
 from selfdistill.models.weights import encode_weights
-from selfdistill.statistics.seeds import wilson
+from selfdistill.statistics.intervals import wilson
 from selfdistill.system.failures import BAD_DATA, CONFIGURATION
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.tools.export import export, loading_program

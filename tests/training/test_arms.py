@@ -133,6 +133,8 @@ def test_a_teacher_whose_stem_is_replaced_passes_its_gate_before_and_not_after(d
     answers = [tensors(run, "test_logits.safetensors")["teacher_logits"] for run in (intact, swapped)]
     assert torch.equal(answers[0], tensors(folder, "test_logits.safetensors")["logits"])
     assert not torch.allclose(answers[0], answers[1], atol=0.1)
+    as_there = trained(tmp_path / "n", digits, "kd", {**changes, "replaced_stem": "as_notebook"}, teacher=weights)
+    assert not torch.allclose(answers[1], tensors(as_there, "test_logits.safetensors")["teacher_logits"], atol=0.1)
     assert sha256_of(weights) == read_sealed(folder / "evaluation.json")["weights_sha256"]
 
 

@@ -62,7 +62,7 @@ class Method(OptimiserSettings):
     def oddities(self) -> list[str]:
         """The oddities of the published notebooks that this method has."""
         has = {
-            "replaced_stem": getattr(self, "replaced_stem", False),
+            "replaced_stem": bool(getattr(self, "replaced_stem", False)),
             "undetached_target": not getattr(self, "detach", True),
             "best_on_test": self.kept_epoch == "best_on_test",
         }
@@ -122,7 +122,8 @@ def method_model(objective: str) -> type[Method]:
     fields: dict[str, Any] = {}
     if needs.teacher:
         fields |= {"teacher": (t.Name, ...), "teacher_seed": (t.TeacherSeed, "same")}
-        fields["replaced_stem"] = (t.Switch, False)
+        words = "true: initialised as torchvision's convolutions; as_notebook: as torch's"
+        fields["replaced_stem"] = (t.ReplacedStem, Field(False, description=words))
     if needs.heads:
         fields["heads"] = (t.one_of(*HEADS), ...)
     base = AlphaPair if set(PAIR) <= set(needs.parameters) else Method

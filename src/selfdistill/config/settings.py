@@ -75,7 +75,7 @@ class RunSettings(OptimiserSettings):
     heads: str | None = None
     final_head: str = "fc"
     teacher: TeacherSettings | None = None
-    replaced_stem: bool = False
+    replaced_stem: t.ReplacedStem = False
     objective: str
     parameters: dict[str, bool | float]
     epochs: t.Count

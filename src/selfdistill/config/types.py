@@ -162,6 +162,18 @@ def _switch(value: Any) -> Any:
 Switch = Annotated[bool, BeforeValidator(_switch)]
 
 
+def _replaced_stem(value: Any) -> Any:
+    try:
+        return value if value == "as_notebook" else _switch(value)
+    except PydanticCustomError:
+        raise refuse("true, false or as_notebook", value) from None
+
+
+ReplacedStem = Annotated[
+    bool | str, BeforeValidator(_replaced_stem), Field(json_schema_extra={"enum": [True, False, "as_notebook"]})
+]
+
+
 def one_of(*choices: str) -> Any:
     """One of a few words. YAML 1.1 reads a bare `on` and `off` as true and false: they are taken as written."""
     words = {True: "on", False: "off"} if "on" in choices else {}

@@ -63,17 +63,22 @@ def build_backbone(settings: NetworkSettings, *, zero_init_residual: bool = Fals
     return backbone
 
 
-def replace_stem(backbone: ResNet, seed: int) -> None:
-    """Put a fresh, untrained CIFAR stem before a trained network, as the published notebook did with its teacher."""
-    _put_stem(backbone, STEMS["cifar"], seed_of(seed, "replaced_stem"))
+def replace_stem(backbone: ResNet, seed: int, *, as_notebook: bool = False) -> None:
+    """Put a fresh, untrained CIFAR stem before a trained network, as the published notebook did with its teacher.
+
+    as_notebook: with torch's own initialisation (sd .111 with three input channels) in place of torchvision's (.059 at
+    width 64). The batch normalisation behind it is frozen, so that the size stays.
+    """
+    _put_stem(backbone, STEMS["cifar"], seed_of(seed, "replaced_stem"), torchvisions=not as_notebook)
 
 
-def _put_stem(backbone: ResNet, stem: Stem, stream: int) -> None:
+def _put_stem(backbone: ResNet, stem: Stem, stream: int, *, torchvisions: bool = True) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream)
         shape = (stem.kernel, stem.stride, stem.padding)
         convolution = nn.Conv2d(3, backbone.conv1.out_channels, *shape, bias=False)
-        initialise_convolution(convolution)
+        if torchvisions:
+            initialise_convolution(convolution)
     convolution.forward = partial(convolve, convolution)
     backbone.conv1 = convolution
     if not stem.pools:

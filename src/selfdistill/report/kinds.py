@@ -49,9 +49,9 @@ class Level(Claim):
 
     def rule(self, rules: Rules) -> str:
         return (
-            f"Replicated if {self.published:g} (±{rules.rounding:g}, its rounding) lies in the 95 % prediction interval of a"
-            f" new run and within {rules.tolerance:g} points of our mean; contradicted if it does neither; otherwise not"
-            " resolved."
+            f"Replicated if {self.published:g} (±{rules.rounding:g}, its rounding) lies in the 95 % prediction interval"
+            f" of a new run and within {rules.tolerance:g} points of our mean; contradicted if it does neither;"
+            " otherwise not resolved."
         )
 
     def judge(self, results: Results, rules: Rules) -> Verdict:

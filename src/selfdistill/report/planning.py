@@ -41,5 +41,5 @@ def _power(rules: Rules, seeds: dict[str, int]) -> list[str]:
     how = f"{percent(level)} interval, 80 % power, seed sd {rules.seed_sd:g}"
     return [
         f"seeds: {needed} a method find {rules.size:g} points ({how}); configured: {configured}",
-        f"  if two methods differ on a tenth of the test images, these hide {hidden:.2f} points from any number of seeds",
+        f"  if two methods differ on a tenth of the test images, these hide {hidden:.2f} points from all seeds",
     ]

@@ -70,12 +70,13 @@ class Difference(NamedTuple):
 
         if self.fewest < FEW:
             return None
-        return max(2 * float(stdtr(freedom, -abs(self.estimate) / math.sqrt(v))) for v, freedom in self.variances)
+        ((value, freedom),) = self.variances
+        return 2 * float(stdtr(freedom, -abs(self.estimate) / math.sqrt(value)))
 
 
 def accuracy_difference(a: Sample, b: Sample) -> Difference | None:
     """Accuracy of a minus accuracy of b on new images after a new training; None below two independent runs on a side,
-    without any spread over them, or where the answers to the images are not known.
+    where no run and no image differs, or where the answers to the images are not known.
 
     From four independent runs a side on, the variance is that of `_crossed`. Below, its residual is too uncertain to be
     taken away and the wider of that interval and Welch's is printed: the first is short of the seeds' spread where it
@@ -88,29 +89,34 @@ def accuracy_difference(a: Sample, b: Sample) -> Difference | None:
     if a.correct.shape[1] != b.correct.shape[1]:
         counts = f"{a.correct.shape[1]} and {b.correct.shape[1]}"
         raise ValueError(f"correct answers for {counts} images: compare runs on the same test set")
-    found = measure_difference(a, b)
-    if found is None:
+    fewest = min(a.independent, b.independent)
+    if fewest < 2:
         return None
-    few = found.fewest < FEW
-    crossed = _crossed(a, b, take_residual_away=not few)
-    return found._replace(variances=(crossed, *found.variances) if few else (crossed,))
+    few = fewest < FEW
+    variances = [_crossed(a, b, take_residual_away=not few), *([_welch(a, b)] if few else [])]
+    return _difference(a, b, variances)
 
 
 def measure_difference(a: Sample, b: Sample) -> Difference | None:
     """Mean(a) - mean(b) after a new training with Welch's variance: only runs vary.
 
-    None below two independent runs on a side, or without any spread over them.
-
-    Seeds are not paired: one changed bit already gives the full churn between runs (Summers & Dinneen 2021).
+    None below two independent runs on a side, or where no run differs from another. Seeds are not paired: one changed
+    bit already gives the full churn between runs (Summers & Dinneen 2021).
     """
-    fewest = min(a.independent, b.independent)
-    if fewest < 2:
-        return None
-    parts = [_of_runs(side) for side in (a, b)]
-    if not any(part.value for part in parts):
-        return None
+    return None if min(a.independent, b.independent) < 2 else _difference(a, b, [_welch(a, b)])
+
+
+def _difference(a: Sample, b: Sample, variances: list[Variance]) -> Difference | None:
+    """The difference with the variances that are more than rounding; None if none is."""
+    rounding = (1e-9 * max(np.max(np.abs(side.values)) for side in (a, b))) ** 2
+    some = tuple(one for one in variances if one.value > rounding)
     estimate = float(np.mean(a.values) - np.mean(b.values))
-    return Difference(estimate, (_sum(parts, fewest - 1),), fewest)
+    return Difference(estimate, some, min(a.independent, b.independent)) if some else None
+
+
+def _welch(a: Sample, b: Sample) -> Variance:
+    """Of mean(a) - mean(b) over new runs."""
+    return _sum([_of_runs(side) for side in (a, b)], min(a.independent, b.independent) - 1)
 
 
 def _of_runs(side: Sample) -> Variance:
@@ -160,7 +166,7 @@ def _crossed(a: Sample, b: Sample, *, take_residual_away: bool) -> Variance:
         one = _of_weighted_mean(weights, squares)
         residuals.append(Variance(-one.value, one.freedom * (images - 1)))
     parts = [Variance(float(np.var(over_images[0] - over_images[1], ddof=1)) / images, images - 1), *runs]
-    least = min(len(side.groups) for side in (a, b)) - 1
+    least = min(a.independent, b.independent) - 1
     if take_residual_away:
         parts += residuals
     if sum(part.value for part in parts) <= 0:
@@ -172,8 +178,8 @@ def _sum(parts: list[Variance], least: float) -> Variance:
     """The sum with Satterthwaite's degrees of freedom, but at least so many: a part that is taken away can push them
     towards 0.
     """
-    total = sum(part.value for part in parts)
-    return Variance(total, max(least, total**2 / sum(part.value**2 / part.freedom for part in parts)))
+    total, squares = sum(part.value for part in parts), sum(part.value**2 / part.freedom for part in parts)
+    return Variance(total, max(least, total**2 / squares) if squares else least)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

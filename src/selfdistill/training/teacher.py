@@ -26,11 +26,18 @@ TOLERANCE = 10  # images of 10,000 that may differ on another device or in anoth
 
 
 def load_teacher(
-    path: Path, expected: NetworkSettings, test_set: TestSet, machine: Machine, stem_seed: int | None = None
+    path: Path,
+    expected: NetworkSettings,
+    test_set: TestSet,
+    machine: Machine,
+    stem_seed: int | None = None,
+    *,
+    as_notebook: bool = False,
 ) -> tuple[Network, dict, Evaluation]:
     """The teacher, frozen and in evaluation mode, its evaluation.json, and its answers to the test set as it teaches.
 
-    stem_seed: of the untrained stem that takes the place of its own once it has passed; None keeps its own.
+    stem_seed: of the untrained stem that takes the place of its own once it has passed, initialised `as_notebook` or
+    not; None keeps its own.
     Raises: Failure 65 when it is not the network that was configured, when its SHA-256 is not the recorded
     one, or when it does not reach its recorded accuracy here.
     """
@@ -42,7 +49,7 @@ def load_teacher(
     teacher = frozen(backbone, machine)
     answers = check_accuracy(path, teacher, recorded, test_set, machine)
     if stem_seed is not None:
-        replace_stem(backbone, stem_seed)
+        replace_stem(backbone, stem_seed, as_notebook=as_notebook)
         teacher = frozen(backbone, machine)
         answers = evaluate(teacher, test_set, machine.autocast)
     return teacher, recorded, answers

@@ -30,7 +30,9 @@ class Teaching:
     def __init__(self, paths: tuple[Path, ...], settings: RunSettings, seed: int, test_set: TestSet, machine: Machine):
         self.settings, self.temperature = settings, settings.parameters.get("temperature", 1.0)
         stem_seed = seed if settings.replaced_stem else None
-        loaded = [load_teacher(path, settings.teacher.network, test_set, machine, stem_seed) for path in paths]
+        as_notebook = settings.replaced_stem == "as_notebook"
+        parts = (settings.teacher.network, test_set, machine, stem_seed)
+        loaded = [load_teacher(path, *parts, as_notebook=as_notebook) for path in paths]
         self.records = [TeacherRecord(path, *rest) for path, (_, *rest) in zip(paths, loaded, strict=True)]
         self.teacher = FrozenTeacher([network for network, _, _ in loaded], machine, self.temperature)
         logits = ensemble_logits([record.answers.logits for record in self.records], self.temperature)
@@ -49,7 +51,7 @@ class Teaching:
             which = f" {path.parent.parent.name}/{path.parent.name}" if several else ""
             right = f"{facts['correct']} of {facts['images']} {evaluated} images right"
             lines.append(f"teacher{which}: {right}, as recorded")
-        changed = ["its stem replaced"] * self.settings.replaced_stem
+        changed = ["its stem replaced"] * bool(self.settings.replaced_stem)
         changed += [f"{len(self.records)} members, the mean of their probabilities"] * several
         if changed:
             right = f"{self.answers.correct} {evaluated} images right"

@@ -1,0 +1,26 @@
+"""`python -m scripts.declare_claims DATE WORDS...` writes workflow/claims.sha256.yaml: what the rules are from now on.
+
+An amendment is declared with its own date and words, such as `2027-01-05 after the first runs of as_run`.
+"""
+
+import sys
+from pathlib import Path
+
+from selfdistill.config.settings import to_yaml
+from selfdistill.report.claims import fingerprint
+
+CLAIMS = Path("workflow/claims.yaml")
+HEAD = """\
+# What the claims, the code that judges them and the protocols that judge were when they were declared. Written by
+# `make declare`; a report says "amended" where they are others. The history of this file shows each declaration.
+"""
+
+
+def declare(claims: Path, date: str, words: str) -> None:
+    """Write the declaration beside the claims."""
+    found = {"date": date, "words": words, "sha256": fingerprint(claims)}
+    claims.with_suffix(".sha256.yaml").write_text(HEAD + to_yaml(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    declare(CLAIMS, sys.argv[1], " ".join(sys.argv[2:]))
