@@ -1,76 +1,119 @@
 """The parts of a machine, and the time of a protocol on it."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from selfdistill.config.load import load_config
+from selfdistill.report.networks import sizes
 from selfdistill.tools import doctor, estimate
-from selfdistill.tools.estimate import Case, estimates, run_seconds, seconds_per_image
+from selfdistill.tools.estimate import epoch_seconds, estimates, in_words, seconds_per_multiply_add
 
 ROOT = Path(__file__).parents[2]
-BASE = ROOT / "config.yaml"
-
-
-def config(protocol: str | None = None):
-    return load_config([BASE, *([ROOT / f"workflow/protocols/{protocol}.yaml"] if protocol else [])])
+BASE, PROTOCOLS = ROOT / "config.yaml", ROOT / "workflow/protocols"
 
 
 @pytest.fixture
-def paces(monkeypatch):
-    """Every image takes a millisecond to train on and a tenth of that to test; what was timed."""
+def config(tmp_path):
+    """A function that reads the paper's configuration with a protocol and other values over it."""
+
+    def read(values=None, protocol=None):
+        (tmp_path / "over.yaml").write_text(json.dumps(values or {}))
+        return load_config([BASE, *([PROTOCOLS / f"{protocol}.yaml"] if protocol else []), tmp_path / "over.yaml"])
+
+    return read
+
+
+@pytest.fixture
+def steady(monkeypatch):
+    """A machine on which every multiply-add takes 1 ps, 3 ps when it is busy; the networks that were timed."""
     timed = []
 
-    def measure(case: Case, seconds: float) -> float:
-        timed.append((case, seconds))
-        return 1e-3 if case.step else 1e-4
+    def measure(device, settings):
+        timed.append(settings.network)
+        return np.array([1e-12, 3e-12])
 
-    monkeypatch.setattr(estimate, "seconds_per_image", measure)
+    monkeypatch.setattr(estimate, "seconds_per_multiply_add", measure)
+    monkeypatch.setattr(estimate, "uses_gpu", lambda device: False)
     return timed
 
 
-def test_a_run_is_its_epochs_its_teachers_answers_and_its_tests(paces):
-    paper = config()
-    found = {case.key: 1e-3 if case.step else 1e-4 for m in ("kd", "teacher") for case in estimate._cases(paper, m)}
-    assert run_seconds(paper, "teacher", found) == pytest.approx(300 * (50_000 * 1e-3 + 10_000 * 1e-4))
-    assert run_seconds(paper, "kd", found) == pytest.approx(200 * (50_000 * (1e-3 + 1e-4) + 10_000 * 1e-4))
-    found |= {case.key: 1e-3 if case.step else 1e-4 for case in estimate._cases(paper, "kd_ensemble")}
-    assert run_seconds(paper, "kd_ensemble", found) == pytest.approx(200 * (50_000 * (1e-3 + 3e-4) + 10_000 * 1e-4))
+def test_an_epoch_is_its_training_its_teachers_answers_and_its_tests(config, steady):
+    paper = config({"threads": 1})
+    paces = estimate.measure([paper])
+    student, teacher = 555_422_720, 83_431_424  # multiply-adds of ResNet18 and, with the ImageNet stem, of ResNet50
+    assert epoch_seconds(paper, "control", paces) * 1e12 == pytest.approx(
+        np.array([1, 3]) * student * (50_000 + 10_000 / 3)
+    )
+    taught = epoch_seconds(paper, "kd", paces) - epoch_seconds(paper, "control", paces)
+    assert taught * 1e12 == pytest.approx(np.array([1, 3]) * teacher * 50_000 / 3)
+    taught = epoch_seconds(paper, "kd_ensemble", paces) - epoch_seconds(paper, "control", paces)  # by three students
+    assert taught * 1e12 == pytest.approx(np.array([1, 3]) * 3 * student * 50_000 / 3)
 
 
-def test_a_protocol_is_its_runs_side_by_side(paces):
-    (demo,) = estimates([config("demo")], cores=2)
-    assert (demo.protocol, demo.runs, demo.epochs, demo.slots) == ("demo", 4, 40, 2)
-    teacher, kd = 16 * (1437e-3 + 360e-4), 8 * (1437 * 1.1e-3 + 360e-4)
-    assert demo.seconds == pytest.approx(teacher + kd)  # the others fit beside them
-    (alone,) = estimates([config("demo")], cores=1)
-    assert (alone.slots, alone.seconds) == (1, pytest.approx(teacher + kd + 2 * 8 * (1437e-3 + 360e-4)))
+def test_threads_share_an_epoch_but_not_evenly(config, steady):
+    one, four = (config({"threads": threads}) for threads in (1, 4))
+    paces = estimate.measure([one])
+    gain = epoch_seconds(one, "control", paces) / epoch_seconds(four, "control", paces)
+    assert gain == pytest.approx([4, 4**0.7])
 
 
-def test_each_network_is_timed_once_within_the_budget(paces):
-    estimates([config("demo"), config("quick"), config()], cores=2, budget=10)
-    keys = [case.key for case, _ in paces]
-    assert len(keys) == len(set(keys))
-    assert sum(seconds for _, seconds in paces) == pytest.approx(10)
+def test_a_protocol_is_its_runs_side_by_side(config, steady):
+    demo = config(protocol="demo")
+    paces = estimate.measure([demo])
+    teacher, kd, others = (
+        epochs * epoch_seconds(demo, method, paces) for method, epochs in (("teacher", 16), ("kd", 8), ("control", 8))
+    )
+    two, one = (estimates([demo], cores)[0] for cores in (2, 1))
+    assert (two.protocol, two.runs, two.epochs, two.slots, one.slots) == ("demo", 4, 40, 2, 1)
+    # The larger half: self-distillation, whose heads cost next to nothing, then the control.
+    assert two.seconds == pytest.approx(2 * others, rel=0.01)
+    assert one.seconds == pytest.approx(teacher + kd + 2 * others, rel=0.01)
 
 
-def test_what_could_not_be_timed_has_no_number(paces, monkeypatch):
-    monkeypatch.setattr(estimate, "PATIENCE", 0)
-    (demo,) = estimates([config("demo")], cores=2)
-    assert (demo.seconds, paces) == (None, [])
-    assert "not timed" in doctor._takes(demo)
+def test_each_network_is_timed_once_for_all_protocols(config, steady):
+    estimates([config(protocol="demo"), config(protocol="overnight"), config()], cores=2)
+    assert [(n.model, n.stem, n.width) for n in steady] == [
+        ("resnet50", "imagenet", 16),
+        ("resnet18", "cifar", 16),
+        ("resnet50", "imagenet", 64),
+        ("resnet18", "cifar", 64),
+    ]
 
 
-@pytest.mark.parametrize("step", [True, False])
-def test_a_wider_network_is_slower_when_it_is_really_timed(step):
-    settings = estimate._settings(config("demo"), "control")
-    networks = [settings.network.model_copy(update={"width": width}) for width in (2, 32)]
-    cases = [Case(settings.model_copy(update={"network": network}), "cpu", 1, step) for network in networks]
-    narrow, wide = (seconds_per_image(case, 0.2) for case in cases)
-    assert 0 < narrow < wide
+def test_a_wider_network_is_slower_when_it_is_really_timed(config):
+    settings = estimate._settings(config(protocol="demo"), "control")
+    networks = [settings.network.model_copy(update={"width": width}) for width in (2, 16)]
+    cases = [settings.model_copy(update={"network": network, "batch_size": 16}) for network in networks]
+    narrow, wide = (
+        seconds_per_multiply_add("cpu", case) * sizes(case.model_dump()).trained.multiply_adds for case in cases
+    )
+    assert 0 < narrow[0] <= narrow[1]
+    assert narrow[0] < wide[0]
+
+
+def test_a_precision_that_this_machine_lacks_is_said_and_not_timed(monkeypatch, config, steady):
+    monkeypatch.setattr(estimate, "choose_device", lambda device: torch.device("cpu"))
+    monkeypatch.setattr(estimate, "choose_precision", lambda wanted, device: "fp32")
+    for precision, needs in {"tf32": "a GPU: tf32", "bf16": "a processor with bf16 units"}.items():
+        wants = config({"defaults": {"precision": precision}})
+        assert doctor.protocol_lines([wants]) == [f"paper        needs {needs} (or precision: auto)"]
+    assert steady == []
+
+
+def test_a_range_is_one_number_where_its_ends_are_alike():
+    for seconds, words in {
+        (600, 700): "about 12 min",
+        (600, 1800): "10 to 30 min",
+        (60, 600): "60 s to 10 min",
+        (172_800, 864_000): "2 to 10 days",
+    }.items():
+        assert in_words(np.array(seconds)) == words
 
 
 def test_the_findings_of_this_machine(tmp_path):

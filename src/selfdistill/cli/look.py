@@ -41,7 +41,8 @@ def doctor(
     print("\n".join(finding.line() for finding in findings(Path.cwd())), flush=True)
     print("timing a few steps of each network ...", file=sys.stderr, flush=True)
     trained = [config for config in configs if config.logs == "results"]
-    print("\n".join(["training, as the machine is now:", *(f"    {line}" for line in protocol_lines(trained))]))
+    print("training alone, on a quiet machine to one as busy as now:")
+    print("\n".join(f"    {line}" for line in protocol_lines(trained)))
 
 
 @app.command(rich_help_panel=LOOK)

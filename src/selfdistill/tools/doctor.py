@@ -5,7 +5,6 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +12,8 @@ from typing import NamedTuple
 import torch
 
 from selfdistill.config.schema import Config
-from selfdistill.system.amounts import duration, size
-from selfdistill.tools.estimate import Estimate, estimates, precision_lacking
+from selfdistill.system.amounts import size
+from selfdistill.tools.estimate import Estimate, estimates, in_words, unavailable
 from selfdistill.training.machine import choose_device, choose_precision, device_name
 
 NEEDED_SPACE = 2e9  # bytes: CIFAR-10 and its archive .4, two states of each of four runs .9, their networks .3, air
@@ -38,22 +37,17 @@ def findings(folder: Path) -> list[Finding]:
     return [_python(), _processors(), _precision(), _gpu(), _memory(), _disk(folder), _latex(), _slurm(), *_tools()]
 
 
-def protocol_lines(configs: Iterable[Config]) -> list[str]:
-    """The time of each protocol here, measured, unless it asks for what only a GPU has."""
-    configs = list(configs)
-    lacking = {config.protocol: precision_lacking(config) for config in configs}
-    possible = [config for config in configs if lacking[config.protocol] is None]
-    taking = {estimate.protocol: _takes(estimate) for estimate in estimates(possible, usable_cores())}
-    return [
-        taking.get(name, f"{name:12} needs a GPU: {precision} (or precision: auto)")
-        for name, precision in lacking.items()
-    ]
+def protocol_lines(configs: list[Config]) -> list[str]:
+    """The time of each protocol here, or why it is not timed."""
+    why = {config.protocol: unavailable(config) for config in configs}
+    timed = estimates([config for config in configs if why[config.protocol] is None], usable_cores())
+    takes = why | {e.protocol: _takes(e) for e in timed}
+    return [f"{protocol:12} {text}" for protocol, text in takes.items()]
 
 
 def _takes(e: Estimate) -> str:
     beside = f"{e.slots} side by side" if e.slots > 1 else "one at a time"
-    takes = "not timed: this machine is too busy now" if e.seconds is None else f"about {duration(e.seconds):>8}"
-    return f"{e.protocol:12} {takes}  ({e.runs} runs, {e.epochs} epochs, {beside})"
+    return f"{in_words(e.seconds):16} ({e.runs} runs, {e.epochs} epochs, {beside})"
 
 
 def usable_cores() -> int:

@@ -1,175 +1,153 @@
-"""The time that a protocol would take on this machine, from timed steps of its own networks."""
+"""The time that training would take on this machine, from a few timed steps of the networks.
 
-import statistics
+A network is timed once for all runs of its shape, and each run's share follows from its multiply-adds. On a processor
+one thread takes the steps: the processor time that it used hardly depends on what else runs, the time on the clock
+does. They are the two ends of a range.
+"""
+
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import RunSettings, run_settings
 from selfdistill.data.batches import Batch
-from selfdistill.models.network import build_network
-from selfdistill.system.files import canonical_json
+from selfdistill.report.networks import Sizes, sizes
+from selfdistill.system.amounts import duration
 from selfdistill.system.host import job_threads, uses_gpu
 from selfdistill.tools.progress import parallel_seconds
 from selfdistill.training.components import Components
-from selfdistill.training.machine import NEEDS_GPU, Machine, choose_device, set_up
+from selfdistill.training.machine import NEEDS_GPU, choose_device, choose_precision, set_up
 from selfdistill.training.steps import EagerStep
 
-BUDGET = 10.0  # seconds for all cases together, on a quiet machine
-PATIENCE = 60.0  # seconds after which no other case is begun
-FEW = 4  # images of the first, short step
+WORK = 1e10  # multiply-adds of a timed step's forward pass on a processor: 18 images of the paper's ResNet18
+STEPS = 2  # timed ones
+FORWARD = 1 / 3  # of a step's time: the backward pass multiplies twice as much
+SCALING = 0.7  # n threads are between n**.7 and n times as fast as one; assumed
+ALIKE = 1.3  # ends of a range that are given as one number
 
-
-class Case(NamedTuple):
-    """A timed piece of work: a training step of a network, or (step False) its forward pass; threads: torch's."""
-
-    settings: RunSettings
-    device: str
-    threads: int
-    step: bool
-
-    @property
-    def key(self) -> str:
-        """Equal for cases that cost the same an image."""
-        s = self.settings
-        shape = {"network": s.network.model_dump(), "precision": s.precision, "threads": self.threads}
-        if self.step:
-            shape |= {"heads": s.heads, "final_head": s.final_head}
-        return canonical_json(shape | {"device": self.device, "step": self.step})
+Range = np.ndarray  # of a quiet machine, and of this one as busy as it is now
 
 
 class Estimate(NamedTuple):
-    """The time of a protocol. slots: runs at once; seconds: from beginning to end, None where a network could not be
-    timed in PATIENCE seconds.
-    """
+    """The time of a protocol. slots: runs at once; seconds: from beginning to end."""
 
     protocol: str
     runs: int
     epochs: int
     slots: int
-    seconds: float | None
+    seconds: Range
 
 
-def estimates(configs: Iterable[Config], cores: int, budget: float = BUDGET) -> list[Estimate]:
-    """The time of each configuration on so many processors, all networks timed within about `budget` seconds.
-
-    Steps are eager and alone; loading torch, the data and the report are not in it.
-    """
+def estimates(configs: Iterable[Config], cores: int) -> list[Estimate]:
+    """The time of each configuration on so many processors: training alone, without loading, data and report."""
     configs = list(configs)
-    small_first = sorted(configs, key=lambda config: config.reduced is None)
-    cases = {case.key: case for config in small_first for method in _methods(config) for case in _cases(config, method)}
-    share, end, paces = budget / max(1, len(cases)), time.monotonic() + PATIENCE, {}
-    for key, case in cases.items():
-        if time.monotonic() < end:
-            paces[key] = seconds_per_image(case, share)
+    paces = measure(configs)
     return [_estimate(config, cores, paces) for config in configs]
 
 
-def precision_lacking(config: Config) -> str | None:
-    """A precision that a protocol's runs ask for and this machine does not have."""
-    wanted = {config.methods[method].precision for method in _methods(config)}
-    missing = sorted(wanted & NEEDS_GPU) if choose_device(config.device).type == "cpu" else []
-    return missing[0] if missing else None
+def measure(configs: Iterable[Config]) -> dict[tuple, Range]:
+    """The seconds that a training step takes for each multiply-add of its forward pass, by kind of network."""
+    kinds = {}
+    for config in configs:
+        for method in methods(config):
+            settings = _settings(config, method)
+            kinds.setdefault(_kind(config, settings), (config.device, settings))
+    return {kind: seconds_per_multiply_add(*case) for kind, case in kinds.items()}
 
 
-def _methods(config: Config) -> list[str]:
+def unavailable(config: Config) -> str | None:
+    """Why a protocol is not timed here: a precision of its runs that this machine does not have."""
+    device = choose_device(config.device)
+    wanted = {config.methods[method].precision for method in methods(config)}
+    if device.type == "cpu" and (lacking := sorted(wanted & NEEDS_GPU)):
+        return f"needs a GPU: {lacking[0]} (or precision: auto)"
+    if device.type == "cpu" and "bf16" in wanted and choose_precision("auto", device) != "bf16":
+        return "needs a processor with bf16 units (or precision: auto)"
+    return None
+
+
+def methods(config: Config) -> list[str]:
+    """The methods that a configuration trains, teachers included."""
     return list(dict.fromkeys(method for method, _ in config.runs()))
 
 
-def _cases(config: Config, method: str) -> list[Case]:
-    """A method's network as it is trained and as it is tested, and each of its teachers as it answers."""
-    settings, threads = _settings(config, method), job_threads(config.threads, uses_gpu(config.device))
-    answering = [settings]
+def epoch_seconds(config: Config, method: str, paces: dict[tuple, Range]) -> Range:
+    """Seconds of a run's epoch: training, the teachers' answers, and the tests' share."""
+    block, settings = config.methods[method], _settings(config, method)
+    tested = config.data.holdout_images or DATASETS[config.data.dataset].test
+    tests = -(-block.epochs // config.evaluate_every) / block.epochs
+    network = _sizes(settings)
+    own = config.data.epoch_images * network.trained.multiply_adds
+    own += FORWARD * tests * tested * network.kept.multiply_adds
+    seconds = own * paces[_kind(config, settings)]
     if settings.teacher is not None:
-        answering += [_settings(config, config.methods[method].teacher)] * settings.teacher.count
-    cases = [Case(each, config.device, threads, step=False) for each in answering]
-    return [Case(settings, config.device, threads, step=True), *cases]
+        teacher = _settings(config, block.teacher)
+        answers = settings.teacher.count * config.data.epoch_images * _sizes(teacher).kept.multiply_adds
+        seconds = seconds + FORWARD * answers * paces[_kind(config, teacher)]
+    gpu = uses_gpu(config.device)
+    threads = 1 if gpu else job_threads(config.threads, gpu)
+    return seconds / [threads, threads**SCALING]
+
+
+def in_words(seconds: Range) -> str:
+    """A range for people: `about 12 min`, or `2 to 5 h` where its ends differ."""
+    low, high = map(duration, seconds)
+    if seconds[1] < ALIKE * seconds[0]:
+        return f"about {high}"
+    return f"{low.removesuffix(high.partition(' ')[2]).strip()} to {high}"
 
 
 def _settings(config: Config, method: str) -> RunSettings:
     return RunSettings.model_validate(run_settings(config, method))
 
 
-def _estimate(config: Config, cores: int, paces: dict[str, float]) -> Estimate:
+def _sizes(settings: RunSettings) -> Sizes:
+    return sizes(settings.model_dump())
+
+
+def _kind(config: Config, settings: RunSettings) -> tuple:
+    """Equal for networks that take the same time for a multiply-add."""
+    network = settings.network
+    return network.model, network.stem, network.width, settings.precision, config.device
+
+
+def _estimate(config: Config, cores: int, paces: dict[tuple, Range]) -> Estimate:
     runs, slots = config.runs(), max(1, cores // job_threads(config.threads, uses_gpu(config.device)))
-    epochs = sum(config.methods[method].epochs for method, _ in runs)
-    if not all(case.key in paces for method in _methods(config) for case in _cases(config, method)):
-        return Estimate(config.protocol, len(runs), epochs, slots, None)
-    seconds = {method: run_seconds(config, method, paces) for method in _methods(config)}
+    epochs = {method: config.methods[method].epochs for method in methods(config)}
+    seconds = {method: epochs[method] * epoch_seconds(config, method, paces) for method in epochs}
     order = sorted(runs, key=lambda run: config.stage_of(run[0]) != "teacher")
     needs = {run: config.teachers_of(*run) for run in runs}
-    whole = parallel_seconds({run: seconds[run[0]] for run in order}, needs, slots)
-    return Estimate(config.protocol, len(runs), epochs, slots, whole)
+    ends = [parallel_seconds({run: seconds[run[0]][end] for run in order}, needs, slots) for end in (0, 1)]
+    return Estimate(config.protocol, len(runs), sum(epochs[method] for method, _ in runs), slots, np.array(ends))
 
 
-def run_seconds(config: Config, method: str, paces: dict[str, float]) -> float:
-    """Seconds of one run: training, the teachers' answers, the tests; paces: seconds an image by case."""
-    train, test, *teachers = (paces[case.key] for case in _cases(config, method))
-    block = config.methods[method]
-    tested = config.data.holdout_images or DATASETS[config.data.dataset].test
-    tests = block.epochs // config.evaluate_every + (block.epochs % config.evaluate_every > 0)
-    return block.epochs * config.data.epoch_images * (train + sum(teachers)) + tests * tested * test
-
-
-def seconds_per_image(case: Case, seconds: float) -> float:
-    """The time that an image takes, measured within about so many seconds, with the run's own batch if that fits.
+def seconds_per_multiply_add(device: str, settings: RunSettings) -> Range:
+    """The time of a training step, forward, loss, backward and update, by multiply-adds of its forward pass.
 
     The first step, which allocates memory and chooses kernels, is not counted.
     """
-    machine = set_up(case.device, case.threads, case.settings.precision, deterministic=False)
-    work = _step(case.settings, machine) if case.step else _answer(case.settings, machine)
-    work(FEW)
-    few = _timed(work, FEW, machine)
+    machine = set_up(device, 1, settings.precision, deterministic=False)
+    multiply_adds = _sizes(settings).trained.multiply_adds
     on_gpu = machine.device.type != "cpu"
-    images = case.settings.batch_size if on_gpu else int(seconds / max(few / FEW, 1e-9) / 2)
-    images = min(case.settings.batch_size, images)
-    if images <= FEW:
-        return few / FEW
-    if on_gpu:
-        work(images)  # kernels are chosen anew for each size
-    times, end = [], time.perf_counter() + seconds / 2
-    while not times or time.perf_counter() + times[-1] < end:
-        times.append(_timed(work, images, machine))
-    return statistics.median(times) / images
-
-
-def _timed(work: Callable[[int], None], images: int, machine: Machine) -> float:
-    machine.wait()
-    start = time.perf_counter()
-    work(images)
-    machine.wait()
-    return time.perf_counter() - start
-
-
-def _step(s: RunSettings, machine: Machine) -> Callable[[int], None]:
-    """Forward, loss, backward and update of the run's own network and objective, on images of noise."""
-    parts = Components(s, 0, machine)
+    images = settings.batch_size if on_gpu else max(1, min(settings.batch_size, round(WORK / multiply_adds)))
+    parts = Components(settings, 0, machine)
     step = EagerStep(parts.network.train(), parts.objective, parts.optimiser, parts.scaler, machine)
-    return lambda images: step(_batch(images, s.network.classes, machine))
+    batch = _batch(images, settings.network.classes, machine.device)
+    step(batch)
+    machine.wait()
+    used, clock = time.process_time(), time.perf_counter()
+    for _ in range(STEPS):
+        step(batch)
+    machine.wait()
+    used, clock = time.process_time() - used, time.perf_counter() - clock
+    return np.array([clock if on_gpu else min(used, clock), clock]) / (STEPS * images * multiply_adds)
 
 
-def _answer(s: RunSettings, machine: Machine) -> Callable[[int], None]:
-    """The run's network forward, as it is tested or as it teaches."""
-    network = _network(s, machine).eval()
-
-    def answer(images: int) -> None:
-        with torch.no_grad(), machine.autocast():
-            network(_batch(images, s.network.classes, machine).images)
-
-    return answer
-
-
-def _network(s: RunSettings, machine: Machine) -> torch.nn.Module:
-    options = {"zero_init_residual": s.zero_init_residual, "final_head": s.final_head}
-    network = build_network(s.network, s.heads, seed=0, **options)
-    return network.to(machine.device, memory_format=torch.channels_last)
-
-
-def _batch(images: int, classes: int, machine: Machine) -> Batch:
-    pixels = torch.zeros(images, 3, 32, 32, device=machine.device).to(memory_format=torch.channels_last)
-    labels = torch.arange(images, device=machine.device) % classes
-    return Batch(pixels, labels, torch.zeros(images, classes, device=machine.device))
+def _batch(images: int, classes: int, device: torch.device) -> Batch:
+    pixels = torch.zeros(images, 3, 32, 32, device=device).to(memory_format=torch.channels_last)
+    return Batch(pixels, torch.arange(images, device=device) % classes, torch.zeros(images, classes, device=device))
