@@ -20,7 +20,7 @@ help: ## list these commands
 	@echo "make test                   set up, run the unit tests (about 3 minutes)"
 	@echo "make test-workflow          the real workflow, its page in Chromium and its LaTeX (about 8 minutes)"
 	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (15 minutes on two processors, 3 times that without bf16)"
-	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, about a week on a CPU)"
+	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, days on a CPU; says first what it costs)"
 	@echo "make published              Table I from the paper's own logs (seconds)"
 	@echo "make test-faults            kills, full disks, damage and hostile input (about 10 minutes; strace for some of it)"
 	@echo "make test-slurm             the workflow on a Slurm that the tests start here (about 4 minutes; slurm-wlm, munge, root)"
@@ -28,7 +28,7 @@ help: ## list these commands
 	@echo "make docs                   the pages of docs/ that are made from its YAML files"
 	@echo "make declare WORDS='...'    declare the rules of the claims as they are now (docs/statistics.md)"
 	@echo "make site                   the documentation as web pages in site/ (installs mkdocs-material)"
-	@echo "make doctor                 what this machine has, and what each protocol would take on it (half a minute)"
+	@echo "make doctor [CONFIG=...]    what this machine has and each protocol would take on it (half a minute); CONFIG: that alone"
 	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
 	@echo "make clean RUN=quick/kd-seed0         remove a run's results and saved state (asks first; YES=1: does not)"
 	@echo "make clean-state RUN=quick/kd-seed0   forget the saved state of a run"
@@ -50,6 +50,7 @@ quick: $(READY)
 
 replicate: $(READY)
 	$(call CHECKED)
+	@$(PY) selfdistill doctor config.yaml $(CONFIG)
 	$(PY) snakemake --cores 1 all report $(if $(CONFIG),--configfile $(CONFIG))
 	@$(PY) selfdistill show --report report/paper
 
@@ -89,7 +90,7 @@ site: $(READY)
 	@echo "to open: site/index.html"
 
 doctor: $(READY)
-	@$(PY) selfdistill doctor
+	@$(PY) selfdistill doctor $(if $(CONFIG),config.yaml $(CONFIG))
 
 lint: $(READY)
 	$(PY) ruff format --check .

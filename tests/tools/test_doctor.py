@@ -1,6 +1,7 @@
 """The parts of a machine, and the time of a protocol on it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,28 @@ def test_a_precision_that_this_machine_lacks_is_said_and_not_timed(monkeypatch, 
         wants = config({"defaults": {"precision": precision}})
         assert doctor.protocol_lines([wants]) == [f"paper        needs {needs} (or precision: auto)"]
     assert steady == []
+
+
+def test_the_plan_of_a_configuration_has_a_line_for_each_method_and_one_for_all(config, steady, monkeypatch):
+    monkeypatch.setattr(doctor, "usable_cores", lambda: 1)
+    head, *methods, whole = doctor.plan_lines(config({"threads": 1, "seeds": [0, 1], "rows": ["kd"]}))
+    cells = [re.split(r"\s{2,}", line) for line in (head, *methods)]
+    assert cells[0] == ["method", "runs", "epochs each", "seconds an epoch", "time"]
+    # 200 x 555,422,720 x (50,000 + 10,000 / 3) multiply-adds of 1 to 3 ps, and the teacher's answers.
+    assert cells[1:] == [
+        ["kd", "2", "200", "31 to 93", "3.4 to 10.3 h"],
+        ["teacher", "2", "300", "4.4 to 13", "44 min to 2.2 h"],
+    ]
+    assert whole.startswith("all of paper: 4.2 to 12.6 h ")
+    (line,) = doctor.plan_lines(config({"logs": "somewhere"}))
+    assert line == "paper trains nothing: it reports on the logs in somewhere"
+
+
+def test_the_papers_protocol_says_its_cost_before_it_starts(repository):
+    shown = subprocess.run(
+        ["make", "-n", "replicate", "CONFIG=my.yaml"], cwd=repository, capture_output=True, text=True
+    )
+    assert shown.stdout.index("doctor config.yaml my.yaml") < shown.stdout.index("snakemake --cores 1 all report")
 
 
 def test_a_range_is_one_number_where_its_ends_are_alike():

@@ -29,20 +29,25 @@ def check(
 
 @app.command(rich_help_panel=LOOK)
 def doctor(
+    files: Annotated[
+        list[Path] | None, Argument(help="Only the cost of this: config.yaml, then files over it.")
+    ] = None,
     protocols: Annotated[Path, Option(help="The folder of protocols.")] = Path("workflow/protocols"),
     base: Base = Path("config.yaml"),
 ) -> None:
     """List what this machine has, and time each protocol on it."""
     from selfdistill.config.load import load_config
 
-    configs = [load_config([base]), *(load_config([base, path]) for path in sorted(protocols.glob("*.yaml")))]
-    from selfdistill.tools.doctor import findings, protocol_lines
+    over = [[], *([path] for path in sorted(protocols.glob("*.yaml")))]
+    configs = [load_config(paths) for paths in ([files] if files else [[base, *path] for path in over])]
+    from selfdistill.tools.doctor import findings, plan_lines, protocol_lines
 
-    print("\n".join(finding.line() for finding in findings(Path.cwd())), flush=True)
+    if not files:
+        print("\n".join(finding.line() for finding in findings(Path.cwd())), flush=True)
     print("timing a few steps of each network ...", file=sys.stderr, flush=True)
-    trained = [config for config in configs if config.logs == "results"]
-    print("training alone, on a quiet machine to one as busy as now:")
-    print("\n".join(f"    {line}" for line in protocol_lines(trained)))
+    lines = plan_lines(configs[0]) if files else protocol_lines([c for c in configs if c.logs == "results"])
+    print("training from the start, on a quiet machine to one as busy as now:")
+    print("\n".join(f"    {line}" for line in lines))
 
 
 @app.command(rich_help_panel=LOOK)

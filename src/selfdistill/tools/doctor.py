@@ -13,7 +13,16 @@ import torch
 
 from selfdistill.config.schema import Config
 from selfdistill.system.amounts import size
-from selfdistill.tools.estimate import Estimate, estimates, in_words, unavailable
+from selfdistill.tools.estimate import (
+    Estimate,
+    epoch_seconds,
+    estimate,
+    estimates,
+    in_words,
+    measure,
+    methods,
+    unavailable,
+)
 from selfdistill.training.machine import choose_device, choose_precision, device_name
 
 NEEDED_SPACE = 2e9  # bytes: CIFAR-10 and its archive .4, two states of each of four runs .9, their networks .3, air
@@ -45,9 +54,27 @@ def protocol_lines(configs: list[Config]) -> list[str]:
     return [f"{protocol:12} {text}" for protocol, text in takes.items()]
 
 
+def plan_lines(config: Config) -> list[str]:
+    """The cost of each method of a configuration on this machine, and of all, as if nothing were trained yet."""
+    if config.logs != "results":
+        return [f"{config.protocol} trains nothing: it reports on the logs in {config.logs}"]
+    if why := unavailable(config):
+        return [f"{config.protocol} {why}"]
+    paces = measure([config])
+    rows = [("method", "runs", "epochs each", "seconds an epoch", "time")]
+    for method in methods(config):
+        runs = sum(name == method for name, _ in config.runs())
+        epochs, each = config.methods[method].epochs, epoch_seconds(config, method, paces)
+        in_seconds = " to ".join(f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}" for seconds in each)
+        rows.append((method, f"{runs}", f"{epochs}", in_seconds, in_words(runs * epochs * each)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [*lines, f"all of {config.protocol}: {_takes(estimate(config, usable_cores(), paces))}"]
+
+
 def _takes(e: Estimate) -> str:
     beside = f"{e.slots} side by side" if e.slots > 1 else "one at a time"
-    return f"{in_words(e.seconds):16} ({e.runs} runs, {e.epochs} epochs, {beside})"
+    return f"{in_words(e.seconds):17} ({e.runs} runs, {e.epochs} epochs, {beside})"
 
 
 def usable_cores() -> int:

@@ -6,7 +6,6 @@ does. They are the two ends of a range.
 """
 
 import time
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -43,14 +42,13 @@ class Estimate(NamedTuple):
     seconds: Range
 
 
-def estimates(configs: Iterable[Config], cores: int) -> list[Estimate]:
-    """The time of each configuration on so many processors: training alone, without loading, data and report."""
-    configs = list(configs)
+def estimates(configs: list[Config], cores: int) -> list[Estimate]:
+    """The time of each configuration, every kind of network timed once for all of them."""
     paces = measure(configs)
-    return [_estimate(config, cores, paces) for config in configs]
+    return [estimate(config, cores, paces) for config in configs]
 
 
-def measure(configs: Iterable[Config]) -> dict[tuple, Range]:
+def measure(configs: list[Config]) -> dict[tuple, Range]:
     """The seconds that a training step takes for each multiply-add of its forward pass, by kind of network."""
     kinds = {}
     for config in configs:
@@ -116,7 +114,8 @@ def _kind(config: Config, settings: RunSettings) -> tuple:
     return network.model, network.stem, network.width, settings.precision, config.device
 
 
-def _estimate(config: Config, cores: int, paces: dict[tuple, Range]) -> Estimate:
+def estimate(config: Config, cores: int, paces: dict[tuple, Range]) -> Estimate:
+    """The time of a configuration on so many processors: training alone, without loading, data and report."""
     runs, slots = config.runs(), max(1, cores // job_threads(config.threads, uses_gpu(config.device)))
     epochs = {method: config.methods[method].epochs for method in methods(config)}
     seconds = {method: epochs[method] * epoch_seconds(config, method, paces) for method in epochs}
