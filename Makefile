@@ -13,7 +13,11 @@ PROTOCOLS := workflow/protocols
 CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help demo quick replicate published test test-workflow test-faults test-slurm bench docs declare site doctor lint format clean clean-state
+=======
+.PHONY: help demo quick replicate published test test-workflow test-faults test-slurm bench docs site doctor status lint format clean clean-state
+>>>>>>> 6dbd131 (Add make status; show accuracies, and fit the watch into 80 columns)
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
@@ -29,6 +33,7 @@ help: ## list these commands
 	@echo "make declare WORDS='...'    declare the rules of the claims as they are now (docs/statistics.md)"
 	@echo "make site                   the documentation as web pages in site/ (installs mkdocs-material)"
 	@echo "make doctor [CONFIG=...]    what this machine has and each protocol would take on it (half a minute); CONFIG: that alone"
+	@echo "make status [CONFIG=...]    the state of each run (of the paper's protocol, with CONFIG over it); WATCH=1 follows them"
 	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
 	@echo "make clean RUN=quick/kd-seed0         remove a run's results and saved state (asks first; YES=1: does not)"
 	@echo "make clean-state RUN=quick/kd-seed0   forget the saved state of a run"
@@ -91,6 +96,10 @@ site: $(READY)
 
 doctor: $(READY)
 	@$(PY) selfdistill doctor $(if $(CONFIG),config.yaml $(CONFIG))
+
+# It ends with 1 while anything is left to train, which is no error of make's.
+status: $(READY)
+	@$(PY) selfdistill status config.yaml $(CONFIG) $(if $(WATCH),--watch) || test $$? -eq 1
 
 lint: $(READY)
 	$(PY) ruff format --check .

@@ -1,5 +1,6 @@
 """The progress of runs and the time left, on files as a run leaves them, without any training."""
 
+import io
 import os
 import pty
 import re
@@ -12,14 +13,15 @@ from pathlib import Path
 
 import pytest
 from helpers.snakemake_runs import take_signals
+from rich.console import Console
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings
 from selfdistill.models.weights import pack
 from selfdistill.system.files import write_sealed
 from selfdistill.system.lock import run_lock
-from selfdistill.tools.progress import ProgressReader, parallel_seconds
-from selfdistill.tools.watch import headline, lines
+from selfdistill.tools.progress import Overview, ProgressReader, RunProgress, parallel_seconds
+from selfdistill.tools.watch import headline, lines, picture
 from selfdistill.training.states import state_folder
 from selfdistill.training.status import RequestedRuns
 
@@ -34,10 +36,10 @@ class Results:
         self.folder, self.config = folder, load_config(FILES)
         self.reader = ProgressReader(self.config, folder)
 
-    def log(self, method: str, epochs: list[float], seed: int = 0) -> None:
+    def log(self, method: str, epochs: list[float], seed: int = 0, images: str = "test") -> None:
         path = self.folder / f"demo/logs/{method}-seed{seed}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = [f"epoch {n}/8  lr 0.1  loss 1.0  train 8.00 %  test 9.00 %  {s} s" for n, s in enumerate(epochs, 1)]
+        rows = [f"epoch {n}/8  lr 0.1  loss 1.0  train 8.00 %  {images} 9.00 %  {s} s" for n, s in enumerate(epochs, 1)]
         path.write_text("\n".join(["loss: CE 1", *rows]) + "\n")
 
     def identity(self, method: str) -> dict:
@@ -48,6 +50,7 @@ class Results:
         facts = {"seed": 0, "teacher_sha256": None, "training_seconds": seconds}
         facts |= self.identity(method) | {"settings": settings, "outputs": {"weights.safetensors": weights}}
         write_sealed(self.folder / f"demo/{method}/seed0/run.json", facts)
+        write_sealed(self.folder / f"demo/{method}/seed0/evaluation.json", {"accuracy": 0.875})
 
     def save(self, method: str, epoch: int) -> None:
         states = self.folder / "demo/.state"
@@ -97,7 +100,7 @@ def test_a_run_has_failed_only_with_its_present_settings_and_code(results):
 def test_a_finished_run_counts_whole_and_times_its_method(results):
     results.finish("control", 80.0)
     run = results.run("control")
-    assert (run.state, run.epoch, run.pace, run.left) == ("done", 8, 10.0, 0)
+    assert (run.state, run.epoch, run.pace, run.accuracy, run.left) == ("done", 8, 10.0, 0.875, 0)
 
 
 def test_a_run_of_other_settings_is_not_done(results):
@@ -128,7 +131,7 @@ def test_a_running_run_is_as_far_as_its_log_says(results):
     with results.running("control"):
         overview = results.read()
     run = next(run for run in overview.runs if run.method == "control")
-    assert (run.state, run.epoch, run.pace) == ("running", 6, 10.0)  # the median of the last five
+    assert (run.state, run.epoch, run.pace, run.accuracy) == ("running", 6, 10.0, 0.09)  # the median of the last five
     assert run.left == pytest.approx(20, abs=2)  # less what has passed of the seventh
     assert re.fullmatch(
         r"6 of 40 epochs, at least \d+ s left, not counting teacher, kd, self_distillation \(not timed yet\)",
@@ -140,7 +143,28 @@ def test_a_stopped_run_is_as_far_as_its_state(results):
     results.log("control", [10.0] * 5)
     results.save("control", 4)
     run = results.run("control")
-    assert (run.state, run.epoch, run.left) == ("stopped", 4, 40.0)
+    assert (run.state, run.epoch, run.accuracy, run.left) == ("stopped", 4, 0.09, 40.0)
+
+
+def test_the_accuracy_is_the_last_one_that_was_evaluated(results):
+    results.log("control", [10.0] * 2)
+    path = results.folder / "demo/logs/control-seed0.txt"
+    path.write_text(path.read_text() + "epoch 3/8  lr 0.1  loss 1.0  train 8.00 %  10.0 s\n")
+    with results.running("control"):
+        run = results.run("control")
+    assert (run.epoch, run.accuracy) == (3, 0.09)
+    results.log("control", [10.0], images="holdout")
+    with results.running("control"):
+        assert results.run("control").accuracy == 0.09
+
+
+def test_a_run_fits_in_a_line_of_80_columns():
+    run = RunProgress("self_distillation_unscaled", 10, 200, 100, "running", 1800.0, 0.9431)
+    console = Console(width=80, file=io.StringIO())
+    console.print(picture(Overview([run], {})))
+    first, last = console.file.getvalue().splitlines()
+    assert re.sub("[━╸╺ ]+", " ", first) == "self_distillation_unscaled seed 10 100/200 94.31 % running 2 days left"
+    assert last.startswith("100 of 200 epochs, about 2 days left")
 
 
 def test_the_rest_is_what_takes_longest_with_as_many_side_by_side_as_now(results):
@@ -206,16 +230,16 @@ def read_until(terminal: int, wanted: str, seconds: float = 120) -> str:
 def test_on_a_terminal_it_follows_the_run_and_ctrl_c_ends_it_cleanly(results):
     results.log("control", [10.0])
     terminal, theirs = pty.openpty()
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "150"}
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "80"}
     with results.running("control"):
         streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
         options = {"env": environment, "start_new_session": True, "preexec_fn": take_signals}
         program = subprocess.Popen(command(results), **streams, **options)
         os.close(theirs)
         try:
-            assert "epoch 1 of 8" in plain(read_until(terminal, "1 of 40 epochs"))
+            assert "1/8" in plain(read_until(terminal, "1 of 40 epochs"))
             results.log("control", [10.0, 10.0])
-            assert "epoch 2 of 8" in plain(read_until(terminal, "2 of 40 epochs"))
+            assert "2/8" in plain(read_until(terminal, "2 of 40 epochs"))
             program.send_signal(signal.SIGINT)
             rest = read_until(terminal, "never written")
             assert program.wait(timeout=600) == 1

@@ -20,15 +20,16 @@ from selfdistill.training.identity import other_parts
 from selfdistill.training.states import failure_record, newest_epoch, state_folder
 from selfdistill.training.status import RequestedRuns, failure_of
 
-EPOCH = re.compile(r"^epoch (\d+)/\d+ .*?([\d.]+) s$", re.MULTILINE)
+EPOCH = re.compile(r"^epoch (\d+)/\d+ .*?(?: (?:test|holdout) ([\d.]+) %)? +([\d.]+) s$", re.MULTILINE)
 TAIL = 1 << 16  # bytes of a log that are looked at
+NO_LOG = (0, None, None, 0.0)
 RECENT = 5  # epochs whose median is the pace
 Job = TypeVar("Job", bound=Hashable)
 
 
 class RunProgress(NamedTuple):
-    """The epoch that a run has reached. pace: seconds of an epoch, None if unknown; idle: seconds since its last log
-    line.
+    """The epoch that a run has reached. pace: seconds of an epoch, None if unknown; accuracy: the last one on the test
+    set or hold-out, None if unknown; idle: seconds since its last log line.
     """
 
     method: str
@@ -37,6 +38,7 @@ class RunProgress(NamedTuple):
     epoch: int
     state: str
     pace: float | None
+    accuracy: float | None = None
     idle: float = 0.0
 
     @property
@@ -115,17 +117,18 @@ class ProgressReader:
         epochs = identity["settings"]["epochs"]
         log = self.folder / "logs" / f"{name}.txt"
         if owner_of(states / f"{name}.lock"):
-            epoch, pace, idle = _log(log)
-            return RunProgress(method, seed, epochs, min(epoch, epochs), "running", pace, idle)
+            epoch, pace, accuracy, idle = _log(log)
+            return RunProgress(method, seed, epochs, min(epoch, epochs), "running", pace, accuracy, idle)
         facts = self._finished(method, seed, identity)
         if facts is not None:
             seconds = facts.get("training_seconds")
             pace = seconds / epochs if isinstance(seconds, int | float) else None
-            return RunProgress(method, seed, epochs, epochs, "done", pace)
+            return RunProgress(method, seed, epochs, epochs, "done", pace, self._accuracy(method, seed))
         saved = newest_epoch(state_folder(states, name, identity))
         failed = failure_of(failure_record(states, name), identity)
         state = "failed" if failed else "stopped" if saved else "waiting"
-        return RunProgress(method, seed, epochs, saved, state, _log(log)[1] if saved else None)
+        _, pace, accuracy, _ = _log(log) if saved else NO_LOG
+        return RunProgress(method, seed, epochs, saved, state, pace, accuracy)
 
     def _finished(self, method: str, seed: int, identity: dict[str, Any]) -> dict[str, Any] | None:
         """The run.json of a run that has ended with the wanted settings, data and teacher, read anew each time: its
@@ -138,20 +141,29 @@ class ProgressReader:
         wanted = {key: part for key, part in identity.items() if key != "code_fingerprint"}
         return None if other_parts(facts, wanted) else facts
 
+    def _accuracy(self, method: str, seed: int) -> float | None:
+        """A finished run's accuracy as it was evaluated."""
+        try:
+            return read_sealed(self.folder / method / f"seed{seed}" / "evaluation.json").get("accuracy")
+        except Failure:
+            return None
 
-def _log(path: Path) -> tuple[int, float | None, float]:
-    """The last epoch that a run's log tells of, the median seconds of the latest ones, and the log's age in seconds."""
+
+def _log(path: Path) -> tuple[int, float | None, float | None, float]:
+    """The last epoch in a run's log, the median seconds of the latest ones, the last accuracy, and the log's age."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - TAIL))
             text, age = file.read().decode(errors="replace"), time.time() - path.stat().st_mtime
     except OSError:
-        return 0, None, 0.0
+        return NO_LOG
     lines = EPOCH.findall(text)
     if not lines:
-        return 0, None, max(0.0, age)
-    return int(lines[-1][0]), statistics.median(float(seconds) for _, seconds in lines[-RECENT:]), max(0.0, age)
+        return 0, None, None, max(0.0, age)
+    epochs, accuracies, seconds = zip(*lines, strict=True)
+    accuracy = next((float(percent) / 100 for percent in reversed(accuracies) if percent), None)
+    return int(epochs[-1]), statistics.median(map(float, seconds[-RECENT:])), accuracy, max(0.0, age)
 
 
 def parallel_seconds(seconds: Mapping[Job, float], needs: Mapping[Job, Sequence[Job]], slots: int) -> float:

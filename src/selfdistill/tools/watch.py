@@ -13,6 +13,7 @@ from selfdistill.system.stop import REQUEST
 from selfdistill.tools.progress import Overview, ProgressReader, RunProgress
 
 EVERY = 2.0  # seconds between two looks
+BAR = 8  # columns
 SHOWN = 20  # runs; of more, those that are done or wait are only counted
 
 
@@ -46,38 +47,32 @@ def headline(overview: Overview) -> str:
 
 def lines(overview: Overview) -> list[str]:
     """The overview as plain text, a line for each run, the whole last."""
-    width = max(len(_name(run)) for run in overview.runs)
-    return [*(f"{_name(run):{width}}  {_words(run)}" for run in overview.runs), headline(overview)]
+    rows = [_cells(run) for run in overview.runs]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    aligned = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return [*(line.rstrip() for line in aligned), headline(overview)]
 
 
 def picture(overview: Overview) -> Group:
-    """The overview as bars; of many runs only those that are under way."""
+    """The overview with bars, a run in 80 columns; of many runs only those that are under way."""
     shown = overview.runs
     if len(shown) > SHOWN:
         shown = [run for run in shown if run.state not in ("done", "waiting")]
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(width=24)
-    grid.add_column()
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column()  # long names break where a line is too short for all
+    grid.add_column(width=BAR)
+    for _ in _cells(overview.runs[0])[1:]:
+        grid.add_column(no_wrap=True)
     for run in shown:
-        grid.add_row(_name(run), ProgressBar(total=run.epochs, completed=run.epoch, width=24), _words(run))
-    grid.add_row(
-        "all", ProgressBar(total=overview.epochs, completed=overview.epoch, width=24), Text(headline(overview))
-    )
+        name, *cells = _cells(run)
+        grid.add_row(name, ProgressBar(total=run.epochs, completed=run.epoch, width=BAR), *cells)
     hidden = len(overview.runs) - len(shown)
     note = [Text(f"and {hidden} runs that are done or wait", style="dim")] if hidden else []
-    return Group(grid, *note)
+    return Group(grid, *note, Text(headline(overview)))
 
 
-def _name(run: RunProgress) -> str:
-    return f"{run.method} seed {run.seed}"
-
-
-def _words(run: RunProgress) -> str:
-    if run.state == "done":
-        return "done"
-    pace = f", {run.pace:.1f} s each" if run.pace is not None and run.state == "running" else ""
-    left = f", about {duration(run.left)} left" if run.left is not None else ""
-    if run.state == "waiting":
-        return f"waiting{left}"
-    return f"{run.state}, epoch {run.epoch} of {run.epochs}{pace}{left}"
+def _cells(run: RunProgress) -> tuple[str, ...]:
+    """A run's name, epochs, last accuracy on the test set or hold-out, state, and time left."""
+    accuracy = f"{100 * run.accuracy:.2f} %" if run.accuracy is not None else ""
+    left = f"{duration(run.left)} left" if run.left else ""
+    return f"{run.method} seed {run.seed}", f"{run.epoch}/{run.epochs}", accuracy, run.state, left
