@@ -13,19 +13,17 @@ PROTOCOLS := workflow/protocols
 CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help demo quick replicate published test test-workflow test-faults test-slurm bench docs declare site doctor lint format clean clean-state
-=======
-.PHONY: help demo quick replicate published test test-workflow test-faults test-slurm bench docs site doctor status lint format clean clean-state
->>>>>>> 6dbd131 (Add make status; show accuracies, and fit the watch into 80 columns)
+.PHONY: help demo quick overnight replicate published findings test test-workflow test-faults test-slurm bench docs declare site doctor status lint format clean clean-state
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
 	@echo "make test                   set up, run the unit tests (about 3 minutes)"
 	@echo "make test-workflow          the real workflow, its page in Chromium and its LaTeX (about 8 minutes)"
 	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (15 minutes on two processors, 3 times that without bf16)"
+	@echo "make overnight [CONFIG=...] five methods, four seeds, 60 epochs of the same images (5 to 14 hours on two processors)"
 	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, days on a CPU; says first what it costs)"
-	@echo "make published              Table I from the paper's own logs (seconds)"
+	@echo "make published              Table I and curves of the author's own logs (seconds)"
+	@echo "make findings               the committed runs of every protocol in one table (seconds)"
 	@echo "make test-faults            kills, full disks, damage and hostile input (about 10 minutes; strace for some of it)"
 	@echo "make test-slurm             the workflow on a Slurm that the tests start here (about 4 minutes; slurm-wlm, munge, root)"
 	@echo "make bench [DEVICE=cuda]     our loop beside others, on this machine (under 10 minutes on a CPU)"
@@ -45,23 +43,32 @@ $(READY): constraints.txt pyproject.toml
 
 demo: $(READY)
 	$(call CHECKED,$(PROTOCOLS)/demo.yaml)
-	$(PY) snakemake --cores $(CORES) all report --configfile $(PROTOCOLS)/demo.yaml $(CONFIG)
+	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/demo.yaml $(CONFIG)
 	@$(PY) selfdistill show --report report/demo
 
 quick: $(READY)
 	$(call CHECKED,$(PROTOCOLS)/quick.yaml)
-	$(PY) snakemake --cores $(CORES) all report --configfile $(PROTOCOLS)/quick.yaml $(CONFIG)
+	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/quick.yaml $(CONFIG)
 	@$(PY) selfdistill show --report report/quick
+
+overnight: $(READY)
+	$(call CHECKED,$(PROTOCOLS)/overnight.yaml)
+	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/overnight.yaml $(CONFIG)
+	@$(PY) selfdistill show --report report/overnight
 
 replicate: $(READY)
 	$(call CHECKED)
 	@$(PY) selfdistill doctor config.yaml $(CONFIG)
-	$(PY) snakemake --cores 1 all report $(if $(CONFIG),--configfile $(CONFIG))
+	$(PY) snakemake --cores 1 $(if $(CONFIG),--configfile $(CONFIG))
 	@$(PY) selfdistill show --report report/paper
 
 published: $(READY)
 	$(PY) snakemake --cores 1 published
 	@$(PY) selfdistill show --report report/published
+
+findings: $(READY)
+	$(PY) snakemake --cores 1 findings
+	@cat report/findings.md
 
 test: $(READY)
 	$(PY) pytest
