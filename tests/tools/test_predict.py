@@ -3,10 +3,12 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -15,7 +17,7 @@ from selfdistill.config.datasets import DATASETS
 from selfdistill.data.prepared import read_prepared
 from selfdistill.models.weights import decode, encode
 from selfdistill.system.failures import BAD_DATA
-from selfdistill.tools.pictures import read_picture
+from selfdistill.tools.pictures import Picture, read_picture
 from selfdistill.tools.predict import load_network, percent, predict
 
 PLACES = [0, 7, 100, 359]  # among the test images
@@ -81,6 +83,39 @@ def test_a_network_without_auxiliary_classifiers_has_one_line(run, shown):
     block = predict(shown[:1], run / "weights.safetensors", 20).split("\n\n")[1]
     assert len(block.splitlines()) == 2
     assert sorted(re.findall(r" (\d)  ", block)) == list("0123456789")  # no more classes than there are
+
+
+def test_a_seven_that_is_dark_on_light_is_said_to_be_unlike_the_training_images(self_distilled, tmp_path):
+    seven = Image.new("L", (280, 280), 255)
+    ImageDraw.Draw(seven).line([(90, 70), (190, 70), (130, 220)], fill=0, width=24)
+    seven.save(tmp_path / "7.png")
+    ImageOps.invert(seven).save(tmp_path / "light.png")
+    paths = [tmp_path / "7.png", tmp_path / "light.png"]
+    _, dark, light, _ = predict(paths, self_distilled / "weights.safetensors", 1).split("\n\n")
+    assert dark.splitlines()[1] == "  Unlike the training images: it is dark on light, they are light on dark."
+    assert "Unlike" not in light
+
+
+def test_no_image_of_the_digits_is_unlike_them_and_each_is_with_its_light_inverted(self_distilled, digits):
+    network, (images, _) = load_network(self_distilled / "weights.safetensors"), read_prepared(digits, "digits")
+    for image in np.concatenate([images.train_images, images.test_images]).transpose(0, 2, 3, 1):
+        assert network.unlike(Picture(Path(), image, 32, 32)) is None
+        assert network.unlike(Picture(Path(), 255 - image, 32, 32))
+
+
+def test_a_photograph_of_a_colour_that_is_far_from_the_recorded_mean_is_unlike(self_distilled):
+    facts = {"mean": [0.49, 0.48, 0.45], "std": [0.25, 0.24, 0.26]}
+    network = load_network(self_distilled / "weights.safetensors")._replace(dataset=DATASETS["cifar10"], facts=facts)
+    said = {
+        colour: network.unlike(Picture(Path(), np.full((32, 32, 3), colour, np.uint8), 32, 32))
+        for colour in [(125, 122, 115), (200, 60, 90), (255, 255, 255), (10, 120, 110)]
+    }
+    assert list(said.values()) == [
+        None,
+        None,
+        "its mean green is +2.2 standard deviations from theirs",
+        "its mean red is -1.8 standard deviations from theirs",
+    ]
 
 
 def test_all_bad_pictures_are_named_at_once_a_line_each(self_distilled, shown, tmp_path, refused):
