@@ -7,6 +7,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+include: "workflow/rules/start.smk"
+
+
 configfile: str(Path(workflow.basedir, "config.yaml"))
 
 

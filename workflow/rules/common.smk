@@ -5,15 +5,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-try:
-    import selfdistill
-except ImportError as error:
-    print(f"error: selfdistill: {sys.executable} cannot import it ({error})", end="; ", file=sys.stderr)
-    print("use this project's environment (sh scripts/set_up.sh makes .venv)", file=sys.stderr)
-    sys.exit(78)
-
 from selfdistill.system.host import (
-    command_of,
     job_threads,
     leave_warnings_to_training,
     name_this_user,
@@ -27,8 +19,10 @@ from selfdistill.config.load import load_config
 from selfdistill.config.settings import ReportSettings, report_settings, run_settings, to_yaml
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json, sha256_bytes
-from selfdistill.tools.failed import last_words
+from selfdistill.data.download import manual_route
+from selfdistill.tools.failed import ended_jobs, last_words
 from selfdistill.tools.plan import check_plan, check_targets
+from selfdistill.tools.progress import ProgressReader
 from selfdistill.report.artefacts import artefacts, needs
 from selfdistill.report.gaps import departures, read_gaps
 from selfdistill.report.steps import STEPS
@@ -36,7 +30,6 @@ from selfdistill.training.replaced import replacement
 from selfdistill.training.states import mark_forced
 from selfdistill.training.store import adopt
 
-PYTHON, SNAKEMAKE = command_of("python"), command_of("snakemake")  # as a person calls them, before PATH is changed
 prefer_this_python()
 name_this_user()
 leave_warnings_to_training()
@@ -130,7 +123,7 @@ def run_options(wildcards):
     teachers = teacher_files(wildcards.method, wildcards.seed, ["weights.safetensors"])
     words = ["--seed", wildcards.seed, "--store", str(STORE)]
     words += [word for path in teachers for word in ("--teacher", path)]
-    return shlex.join([*words, "--progress", "bar" if workflow.resource_settings.cores == 1 else "lines"])
+    return shlex.join(words)
 
 
 def machine_block(wildcards):
@@ -171,7 +164,7 @@ def say_what_is_replaced(method):
     """Say, once and before any job starts, which finished runs of a method a changed setting replaces."""
     if workflow.is_main_process and workflow.executor_plugin is not None:
         for line in replacement(CONFIG, Path("results"), method):
-            print(line, file=sys.stderr)
+            SCREEN.say(line)
 
 
 def log_folder(config):
@@ -239,6 +232,9 @@ def before_the_jobs():
     """Keep the finished runs that no store has (older results, or a copy without one), and mark what is forced."""
     if workflow.touch:
         return
+    SCREEN.own()
+    if SCREEN.jobs:
+        SCREEN.jobs.reader = ProgressReader(CONFIG, Path("results"))
     folder = Path("results") / CONFIG.protocol
     adopt(STORE, folder)
     planned = [job for job in workflow.dag.needrun_jobs() if job.rule.name.startswith("train_")]
@@ -256,13 +252,16 @@ def is_forced(job):
 
 
 def say_how_to_go_on(logs):
-    """How the failed jobs ended, and the command that continues; what is saved is told by `status`."""
+    """How the failed jobs ended, and what goes on; what is saved is told by `status`."""
     own = BASE / "config.yaml"
     files = [own, *(path for path in map(Path, workflow.configfiles) if path.resolve() != own.resolve())]
-    names = shlex.join(map(relative, files))
-    print("\n".join(last_words(logs)), file=sys.stderr)
-    print(f"to go on: {SNAKEMAKE} {shlex.join(sys.argv[1:])}", file=sys.stderr)
-    print(f"what is saved: {PYTHON} -m selfdistill status {names}", file=sys.stderr)
+    words = {
+        "again": AGAIN,
+        "status": f"{PYTHON} -m selfdistill status {shlex.join(map(relative, files))}",
+        "by_hand": manual_route(CONFIG.data.archives) if CONFIG.data.archives else "",
+    }
+    for line in last_words(ended_jobs(logs), interrupted=SCREEN.interrupted, **words):
+        SCREEN.say(line)
 
 
 wildcard_constraints:

@@ -15,6 +15,7 @@ from selfdistill.system.files import DISK_ERRORS, disk_failure
 from selfdistill.system.host import require_own_package
 from selfdistill.system.log import say_last
 from selfdistill.system.stop import REQUEST, Stopped
+from selfdistill.system.terminal import in_workflow
 
 RULES = "What the workflow's rules call"
 LOOK = "Look at a run"
@@ -57,8 +58,8 @@ def main() -> None:
     except (Failure, Failures) as failure:
         _end(str(failure), failure.code, debug)
     except Stopped as stopped:
-        again = shlex.join(["python", "-m", "selfdistill", *sys.argv[1:]])
-        _end(f"{stopped}; to go on, give the same snakemake command again, or: {again}", STOPPED, debug)
+        again = f"; to go on: {shlex.join(['python', '-m', 'selfdistill', *sys.argv[1:]])}"
+        _end(f"{stopped}{'' if in_workflow() else again}", STOPPED, debug)
     except BrokenPipeError:  # nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(1) from None

@@ -46,7 +46,7 @@ def prepare(
     from selfdistill.config.datasets import DATASETS
     from selfdistill.data.prepare import prepare as prepare_dataset
 
-    lines, sources = Log(log), read_archives(archives)
+    lines, sources = Log(log, "data"), read_archives(archives)
     if dataset not in DATASETS:
         raise Failure("--dataset", f"expected one of {', '.join(DATASETS)}, got {dataset!r}", code=CONFIGURATION)
     if DATASETS[dataset].archives and not sources:
@@ -64,19 +64,16 @@ def train(
         list[Path] | None, Option(help="The teacher's weights.safetensors; each member's of an ensemble.")
     ] = None,
     machine: Annotated[str, Option(help="Options that change no result, as JSON: device, threads, ...")] = "{}",
-    progress: Annotated[str, Option(help="bar (on a terminal) or lines.")] = "bar",
     store: Annotated[Path | None, Option(help="Where finished runs are kept and looked for: results/.runs.")] = None,
     log: LogFile = None,
 ) -> None:
     """Train one run, resume it, or take it from the store."""
-    from selfdistill.config import types as t
     from selfdistill.config.schema import MachineSettings
     from selfdistill.training.job import Job
     from selfdistill.training.start import train as train_run
 
     how = checked("--machine", MachineSettings, from_json("--machine", machine, dict))
-    bar = checked("--progress", t.one_of("bar", "lines"), progress) == "bar"
-    train_run(Job(data, settings, seed, output, tuple(teacher or ()), log, how, bar, store))
+    train_run(Job(data, settings, seed, output, tuple(teacher or ()), log, how, store))
 
 
 @app.command(rich_help_panel=RULES)

@@ -3,15 +3,11 @@
 import contextlib
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urljoin
-
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from selfdistill.config.schema import Archive
 from selfdistill.data.archives import check_sha256
@@ -20,6 +16,7 @@ from selfdistill.system.files import check_free_space, disk_failure, make_folder
 from selfdistill.system.lock import run_lock
 from selfdistill.system.log import Log
 from selfdistill.system.pauses import PAUSES
+from selfdistill.system.terminal import State
 
 CHUNK = 1 << 16  # bytes
 CONNECT_SECONDS, STALL_SECONDS, DEADLINE_SECONDS = 20, 30, 3600
@@ -235,11 +232,9 @@ def _length(response) -> int | None:
 def _save(archive: Archive, response, part: Path, end: float) -> int:
     """Write the body, piece by piece as it comes, and make it durable; the number of its bytes."""
     most, received = archive.size or LARGEST_DOWNLOAD, 0
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    show = {"console": Console(stderr=True), "disable": not sys.stderr.isatty(), "transient": True}
+    state = State(archive.url.rsplit("/", 1)[-1], archive.size or _length(response) or LARGEST_DOWNLOAD)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
-    with open(descriptor, "wb") as file, Progress(*columns, TimeRemainingColumn(), **show) as progress:
-        task = progress.add_task(archive.url.rsplit("/", 1)[-1], total=archive.size)
+    with open(descriptor, "wb") as file, contextlib.closing(state):
         for piece in _fast_enough(archive, _pieces(response)):
             received += len(piece)
             if time.monotonic() > end:
@@ -247,7 +242,7 @@ def _save(archive: Archive, response, part: Path, end: float) -> int:
             if received > most:
                 raise Failure(archive.url, f"sends more than the expected {most} bytes")
             file.write(piece)
-            progress.update(task, advance=len(piece))
+            state.advance(len(piece), f"{received / 1e6:.0f} MB")
         file.flush()
         os.fsync(file.fileno())
     return received

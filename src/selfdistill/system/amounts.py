@@ -15,3 +15,12 @@ def size(count: float) -> str:
         if count >= factor:
             return f"{count / factor:.{digits}f} {unit}"
     return f"{count:.0f} bytes"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a clock shows them: `0:21`, `1:02:03`; from two days on as `duration` does."""
+    if seconds >= 2 * 86400:
+        return duration(seconds)
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

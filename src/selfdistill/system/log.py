@@ -13,7 +13,7 @@ from selfdistill.system.files import disk_failure, write_all, write_atomically
 
 
 class Log:
-    """Lines to the terminal and to a log file of its own. name: whose lines they are, said on the terminal only.
+    """Lines to the terminal and to a log file of its own. name: the job's, which lines on the terminal begin with.
 
     A second start of a job, and Snakemake before it, remove the file of the one that is still alive: each start makes
     a new file, and whoever holds the old one puts it back with the next line.
@@ -35,11 +35,26 @@ class Log:
                 raise disk_failure(path, error) from error
         Log.latest = self
 
-    def say(self, line: str) -> None:
-        """Print and log a line at once."""
+    def say(self, line: str, shown: str | None = None) -> None:
+        """Print and log a line at once. shown: what is printed in its place.
+
+        In the workflow several jobs write to one screen: what does not name its job is only logged.
+        """
+        if self._prefix or self._descriptor is None or not terminal.in_workflow():
+            self._print(shown or (line if line.startswith(("error: ", self._prefix)) else self._prefix + line))
+        self._write(line)
+
+    def note(self, line: str) -> None:
+        """Log a line; print it only where there is no log."""
+        if self._descriptor is None:
+            self._print(line)
+        self._write(line)
+
+    def _print(self, line: str) -> None:
         with contextlib.suppress(OSError):
-            named = line if line.startswith(self._prefix) else self._prefix + line
-            print(terminal.clear() + named, file=sys.stderr, flush=True)
+            print(terminal.clear() + line, file=sys.stderr, flush=True)
+
+    def _write(self, line: str) -> None:
         if self._descriptor is None:
             return
         try:
@@ -63,6 +78,15 @@ class Log:
 
 
 def say_last(line: str) -> None:
-    """Print the line that ends a command, and log it if the command has opened a log that still works."""
-    with contextlib.suppress(Failure):
-        (Log.latest or Log(None)).say(line)
+    """Print the line that ends a command, and log it if the command has opened a log that still works. Of a job, the
+    workflow prints it when all jobs have ended.
+    """
+    log = Log.latest or Log(None)
+    if not terminal.in_workflow():
+        with contextlib.suppress(Failure):
+            log.say(line)
+        return
+    try:
+        log.note(line)
+    except Failure:
+        log.note(line)

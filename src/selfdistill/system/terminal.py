@@ -1,30 +1,34 @@
-"""Who may draw on a terminal that several processes write to: one bar at a time, and lines that do not run into it."""
+"""How far something is, as a line on the terminal that the next line replaces."""
 
-import fcntl
+import contextlib
 import os
+import shutil
 import sys
+import time
 
-DRAWS: set[int] = set()  # the descriptor that holds the terminal, while this process draws a bar
+from selfdistill.system.amounts import clock
+from selfdistill.system.pauses import PAUSES
+
+WORKFLOW = "SELFDISTILL_WORKFLOW"  # in the environment of the workflow's jobs: "states" if it shows them, else "lines"
+CLEAR = "\r\x1b[K"
+EVERY = 0.5  # seconds
 
 
-def take() -> int | None:
-    """Take the terminal behind stderr for a bar; None where there is none, where another process draws on it, or where
-    this one is in the background. `leave` gives it back, as the end of the process does.
-    """
+def in_workflow() -> bool:
+    """Whether Snakemake started this command: it shows the lines of several jobs, and says at the end which failed."""
+    return WORKFLOW in os.environ
+
+
+def clear() -> str:
+    """What a line for stderr begins with, so that it takes the place of a state; empty where none can be."""
+    return CLEAR if _is_terminal() else ""
+
+
+def _is_terminal() -> bool:
     try:
-        name = os.ttyname(2)
-        if not _is_in_front():
-            return None
-        descriptor = os.open(name, os.O_WRONLY | os.O_NOCTTY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    DRAWS.add(descriptor)
-    return descriptor
+        return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    except (ValueError, AttributeError):  # closed, or none
+        return False
 
 
 def _is_in_front() -> bool:
@@ -34,19 +38,46 @@ def _is_in_front() -> bool:
         return True
 
 
-def leave(descriptor: int | None) -> None:
-    """Give the terminal back."""
-    if descriptor is not None:
-        DRAWS.discard(descriptor)
-        os.close(descriptor)
+def _shows_states() -> bool:
+    if in_workflow():
+        return os.environ[WORKFLOW] == "states"
+    return _is_terminal() and _is_in_front()
 
 
-def clear() -> str:
-    """What a line for stderr begins with, so that it takes the place of another process's bar; empty off terminals,
-    and where this process draws the bar itself.
-    """
-    try:
-        plain = DRAWS or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb"
-    except (ValueError, AttributeError):  # closed, or none
-        return ""
-    return "" if plain else "\r\x1b[K"
+class State:
+    """The state of something that takes `total` steps, shown now and then: `NAME  42 %  TEXT  left 0:21`."""
+
+    def __init__(self, name: str, total: float, done: float = 0):
+        self.name, self.total, self.done = name, total, done
+        self._next = 0.0 if _shows_states() else float("inf")
+        self.measure()
+
+    def measure(self) -> None:
+        """Take the pace from here on: what came before tells nothing of it."""
+        self._base, self._started = self.done, PAUSES.clock()
+
+    def advance(self, steps: float, text: str = "") -> None:
+        """Count steps, and show the state if the last time is long enough ago."""
+        self.done += steps
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + EVERY
+            left = "" if self.left is None else f"left {clock(self.left)}"
+            _write("  ".join(filter(None, [self.name, f"{100 * self.done / self.total:.0f} %", text, left])))
+
+    @property
+    def left(self) -> float | None:
+        """Seconds to the end at this pace; None while there is none."""
+        steps = self.done - self._base
+        return (self.total - self.done) * (PAUSES.clock() - self._started) / steps if steps else None
+
+    def close(self) -> None:
+        """Take the state away: the workflow knows it by its name."""
+        if self._next < float("inf"):
+            _write(self.name)
+            _write("")
+
+
+def _write(state: str) -> None:
+    width = shutil.get_terminal_size().columns - 1
+    with contextlib.suppress(OSError):
+        print(f"{CLEAR}{state[:width]}", end="\r", file=sys.stderr, flush=True)

@@ -1,35 +1,65 @@
-"""The last words of the jobs that failed, from Snakemake's own log. Imports no torch."""
+"""How the workflow ended that did not come to its end: from Snakemake's own log. Imports no torch."""
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 ERROR = re.compile(r"^Error in rule (\S+):\n((?:    .*\n?)*)", re.MULTILINE)
 LOGS = re.compile(r"^    log: (.+?)(?: \(check log file.*)?$", re.MULTILINE)
-LINES = 5
-ENDS = ("error: ", "stopped by ", "done: ")  # what the last line of a command that was not killed says
+STOPPED = re.compile(r"(?:(.+): )?stopped by SIG\w+(?:; (.+))?")
+LINES = 5  # of the log of a job that left no reason
 
 
-def last_words(logs: Iterable[str | Path], lines: int = LINES) -> list[str]:
-    """For each failed job in Snakemake's logs: its rule and log file, and that file's last lines.
+class Ended(NamedTuple):
+    """A job that failed, and the lines of its log."""
 
-    A job that left no reason was killed from outside, most often because memory ran out, and is called so.
-    """
-    found: dict[str, list[str]] = {}
+    rule: str
+    log: Path
+    lines: list[str]
+
+    @property
+    def stopped(self) -> str | None:
+        """What a job that a signal stopped has saved, `kd seed 0 (epoch 3 of 8 is saved)`; None for another."""
+        found = STOPPED.fullmatch(self.lines[-1]) if self.lines else None
+        if found is None:
+            return None
+        return (found[1] or self.rule) + (f" ({found[2]})" if found[2] else "")
+
+    def reason(self) -> list[str]:
+        """Why it failed. A job that left no reason was killed from outside, most often because memory ran out."""
+        errors = []
+        while len(errors) < len(self.lines) and self.lines[-1 - len(errors)].startswith("error: "):
+            errors.insert(0, self.lines[-1 - len(errors)])
+        if errors or self.stopped:
+            return [f"{self.rule} failed (log: {self.log}):", *(errors or [self.stopped])]
+        end = [f"  {line}" for line in self.lines[-LINES:]]
+        return [f"{self.rule} failed without a reason, perhaps for lack of memory (log: {self.log})", *end]
+
+
+def ended_jobs(logs: Iterable[str | Path]) -> list[Ended]:
+    """The jobs that failed, each once, from Snakemake's logs."""
+    found = {}
     for log in logs:
         for rule, facts in ERROR.findall(_read(Path(log))):
             files = LOGS.search(facts)
-            for name in files[1].split(", ") if files else []:
-                found[name] = [f"{rule} failed; the end of {name}:", *_end(Path(name), lines)]
-    return [line for each in found.values() for line in each]
+            for name in map(Path, files[1].split(", ") if files else []):
+                found[name] = Ended(rule, name, _read(name).splitlines())
+    return list(found.values())
 
 
-def _end(path: Path, lines: int) -> list[str]:
-    said = _read(path).splitlines()
-    if not any(mark in said[-1] for mark in ENDS) if said else True:
-        said = [*said, "(no reason given: killed from outside, perhaps because memory ran out)"]
-        lines += 1
-    return [f"  {line}" for line in said[-lines:]]
+def last_words(jobs: Iterable[Ended], *, interrupted: bool, again: str, status: str, by_hand: str) -> list[str]:
+    """What is said last. interrupted: by Ctrl-C; again, status: the commands that go on and that tell what is saved;
+    by_hand: how to provide the archive that could not be fetched, which is then the way to go on.
+    """
+    jobs = list(jobs)
+    if interrupted or (jobs and all(job.stopped for job in jobs)):
+        saved = ", ".join(job.stopped for job in jobs if job.stopped)
+        return [f"stopped{': ' * bool(saved)}{saved}; to go on: {again}"]
+    lines = [line for job in jobs for line in job.reason()]
+    if by_hand and any(line.endswith(f"; {by_hand}") for line in lines):
+        return [*(line.removesuffix(f"; {by_hand}") for line in lines), f"to go on: {by_hand}"]
+    return [*lines, f"to go on: {again}", f"what is saved: {status}"]
 
 
 def _read(path: Path) -> str:

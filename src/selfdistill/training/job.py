@@ -9,8 +9,7 @@ from selfdistill.training.states import forced_mark
 
 class Job(NamedTuple):
     """How and where to train a run; output is .../<method>/seed<n>. teachers: the weights that teach it, those of an
-    ensemble's members, or none. store: where finished runs are kept, None: nowhere. bar: whether to draw one on a
-    terminal.
+    ensemble's members, or none. store: where finished runs are kept, None: nowhere.
     """
 
     data: Path
@@ -20,7 +19,6 @@ class Job(NamedTuple):
     teachers: tuple[Path, ...] = ()
     log: Path | None = None
     machine: MachineSettings = MachineSettings()
-    bar: bool = False
     store: Path | None = None
 
     @property

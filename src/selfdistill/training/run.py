@@ -91,7 +91,7 @@ class Run:
     def complete(self) -> None:
         """Start or resume, train what is left, write the outputs."""
         for line in opening_lines(self):
-            self.log.say(line)
+            self.log.note(line)
         self._compile()
         self._resume()
         progress, started = self.progress, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -106,7 +106,7 @@ class Run:
         described = self.settings, self.job.seed, self.network, progress, evaluation, self.teaching, self.machine
         write_outputs(self.job.output, *described, record_of(self))
         right = f"{evaluation.correct} of {evaluation.images} {self.settings.data.evaluated} images right"
-        self.log.say(f"done: {right} ({self.job.output})")
+        self.log.note(f"done: {right} ({self.job.output})")
 
     def _compile(self) -> None:
         """Compile the network if that is wanted; what it takes stands in the next epoch's row."""
@@ -126,7 +126,7 @@ class Run:
         self.parts.load(state.tensors, state.facts["scaler"])
         progress.load(state.epoch, state.tensors, state.facts)
         for row, seconds in zip(progress.history, progress.timing, strict=True):
-            self.log.say(epoch_line(row, self.settings.epochs, sum(seconds[kind] for kind in WORK)))
+            self.log.note(epoch_line(row, self.settings.epochs, sum(seconds[kind] for kind in WORK)))
         self.log.say(f"resumed after epoch {progress.epoch} of {self.settings.epochs}")
 
     @property
@@ -151,7 +151,7 @@ class Run:
         eager = EagerStep(parts.trained, parts.objective, parts.optimiser, parts.scaler, self.machine)
         step = choose_step(eager, self.job.machine.capture, self.log.say)
         name = f"{s.method} seed {self.job.seed}"
-        options = {"first": progress.epoch, "bar": self.job.bar, "machine": self.machine}
+        options = {"first": progress.epoch, "machine": self.machine}
         with EpochDisplay(self.log, name, len(self.training_set), s.epochs, **options) as display, REQUEST.patience():
             while progress.epoch < s.epochs:
                 REQUEST.stop_if_asked()
@@ -164,9 +164,7 @@ class Run:
                 self._note_pause(PAUSES.take())
                 if progress.epoch == s.epochs or cadence.due() or REQUEST.at is not None:
                     self._save(cadence)
-                seconds = sum(progress.timing[-1][kind] for kind in WORK)
-                self.log.say(epoch_line(progress.history[-1], s.epochs, seconds))
-                display.after_epoch(progress.epoch)
+                display.after_epoch(progress.history[-1], sum(progress.timing[-1][kind] for kind in WORK))
         return evaluation
 
     def _one_epoch(

@@ -27,7 +27,7 @@ def train(job: Job) -> None:
     The lock comes before torch, so that a second trainer is refused at once; the log before it, to say so.
     Raises: Failure 65 bad data or teacher, 70 non-finite loss, 71 memory, 73 run in use, 74 disk, 78 configuration.
     """
-    log = Log(job.log)
+    log = Log(job.log, f"{job.output.parent.name} seed {job.seed}")
     try:
         make_folder(job.states, mode=0o700)
     except OSError as error:

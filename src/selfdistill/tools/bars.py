@@ -1,0 +1,97 @@
+"""The bars of snakemake-logger-plugin-rich, and among them one for each run. Imports no torch.
+
+The plugin redraws its bars in place, so that nobody else may write to the terminal: the jobs write to a pipe, and their
+lines are printed above the bars.
+"""
+
+import atexit
+import contextlib
+import os
+import re
+import select
+import threading
+import time
+from typing import Any
+
+from rich.console import Group
+from rich.markup import escape
+from rich.text import Text
+from snakemake.shell import shell
+from snakemake_logger_plugin_rich.handler import RichLogHandler
+
+from selfdistill.system.amounts import duration
+from selfdistill.tools.progress import Overview, ProgressReader
+
+STATE = re.compile(r"(.+?)  (\d+) %  (.*)")  # as selfdistill.system.terminal.State shows it
+EVERY = 5  # seconds between two looks at all runs
+LAST_LINES = 2  # seconds to wait for the last lines of the jobs
+
+
+class Bars(threading.Thread):
+    """Prints what the jobs write and draws how far they are."""
+
+    def __init__(self, settings: Any):
+        super().__init__(daemon=True)
+        self.handler = RichLogHandler(settings)
+        progress = self.handler.progress
+        # Without its count of active jobs, which is one too many in 0.5.1.
+        progress.columns = [each for each in progress.columns if "active" not in getattr(each, "text_format", "")]
+        self._panel = self.handler.live_display.get_renderable()
+        self.handler.live_display.update(Group(self._panel, ""))  # an empty line for the ^C that a terminal shows
+        self.reader: ProgressReader | None = None
+        self._tasks, self._next = {}, 0.0
+        self._pipe, write = os.pipe()
+        shell._process_args["stderr"] = write
+        atexit.register(self._end, write)
+        self.start()
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars; a terminal may wrap it, so that it can be copied whole."""
+        self.handler.console.print(Text.from_ansi(line), soft_wrap=True)
+
+    def run(self) -> None:
+        """Read until the last writer has ended. Whatever goes wrong, jobs must not wait for a pipe that is full."""
+        rest = b""
+        while True:
+            with contextlib.suppress(Exception):
+                self._title()
+            if not select.select([self._pipe], [], [], 1)[0]:
+                continue
+            if not (data := os.read(self._pipe, 1 << 16)):
+                return
+            *pieces, rest = re.split(rb"(?<=[\r\n])", rest + data)
+            for piece in pieces:
+                with contextlib.suppress(Exception):
+                    self._show(piece.decode(errors="replace"))
+
+    def _show(self, piece: str) -> None:
+        text = piece.rstrip("\r\n").removeprefix("\x1b[K")
+        if piece.endswith("\n"):
+            self.say(text)
+        elif found := STATE.fullmatch(text):
+            self._draw(found[1], int(found[2]), found[3])
+        elif text in self._tasks:
+            self.handler.progress.remove_task(self._tasks.pop(text))
+
+    def _draw(self, name: str, percent: int, words: str) -> None:
+        progress = self.handler.progress
+        if name not in self._tasks:
+            self._tasks[name] = progress.add_task(escape(name), total=100, active="")
+        progress.update(self._tasks[name], completed=percent, description=escape(f"{name}  {words}"))
+
+    def _title(self) -> None:
+        """Say above the bars how far all runs are, and for how long they still take."""
+        if self.reader and time.monotonic() > self._next:
+            self._panel.title = total(self.reader.read())
+            self._next = time.monotonic() + EVERY
+
+    def _end(self, write: int) -> None:
+        os.close(write)
+        self.join(LAST_LINES)
+
+
+def total(overview: Overview) -> str:
+    """How far all runs are, and the time left."""
+    known = overview.left is not None and not overview.done
+    left = f", {'at least' if overview.untimed else 'about'} {duration(overview.left)} left" if known else ""
+    return f"{overview.epoch} of {overview.epochs} epochs{left}"

@@ -1,0 +1,124 @@
+"""What a person sees of the workflow: the lines of its runs, on a terminal below them bars, and how it ended.
+Snakemake's own text goes to its log file, .snakemake/log. Imports no torch.
+
+Whoever asks Snakemake for more (--verbose, --printshellcmds, --debug-dag) gets all of it, as does whoever sends the
+jobs to a cluster.
+"""
+
+import atexit
+import contextlib
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from selfdistill.system import terminal
+from selfdistill.system.failures import LOCKED, Failure
+from selfdistill.system.lock import owner_of, run_lock
+
+PANEL = {"run_info", "job_info", "job_started", "job_finished", "progress"}  # events that bars are drawn from
+# Messages for Snakemake's log file alone; any other one is shown, so that none is lost.
+NOISE = re.compile(
+    r"Building DAG|Using shell|Provided |Rules claiming|Select jobs|Execute \d|Group jobs|Processed \d|None$|$"
+    r"|Terminating processes|Shutting down|Exiting because|Will exit|Removing output files|Complete log|Elapsed time"
+    r"|Some jobs were triggered|Rules with provenance|Config file .* is extended|Assuming unrestricted"
+)
+OUTCOMES = ("At least one job did not complete", "CalledProcessError in ")  # told by `last_words`
+LOCK = Path(".snakemake/running.lock")
+
+
+class Screen(logging.Filter):
+    """Which of Snakemake's records are shown. again: the command that was given; jobs: draws the bars, if any are."""
+
+    def __init__(self, workflow: Any, again: str):
+        super().__init__()
+        self.workflow, self.again, self.jobs = workflow, again, None
+        self.interrupted, self._planned = False, False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is shown; what is told in other words is said here."""
+        message, event = record.getMessage(), getattr(record, "event", None)
+        if event is None:
+            self.interrupted |= message.startswith("Terminating processes")
+            return not NOISE.match(message)
+        if event == "error":
+            return self._is_news(record, message)
+        if event == "job_error" and len(self.workflow.scheduler.running) > 1 and not self.interrupted:
+            self.say(
+                f"{record.rule_name} failed (log: {', '.join(record.log)}); the jobs that still run are finished first"
+            )
+        if event == "run_info" and self.workflow.dryrun:
+            first, self._planned = not self._planned, True  # a dry run tells it twice
+            return first
+        return self.jobs is not None and event in PANEL
+
+    def _is_news(self, record: logging.LogRecord, message: str) -> bool:
+        if record.exception == "LockException":
+            self.say(str(locked(self.again)))
+            return False
+        return not any(words in message for words in OUTCOMES)
+
+    def say(self, line: str) -> None:
+        """Print a line of ours."""
+        self.jobs.say(line) if self.jobs else print(line, file=sys.stderr)
+
+    def own(self) -> None:
+        """Let a second start know that this one is alive."""
+        held = contextlib.ExitStack()
+        with contextlib.suppress(Failure):
+            held.enter_context(run_lock(LOCK))
+        atexit.register(held.close)
+
+
+def arrange(workflow: Any, again: str) -> Screen:
+    """The screen of this start of Snakemake, made before the configuration is read."""
+    screen, settings = Screen(workflow, again), workflow.output_settings
+    asked = settings.verbose or settings.printshellcmds or settings.debug_dag
+    if asked or not workflow.is_main_process or workflow.resource_settings.nodes is not None:
+        return screen
+    logger = logging.getLogger("snakemake.logging")
+    shown = [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]
+    if shown and terminal.clear() and not settings.dryrun and (bars := _bars(settings)):
+        logger.removeHandler(shown.pop())
+        logger.addHandler(bars.handler)
+        shown, screen.jobs = [bars.handler], bars
+    for handler in shown:
+        handler.addFilter(screen)
+    alone = terminal.clear() and workflow.resource_settings.cores == 1
+    os.environ[terminal.WORKFLOW] = "states" if screen.jobs or alone else "lines"
+    sys.excepthook = _told_in_one_line
+    return screen
+
+
+def _bars(settings: Any) -> Any:
+    try:
+        from selfdistill.tools.bars import Bars
+    except ImportError as error:
+        print(f"notice: no bars: {error.name} is not installed (sh scripts/set_up.sh)", file=sys.stderr)
+        return None
+    return Bars(settings)
+
+
+def _told_in_one_line(kind: type, error: BaseException, trace: Any) -> None:
+    """Ctrl-C while Snakemake reads or plans, or once more while it waits for its jobs."""
+    if issubclass(kind, KeyboardInterrupt):
+        return print("stopped; the same command goes on", file=sys.stderr)
+    sys.__excepthook__(kind, error, trace)
+
+
+def locked(again: str) -> Failure:
+    """Why Snakemake cannot lock the folder: another start, what is left of one that was killed, or its lock alone."""
+    if owner := owner_of(LOCK):
+        return Failure(LOCK, f"in use by {owner}", "wait for it, or stop it there with Ctrl-C", code=LOCKED)
+    for path in sorted(Path("results").glob("*/.state/*.lock")):
+        if owner := owner_of(path):
+            step = f"wait for it or stop it, then: {again} --unlock, and the command again"
+            return Failure(path, f"in use by {owner}, of a start that was killed", step, code=LOCKED)
+    return Failure(
+        ".snakemake/locks",
+        "left by a start that was killed",
+        f"to go on: {again} --unlock, and the command again",
+        code=LOCKED,
+    )

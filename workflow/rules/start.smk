@@ -1,0 +1,18 @@
+# What comes before the configuration is read: the package, and the screen. Imports no torch.
+import os
+import shlex
+import sys
+
+try:
+    import selfdistill
+except ImportError as error:
+    print(f"error: selfdistill: {sys.executable} cannot import it ({error})", end="; ", file=sys.stderr)
+    print("use this project's environment (sh scripts/set_up.sh makes .venv)", file=sys.stderr)
+    sys.exit(78)
+
+from selfdistill.system.host import command_of
+from selfdistill.tools.screen import arrange
+
+PYTHON, SNAKEMAKE = command_of("python"), command_of("snakemake")  # as a person calls them, before PATH is changed
+AGAIN = f"{SNAKEMAKE} {shlex.join(sys.argv[1:])}"
+SCREEN = arrange(workflow, AGAIN)
