@@ -4,6 +4,7 @@ import re
 
 from scripts.docs import pages
 from selfdistill.config.load import load_config
+from selfdistill.config.schema import MachineSettings
 from selfdistill.report.artefacts import declared
 
 
@@ -70,3 +71,9 @@ def test_the_sweep_of_the_page_is_a_configuration(repository, tmp_path):
     (tmp_path / "mine.yaml").write_text(f"protocol: mine\n{block}")
     files = [repository / "config.yaml", repository / "workflow/protocols/sweep.yaml", tmp_path / "mine.yaml"]
     assert len(load_config(files).rows) == 3  # T = 2, KD itself (T = 4), the control
+
+
+def test_the_page_of_the_configuration_has_every_protocol_and_key_of_class_run(repository):
+    named = re.findall(r"`([\w_]+)`", (repository / "docs/configuration.md").read_text())
+    protocols = {path.stem for path in (repository / "workflow/protocols").glob("*.yaml")}
+    assert (protocols | MachineSettings.model_fields.keys()) - set(named) == set()
