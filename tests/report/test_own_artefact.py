@@ -36,13 +36,14 @@ def fences():
 
 
 def add(folder, title, text):
-    """A new file, the end of one, or lines behind a line of it."""
-    name, _, line = title.partition(", behind ")
+    """A new file, the end of one, or lines behind the one that has a text."""
+    name, _, behind = title.partition(", behind ")
     path = folder / name
     before = path.read_text() if path.exists() else ""
-    if line:
-        assert before.count(f"{line}\n") == 1, line
-        path.write_text(before.replace(f"{line}\n", f"{line}\n{text}"))
+    if behind:
+        (line,) = [line for line in before.splitlines(keepends=True) if behind in line]
+        added = "".join(" " + line.removeprefix("+") for line in text.splitlines(keepends=True))
+        path.write_text(before.replace(line, line + added))
     else:
         path.write_text(f"{before}\n\n{text}" if before else text)
 
@@ -53,7 +54,7 @@ def test_the_page_adds_each_kind_of_artefact(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     blocks = fences()
     for language, title, text in blocks:
-        if language in ("python", "yaml"):
+        if language in ("python", "yaml", "diff"):
             add(tmp_path, title, text)
     (command,) = [text for language, _, text in blocks if language == "sh"]
     protocol, logs = re.search(r"protocols/(\w+)\.yaml --config logs=(\S+)", command).groups()
