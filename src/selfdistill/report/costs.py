@@ -13,7 +13,7 @@ COLUMNS = [
     Column("method"),
     Column("label", "Method", wide=0.26),
     Column("n", "", "count"),
-    Column("epoch_seconds", "s / epoch", "number"),
+    Column("epoch_seconds", "s / epoch", "number", tex=False),
     Column("training", "Training", "time"),
     Column("training_ratio", "× control", "number", 2, 3),
     Column("end_to_end", "With teacher", "time"),

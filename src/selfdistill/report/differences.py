@@ -97,7 +97,7 @@ def table(results: Results) -> Table:
     found = against_control(results)
     columns = [
         Column("method"),
-        Column("label", "Method", wide=0.4),
+        Column("label", "Method", wide=0.38),
         Column("n", "n", "count"),
         Column("difference", "Difference", "number", signed=True),
         Column("interval", "95 % interval", "interval", signed=True),

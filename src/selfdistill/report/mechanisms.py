@@ -43,7 +43,7 @@ def mechanisms(results: Results) -> Table:
     """A row for each measure and method."""
     names = {name for method in results.every for measured in method.measures for name in measured or ()}
     known = sorted((name for name in names if _kind(name) in MEASURES), key=_order)
-    rows = [_row(name, method, results) for name in known for method in results.every if values(method, name)]
+    rows = [_row(name, method, results) for name in known for method in shown(name, results)]
     return Table(COLUMNS, [Group("", rows)], NOTES)
 
 
@@ -53,6 +53,21 @@ def _kind(name: str) -> str:
 
 def _order(name: str) -> tuple[int, str]:
     return list(MEASURES).index(_kind(name)), name
+
+
+def shown(name: str, results: Results) -> list[MethodResults]:
+    """The methods with a value of which a measure says something: of a likeness to a teacher those that it taught, and
+    their controls.
+    """
+    teacher = teacher_in(name)
+    meant = [method for method in results.every if not teacher or teacher in taught_by(method)]
+    meant += filter(None, [control_of(method, results) for method in meant])
+    return [method for method in results.every if method in meant and values(method, name)]
+
+
+def taught_by(method: MethodResults) -> set[str]:
+    """The methods that taught its runs."""
+    return {run.partition("/")[0] for seed in method.seeds for run in method.row.taught_by(seed)}
 
 
 def values(method: MethodResults, name: str) -> list[float]:
