@@ -8,14 +8,14 @@ from helpers.browser import Browser
 from helpers.reporting import PUBLISHED, ROOT, protocol_settings, report_settings, write_run
 from helpers.tools import needs
 
-from selfdistill.report.artefacts import STEPS, artefacts, write
-from selfdistill.report.plotting import styled
+from selfdistill.report.artefacts import artefacts, write
 from selfdistill.report.results import Results
+from selfdistill.report.steps import STEPS
 
 PAGES = ("quick", "published", "hostile")
 WIDTHS = [(390, True), (1280, False)]
 SCREEN = 900  # px
-LONG = "A_label_without_any_place_to_break_it_" * 2
+LONG = "A_text_without_any_place_to_break_it__" * 3
 
 
 @pytest.fixture(scope="module")
@@ -23,21 +23,18 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     """Whole reports: of four committed runs as in the demonstration, of the author's logs, and one of long labels."""
     folder = tmp_path_factory.mktemp("pages")
     logs = {"quick": ROOT / "report/quick", "published": PUBLISHED, "hostile": folder / "logs"}
-    settings = {name: protocol_settings(name) for name in ("quick", "published")} | {
-        "hostile": hostile(logs["hostile"])
-    }
+    settings = {name: protocol_settings(name) for name in ("quick", "published")}
+    settings["hostile"] = hostile(logs["hostile"])
     for name, one in settings.items():
-        results = Results(one, logs[name], folder / name)
-        with styled():
-            for step in STEPS:
-                write(one, step, results, folder / name)
+        for step in STEPS:
+            write(one, step, Results(one, logs[name], folder / name), folder / name)
     return {name: folder / name / "report.html" for name in settings}
 
 
 def hostile(logs: Path):
     for method in ("self_distillation", "control"):
         write_run(logs, method, 0, [0.5, 0.9])
-    rows = [{"method": "self_distillation", "label": LONG}, {"method": "control", "label": "<b>Control & so on"}]
+    rows = [{"method": "self_distillation", "label": LONG[:38]}, {"method": "control", "label": "<b>Control & so on"}]
     words = dict.fromkeys(("point", "paper", "here", "why"), LONG)
     return report_settings(rows, reduced=LONG, departures=[words])
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from selfdistill.report.claims import read_claims
 from selfdistill.report.comparison import MARGIN, Difference, compare
 from selfdistill.report.results import MethodResults, Results
-from selfdistill.report.table import MINUS, rounded
+from selfdistill.report.table import MINUS, Value, rounded
 
 NAMES = {"control": "control", "kd": "knowledge distillation", "self_distillation": "self-distillation"}
 STUDENTS = {"kd": "the distilled one", "self_distillation": "the self-distilled one"}  # as a headline calls them
 ABOVE, EQUAL, BELOW, OPEN = "above", "as good as", "below", "not told apart from"  # the control, seen from a student
+STARTS = {ABOVE: "Below the control", BELOW: "Above the control", EQUAL: "As good as the control"}
+STARTS |= {OPEN: "Not told apart from the control"}
 DEMONSTRATION = "demonstration"
 COUNTS = {  # for what the numbers count
     "reduced": "This counts for the reduced setting alone; the paper's own takes a GPU (`make replicate`).",
@@ -35,38 +38,48 @@ def answer(results: Results) -> Answer:
     counts = COUNTS.get(results.settings.badge, "This counts for the full-length training that the paper describes.")
     if control is None or not students:
         return Answer("Accuracy of each method; no control was trained", f"{_listed(results.every)}.", counts)
-    found = [compare(student, control) for student in students]
-    relations = {each.method.method: relation(each) for each in found}
+    rules = read_claims(results.claims, list(results.settings.known)).rules
+    relations = {
+        each.method: relation(each, control, rules.level(each.method, control.method), rules.margin)
+        for each in students
+    }
     if results.settings.by_author:
         numbers = {each.method: _shown(each) for each in (control, *students)}
         said = f"These are the author's own logs; by them {_compared(relations, numbers)}."
         return Answer(f"In the author's logs {_headline(relations)}", said, counts)
     demonstrated = results.settings.badge == DEMONSTRATION
     headline = "The demonstration ran: every step works" if demonstrated else f"Here {_headline(relations)}"
-    said = f"{_listed([control, *students])} ({_difference(found[-1], demonstrated)}).{_unlike(found[-1])}"
-    return Answer(headline, said, counts)
+    found, little = compare(students[-1], control), demonstrated or relations[students[-1].method] == OPEN
+    said = f"{_listed([control, *students])} ({_difference(found, little)})."
+    unlike = f" The two were trained with {found.unlike}." if found.unlike else ""
+    return Answer(headline, said + unlike, counts)
 
 
-def relation(found: Difference) -> str:
-    """Where the control is, seen from the other; single runs are told apart by the noise of the test images alone."""
-    if found.interval:
-        low, high = found.interval.low, found.interval.high
-        if low > -MARGIN and high < MARGIN:
-            return EQUAL
+def relation(method: MethodResults, control: MethodResults, level: float = 0.95, margin: float = MARGIN) -> str:
+    """Where the control is, seen from a method: told apart as claims are judged, single runs by the noise of the test
+    images alone.
+    """
+    found, same = (compare(method, control, each).interval for each in (level, 1 - 2 * (1 - level)))
+    if found is None:
+        estimate, share = float(method.spread.mean - control.spread.mean), float(control.spread.mean) / 100
+        noise = 200 * math.sqrt(2 * share * (1 - share) / control.images)  # two standard errors, in points
+        low, high = estimate - noise, estimate + noise
     else:
-        share = float(found.against.spread.mean) / 100
-        noise = 200 * math.sqrt(2 * share * (1 - share) / found.against.images)  # two standard errors, in points
-        low, high = float(found.estimate) - noise, float(found.estimate) + noise
+        low, high = found.low, found.high
+    if same and same.within(-margin, margin):
+        return EQUAL
     return BELOW if low > 0 else ABOVE if high < 0 else OPEN
 
 
-def told(found: list[Difference]) -> str:
-    """Several methods beside the control, in a sentence: `Below the control: A, B. As good as the control: C.`"""
-    starts = {ABOVE: "Below", BELOW: "Above", EQUAL: "As good as", OPEN: "Not told apart from"}
-    labels = {side: [each.method.label for each in found if relation(each) == side] for side in starts}
-    return " ".join(
-        f"{start} the control: {'; '.join(labels[side])}." for side, start in starts.items() if labels[side]
-    )
+def told(methods: list[MethodResults], control: MethodResults) -> str:
+    """Several methods beside the control: `Below the control: A; B. Without an interval: C +0.3 points.`"""
+    sides: dict[str, list[str]] = {}
+    for method in methods:
+        found = compare(method, control)
+        side = STARTS[relation(method, control)] if found.interval else "Without an interval"
+        number = "" if found.interval else f" {_signed(found.estimate)} points"
+        sides.setdefault(side, []).append(f"{method.label}{number}")
+    return " ".join(f"{side}: {'; '.join(labels)}." for side, labels in sorted(sides.items()))
 
 
 def _headline(relations: dict[str, str]) -> str:
@@ -93,23 +106,22 @@ def _shown(method: MethodResults) -> str:
     return rounded(method.spread.mean, 1)
 
 
+def _signed(value: Value) -> str:
+    return rounded(value, 1, signed=True).replace("-", MINUS)
+
+
 def _listed(methods: list[MethodResults]) -> str:
     """`Control 70.5 %, self-distillation 63.6 %`."""
     words = ", ".join(f"{NAMES.get(one.method, one.label)} {_shown(one)}\u00a0%" for one in methods)
     return words[:1].upper() + words[1:]
 
 
-def _difference(found: Difference, demonstrated: bool) -> str:
+def _difference(found: Difference, little: bool) -> str:
     """A difference to the control in words, with its interval if there is one."""
     values = (found.estimate, *(found.interval[1:] if found.interval else ()))
-    estimate, *ends = [rounded(value, 1, signed=True).replace("-", MINUS) for value in values]
+    estimate, *ends = map(_signed, values)
     if ends:
         return f"difference to the control {estimate} points, 95 % interval {' to '.join(ends)}"
-    small = demonstrated or relation(found) == OPEN
-    known = "differences this small mean little" if small else "how far another would differ is not known"
-    return f"difference to the control {estimate} points; one seed: {known}"
-
-
-def _unlike(found: Difference) -> str:
-    """Where the two sides were not trained alike."""
-    return f" The two also differ in {' and '.join(found.unlike)}." if found.unlike else ""
+    few = "one seed" if 1 in found.counts else "no spread over seeds"
+    known = "differences this small mean little" if little else "how far another would differ is not known"
+    return f"difference to the control {estimate} points; {few}: {known}"

@@ -1,4 +1,4 @@
-"""The tables at the end of the page: where a protocol departs from the paper, and what vouches for its runs."""
+"""What vouches for a report, at the end of its page: machine and code of the runs, checksums, and its own files."""
 
 from __future__ import annotations
 
@@ -12,21 +12,6 @@ MACHINE = {"device": "Device", "threads": "Threads", "precision": "Precision", "
 MACHINE |= {"cpu_capability": "Processor's instructions", "python": "Python"}
 CODE = {"commit": "Commit", "code_fingerprint": "Training code (SHA-256)", "data_sha256": "Data (SHA-256)"}
 UNKNOWN = "not recorded"
-
-
-@artefact(
-    "departures",
-    step="report",
-    title="Where this departs from the paper",
-    formats=(),
-    when=lambda settings: bool(settings.departures),
-)
-def departures(results: Results) -> Table:
-    """A row for each point on which this protocol does otherwise than the paper's."""
-    headings = {"point": "Point", "paper": "The paper", "here": "Here", "why": "Why"}
-    columns = [Column(key, heading, wide=0.25) for key, heading in headings.items()]
-    rows = [[getattr(one, key) for key in headings] for one in results.settings.departures]
-    return Table(columns, [Group("", rows)])
 
 
 @artefact("environment", step="report", title="Machine, versions and code of the runs", formats=())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from selfdistill.config.settings import ReportSettings
+from selfdistill.report.answer import told
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.comparison import INTERVALS, MARGIN, Difference, compare
 from selfdistill.report.plotting import (
@@ -57,7 +58,20 @@ def with_count(method: MethodResults) -> str:
     return f"{method.label}, n\u00a0=\u00a0{len(method.runs)}"
 
 
-@artefact("differences", step="claims", kind="figure", title=TITLE, needs=("predictions.csv",), when=comparable)
+def sides(results: Results) -> str:
+    """What the figure shows, in a sentence."""
+    return told([each.method for each in against_control(results)], results.control) if results.control else NO_CONTROL
+
+
+@artefact(
+    "differences",
+    step="claims",
+    kind="figure",
+    title=TITLE,
+    needs=("predictions.csv",),
+    when=comparable,
+    alt=sides,
+)
 def forest(results: Results) -> Figure:
     """A row for each method: every seed as a dot, the mean, its interval, and the margin as a band."""
     found, width = against_control(results), results.settings.figures.width

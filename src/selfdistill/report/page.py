@@ -28,7 +28,7 @@ WHITE = 247  # brighter parts of a colour become 255: the quick choice of colour
 INCH = 150  # pixels of the page to an inch of a figure, whose letters are then as large as the text's
 ABOVE = ("label", "paper", "author_log", "accuracy", "minus_control", "time")  # columns of Table I on the first screen
 FIRST = ("table1", "curves_accuracy")  # what the first screen shows
-FOLDED = ("rule", "why", "runs")  # columns of claims that a click opens
+FOLDED = ("rule",)  # columns that a click opens
 HEADINGS = {  # with the modules whose tables and figures stand beneath; what others declare comes behind them
     "What the paper claims, and what came out here": ("claims",),
     "Differences to the control": ("differences",),
@@ -37,7 +37,7 @@ HEADINGS = {  # with the modules whose tables and figures stand beneath; what ot
     "Ablation": ("ablation",),
     "The paper's explanations, measured": ("mechanisms",),
 }
-LAST = ("runs", "appendix")  # modules whose tables stand at the end, each opened by a click
+LAST = ("departures", "runs", "appendix")  # modules whose tables stand at the end, each opened by a click
 LONG, MOST = 25, 200  # rows; a table of more is opened by a click, or not shown at all
 
 
