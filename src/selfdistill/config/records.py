@@ -45,13 +45,14 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
 def other_settings(run: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """The dotted keys in which a run, by its run.json, was trained with other settings than those.
 
-    A precision is what it was resolved to, not how it was spelled: a run matches the one that it was asked for in, and
-    the one that this became where it was trained. So `fp32` finds a run of `auto` on a machine where `auto` was fp32,
-    and `auto` finds what was trained as `auto`, on whatever machine: results that were copied stay current. Nothing
-    here depends on the machine that asks. Only `train` may: what was trained as `fp32` is a run of `auto` where `auto`
-    is fp32, so there, and only there, it is kept in the store as one, too.
+    A precision is what it was resolved to, not how it was spelled: a run matches the one that it was asked for in, the
+    one that this became where it was trained, and `auto` if `auto` would have become the same there. So `fp32` finds a
+    run of `auto` on a machine where `auto` was fp32, and the reverse, and `auto` finds what was trained as `auto`, on
+    whatever machine: results that were copied stay current. Nothing here depends on the machine that asks.
     """
     found, expected = completed(run["settings"]), completed(wanted)
-    if run.get("environment", {}).get("precision") == expected.get("precision"):
+    resolved = run.get("environment", {}).get("precision")
+    as_auto = resolved is not None and resolved == run.get("auto_precision")
+    if expected.get("precision") in {resolved, "auto" if as_auto else resolved}:
         found = found | {"precision": expected.get("precision")}
     return differences(found, expected)

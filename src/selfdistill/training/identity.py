@@ -20,7 +20,7 @@ PARTS = {
 
 
 def run_identity(
-    settings: dict[str, Any] | None, seed: int, data: str | None, teachers: list[str], code: str | None = None
+    settings: dict[str, Any], seed: int, data: str | None, teachers: list[str | None], code: str | None = None
 ) -> dict[str, Any]:
     """The identity of a run. data: SHA-256 of the prepared images; teachers: of the weights that teach it; code: the
     fingerprint of the training code, the present one if it is not given.
@@ -35,17 +35,12 @@ def run_identity(
 
 
 def known_identity(
-    settings: dict[str, Any] | None, seed: int, data: str | None, teachers: list[Path], code: str | None = None
+    settings: dict[str, Any], seed: int, data: str | None, teachers: list[str | None], code: str | None = None
 ) -> dict[str, Any]:
-    """A run's identity without the parts that are not known: data not yet prepared, a teacher not yet trained.
-
-    teachers: the folders of the runs that teach it.
-    """
-    members = [_weights_sha256(run) for run in teachers]
-    unknown = [name for name, part in (("settings", settings), ("data_sha256", data)) if part is None]
-    unknown += ["teacher_sha256"] if None in members else []
-    identity = run_identity(settings, seed, data, members, code)
-    return {name: part for name, part in identity.items() if name not in unknown}
+    """A run's identity without the parts that are not known: data not yet prepared, a teacher not yet trained."""
+    identity = run_identity(settings, seed, data, teachers, code)
+    unknown = {"data_sha256": data is None, "teacher_sha256": None in teachers}
+    return {name: part for name, part in identity.items() if not unknown.get(name)}
 
 
 def data_sha256(path: Path) -> str | None:
@@ -58,8 +53,8 @@ def data_sha256(path: Path) -> str | None:
         return None
 
 
-def _weights_sha256(run: Path) -> str | None:
-    """The SHA-256 of a finished run's weights."""
+def weights_sha256(run: Path) -> str | None:
+    """The SHA-256 of a finished run's weights; None of one that is not finished."""
     try:
         outputs = read_sealed(run / "run.json").get("outputs")
     except Failure:

@@ -242,6 +242,7 @@ def record_of(run: Run) -> dict[str, Any]:
         "state": run.folder.name,
         "coefficients": run.parts.coefficients(),
         "environment": run.environment,
+        "auto_precision": run.machine.auto_precision,
         "options": run.job.machine.model_dump(mode="json"),
         "versions": provenance.versions(),
         "commit": provenance.commit(),

@@ -5,7 +5,7 @@ torch before it must.
 import contextlib
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from selfdistill.config.settings import RunSettings, read_settings
 from selfdistill.system.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
@@ -15,7 +15,7 @@ from selfdistill.system.lock import run_lock
 from selfdistill.system.log import Log
 from selfdistill.training import store
 from selfdistill.training.finished import forget
-from selfdistill.training.identity import data_sha256, known_identity, run_identity
+from selfdistill.training.identity import PARTS, data_sha256, known_identity
 from selfdistill.training.job import Job
 from selfdistill.training.states import failure_record, state_folder
 
@@ -33,64 +33,48 @@ def train(job: Job) -> None:
     except OSError as error:
         raise disk_failure(job.states, error) from error
     with run_lock(job.states / f"{job.name}.lock"):
-        record = _record(job)
+        record, identity = failure_record(job.states, job.name), {}
         try:
-            remove(record.path)
-            _train_or_restore(job, log)
+            remove(record)
+            settings = read_settings(job.settings, RunSettings)
+            identity = _identity(job, settings)
+            _check_teachers(job, settings)
+            _train_or_restore(job, settings, identity, log)
         except (Failure, Failures) as failure:
-            _keep(record, failure.code, str(failure))
+            _keep(record, identity, failure.code, str(failure))
             raise
         except Exception as error:
-            _keep(record, 1, f"error: {type(error).__name__}: {error}")
+            _keep(record, identity, 1, f"error: {type(error).__name__}: {error}")
             raise
 
 
-def _train_or_restore(job: Job, log: Log) -> None:
-    settings = read_settings(job.settings, RunSettings)
-    _check_teachers(job, settings)
+def _identity(job: Job, settings: RunSettings) -> dict[str, Any]:
+    """The identity of the run that a job asks for, as far as its data and teachers are there."""
+    described = settings.model_dump(mode="json", exclude_none=True)
+    teachers = [sha256_of(path) if path.is_file() else None for path in job.teachers]
+    return known_identity(described, job.seed, data_sha256(job.data), teachers)
+
+
+def _train_or_restore(job: Job, settings: RunSettings, identity: dict[str, Any], log: Log) -> None:
     if job.store is None:
         return _train(job, settings, log)
-    wanted = _wanted(job, settings)
-    if job.forced.exists() or not _restored(job, wanted, log):
+    if job.forced.exists() or not _restored(job, identity, log):
         _train(job, settings, log)
         store.keep(job.store, job.name, job.output, log.say)
-    forget(state_folder(job.states, job.name, wanted))
+    forget(state_folder(job.states, job.name, identity))
     remove(job.forced)
 
 
-def _wanted(job: Job, settings: RunSettings) -> dict[str, Any]:
-    """The identity of the run that the job asks for; without its data or teacher, one that no run has."""
-    described = settings.model_dump(mode="json", exclude_none=True)
-    teachers = [sha256_of(path) if path.is_file() else "" for path in job.teachers]
-    return run_identity(described, job.seed, data_sha256(job.data), teachers)
-
-
-def _restored(job: Job, wanted: dict[str, Any], log: Log) -> bool:
-    """Whether the store had the run, which then is in place."""
-    entry = store.find(job.store, job.name, wanted, log.say) or _found_as_auto(job, wanted, log)
+def _restored(job: Job, identity: dict[str, Any], log: Log) -> bool:
+    """Whether the store had the run, which then is in place; never without its data and teachers."""
+    entry = store.find(job.store, job.name, identity, log.say) if identity.keys() == PARTS.keys() else None
     if entry is None:
         return False
     store.put_in_place(entry, job.output)
-    code = "" if entry.facts.get(store.CODE) == wanted[store.CODE] else ", by other training code"
-    run = f"{wanted['settings']['method']} seed {job.seed}"
+    code = "" if entry.facts.get(store.CODE) == identity[store.CODE] else ", by other training code"
+    run = f"{identity['settings']['method']} seed {job.seed}"
     log.say(f"{run}: already trained ({entry.origin}{code}); nothing to train")
     return True
-
-
-def _found_as_auto(job: Job, wanted: dict[str, Any], log: Log) -> store.Entry | None:
-    """Of `precision: auto` the stored run in what auto becomes here, from now on a run of `auto` too. Only torch knows
-    what that is, so it is asked last.
-    """
-    if wanted["settings"]["precision"] != "auto":
-        return None
-    asked = {name: wanted | {"settings": wanted["settings"] | {"precision": name}} for name in ("bf16", "fp32")}
-    if not any(store.matches(job.store, job.name, identity) for identity in asked.values()):
-        return None
-    from selfdistill.training.machine import choose_device, choose_precision
-
-    here = choose_precision("auto", choose_device(job.machine.device))
-    entry = store.find(job.store, job.name, asked[here], log.say)
-    return entry and store.keep_as(job.store, job.name, job.output, entry, "auto")
 
 
 def _train(job: Job, settings: RunSettings, log: Log) -> None:
@@ -119,27 +103,10 @@ def _check_teachers(job: Job, settings: RunSettings) -> None:
         raise Failure("--teacher", f"{settings.method} needs {wanted} different ones", code=CONFIGURATION)
 
 
-class Record(NamedTuple):
-    """Where it will stand how an attempt failed, and of which identity the attempt was, as far as it is known."""
-
-    path: Path
-    identity: dict[str, Any]
-
-
-def _record(job: Job) -> Record:
-    """The record of a job that starts now."""
-    try:
-        settings = read_settings(job.settings, RunSettings).model_dump(mode="json", exclude_none=True)
-    except (Failure, Failures):  # which will end the attempt, whatever the settings become
-        settings = None
-    teachers = [path.parent for path in job.teachers]
-    identity = known_identity(settings, job.seed, data_sha256(job.data), teachers)
-    return Record(failure_record(job.states, job.name), identity)
-
-
-def _keep(record: Record, code: int, message: str) -> None:
+def _keep(record: Path, identity: dict[str, Any], code: int, message: str) -> None:
+    """Keep how an attempt failed, and of which identity it was, as far as that is known."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     durable = code != DISK  # an fsync that failed is never tried again
-    facts = {"code": code, "message": message, "at": at, "identity": record.identity}
+    facts = {"code": code, "message": message, "at": at, "identity": identity}
     with contextlib.suppress(Failure):  # what went wrong first is what is reported
-        write_sealed(record.path, facts, mode=PRIVATE, durable=durable)
+        write_sealed(record, facts, mode=PRIVATE, durable=durable)

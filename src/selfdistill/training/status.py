@@ -12,7 +12,7 @@ from selfdistill.system.lock import owner_of
 from selfdistill.system.tensors import read_header
 from selfdistill.training import provenance
 from selfdistill.training.finished import damaged_outputs
-from selfdistill.training.identity import data_sha256, known_identity, other_parts
+from selfdistill.training.identity import data_sha256, known_identity, other_parts, weights_sha256
 from selfdistill.training.states import NAME, checkpoints, epoch_of, failure_record
 from selfdistill.training.store import FOLDER, matches
 
@@ -73,7 +73,8 @@ class RequestedRuns:
     def identity(self, method: str, seed: int) -> dict[str, Any]:
         """A run's identity without the parts that cannot be known: data not yet prepared, a teacher not yet trained."""
         teachers = [self.folder / name / f"seed{its_seed}" for name, its_seed in self.config.teachers_of(method, seed)]
-        return known_identity(run_settings(self.config, method), seed, self.data, teachers, self.code)
+        weights = [weights_sha256(teacher) for teacher in teachers]
+        return known_identity(run_settings(self.config, method), seed, self.data, weights, self.code)
 
 
 def _run(folder: Path, method: str, seed: int, identity: dict[str, Any]) -> Status:

@@ -7,8 +7,7 @@ with the SHA-256 in run.json, and run.json with its own.
 
 A run is looked for by its identity: settings, seed, SHA-256 of the data and of what teaches it, not the protocol that
 asked for it. The code is not part of it: the run of the present code comes first, then the newest, and the log says
-which commit trained it. The precision is matched by `identity.other_settings`, so that `auto` finds on every machine
-what was trained as `auto` on another. Imports no torch.
+which commit trained it. A precision is matched as `config.records.other_settings` says. Imports no torch.
 """
 
 import contextlib
@@ -30,7 +29,6 @@ from selfdistill.system.files import (
     seal,
     sync_folder,
     write_atomically,
-    write_sealed,
 )
 from selfdistill.system.lock import InUse, run_lock
 from selfdistill.training.finished import damaged_outputs
@@ -145,14 +143,6 @@ def adopt(store: Path, results: Path) -> None:
             _build(folder, Entry(output, facts), output)
 
 
-def keep_as(store: Path, name: str, output: Path, entry: Entry, precision: str) -> Entry:
-    """The same run, kept once more as one that was asked for in another spelling of its precision, for `output`."""
-    facts = entry.facts | {"settings": entry.facts["settings"] | {"precision": precision}}
-    folder = _folder(store, name, facts)
-    _build(folder, Entry(entry.folder, facts), output)
-    return Entry(folder, facts)
-
-
 def _comparison(old: Entry, new: Entry) -> str:
     """How a run that was trained again came out."""
     before, now = old.facts["outputs"], new.facts["outputs"]
@@ -184,10 +174,7 @@ def _build(folder: Path, run: Entry, output: Path) -> None:
             temporary.mkdir()
             for name in run.facts["outputs"]:
                 _link(run.folder / name, temporary / name)
-            if _facts(run.folder) == run.facts:
-                _link(run.folder / "run.json", temporary / "run.json")
-            else:
-                write_sealed(temporary / "run.json", run.facts)
+            _link(run.folder / "run.json", temporary / "run.json")
             sync_folder(temporary)
             with contextlib.suppress(FileExistsError):
                 os.rename(temporary, folder)
