@@ -29,6 +29,7 @@ rule all:
     input:
         report_files(CONFIG.protocol),
         run_records(CONFIG),
+        measured_files(),
 
 
 onstart:

@@ -50,7 +50,7 @@ WITHOUT_TORCH = (
     *("tools.progress", "tools.events", "tools.watch", "tools.clean", "tools.failed"),
     *("data.prepare", "cli"),
     *("report.results", "report.table1", "report.curves", "report.logs"),
-    *("mechanisms.calibration", "mechanisms.discrimination", "mechanisms.transfer"),
+    *("mechanisms.calibration", "mechanisms.features", "mechanisms.measures"),
 )
 LOADED = """
 import importlib, sys

@@ -226,7 +226,7 @@ def test_a_rule_keeps_what_belongs_together(values, problems):
         ({"data": {"dataset": "cifar100"}, "reduced": "x"}, "data.archives.0.sha256: expected an archive of cifar100,"),
         ({"data": DIGITS | {"train_images": 1340}, "reduced": "x"}, "data.train_images: expected a multiple of 10 up to"
          " 1330 for digits, or null for all 1437, got 1340 (nearest: 1330)"),
-        ({"data": DIGITS, "reduced": "x", "mechanisms": {"official_corruptions": "C"}}, "mechanisms.official_corrupti"),
+        ({"data": {"holdout_images": 100}, "explanations": True}, "explanations: expected false with data.holdout_im"),
         ({"data": {"train_images": 200}}, "methods.teacher.batch_size: expected at most the 200 training images, got"),
         ({"device": "cpu", "defaults": {"precision": "fp16"}}, "methods.teacher.precision: expected auto, fp32"),
         ({"defaults": {"nesterov": True, "momentum": 0}}, "methods.teacher.nesterov: expected false with momentum 0"),

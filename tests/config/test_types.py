@@ -55,7 +55,6 @@ RANGES = [  # kind, values in it, values outside, and the whole rule as a refusa
     (t.Seed, [0, 1, 2**63 - 1], [-1, 0.5, 2**63], "a whole number from 0 to 9223372036854775807"),
     (t.Decimals, [0, 4], [-1, 5], "a whole number from 0 to 4"),
     (t.Severity, [1, 5], [0, 6], "a whole number from 1 to 5"),
-    (t.Probes, [2, 10_000], [1, 10_001], "a whole number from 2 to 10000"),
     (t.Classifiers, [3, 4], [2, 5], "3 or 4"),
     (t.Threads, [1, 1024], [0, 1025], "auto or a whole number from 1 to 1024"),
     (t.Workers, [0, 256], [-1, 257, 999], "auto or a whole number from 0 to 256"),

@@ -36,7 +36,6 @@ KINDS: dict[str, list[Any]] = {
     "amount": [*WHOLE, 10**10],
     "sweeps": ["", 3, True, {}, [], [3], ["s1"], ["S99"], ["S1", "S1"], "S1;rm", "S99"],
     "width": [*WHOLE, 0, 1025],
-    "probes": [*WHOLE, 1, 10**5],
     "severities": ["", 3, True, {}, [], [0], [6], ["x"], [1, 1]],
     "classifiers": [*WHOLE, 2, 5],
     "oddities": ["", 3, True, {}, [3], ["stem"], ["best_on_test", "best_on_test"]],
@@ -73,30 +72,28 @@ KINDS: dict[str, list[Any]] = {
 }
 BLOCKS = {
     **{"": schema.Config, "data": schema.Data, "checkpoint": schema.Checkpoint, "table": schema.Table},
-    **{"figures": schema.Figures, "mechanisms": schema.Mechanisms, "mechanisms.cifar10_1": schema.CIFAR101},
+    **{"figures": schema.Figures, "mechanisms": schema.Mechanisms},
     **{"data.archives.0": schema.Archive, "methods.kd.published": methods.Published},
 }
 NULL = {"sweep", "reduced", "data.train_images", "data.mean", "data.std", "data.archives.0.url", "data.archives.0.path"}
 NULL |= {"data.archives.0.size"}
-NULL |= {f"mechanisms.{key}" for key in ("test_images", "corruption_images", "official_corruptions", "cifar10_1")}
+NULL |= {f"mechanisms.{key}" for key in ("test_images", "corruption_images")}
 KEYS = {  # every key of the configuration by its kind; a key that is not here fails the suite
     **{"name": "protocol", "label": "table.label", "seeds": "seeds", "names": "rows", "device": "device"},
     **{"threads": "threads", "workers": "workers", "word": "kind resume_policy sweep_size data.dataset"},
     **{"choice": "compile capture", "amount": "data.holdout_images", "oddities": "oddities", "sweeps": "sweep"},
     **{"three numbers": "data.mean", "three above 0": "data.std", "archives": "data.archives"},
     **{"fraction": "checkpoint.overhead", "decimals": "table.decimals"},
-    **{"inches": "figures.width", "probes": "mechanisms.trace_probes"},
-    **{"severities": "mechanisms.corruption_severities", "url": "data.archives.0.url"},
+    **{"inches": "figures.width", "severities": "mechanisms.corruption_severities", "url": "data.archives.0.url"},
     **{"percent": "methods.kd.published.accuracy", "duration": "methods.kd.published.time"},
-    "text": "reduced logs table.caption mechanisms.official_corruptions mechanisms.cifar10_1.images"
-    " mechanisms.cifar10_1.labels data.archives.0.path",
-    "block": "data checkpoint table figures mechanisms mechanisms.cifar10_1 methods defaults sweeps",
-    "switch": "deterministic allow_missing explanations same_augmentation table.show_best",
+    "text": "reduced logs table.caption data.archives.0.path",
+    "block": "data checkpoint table figures mechanisms methods defaults sweeps",
+    "switch": "deterministic allow_missing same_augmentation explanations table.show_best",
     "count": "evaluate_every data.train_images mechanisms.train_images mechanisms.test_images"
-    " mechanisms.noise_draws mechanisms.hessian_images mechanisms.lanczos_steps mechanisms.corruption_images"
-    " data.archives.0.size",
-    "at least 0": "sweep_noise checkpoint.grace mechanisms.near_copy_distance",
-    "sha256": "data.archives.0.sha256 mechanisms.cifar10_1.images_sha256 mechanisms.cifar10_1.labels_sha256",
+    " mechanisms.noise_draws mechanisms.hessian_images mechanisms.lanczos_steps mechanisms.trace_probes"
+    " mechanisms.corruption_images data.archives.0.size",
+    "at least 0": "sweep_noise checkpoint.grace",
+    "sha256": "data.archives.0.sha256",
 }
 METHOD = {  # the same of a method's block
     **{
@@ -126,9 +123,6 @@ def nested(path: str, value: Any) -> dict:
         }
     *parents, last = path.split(".")
     values: dict[str, Any] = {last: value}
-    if parents[-1:] == ["cifar10_1"]:
-        whole = {"images": "a.npy", "labels": "b.npy", "images_sha256": "0" * 64, "labels_sha256": "0" * 64}
-        values = whole | values
     if last in methods.PAIR and parents[:1] == ["methods"] and "alpha" in BASE["methods"][parents[1]]:
         values = {"alpha": None, **dict.fromkeys(methods.PAIR, 1)} | values
     for part in reversed(parents):

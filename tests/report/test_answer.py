@@ -4,7 +4,6 @@ import pytest
 from helpers.reporting import evidence, report_settings, write_run
 
 from selfdistill.report.answer import answer, told
-from selfdistill.report.comparison import compare
 from selfdistill.report.results import Results
 
 HERE = "Here the plain ResNet18 is "

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from selfdistill.report.networks import sizes
 
 from selfdistill.config.load import load_config
-from selfdistill.report.networks import sizes
 from selfdistill.tools import doctor, estimate
 from selfdistill.tools.estimate import epoch_seconds, estimates, in_words, seconds_per_multiply_add
 

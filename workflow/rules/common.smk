@@ -200,32 +200,30 @@ def run_records(config):
 
 def compared_teachers(wildcards):
     """The weights of the teachers that this seed of a row with a teacher has (plain students are the baseline of what
-    its students share with it), whether the row replaces their stem; none for teachers. Networks are compared one to
-    one, stage by stage, so an ensemble is left out: `teachers.csv` says how far its students agree with it.
+    its students share with it); none for teachers. Networks are compared one to one, so an ensemble is left out, and as
+    they were trained, so a row that replaces its teacher's stem brings none.
     """
     method, seed = wildcards.method, int(wildcards.seed)
     if CONFIG.methods[method].role == "teacher":
-        return {"teachers": [], "replaced": []}
-    runs, found = CONFIG.runs(), {"teachers": {}, "replaced": {}}
+        return []
+    runs, found = CONFIG.runs(), {}
     for row in CONFIG.rows:
         teachers = CONFIG.teachers_of(row, seed)
-        if len(teachers) == 1 and teachers[0] in runs and teachers != [(method, seed)]:
-            kind = "replaced" if CONFIG.methods[row].replaced_stem else "teachers"
-            found[kind] |= dict.fromkeys(teacher_files(row, seed, ["weights.safetensors"]))
-    return {kind: list(paths) for kind, paths in found.items()}
+        others = len(teachers) == 1 and teachers[0] in runs and teachers != [(method, seed)]
+        if others and not CONFIG.methods[row].replaced_stem:
+            found |= dict.fromkeys(teacher_files(row, seed, ["weights.safetensors"]))
+    return list(found)
 
 
 def compared_files(wildcards):
     """What `measure` reads of these teachers."""
-    weights = dict.fromkeys(path for paths in compared_teachers(wildcards).values() for path in paths)
+    weights = compared_teachers(wildcards)
     return [*weights, *(str(Path(path).with_name("evaluation.json")) for path in weights)]
 
 
 def compared_options(wildcards):
     """The options of `measure` that name them."""
-    names = {"teachers": "--teacher", "replaced": "--replaced-stem"}
-    found = compared_teachers(wildcards)
-    return shlex.join(word for kind, option in names.items() for path in found[kind] for word in (option, path))
+    return shlex.join(word for path in compared_teachers(wildcards) for word in ("--teacher", path))
 
 
 def before_the_jobs():

@@ -29,3 +29,30 @@ rule evaluation:
             for row in CONFIG.rows
             for seed in CONFIG.seeds_of(row)
         ],
+
+
+rule measure:
+    """The paper's explanations, measured on the kept network of a run; asked for where `explanations: true`."""
+    input:
+        compared_files,
+        data=DATA_FILE,
+        weights=f"{RUN}/weights.safetensors",
+        recorded=f"{RUN}/evaluation.json",
+        settings=run_file,
+    output:
+        f"{RUN}/mechanisms.json",
+    log:
+        "results/{protocol}/logs/{method}-seed{seed}-mechanisms.txt",
+    threads: THREADS
+    resources:
+        gpu=int(USES_GPU),
+        cpus_per_gpu=8,
+        mem_mb=megabytes,
+        runtime=minutes,
+    params:
+        sizes=canonical_json(CONFIG.mechanisms.model_dump(mode="json")),
+        teachers=compared_options,
+        machine=lambda wildcards, output: f"--device {CONFIG.device} --threads {CONFIG.threads}",
+    shell:
+        "python -m selfdistill measure --weights {input.weights:q} --data {input.data:q} --settings {input.settings:q}"
+        " --sizes {params.sizes:q} --output {output:q} {params.teachers} {params.machine} --log {log:q}"

@@ -103,37 +103,13 @@ def evaluate(
 
 
 @app.command(rich_help_panel=RULES)
-def nearest(
-    data: DataFile,
-    dataset: Annotated[str, Option(help="cifar10 or digits.")],
-    output: OutputFile,
-    threads: Threads = "auto",
-    log: LogFile = None,
-) -> None:
-    """Find the nearest training image of each test image."""
-    from selfdistill.config import types as t
-    from selfdistill.config.datasets import DATASETS
-
-    dataset, threads = checked("--dataset", t.one_of(*DATASETS), dataset), checked_threads(threads)
-    from selfdistill.mechanisms.new_data import write_nearest
-    from selfdistill.training.machine import set_up
-
-    lines = Log(log)
-    set_up("cpu", threads, "fp32", deterministic=True)
-    distances = write_nearest(data, dataset, output)
-    lines.say(f"{len(distances)} test images, the nearest to a training image {distances.min():.3f} away ({output})")
-
-
-@app.command(rich_help_panel=RULES)
 def measure(
     weights: Annotated[Path, Option(help="A run's weights.safetensors.")],
     data: DataFile,
     settings: Settings,
-    sizes: Annotated[Path, Option(help="The block `mechanisms` as `settings` wrote it.")],
-    nearest: Annotated[Path, Option(help="The file that `nearest` wrote.")],
+    sizes: Annotated[str, Option(help="The block `mechanisms` of the configuration, as JSON.")],
     output: OutputFile,
     teacher: Annotated[list[Path] | None, Option(help="Weights to compare with; several times.")] = None,
-    replaced_stem: Annotated[list[Path] | None, Option(help="The same, with a replaced stem.")] = None,
     device: Device = "auto",
     threads: Threads = "auto",
     log: LogFile = None,
@@ -143,12 +119,11 @@ def measure(
     from selfdistill.config.settings import RunSettings, read_settings
 
     device, threads = checked_device(device), checked_threads(threads)
-    run, of = read_settings(settings, RunSettings), read_settings(sizes, Mechanisms)
+    run, of = read_settings(settings, RunSettings), checked("--sizes", Mechanisms, from_json("--sizes", sizes, dict))
     from selfdistill.mechanisms.measure import measure as measure_network
     from selfdistill.system.lease import leased_gpu
 
-    lines, others = Log(log), {"teachers": teacher, "replaced": replaced_stem}
-    options = {"nearest": nearest, "device": device, "threads": threads}
+    lines = Log(log)
     with leased_gpu(device, lines.say):
-        measured = measure_network(weights, data, run, of, output, **options, **others)
+        measured = measure_network(weights, data, run, of, output, teachers=teacher, device=device, threads=threads)
     lines.say(f"{len(measured['measures'])} measures of {weights}")

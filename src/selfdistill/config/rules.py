@@ -66,16 +66,11 @@ def _archives(config: Config) -> Iterator[Problem]:
 
 
 def _papers_dataset(config: Config) -> Iterator[Problem]:
-    """What holds of CIFAR-10 alone, asked of another dataset: the paper's numbers, and the official CIFAR-10-C."""
-    dataset, folder = config.data.dataset, config.mechanisms.official_corruptions
-    if dataset == PAPERS:
-        return
-    if config.reduced is None:
+    """The paper's numbers hold of CIFAR-10 alone."""
+    dataset = config.data.dataset
+    if dataset != PAPERS and config.reduced is None:
         what = f"expected how this differs from the paper's protocol, whose dataset is not {dataset}, got null"
         yield ("reduced",), what
-    if folder is not None:
-        what = f"expected null for {dataset}, of which CIFAR-10-C has no images, got {folder!r}"
-        yield ("mechanisms", "official_corruptions"), what
 
 
 def _rows(config: Config) -> Iterator[Problem]:
@@ -143,6 +138,11 @@ def _ablations(config: Config) -> Iterator[Problem]:
                 yield unknown_name(("ablations", title, index), name, config.methods)
 
 
+def _explanations(config: Config) -> Iterator[Problem]:
+    if config.explanations and config.data.holdout_images:
+        yield ("explanations",), "expected false with data.holdout_images, because they are measured on the test set"
+
+
 def _same_augmentation(config: Config) -> Iterator[Problem]:
     """Rows that do not see the same images as the first one, though they must."""
     seen = {row: config.methods[row].augmentation for row in config.rows if row in config.methods}
@@ -195,6 +195,6 @@ def _oddities(config: Config, name: str) -> Iterator[Problem]:
 
 RULES = (
     *(_images, _archives, _papers_dataset, _rows, _teachers, _precisions, _sweep_names),
-    *(_ablations, _same_augmentation),
+    *(_ablations, _explanations, _same_augmentation),
 )
 TRAINED = (_batch, _kept_epoch, _nesterov, _feature_maps, _oddities)  # of one method that is trained

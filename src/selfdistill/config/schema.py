@@ -108,37 +108,17 @@ class Figures(Block):
     width: t.Inches = Field(3.5, description="3.5 is a column of a two-column paper")
 
 
-class CIFAR101(Block):
-    """CIFAR-10.1 v6 as two numpy files, checked against their SHA-256 before they are read; class report."""
-
-    images: t.Line = Field(description="cifar10.1_v6_data.npy, uint8 [2000, 32, 32, 3]")
-    images_sha256: t.Sha256
-    labels: t.Line = Field(description="cifar10.1_v6_labels.npy, [2000]")
-    labels_sha256: t.Sha256
-
-
 class Mechanisms(Block):
-    """On how much the paper's explanations are measured (target `claims`); class report. All sizes: assumed."""
+    """On how much the paper's explanations are measured; class report. All sizes: assumed."""
 
     train_images: t.Count = Field(5000, description="for flatness and features: the first of each class")
     test_images: t.Count | None = Field(None, description="for features, smoothness and transfer; null: all of them")
     noise_draws: t.Count = Field(10, description="of weight noise, for each size")
     hessian_images: t.Count = 2048
     lanczos_steps: t.Count = Field(20, description="for the largest eigenvalue")
-    trace_probes: t.Probes = 32
+    trace_probes: t.Count = Field(32, description="random vectors for the trace")
     corruption_severities: t.distinct(t.Severity, least=1) = Field([1, 2, 3, 4, 5])
     corruption_images: t.Count | None = Field(None, description="test images; null: all of them")
-    official_corruptions: t.Line | None = Field(
-        None,
-        description="a folder with the unpacked CIFAR-10-C (Zenodo record 2535967), measured beside ours; null: none",
-    )
-    near_copy_distance: t.NonNegative = Field(
-        5.0,  # some 3 % of the test images lie that near to a training image
-        description="Euclidean, pixels from 0 to 1: test images nearer to a training image are left out of a subset",
-    )
-    cifar10_1: CIFAR101 | None = Field(
-        None, description="CIFAR-10.1 v6, github.com/modestyachts/CIFAR-10.1; null: accuracy on it is not run"
-    )
 
 
 class Sweep(Block):

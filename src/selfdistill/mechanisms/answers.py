@@ -1,9 +1,18 @@
-"""How the measurements ask a network: its final logits, in evaluation mode, in batches."""
+"""How the measurements ask a network: in evaluation mode, in batches."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import NamedTuple
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from selfdistill.data.batches import TestSet
+from selfdistill.mechanisms.measures import STAGES
+from selfdistill.models.network import Network
 
 BATCH = {"cpu": 100, "cuda": 500}  # images; results do not depend on it but for rounding. Two passes back need memory
 
@@ -12,6 +21,11 @@ def final_logits(network: nn.Module, images: Tensor) -> Tensor:
     """[batch, classes] of a network that returns Outputs, or the logits themselves."""
     outputs = network(images)
     return getattr(outputs, "final", outputs)
+
+
+def accuracy(logits: NDArray, labels: NDArray) -> float:
+    """The share of rows of the logits [n, classes] that are largest at their label [n]."""
+    return float(np.mean(logits.argmax(1) == labels))
 
 
 @contextmanager
@@ -30,3 +44,26 @@ def batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The rows of all tensors in file order, as many at a time as the device takes well."""
     size = BATCH[tensors[0].device.type]
     return zip(*(tensor.split(size) for tensor in tensors), strict=True)
+
+
+class Looks(NamedTuple):
+    """A network on images: its logits [n, classes], and the pooled features [n, channels] of its four stages."""
+
+    logits: NDArray
+    stages: tuple[NDArray, ...]
+
+
+def look(network: Network, images: TestSet) -> Looks:
+    """The logits and the stages' features of the images in their order, in one pass."""
+    stages: list[list[Tensor]] = [[] for _ in STAGES]
+    with torch.no_grad(), evaluating(network), ExitStack() as hooks:
+        for stage, features in zip(STAGES, stages, strict=True):
+            layer = getattr(network.backbone, f"layer{stage}")
+            hooks.enter_context(layer.register_forward_hook(partial(_keep_pooled, features)))
+        logits = [network(images.normalise(pixels)).final for (pixels,) in batches(images.pixels)]
+    found, *pooled = (torch.cat(parts).cpu().numpy() for parts in (logits, *stages))
+    return Looks(found, tuple(pooled))
+
+
+def _keep_pooled(features: list[Tensor], module: nn.Module, inputs: tuple, maps: Tensor) -> None:
+    features.append(maps.mean((2, 3)))

@@ -1,4 +1,4 @@
-"""Robustness to common corruptions: twelve kinds of CIFAR-10-C made anew, or the official archive where there is one.
+"""Robustness to common corruptions: twelve kinds of CIFAR-10-C made anew.
 
 "CIFAR-10-C-12 (regenerated)", as config/datasets.py calls it, follows the definitions of Hendrycks & Dietterich 2019
 (arXiv 1903.12261) with the constants of CIFAR-10-C, which are milder than ImageNet-C's. It is not CIFAR-10-C: the
@@ -9,144 +9,60 @@ frost, elastic_transform and spatter.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
-from pathlib import Path
+from itertools import chain
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage, sparse
 
 from selfdistill.data.randomness import seed_of
-from selfdistill.system.failures import Failure
+from selfdistill.mechanisms.answers import accuracy
 
 SIDE = 32
 SEVERITIES = (1, 2, 3, 4, 5)
 BLOCK = 500  # images at a time, to bound the memory
 
-# One entry per severity, from create_c/make_cifar_c.py of hendrycks/robustness. Pixel values count from 0 to 1.
-CONSTANTS: dict[str, tuple] = {
-    "gaussian_noise": (0.04, 0.06, 0.08, 0.09, 0.10),  # standard deviation
-    "shot_noise": (500, 250, 100, 75, 50),  # photons of a white pixel
-    "impulse_noise": (0.01, 0.02, 0.03, 0.05, 0.07),  # share of values, half to 1 and half to 0
-    "speckle_noise": (0.06, 0.1, 0.12, 0.16, 0.2),  # standard deviation of a white pixel, in proportion for others
-    "gaussian_blur": (0.4, 0.6, 0.7, 0.8, 1),  # sigma in pixels
-    "glass_blur": ((0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2)),  # sigma, passes; the reach is always 1 pixel
-    "zoom_blur": (1.06, 1.11, 1.16, 1.21, 1.26),  # zooms run from 1 to here in steps of 0.01
-    "fog": ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),  # density, decay of the finer detail
-    "brightness": (0.05, 0.1, 0.15, 0.2, 0.3),  # added to HSV's value
-    "contrast": (0.75, 0.5, 0.4, 0.3, 0.15),  # factor on the distance from the mean
-    "pixelate": (0.95, 0.9, 0.85, 0.75, 0.65),  # factor on the side, rounded down to pixels
-    "jpeg": (80, 65, 58, 50, 40),  # quality; the official archive says jpeg_compression
-}
-KINDS = tuple(CONSTANTS)
-
-OFFICIAL_KINDS = (
-    *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
-    *("snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression"),
-)
-# Released for choosing hyper-parameters: speckle_noise and gaussian_blur, two of our twelve, are not among the fifteen.
-OFFICIAL_EXTRA_KINDS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
-
 
 def corrupt(pixels: np.ndarray, kind: str, severity: int, seed: int) -> np.ndarray:
     """Corrupted copies of images, both uint8 [n, 32, 32, 3]; the same arguments give the same bytes.
 
-    Raises ValueError for an unknown kind or severity, or other pixels.
+    Raises: KeyError for an unknown kind, ValueError for an unknown severity.
     """
-    _check(pixels, kind, severity)
+    if severity not in SEVERITIES:
+        raise ValueError(f"expected a severity from 1 to 5, got {severity!r}")
     random = np.random.default_rng(seed_of(seed, f"corruptions/{kind}", severity))
+    make, constants = KINDS[kind]
     corrupted = np.empty(pixels.shape, np.uint8)
     for start in range(0, len(pixels), BLOCK):
         block = slice(start, start + BLOCK)
-        corrupted[block] = _CORRUPTIONS[kind](pixels[block], CONSTANTS[kind][severity - 1], random)
+        corrupted[block] = make(pixels[block], constants[severity - 1], random)
     return corrupted
 
 
-def accuracies(
+def robustness(
     predict: Callable[[np.ndarray], np.ndarray],
     pixels: np.ndarray,
     labels: np.ndarray,
-    kinds: Iterable[str],
-    severities: Iterable[int],
+    severities: Sequence[int],
     seed: int,
-) -> dict[tuple[str, int], float]:
-    """Accuracy (0 to 1) under each kind and severity.
+) -> dict[str, float]:
+    """The mean accuracy (0 to 1) over kinds and severities, the drop to it as a share of the clean accuracy (nan if
+    that is 0), and the mean of each kind, by their names in mechanisms.json.
 
     predict: from images uint8 [n, 32, 32, 3] to logits [n, classes]; pixels: the clean images; labels: [n].
     """
-    cells = [(kind, severity) for kind in kinds for severity in severities]
-    return {cell: accuracy(predict(corrupt(pixels, *cell, seed)), labels) for cell in cells}
-
-
-def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The share of rows of the logits [n, classes] that are largest at their label [n]."""
-    return float(np.mean(logits.argmax(1) == labels))
-
-
-def summary(clean: float, accuracies: dict[tuple[str, int], float]) -> dict[str, float]:
-    """The mean over kinds and severities, and the drop to it as a share of the clean accuracy (nan if that is 0)."""
-    mean = math.fsum(accuracies.values()) / len(accuracies)
+    clean = accuracy(predict(pixels), labels)
+    found = {
+        kind: [accuracy(predict(corrupt(pixels, kind, severity, seed)), labels) for severity in severities]
+        for kind in KINDS
+    }
+    mean = math.fsum(chain(*found.values())) / (len(found) * len(severities))
     drop = (clean - mean) / clean if clean else math.nan
-    return {"mean_corruption_accuracy": mean, "relative_drop": drop}
-
-
-def read_official(folder: Path, kind: str, severity: int, *, images: int = 10_000) -> np.ndarray:
-    """The released images of a kind and severity, uint8 [images, 32, 32, 3], in the order of the test set.
-
-    folder: the unpacked CIFAR-10-C; each kind is a file of five blocks of images, one per severity.
-    Raises ValueError for an unknown kind or severity, and Failure for a file that is not as released.
-    """
-    if kind not in OFFICIAL_KINDS + OFFICIAL_EXTRA_KINDS:
-        raise ValueError(f"{kind!r} is no kind of the released CIFAR-10-C")
-    _check_severity(severity)
-    released = _read_npy(folder / f"{kind}.npy", (images * len(SEVERITIES), SIDE, SIDE, 3))
-    return np.array(released[images * (severity - 1) : images * severity])
-
-
-def read_official_labels(folder: Path, *, images: int = 10_000) -> np.ndarray:
-    """The released labels, uint8 [images]: the same for each kind and severity. Raises Failure as read_official."""
-    path = folder / "labels.npy"
-    blocks = np.array(_read_npy(path, (images * len(SEVERITIES),))).reshape(len(SEVERITIES), images)
-    if (blocks != blocks[0]).any():
-        raise Failure(path, "the labels differ between severities", _ADVICE)
-    return blocks[0]
-
-
-_ADVICE = "unpack CIFAR-10-C.tar (Zenodo record 2535967) again"
-
-
-def _read_npy(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """A uint8 array that stays in its file. Unlike numpy.load, open_memmap knows no pickles at all."""
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")
-    except FileNotFoundError:
-        raise Failure(path, "no such file", _ADVICE) from None
-    except Exception as error:  # from a damaged header numpy's parser comes back with errors of many types
-        raise Failure(path, f"not a readable array ({' '.join(str(error).split())})", _ADVICE) from None
-    if array.shape != shape or array.dtype != np.uint8:
-        found = f"{array.dtype} {list(array.shape)}"
-        raise Failure(path, f"expected uint8 {list(shape)}, found {found}", _ADVICE)
-    return array
-
-
-def _check(pixels: np.ndarray, kind: str, severity: int) -> None:
-    if kind not in KINDS:
-        raise ValueError(f"{kind!r} is no corruption; there are {', '.join(KINDS)}")
-    _check_severity(severity)
-    if pixels.dtype != np.uint8 or pixels.shape[1:] != (SIDE, SIDE, 3):
-        raise ValueError(f"expected pixels uint8 [n, {SIDE}, {SIDE}, 3], found {pixels.dtype} {list(pixels.shape)}")
-
-
-def _check_severity(severity: int) -> None:
-    if severity not in SEVERITIES:
-        raise ValueError(f"expected a severity from 1 to 5, got {severity!r}")
-
-
-def _values(pixels: np.ndarray) -> np.ndarray:
-    """Pixel values from 0 to 1."""
-    return pixels / 255.0
+    kinds = {f"corruption_{kind}": float(np.mean(values)) for kind, values in found.items()}
+    return {"corruption_accuracy": mean, "corruption_drop": drop} | kinds
 
 
 def _pixels(values: np.ndarray) -> np.ndarray:
@@ -158,11 +74,11 @@ def _pixels(values: np.ndarray) -> np.ndarray:
 
 
 def _gaussian_noise(pixels: np.ndarray, deviation: float, random: np.random.Generator) -> np.ndarray:
-    return _pixels(_values(pixels) + deviation * random.standard_normal(pixels.shape))
+    return _pixels(pixels / 255.0 + deviation * random.standard_normal(pixels.shape))
 
 
 def _shot_noise(pixels: np.ndarray, photons: float, random: np.random.Generator) -> np.ndarray:
-    return _pixels(random.poisson(_values(pixels) * photons) / photons)
+    return _pixels(random.poisson(pixels / 255.0 * photons) / photons)
 
 
 def _impulse_noise(pixels: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
@@ -172,11 +88,11 @@ def _impulse_noise(pixels: np.ndarray, share: float, random: np.random.Generator
 
 
 def _speckle_noise(pixels: np.ndarray, deviation: float, random: np.random.Generator) -> np.ndarray:
-    return _pixels(_values(pixels) * (1 + deviation * random.standard_normal(pixels.shape)))
+    return _pixels(pixels / 255.0 * (1 + deviation * random.standard_normal(pixels.shape)))
 
 
 def _gaussian_blur(pixels: np.ndarray, sigma: float, random: np.random.Generator) -> np.ndarray:
-    return _pixels(_blurred(_values(pixels), sigma))
+    return _pixels(_blurred(pixels / 255.0, sigma))
 
 
 def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
@@ -192,10 +108,10 @@ def _glass_blur(pixels: np.ndarray, constant: tuple[float, int], random: np.rand
     still to come, a pass is a gather from the state before it. We keep this, as it is what the script does.
     """
     sigma, passes = constant
-    shuffled = _pixels(_blurred(_values(pixels), sigma))
+    shuffled = _pixels(_blurred(pixels / 255.0, sigma))
     for _ in range(passes):
         shuffled = _from_upper_left(shuffled, random)
-    return _pixels(_blurred(_values(shuffled), sigma))
+    return _pixels(_blurred(shuffled / 255.0, sigma))
 
 
 def _from_upper_left(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -208,7 +124,7 @@ def _from_upper_left(pixels: np.ndarray, random: np.random.Generator) -> np.ndar
 
 
 def _zoom_blur(pixels: np.ndarray, end: float, random: np.random.Generator) -> np.ndarray:
-    columns = _values(pixels).transpose(1, 2, 0, 3).reshape(SIDE * SIDE, -1)
+    columns = (pixels / 255.0).transpose(1, 2, 0, 3).reshape(SIDE * SIDE, -1)
     blurred = (_mean_of_zooms(end) @ columns).astype(np.float32)  # where white sums up to 1 again
     return _pixels(blurred).reshape(SIDE, SIDE, len(pixels), 3).transpose(2, 0, 1, 3)
 
@@ -232,7 +148,7 @@ def _zoom_matrix(factor: float) -> np.ndarray:
 def _fog(pixels: np.ndarray, constant: tuple[float, float], random: np.random.Generator) -> np.ndarray:
     """Add a cloud to all channels, and scale so that the image's largest value could stay the largest."""
     density, decay = constant
-    values = _values(pixels)
+    values = pixels / 255.0
     largest = values.max((1, 2, 3), keepdims=True)
     foggy = values + density * _clouds(len(pixels), decay, random)[..., None]
     return _pixels(foggy * largest / (largest + density))
@@ -264,14 +180,14 @@ def _clouds(count: int, decay: float, random: np.random.Generator) -> np.ndarray
 
 def _brightness(pixels: np.ndarray, added: float, random: np.random.Generator) -> np.ndarray:
     """HSV's value is the largest channel; with hue and saturation kept, all three stay in proportion to it."""
-    values = _values(pixels)
+    values = pixels / 255.0
     value = values.max(-1, keepdims=True)
     proportion = np.divide(values, value, out=np.ones_like(values), where=value > 0)  # black turns grey
     return _pixels(proportion * np.minimum(value + added, 1))
 
 
 def _contrast(pixels: np.ndarray, factor: float, random: np.random.Generator) -> np.ndarray:
-    values = _values(pixels)
+    values = pixels / 255.0
     mean = values.mean((1, 2), keepdims=True)  # of each image and channel
     return _pixels((values - mean) * factor + mean)
 
@@ -292,17 +208,19 @@ def _through_jpeg(image: Image.Image, quality: int) -> np.ndarray:
     return np.asarray(Image.open(file))
 
 
-_CORRUPTIONS: dict[str, Callable[[np.ndarray, object, np.random.Generator], np.ndarray]] = {
-    "gaussian_noise": _gaussian_noise,
-    "shot_noise": _shot_noise,
-    "impulse_noise": _impulse_noise,
-    "speckle_noise": _speckle_noise,
-    "gaussian_blur": _gaussian_blur,
-    "glass_blur": _glass_blur,
-    "zoom_blur": _zoom_blur,
-    "fog": _fog,
-    "brightness": _brightness,
-    "contrast": _contrast,
-    "pixelate": _pixelate,
-    "jpeg": _jpeg,
+# How each kind is made, and with which constant at each severity: those of create_c/make_cifar_c.py in
+# hendrycks/robustness. Pixel values count from 0 to 1.
+KINDS: dict[str, tuple[Callable, tuple]] = {
+    "gaussian_noise": (_gaussian_noise, (0.04, 0.06, 0.08, 0.09, 0.10)),  # standard deviation
+    "shot_noise": (_shot_noise, (500, 250, 100, 75, 50)),  # photons of a white pixel
+    "impulse_noise": (_impulse_noise, (0.01, 0.02, 0.03, 0.05, 0.07)),  # share of values, half to 1 and half to 0
+    "speckle_noise": (_speckle_noise, (0.06, 0.1, 0.12, 0.16, 0.2)),  # standard deviation of a white pixel
+    "gaussian_blur": (_gaussian_blur, (0.4, 0.6, 0.7, 0.8, 1)),  # sigma in pixels
+    "glass_blur": (_glass_blur, ((0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2))),  # sigma, passes; reach: 1 pixel
+    "zoom_blur": (_zoom_blur, (1.06, 1.11, 1.16, 1.21, 1.26)),  # zooms run from 1 to here in steps of 0.01
+    "fog": (_fog, ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75))),  # density, decay of the finer detail
+    "brightness": (_brightness, (0.05, 0.1, 0.15, 0.2, 0.3)),  # added to HSV's value
+    "contrast": (_contrast, (0.75, 0.5, 0.4, 0.3, 0.15)),  # factor on the distance from the mean
+    "pixelate": (_pixelate, (0.95, 0.9, 0.85, 0.75, 0.65)),  # factor on the side, rounded down to pixels
+    "jpeg": (_jpeg, (80, 65, 58, 50, 40)),  # quality
 }
