@@ -53,8 +53,8 @@ def test_further_classes_are_told_apart_better():
     (near, near_labels), (far, far_labels) = (blobs(distance=d, seed=2) for d in (0.3, 1.0))
     assert scatter_ratio(far, far_labels) < scatter_ratio(near, near_labels)
     assert silhouette(far, far_labels) > silhouette(near, near_labels)
-    accuracies = [probe_accuracy(*blobs(distance=d, seed=1), *blobs(distance=d, seed=2)) for d in (0.3, 1.0)]
-    assert accuracies[0] < accuracies[1]
+    near_probe, far_probe = (probe_accuracy(*blobs(distance=d, seed=1), *blobs(distance=d, seed=2)) for d in (0.3, 1))
+    assert near_probe < far_probe
 
 
 def test_the_probe_is_linear():
