@@ -29,7 +29,6 @@ rule all:
     input:
         report_files(CONFIG.protocol),
         run_records(CONFIG),
-        measured_files(),
 
 
 onstart:

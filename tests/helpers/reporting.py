@@ -74,7 +74,7 @@ def report_settings(rows=ROWS, seeds=(0,), epochs=2, **options) -> ReportSetting
     shared = {"seeds": list(seeds), "epochs": epochs, "teachers": [[] for _ in seeds]}
     rows = [shared | {"settings": {"method": row["method"]}} | row for row in rows]
     known = {row["method"]: row["seeds"] for row in rows}
-    library = dict.fromkeys((*protocol_settings("quick").known, "self_wide"), [0, 1, 2, 3])
+    library = {name: [0, 1, 2, 3] for name in (*protocol_settings("quick").known, "self_wide")}
     basis = {"protocol": "golden", "dataset": "cifar10", "table": TABLE, "known": known | library}
     return ReportSettings.model_validate(basis | options | {"rows": rows})
 
