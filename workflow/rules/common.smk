@@ -25,6 +25,7 @@ from selfdistill.tools.plan import check_plan, check_targets
 from selfdistill.tools.progress import ProgressReader
 from selfdistill.report.artefacts import artefacts, needs
 from selfdistill.report.gaps import departures, read_gaps
+from selfdistill.report.planning import seed_lines
 from selfdistill.report.steps import STEPS
 from selfdistill.training.replaced import replacement
 from selfdistill.training.states import mark_forced
@@ -236,6 +237,8 @@ def before_the_jobs():
     folder = Path("results") / CONFIG.protocol
     adopt(STORE, folder)
     planned = [job for job in workflow.dag.needrun_jobs() if job.rule.name.startswith("train_")]
+    for line in refused(seed_lines, CONFIG) if planned else ():
+        print(line, file=sys.stderr)
     mark_forced(folder, [f"{job.wildcards.method}/seed{job.wildcards.seed}" for job in planned if is_forced(job)])
 
 

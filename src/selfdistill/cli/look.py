@@ -20,9 +20,11 @@ def check(
     from selfdistill.config.json_schema import json_schema
     from selfdistill.config.load import load_config
     from selfdistill.config.summary import summary
+    from selfdistill.report.planning import seed_lines
     from selfdistill.system.files import write_json
 
-    print("\n".join(summary(load_config(files))))
+    config = load_config(files)
+    print("\n".join([*summary(config), *seed_lines(config)]))
     if schema:
         write_json(schema, json_schema())
 

@@ -125,7 +125,7 @@ def judge(claim: Claim, results: Results, rules: Rules) -> Verdict:
         return Verdict("interim", f"{there[short]} of {wanted[short]} seeds of {short}")
     least = least_seeds(claim, results.settings)
     if min(wanted.values()) < least:
-        return Verdict(f"needs {least} seeds", f"n = {min(wanted.values())}")
+        return Verdict(f"needs {least} seeds", claim.estimate(results))
     verdict = claim.judge(results, rules)
     return verdict._replace(word=f"here: {verdict.word}") if results.settings.reduced else verdict
 

@@ -81,6 +81,10 @@ class Claim(Block):
         """How it is judged, in a sentence or two."""
         raise NotImplementedError
 
+    def estimate(self, results: Results) -> str:
+        """What came out, without any interval; empty where that is no number."""
+        return ""
+
     def judge(self, results: Results, rules: Rules) -> Verdict:
         """What the runs say, all of which are there."""
         raise NotImplementedError

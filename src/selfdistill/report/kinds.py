@@ -54,10 +54,13 @@ class Level(Claim):
             " otherwise not resolved."
         )
 
+    def estimate(self, results: Results) -> str:
+        return rounded(results.methods[self.method].accuracy.mean(), 2)
+
     def judge(self, results: Results, rules: Rules) -> Verdict:
         method = results.methods[self.method]
         mean, new = float(method.accuracy.mean()), prediction_interval(method.accuracy)
-        here = f"{rounded(mean, 2)}, {counts([method])}"
+        here = f"{self.estimate(results)}, {counts([method])}"
         if new is None or Sample(method.accuracy, teachers=method.teachers).independent < FEW:
             return Verdict(OPEN, here, "too few independent runs")
         inside = new.overlaps(self.published - rules.rounding, self.published + rules.rounding)
@@ -83,9 +86,13 @@ class Comparison(Claim):
         """Both methods' runs."""
         return results.methods[self.method], results.methods[self.against]
 
+    def estimate(self, results: Results) -> str:
+        ours, theirs = self.pair(results)
+        return signed(ours.accuracy.mean() - theirs.accuracy.mean())
+
     def judge(self, results: Results, rules: Rules) -> Verdict:
         pair = self.pair(results)
-        estimate, n = signed(pair[0].accuracy.mean() - pair[1].accuracy.mean()), counts(pair)
+        estimate, n = self.estimate(results), counts(pair)
         if other := unlike(pair):
             return Verdict(INCOMPARABLE, f"{estimate}, {n}", other)
         found = difference(results, *pair)
@@ -105,6 +112,10 @@ class Better(Comparison):
 
     kind: Literal["better"]
     at_least: t.NonNegative = 0.0
+
+    @property
+    def reduced(self) -> bool:
+        return not self.at_least  # how much better it is counts in the paper's setting alone
 
     def _equivalence(self, rules: Rules) -> float:
         """The level of the interval of two one-sided tests whose error is that of the two-sided one (TOST)."""
@@ -182,11 +193,15 @@ class Cost(Comparison):
             " float32 with or without TF32."
         )
 
+    def estimate(self, results: Results) -> str:
+        ours, theirs = self.pair(results)
+        return f"×{rounded(math.exp(np.log(ours.seconds).mean() - np.log(theirs.seconds).mean()), 3)}"
+
     def judge(self, results: Results, rules: Rules) -> Verdict:
         pair = self.pair(results)
         devices, precisions = (set().union(*(one.environment(key) for one in pair)) for key in ("device", "precision"))
         ours, theirs = (Sample(np.log(one.seconds)) for one in pair)
-        here = f"×{rounded(math.exp(np.mean(ours.values) - np.mean(theirs.values)), 2)}"
+        here = self.estimate(results)
         if devices != {rules.device} or not precisions <= FLOAT32:
             return Verdict(INCOMPARABLE, here, f"{', '.join(sorted(devices))} in {', '.join(sorted(precisions))}")
         found = measure_difference(ours, theirs)
@@ -194,7 +209,7 @@ class Cost(Comparison):
             return Verdict(OPEN, f"{here}, {counts(pair)}", "no interval")
         ratio, (low, high) = Interval(*map(math.exp, found.interval())), self._ends(rules)
         word = REPLICATED if ratio.within(low, high) else OPEN if ratio.overlaps(low, high) else CONTRADICTED
-        return Verdict(word, f"{here} ({rounded(ratio.low, 2)} to {rounded(ratio.high, 2)}), {counts(pair)}")
+        return Verdict(word, f"{here} ({rounded(ratio.low, 3)} to {rounded(ratio.high, 3)}), {counts(pair)}")
 
 
 class Conditions(Claim):
