@@ -13,7 +13,7 @@ PROTOCOLS := workflow/protocols
 CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick overnight replicate published findings test test-workflow test-faults test-slurm bench docs declare site doctor status lint format clean clean-state
+.PHONY: help demo quick overnight replicate published findings test test-workflow test-faults test-slurm bench docs declare site doctor status lint format clean
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
@@ -33,8 +33,7 @@ help: ## list these commands
 	@echo "make doctor [CONFIG=...]    what this machine has and each protocol would take on it (half a minute); CONFIG: that alone"
 	@echo "make status [CONFIG=...]    the state of each run (of the paper's protocol, with CONFIG over it); WATCH=1 follows them"
 	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
-	@echo "make clean RUN=quick/kd-seed0         remove a run's results and saved state (asks first; YES=1: does not)"
-	@echo "make clean-state RUN=quick/kd-seed0   forget the saved state of a run"
+	@echo "make clean RUN=quick/kd-seed0         remove a run's results and saved state, STATE=1: the state alone (asks first; YES=1: does not)"
 	@echo "Settings: CORES=2, and for the set-up (about 6 GB on Linux): TORCH=cpu (1.5 GB, no CUDA), PYTHON=python3.12,"
 	@echo "          PIP_OPTIONS='--extra-index-url ...' (another build of torch)"
 
@@ -121,8 +120,4 @@ format: $(READY)
 
 clean: $(READY)
 	@test -n "$(RUN)" || { echo "error: RUN: expected protocol/method-seed<n>, such as RUN=quick/kd-seed0" >&2; exit 1; }
-	@$(PY) selfdistill clean --run "$(RUN)" $(if $(YES),--yes)
-
-clean-state: $(READY)
-	@test -n "$(RUN)" || { echo "error: RUN: expected protocol/method-seed<n>, such as RUN=quick/kd-seed0" >&2; exit 1; }
-	$(PY) selfdistill clean-state --run "$(RUN)"
+	@$(PY) selfdistill clean --run "$(RUN)" $(if $(STATE),--state) $(if $(YES),--yes)

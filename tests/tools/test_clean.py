@@ -55,8 +55,19 @@ def test_all_of_the_run_and_nothing_else(results):
             "logs/kd-seed1.txt",
         ]
         assert files(results) == before  # looking removes nothing
-        remove(results, found)
+        remove(found)
     assert files(results) == {name for name in before if "seed10" in name}
+
+
+def test_only_the_state_of_the_run(results):
+    before = files(results)
+    assert clean(results, "--run", "quick/kd-seed1", "--state", "--yes").returncode == 0
+    assert before - files(results) == {
+        *(name for name in before if name.startswith("quick/.state/kd-seed1-")),
+        "quick/.state/kd-seed1.failure.json",
+    }
+    said = clean(results, "--run", "quick/kd-seed1", "--state", "--yes").stdout
+    assert said == "quick/kd-seed1: has no saved state\n"
 
 
 def test_a_run_that_is_being_trained_is_refused(results):
@@ -155,7 +166,16 @@ def test_what_neither_the_configuration_nor_results_name_is_unused(stored, tmp_p
     assert clean(tmp_path / "results", "--unused", *map(str, stored.files)).stdout == "every stored run is used\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["--unused"], ["--unused", "--run", "demo/kd-seed0"], ["config.yaml"]])
+WRONG = [
+    [],
+    ["--unused"],
+    ["--unused", "--run", "demo/kd-seed0"],
+    ["--unused", "--state", "config.yaml"],
+    ["config.yaml"],
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG)
 def test_clean_needs_a_run_or_a_configuration(results, arguments):
     done = clean(results, *arguments)
     assert done.returncode == 78

@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 
 from selfdistill.system.failures import CONFIGURATION, NON_FINITE, Failure, Failures
 from selfdistill.training import checkpoint, components, run
-from selfdistill.training.finished import remove_states
 from selfdistill.training.start import train
 
 KINDS = ["control", "kd", "self_distillation", "notebooks"]
@@ -212,15 +211,6 @@ def test_damaged_settings_are_a_configuration_error(digits, tmp_path):
         train(job)
     assert failure.value.code == CONFIGURATION
     assert str(job.settings) in str(failure.value)
-
-
-def test_a_state_can_be_forgotten_by_name(killed, tmp_path):
-    shutil.copytree(killed, tmp_path / "demo")
-    with pytest.raises(Failure) as failure:
-        remove_states(tmp_path, "../demo/control-seed0")
-    assert failure.value.code == CONFIGURATION
-    assert len(remove_states(tmp_path, "demo/control-seed0")) == 1
-    assert remove_states(tmp_path, "demo/control-seed0") == []
 
 
 class Twin(torch.nn.Module):

@@ -14,7 +14,6 @@ from selfdistill.system.failures import NON_FINITE, Failure
 from selfdistill.system.files import disk_failure, read_sealed, sha256_of, write_sealed
 from selfdistill.system.lock import run_lock
 from selfdistill.training import checkpoint, start
-from selfdistill.training.finished import remove_states
 from selfdistill.training.start import train
 from selfdistill.training.states import failure_record
 from selfdistill.training.status import describe_other_states, status
@@ -229,17 +228,6 @@ def test_what_is_done_has_not_failed(project, monkeypatch):
     train(project.job())
     record_of(project).write_bytes(record)
     assert project.lines()[0] == "control seed 0  done"
-
-
-def test_forgetting_the_states_forgets_the_failure(project, monkeypatch):
-    train_until_killed(project.job(), 1)
-    fail(project.job(), monkeypatch)
-    names = remove_states(project.results, "demo/control-seed0")
-    assert [name[:14] for name in names] == ["control-seed0-", "control-seed0."]
-    assert project.answer()[0] == "control seed 0  not started"
-    fail(project.job(), monkeypatch)  # before there is any state
-    assert remove_states(project.results, "demo/control-seed0") == ["control-seed0.failure.json"]
-    assert project.answer()[0] == "control seed 0  not started"
 
 
 @pytest.mark.parametrize(

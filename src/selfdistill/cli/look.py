@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from selfdistill.cli.app import LOOK, app
-from selfdistill.cli.options import Base, Files, Logs, OutputFolder, RunName
+from selfdistill.cli.options import Base, Files, Logs, OutputFolder
 from selfdistill.system.failures import CONFIGURATION, Failure
 
 
@@ -87,23 +87,25 @@ def events(logs: Logs, output: OutputFolder = Path("events")) -> None:
 def clean(
     files: Annotated[list[Path] | None, Argument(help="With --unused: config.yaml, then files over it.")] = None,
     run: Annotated[str | None, Option(help="<protocol>/<method>-seed<n>.")] = None,
+    state: Annotated[bool, Option("--state", help="Only what it goes on from: it trains from the start.")] = False,
     unused: Annotated[bool, Option("--unused", help="Remove from the store what nothing names.")] = False,
     yes: Annotated[bool, Option("--yes", help="Remove without asking.")] = False,
 ) -> None:
     """Remove a run, or stored runs that nothing uses."""
     from selfdistill.tools.clean import removal, remove
 
-    if unused == (run is not None) or unused != bool(files):
+    if unused == (run is not None) or unused != bool(files) or (unused and state):
         raise Failure("clean", "expected --run, or --unused with the configuration's files", code=CONFIGURATION)
     if unused:
         return _clean_unused(files, yes)
-    with removal(Path("results"), run) as parts:
+    with removal(Path("results"), run, only_state=state) as parts:
         if parts.empty:
-            print(f"{run}: has no results and no saved state")
+            print(f"{run}: has no {'' if state else 'results and no '}saved state")
             return
         _confirm(parts.lines(), yes)
-        remove(Path("results"), parts)
-        print(f"removed {run}; the workflow trains it again, and what depends on it")
+        remove(parts)
+    again = "it trains from the start" if state else "the workflow trains it again, and what depends on it"
+    print(f"removed {'the saved state of ' * state}{run}; {again}")
 
 
 def _clean_unused(files: list[Path], yes: bool) -> None:
@@ -129,15 +131,6 @@ def _confirm(lines: list[str], yes: bool) -> None:
     if not yes and not _agrees():
         print("nothing removed")
         raise SystemExit(1)
-
-
-@app.command("clean-state", rich_help_panel=LOOK)
-def clean_state(run: RunName) -> None:
-    """Remove a run's saved state: it trains from the start."""
-    from selfdistill.training.finished import remove_states
-
-    names = remove_states(Path("results"), run)
-    print(f"removed {', '.join(names)}" if names else f"{run}: has no saved state")
 
 
 def _agrees() -> bool:

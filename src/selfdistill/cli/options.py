@@ -19,7 +19,6 @@ OutputFolder = Annotated[Path, Option(help="The folder to write to.")]
 ReportFolder = Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")]
 Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
 Files = Annotated[list[Path] | None, Argument(help="config.yaml (the default), then files over it.")]
-RunName = Annotated[str, Option(help="<protocol>/<method>-seed<n>.")]
 Base = Annotated[Path, Option(help="The paper's protocol.")]
 
 

@@ -3,6 +3,7 @@ Imports no torch.
 """
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import NamedTuple
 
 from selfdistill.config.schema import Config
 from selfdistill.system.amounts import size
-from selfdistill.system.failures import LOCKED, Failure
+from selfdistill.system.failures import CONFIGURATION, LOCKED, Failure
 from selfdistill.system.files import disk_failure, read_sealed
 from selfdistill.system.lock import run_lock
 from selfdistill.tools.space import taken
 from selfdistill.training import store
-from selfdistill.training.finished import parts_of, remove_states
+from selfdistill.training.finished import forget
 from selfdistill.training.states import failure_record, forced_mark
 from selfdistill.training.status import RequestedRuns
+
+RUN = re.compile(r"([a-z0-9][a-z0-9_-]*)/([a-z0-9][a-z0-9_-]*)-seed(0|[1-9]\d*)")
 
 
 class Removal(NamedTuple):
@@ -43,12 +46,16 @@ class Removal(NamedTuple):
 
 
 @contextlib.contextmanager
-def removal(results: Path, run: str) -> Iterator[Removal]:
-    """What belongs to a run, named `<protocol>/<method>-seed<n>`, with its lock held for the block.
+def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[Removal]:
+    """What belongs to a run, named `<protocol>/<method>-seed<n>`, with its lock held for the block. only_state: its
+    saved states and the record of its failure alone.
 
     Raises: Failure 78 for a name of another form, 73 while the run is being trained, or for a link in its place.
     """
-    protocol, method, seed = parts_of(run)
+    match = RUN.fullmatch(run)
+    if match is None:
+        raise Failure("--run", f"expected <protocol>/<method>-seed<n>, got {run!r}", code=CONFIGURATION)
+    protocol, method, seed = match.groups()
     folder, name = results / protocol, f"{method}-seed{seed}"
     states = folder / ".state"
     outputs = folder / method / f"seed{seed}"
@@ -59,14 +66,14 @@ def removal(results: Path, run: str) -> Iterator[Removal]:
         for path in (folder, folder / method, outputs, states):
             if path.is_symlink():
                 raise Failure(path, "is a symbolic link, whose target is not removed", "remove it", code=LOCKED)
-        files = [failure_record(states, name), forced_mark(states, name), folder / "logs" / f"{name}.txt"]
-        yield Removal(
-            run,
-            outputs if outputs.is_dir() else None,
-            sorted(path for path in states.glob(f"{name}-*") if path.is_dir()),
-            [path for path in files if path.is_file()],
-            _stored(results / store.FOLDER, name, outputs),
-        )
+        saved = sorted(path for path in states.glob(f"{name}-*") if path.is_dir())
+        record = [path for path in [failure_record(states, name)] if path.is_file()]
+        if only_state:
+            yield Removal(run, None, saved, record, [])
+            return
+        files = [path for path in (forced_mark(states, name), folder / "logs" / f"{name}.txt") if path.is_file()]
+        stored = _stored(results / store.FOLDER, name, outputs)
+        yield Removal(run, outputs if outputs.is_dir() else None, saved, [*record, *files], stored)
 
 
 def _stored(runs: Path, name: str, outputs: Path) -> list[Path]:
@@ -88,7 +95,7 @@ def unused(config: Config, results: Path) -> list[Path]:
     return [entry.folder for entry in store.entries(runs) if entry.folder not in kept]
 
 
-def remove(results: Path, of: Removal) -> None:
+def remove(of: Removal) -> None:
     """Remove what belongs to a run whose lock is held; run.json first, so that no half run looks whole."""
     try:
         if of.results:
@@ -96,10 +103,11 @@ def remove(results: Path, of: Removal) -> None:
             shutil.rmtree(of.results)
             with contextlib.suppress(OSError):  # other seeds, or the method's settings
                 of.results.parent.rmdir()
+        for path in of.states:
+            forget(path)
         for path in of.files:
             path.unlink(missing_ok=True)
         for path in of.stored:
             store.discard(path)
-        remove_states(results, of.run, locked=True)
     except OSError as error:
         raise disk_failure(error.filename or of.run, error) from error

@@ -133,7 +133,7 @@ def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
     for folder in sorted(states.glob(f"{key}-*/")):
         epoch, found, damaged = newest_state(folder)
         if found is None and (damaged or (folder / "history.csv").exists()):
-            lost = f"all states in {folder.name} are damaged or gone (make clean-state forgets them)"
+            lost = f"all states in {folder.name} are damaged or gone (make clean STATE=1 removes them)"
         if found is not None and not other_parts(found, identity):
             note = f" (newer states are damaged: {', '.join(damaged)})" if damaged else ""
             return f"resumable at epoch {epoch} of {identity['settings']['epochs']}{note}"
