@@ -42,10 +42,5 @@ def test_a_scans_pixel_becomes_four_by_four_in_three_equal_channels(digits):
     assert (digits.train_images.min(), digits.train_images.max()) == (0, 255)
 
 
-def test_all_ten_digits_are_in_both_parts(digits):
-    for labels in (digits.train_labels, digits.test_labels):
-        assert np.unique(labels).tolist() == list(range(10))
-
-
 def test_digits_are_the_same_every_time(digits):
     assert read_digits().sha256() == digits.sha256()

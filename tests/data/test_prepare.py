@@ -25,15 +25,11 @@ def test_digits_are_prepared_without_any_archive(path):
     assert read_prepared(path, "digits")[1] == read_digits().sha256()
 
 
-def test_wrong_content_leaves_no_prepared_file(path, tmp_path, refused):
+def test_wrong_content_or_an_archive_that_is_nowhere_leaves_no_prepared_file(path, tmp_path, refused):
     archive = tmp_path / "archive.tar.gz"
     archive.write_bytes(b"no archive")
     with refused(BAD_DATA, archive):
         prepare("cifar10", [Archive(path=str(archive), sha256=sha256_of(archive))], path)
-    assert not path.exists()
-
-
-def test_an_archive_that_is_nowhere_leaves_no_prepared_file(path, tmp_path, refused):
     with refused(UNAVAILABLE, "data.archives", "no such file"):
         prepare("cifar10", [Archive(path=str(tmp_path / "none"), sha256="0" * 64)], path)
     assert not path.exists()

@@ -94,36 +94,6 @@ def test_the_batch_size_changes_nothing(batch_size):
         assert torch.equal(here, there)
 
 
-def test_a_later_epoch_needs_none_before_it():
-    data = training_set(STUDENT)
-    epoch(data, 0)
-    assert torch.equal(epoch(data, 1)[0], epoch(training_set(STUDENT), 1)[0])
-
-
-@pytest.mark.parametrize("other", [{"number": 1}, {"seed": 1}])
-def test_another_epoch_or_seed_transforms_otherwise(other):
-    data = training_set(("rotation", "random_erasing"))
-    first, labels = epoch(data)
-    found, others = epoch(data, **other)
-    same = [torch.equal(first[labels == label], found[others == label]) for label in range(COUNT)]
-    assert not any(same)
-
-
-def test_crops_and_flips_are_those_of_the_methods_without_transforms():
-    plain, labels = epoch(training_set(("crop", "flip")))
-    erased, others = epoch(training_set(("crop", "flip", "random_erasing")))
-    assert torch.equal(labels, others)
-    assert torch.equal(torch.where(erased == 0, plain, erased), plain)
-
-
-def test_half_of_the_images_are_erased_with_the_mean_colour():
-    found, _ = epoch(training_set(("random_erasing",)))
-    plain, _ = epoch(training_set(()))
-    erased = (found != plain).any(1)
-    assert (found[erased.unsqueeze(1).expand_as(found)] == 0).all()
-    assert 15 < erased.flatten(1).any(1).sum() < 45  # mean 30, standard deviation 3.9
-
-
 def test_the_second_pass_over_an_epoch_takes_what_the_first_has_made(monkeypatch):
     data = training_set(STUDENT, twice=True)
     first = epoch(data, 1, batch_size=50)

@@ -8,7 +8,6 @@ from torch import nn
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data import batches
-from selfdistill.evaluation import evaluate as module
 from selfdistill.evaluation.evaluate import Evaluation, count_correct, describe_teacher, evaluate
 from selfdistill.models.network import build_network
 from selfdistill.models.outputs import Outputs
@@ -35,11 +34,10 @@ class Recorder(nn.Module):
 
     def __init__(self, dtype=torch.float32):
         super().__init__()
-        self.dtype, self.modes, self.sizes = dtype, [], []
+        self.dtype, self.modes = dtype, []
 
     def forward(self, images):
         self.modes.append((self.training, torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))
-        self.sizes.append(len(images))
         return Outputs(torch.zeros(len(images), 10, dtype=self.dtype))
 
 
@@ -55,18 +53,17 @@ def test_correct_counts_rows_that_are_largest_at_their_label():
     assert count_correct(torch.tensor([[1.0, 2.0], [3.0, 2.0], [0.0, 1.0]]), torch.tensor([1, 0, 0])) == 2
 
 
-def test_accuracy_is_k_of_n():
-    evaluation = example()
-    assert (evaluation.correct, evaluation.images, evaluation.columns()["test_accuracy"]) == (3, 4, 0.75)
+def test_each_classifier_and_the_ensemble_are_counted():
+    summary, columns = example().summary(), example().columns()
+    assert (summary["correct"], summary["images"], summary["accuracy"]) == (3, 4, 0.75)
+    assert summary["correct_per_classifier"] == {"head1": 1, "head2": 3, "ensemble": 2}
+    assert (columns["test_loss"], columns["test_accuracy"]) == (summary["loss"], 0.75)
+    assert [columns[f"test_accuracy_{name}"] for name in ("head1", "head2", "ensemble")] == [0.25, 0.75, 0.5]
 
 
 def test_loss_is_the_mean_cross_entropy():
     right, wrong = math.log(2 + math.exp(2)) - 2, math.log(2 + math.exp(2))
     assert example().loss == pytest.approx((3 * right + wrong) / 4)
-
-
-def test_each_classifier_and_the_ensemble_are_counted():
-    assert example().per_classifier() == {"head1": 1, "head2": 3, "ensemble": 2}
 
 
 def test_the_ensemble_is_the_mean_of_the_probabilities_not_of_the_logits():
@@ -82,31 +79,10 @@ def test_without_heads_there_are_no_counts_per_classifier():
     assert list(bare.columns()) == ["test_loss", "test_accuracy"]
 
 
-def test_columns_are_fractions_for_every_classifier():
-    columns = example().columns()
-    assert [columns[f"test_accuracy_{name}"] for name in ("head1", "head2", "ensemble")] == [0.25, 0.75, 0.5]
-
-
-def test_summary_agrees_with_the_columns():
-    summary, columns = example().summary(), example().columns()
-    assert (summary["correct"], summary["images"]) == (3, 4)
-    assert (summary["accuracy"], summary["loss"]) == (columns["test_accuracy"], columns["test_loss"])
-    assert summary["correct_per_classifier"] == {"head1": 1, "head2": 3, "ensemble": 2}
-
-
 def test_tensors_are_named_from_shallow_to_deep():
     evaluation = example()
     assert list(evaluation.tensors()) == ["logits", "labels", "logits_head1"]
     assert torch.equal(evaluation.tensors()["logits_head1"], evaluation.auxiliary[0])
-
-
-@pytest.mark.parametrize("batch", [1, 100, 128, COUNT])
-def test_the_result_does_not_depend_on_the_batch_size(batch, network, test_set, monkeypatch):
-    expected = evaluate(network, test_set, nullcontext)
-    monkeypatch.setattr(module, "BATCH", {"cpu": batch})
-    found = evaluate(network, test_set, nullcontext)
-    assert found.per_classifier() == expected.per_classifier()
-    assert torch.allclose(found.logits, expected.logits, atol=1e-5)
 
 
 def test_every_test_image_is_seen_once_in_file_order(network, test_set):
@@ -119,13 +95,6 @@ def test_every_test_image_is_seen_once_in_file_order(network, test_set):
         assert torch.allclose(found, expected, atol=1e-5)
 
 
-def test_an_images_logits_do_not_depend_on_its_batch_mates(network, test_set):
-    alone = batches.TestSet(np.zeros((1, 3, 32, 32), np.uint8), np.zeros(1, np.uint8), test_set.normalise)
-    alone.pixels = test_set.pixels[7:8]
-    together = evaluate(network, test_set, nullcontext).logits[7]
-    assert torch.allclose(evaluate(network, alone, nullcontext).logits[0], together, atol=1e-5)
-
-
 def test_evaluation_changes_no_state(network, test_set):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     evaluate(network.train(), test_set, nullcontext)
@@ -136,13 +105,6 @@ def test_the_network_is_asked_in_evaluation_mode_without_gradients_in_the_runs_p
     recorder = Recorder().train()
     evaluate(recorder, test_set, lambda: torch.autocast("cpu", torch.bfloat16))
     assert set(recorder.modes) == {(False, False, True)}
-
-
-def test_the_last_smaller_batch_is_evaluated(test_set, monkeypatch):
-    monkeypatch.setattr(module, "BATCH", {"cpu": 128})
-    recorder = Recorder()
-    assert evaluate(recorder, test_set, nullcontext).images == COUNT
-    assert recorder.sizes == [128, 1]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])

@@ -68,10 +68,6 @@ def test_cross_entropy_worked_example():
     assert cross_entropy(scores, torch.tensor([0, 1])).item() == pytest.approx(expected)
 
 
-def test_cross_entropy_is_its_formula():
-    assert cross_entropy(logits(), labels_for()).item() == pytest.approx(cross_entropy_64(logits(), labels_for()))
-
-
 # Eq. (1), (4), (5)
 
 
@@ -84,10 +80,6 @@ def test_eq1_worked_example():
 def test_eq1_is_its_formula(temperature):
     expected = soft_probabilities_64(logits(), temperature)
     assert torch.allclose(log_soft_probabilities(logits(), temperature).exp().double(), expected, atol=1e-7)
-
-
-def test_eq1_approaches_equal_probabilities_as_temperature_grows():
-    assert torch.allclose(log_soft_probabilities(logits(), 1e6).exp(), torch.full((6, 10), 0.1), atol=1e-5)
 
 
 def test_eq1_stays_finite_where_probabilities_underflow():
@@ -103,10 +95,6 @@ def test_eq2_worked_example():
     teacher, student = torch.tensor([[math.log(3.0), 0.0]]), torch.zeros(1, 2)  # (3/4, 1/4) and (1/2, 1/2)
     expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
     assert distillation_divergence(teacher, student, temperature=1.0).item() == pytest.approx(expected)
-
-
-def test_eq2_reference_value():
-    assert distillation_divergence(TEACHER, STUDENT, 4.0).item() == pytest.approx(0.037117, abs=5e-7)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0, 4.0, 20.0])
@@ -125,32 +113,11 @@ def test_eq2_ignores_a_constant_shift():
     assert shifted == pytest.approx(distillation_divergence(logits(seed=1), logits(seed=2), 4.0).item(), rel=1e-5)
 
 
-def test_eq2_is_a_mean_over_the_batch():
-    teacher, student = logits(seed=1), logits(seed=2)
-    twice = distillation_divergence(teacher.repeat(2, 1), student.repeat(2, 1), 4.0).item()
-    assert twice == pytest.approx(distillation_divergence(teacher, student, 4.0).item())
-
-
-def test_eq2_is_a_sum_over_classes():
-    # Halving every class's probability into two equal classes leaves the divergence.
-    teacher, student = logits(seed=1), logits(seed=2)
-    split = distillation_divergence(teacher.repeat(1, 2), student.repeat(1, 2), 4.0).item()
-    assert split == pytest.approx(distillation_divergence(teacher, student, 4.0).item(), rel=1e-5)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_eq2_is_never_negative(seed):
-    assert distillation_divergence(logits(seed=seed), logits(seed=seed + 100), 4.0).item() >= 0
-
-
-def test_eq2_is_finite_where_probabilities_underflow():
-    teacher, student = torch.tensor([[30.0, -30.0]]), torch.tensor([[-30.0, 30.0]])
-    assert distillation_divergence(teacher, student, 0.05).item() == pytest.approx(1200)
-
-
-def test_eq2_has_finite_gradients_where_probabilities_underflow():
-    student = torch.tensor([[-30.0, 30.0]], requires_grad=True)
-    distillation_divergence(torch.tensor([[30.0, -30.0]]), student, 0.05).backward()
+def test_eq2_and_its_gradient_are_finite_where_probabilities_underflow():
+    teacher, student = torch.tensor([[30.0, -30.0]]), torch.tensor([[-30.0, 30.0]], requires_grad=True)
+    divergence = distillation_divergence(teacher, student, 0.05)
+    divergence.backward()
+    assert divergence.item() == pytest.approx(1200)
     assert student.grad.flatten().tolist() == pytest.approx([-20, 20])  # (q - p) / T
 
 
@@ -201,15 +168,6 @@ def test_eq3_is_its_formula(temperature, alpha):
     assert found == pytest.approx(distillation_64(student, labels, teacher, temperature, alpha), rel=1e-5)
 
 
-def test_eq3_with_alpha_1_is_plain_cross_entropy_bit_for_bit():
-    weights = {"temperature": 4.0, "cross_entropy_weight": 1.0, "distillation_weight": 0.0}
-    student = logits(seed=2).requires_grad_()
-    total = distillation_loss(student, labels_for(), logits(seed=1), **weights).total
-    plain = F.cross_entropy(student, labels_for())
-    assert torch.equal(total, plain)
-    assert torch.equal(torch.autograd.grad(total, student)[0], torch.autograd.grad(plain, student)[0])
-
-
 def soft_gradient(temperature):
     student, teacher = logits(seed=2).requires_grad_(), logits(seed=1)
     weights = {"cross_entropy_weight": 0.0, "distillation_weight": 1.0}
@@ -252,12 +210,6 @@ def test_eq7_is_its_formula():
     assert self_distillation_loss(shallow, final, labels, **WEIGHTS).total.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_eq7_reference_gradient_at_the_final_logits():
-    final = FINAL.clone().requires_grad_()
-    self_distillation_loss(SHALLOW, final, LABELS, **WEIGHTS).total.backward()
-    assert final.grad.norm().item() == pytest.approx(0.052250, abs=5e-7)
-
-
 def test_eq7_final_classifier_learns_from_the_labels_alone():
     final = FINAL.clone().requires_grad_()
     total = self_distillation_loss(SHALLOW, final, LABELS, **WEIGHTS).total
@@ -271,26 +223,14 @@ def test_eq7_counts_every_shallow_classifier():
     assert [after - before for before, after in pairwise(losses)] == pytest.approx(each)
 
 
-def test_eq7_without_shallow_classifiers_is_plain_cross_entropy():
-    assert torch.equal(self_distillation_loss([], FINAL, LABELS, **WEIGHTS).total, F.cross_entropy(FINAL, LABELS))
-
-
-def test_eq7_is_a_mean_over_the_batch():
-    twice = self_distillation_loss(
-        [z.repeat(2, 1) for z in SHALLOW], FINAL.repeat(2, 1), LABELS.repeat(2), **WEIGHTS
-    ).total.item()
-    assert twice == pytest.approx(2.347012)
-
-
 # An ensemble as the teacher
 
 
-def members(count=3, **options):
-    return [logits(seed=seed, **options) for seed in range(count)]
+def members(count):
+    return [logits(seed=seed) for seed in range(count)]
 
 
-@pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
-@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize(("count", "temperature"), [(1, 4.0), (2, 1.0), (3, 4.0), (3, 20.0)])
 def test_the_soft_targets_of_an_ensemble_are_the_mean_of_its_members(count, temperature):
     mean = sum(soft_probabilities_64(each, temperature) for each in members(count)) / count
     found = soft_probabilities_64(ensemble_logits(members(count), temperature), temperature)
@@ -303,27 +243,10 @@ def test_two_members_by_hand():
     assert ensemble_logits([2 * one, 2 * other], 2.0).div(2).softmax(1).tolist() == [pytest.approx([5 / 8, 3 / 8])]
 
 
-def test_a_student_of_an_ensemble_has_the_divergence_from_the_mean():
-    temperature = 4.0
-    p = sum(soft_probabilities_64(each, temperature) for each in members()) / 3
-    q = soft_probabilities_64(logits(seed=9), temperature)
-    found = distillation_divergence(ensemble_logits(members(), temperature), logits(seed=9), temperature)
-    assert found.item() == pytest.approx((p * torch.log(p / q)).sum(1).mean().item(), rel=1e-5)
-
-
-def test_the_mean_of_probabilities_is_not_the_mean_of_logits():
-    geometric = torch.stack(members()).mean(0)
-    assert (ensemble_logits(members(), 4.0).div(4).softmax(1) - geometric.div(4).softmax(1)).abs().max() > 0.01
-
-
 def test_members_that_are_alike_give_their_own_logits():
     (one,) = members(1)
     torch.testing.assert_close(ensemble_logits([one, one, one], 4.0), one)
     assert ensemble_logits([one], 4.0) is one
-
-
-def test_the_order_of_the_members_does_not_matter():
-    torch.testing.assert_close(ensemble_logits(members(), 4.0), ensemble_logits(members()[::-1], 4.0))
 
 
 def test_members_that_are_certain_stay_finite():

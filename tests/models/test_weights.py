@@ -6,7 +6,6 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save
-from torch import nn
 from torchvision.models import resnet18
 
 from selfdistill.config.settings import NetworkSettings
@@ -37,20 +36,10 @@ def path(tmp_path):
 def test_equal_content_gives_equal_bytes():
     first, second = (encode_weights(backbone().state_dict(), SETTINGS, {"accuracy": 0.5, "seed": 0}) for _ in range(2))
     assert first == second
-
-
-def test_the_order_of_facts_does_not_change_the_bytes():
-    tensors = {"a": torch.ones(2)}
-    assert encode(tensors, {"x": 1, "y": 2}) == encode(tensors, {"y": 2, "x": 1})
-
-
-def test_the_memory_layout_does_not_change_the_bytes():
     plain = torch.arange(48.0).view(2, 2, 3, 4)
     assert encode({"a": plain}, {}) == encode({"a": plain.to(memory_format=torch.channels_last)}, {})
-
-
-def test_other_values_give_other_bytes():
-    assert encode({"a": torch.ones(2)}, {}) != encode({"a": torch.zeros(2)}, {})
+    assert encode({"a": plain}, {"x": 1, "y": 2}) == encode({"a": plain}, {"y": 2, "x": 1})
+    assert encode({"a": plain}, {}) != encode({"a": plain + 1}, {})
 
 
 def test_decode_returns_what_was_encoded(path):
@@ -59,25 +48,13 @@ def test_decode_returns_what_was_encoded(path):
     assert facts == {"seed": 0, "name": "Ä"}
 
 
-def test_read_weights_returns_the_network_that_was_written(path):
-    original = backbone(seed=4)
-    found, settings, facts, _ = read_weights(
-        written(path, encode_weights(original.state_dict(), SETTINGS, {"accuracy": 0.5}))
-    )
-    expected = original.state_dict()
-    assert settings == SETTINGS
-    assert facts["accuracy"] == 0.5
+def test_read_weights_returns_the_network_that_was_written_in_evaluation_mode(path):
+    expected = backbone(seed=4).train().state_dict()
+    content = encode_weights(expected, SETTINGS, {"accuracy": 0.5})
+    found, settings, facts, sha = read_weights(written(path, content))
+    assert (settings, facts["accuracy"], sha) == (SETTINGS, 0.5, sha256(content).hexdigest())
     assert all(torch.equal(value, expected[name]) for name, value in found.state_dict().items())
-
-
-def test_read_weights_returns_a_network_in_evaluation_mode(path):
-    found, *_ = read_weights(written(path, encode_weights(backbone().train().state_dict(), SETTINGS, {})))
     assert not any(module.training for module in found.modules())
-
-
-def test_read_weights_tells_the_sha256_of_what_it_read(path):
-    content = encode_weights(backbone().state_dict(), SETTINGS, {})
-    assert read_weights(written(path, content))[3] == sha256(content).hexdigest()
 
 
 def test_a_file_vouches_for_each_of_its_bytes(path, refused):
@@ -98,7 +75,7 @@ def test_weights_load_strictly_into_torchvision_as_their_metadata_says(path, ste
     with safe_open(path, "pt") as file:
         lines = json.loads(file.metadata()[METADATA])["torchvision_stem"]
     bare = resnet18(num_classes=10)
-    for line in lines.split("; ") if stem != "imagenet" else []:
+    for line in lines.split("; ") if lines != "nothing to replace" else []:
         name, expression = line.split(" = ")
         setattr(bare, name, eval(expression, {"torch": torch}))
     bare.load_state_dict(load_file(path), strict=True)
@@ -107,21 +84,14 @@ def test_weights_load_strictly_into_torchvision_as_their_metadata_says(path, ste
         assert torch.equal(bare.eval()(images), whole.eval()(images).final)
 
 
-def test_the_imagenet_stem_needs_no_replacement(path):
-    settings = NetworkSettings(model="resnet18", stem="imagenet", width=8, classes=10)
-    _, facts = decode(path, encode_weights(backbone(settings).state_dict(), settings, {}))
-    assert facts["torchvision_stem"] == "nothing to replace"
-
-
 def test_the_stem_lines_name_the_width(path):
     _, facts = decode(path, encode_weights(backbone().state_dict(), SETTINGS, {}))
     assert facts["torchvision_stem"].startswith("conv1 = torch.nn.Conv2d(3, 8, 3, 1, 1, bias=False)")
 
 
-def changed(change, facts=None):
+def changed(change):
     """A weights file whose tensors went through `change`, under metadata that promises the usual network."""
-    state = dict(backbone().state_dict())
-    return encode(change(state), SETTINGS.model_dump() if facts is None else facts)
+    return encode(change(dict(backbone().state_dict())), SETTINGS.model_dump())
 
 
 def without(name):
@@ -145,7 +115,6 @@ class Marker:
 WRONG = {
     "a missing tensor": (without("layer2.0.conv1.weight"), "lacks tensor 'layer2.0.conv1.weight'"),
     "an extra tensor": (lambda state: {**state, "extra": torch.ones(1)}, "unexpected tensor 'extra'"),
-    "a prefix of DataParallel": (lambda state: {f"module.{key}": value for key, value in state.items()}, "tensor"),
     "a prefix of compile": (lambda state: {f"_orig_mod.{key}": value for key, value in state.items()}, "tensor"),
     "another shape": (with_value("conv1.weight", lambda value: torch.zeros(8, 3, 7, 7)), "[8, 3, 3, 3]"),
     "another type": (with_value("conv1.weight", lambda value: value.half()), "torch.float16"),
@@ -162,13 +131,7 @@ def test_read_weights_refuses(wrong, path, refused):
         read_weights(written(path, changed(change)))
 
 
-def test_read_weights_refuses_the_network_of_100_classes_where_10_are_promised(path, refused):
-    hundred = backbone(SETTINGS.model_copy(update={"classes": 100}))
-    with refused(BAD_DATA, path, "expected [10", "got [100"):
-        read_weights(written(path, encode(hundred.state_dict(), SETTINGS.model_dump())))
-
-
-@pytest.mark.parametrize("keep", [0, 4, 8, 100, 5000, -1])
+@pytest.mark.parametrize("keep", [0, 8, 5000, -1])
 def test_read_weights_refuses_a_truncated_file(keep, path, refused):
     content = encode_weights(backbone().state_dict(), SETTINGS, {})
     with refused(BAD_DATA, path):
@@ -188,26 +151,23 @@ def test_read_weights_refuses_a_pickle_without_running_it(path, tmp_path, refuse
     assert not canary.exists()
 
 
-def test_read_weights_refuses_torch_save(path, refused):
-    torch.save(nn.Linear(2, 2).state_dict(), path)
-    with refused(BAD_DATA, path, "no safetensors file"):
-        read_weights(path)
-
-
-@pytest.mark.parametrize("metadata", [None, {}, {METADATA: "{"}, {METADATA: "[]"}, {METADATA: "{}"}])
-def test_read_weights_refuses_foreign_metadata(metadata, path, refused):
-    with refused(BAD_DATA, path):
-        read_weights(written(path, save(dict(backbone().state_dict()), metadata)))
+NO_NETWORK = [
+    {"model": "resnet34"},
+    {"stem": "none"},
+    {"width": 0},
+    {"width": "eight"},
+    {"classes": None},
+    {"width": True},
+]
+FOREIGN = [None, {}, *({METADATA: text} for text in ("{", "[]", "{}"))]
 
 
 @pytest.mark.parametrize(
-    "facts",
-    [{"model": "resnet34"}, {"stem": "none"}, {"width": 0}, {"width": "eight"}, {"classes": None}, {"width": True}],
+    "metadata", FOREIGN + [{METADATA: canonical_json({**SETTINGS.model_dump(), **facts})} for facts in NO_NETWORK]
 )
-def test_read_weights_refuses_metadata_that_names_no_network(facts, path, refused):
-    described = {METADATA: canonical_json({**SETTINGS.model_dump(), **facts})}
+def test_read_weights_refuses_metadata_that_names_no_network(metadata, path, refused):
     with refused(BAD_DATA, path):
-        read_weights(written(path, save(dict(backbone().state_dict()), described)))
+        read_weights(written(path, save(dict(backbone().state_dict()), metadata)))
 
 
 def test_read_weights_refuses_a_missing_file(path, refused):
