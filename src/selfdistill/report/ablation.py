@@ -106,7 +106,19 @@ def _row(title: str, step: Step) -> list:
     ]
 
 
-@artefact("details/ablation", step="claims", kind="figure", title=TITLE, needs=("predictions.csv",), when=known)
+def told(results: Results) -> str:
+    """What the figure shows, in a sentence or several."""
+    said = []
+    for title, (first, *others) in paths(results).items():
+        moved = [_moved(step) for step in steps([first, *others])]
+        ends = [f"{method.label} {step}" for method, step in zip(others, moved, strict=True)]
+        said.append(f"{title}: from {first.label} {rounded(first.spread.mean, 2)}; {'; '.join(ends)}.")
+    return " ".join(said)
+
+
+@artefact(
+    "details/ablation", step="claims", kind="figure", title=TITLE, needs=("predictions.csv",), when=known, alt=told
+)
 def figure(results: Results) -> Figure:
     """A panel for each ablation with bars from method to method; the panels have one axis."""
     found, width = paths(results), results.settings.figures.width
@@ -128,6 +140,10 @@ def figure(results: Results) -> Figure:
     several = {"several settings change": SEVERAL | {"lw": 6}}
     key(drawn, marks | (several if not all(step.single for step in every) else {}))
     return drawn
+
+
+def _moved(step: Step) -> str:
+    return rounded(step.difference.estimate, 2, signed=True).replace("-", MINUS)
 
 
 def _labels(methods: list[MethodResults], walked: list[Step], letters: int) -> list[str]:
@@ -162,6 +178,5 @@ def _panel(
         axes.plot([before, before], [above, y + 0.06], color=GREY, lw=0.6, zorder=0)
         if found.interval:
             interval_line(axes, y, before + found.interval.low, before + found.interval.high, color)
-        moved = rounded(found.estimate, 2, signed=True).replace("-", MINUS)
-        axes.text(1.04, y, moved, transform=axes.get_yaxis_transform(), va="center")
+        axes.text(1.04, y, _moved(step), transform=axes.get_yaxis_transform(), va="center")
     row_axis(axes, labels)

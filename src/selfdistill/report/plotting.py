@@ -153,7 +153,8 @@ def key(figure: Figure, styles: dict[str, dict]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], label=label, **{"color": GREY} | style) for label, style in styles.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
 def with_room(values: list[float], share: float = 0.1) -> tuple[float, float]:

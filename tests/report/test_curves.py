@@ -1,0 +1,120 @@
+"""The curves: what is drawn, under which label, and with which value."""
+
+import pandas as pd
+import pytest
+from helpers.methods import method, results
+from helpers.reporting import evidence
+
+from selfdistill.report.curves import accuracy, classifiers, draw, in_panels, loss, loss_parts, over_seeds
+from selfdistill.report.plotting import LINES, canvas, looks, saved, styled
+
+SEVERAL = {"train_cross_entropy": [4.0, 2.0], "train_distillation": [0.4, 0.1]}
+HEADS = {f"test_accuracy_head{n}": [0.1, n / 10] for n in (1, 2)} | {"test_accuracy_ensemble": [0.1, 0.25]}
+
+
+@pytest.fixture(autouse=True)
+def style():
+    from matplotlib import pyplot as plt
+
+    with styled():
+        yield
+    plt.close("all")
+
+
+def named(axes) -> dict[str, str]:
+    """The labels at the lines' ends by colour, each on one line."""
+    return {text.get_color(): " ".join(text.get_text().split()) for text in axes.texts}
+
+
+def test_a_curve_over_seeds_has_its_mean_and_its_ends():
+    made = method("kd", [60, 80, 100])
+    curve = over_seeds(made, "test_accuracy")
+    assert curve.loc[2].round(9).to_dict() == {"mean": 0.8, "low": 0.6, "high": 1.0}
+    made.runs[1].history.loc[0, "test_accuracy"] = None  # one seed was not tested in epoch 1
+    assert list(over_seeds(made, "test_accuracy").index) == [2]
+    assert over_seeds(made, "train_feature") is None
+
+
+def test_the_parts_of_a_loss_have_their_weights_and_add_up():
+    weights = {"train_cross_entropy": 0.5, "train_distillation": 8.0}
+    parts = loss_parts(method("kd", [80], columns=SEVERAL, facts={"coefficients": weights}))
+    assert list(parts) == ["total", "cross-entropy", "distillation"]
+    assert (parts["cross-entropy"]["mean"][2], parts["distillation"]["mean"][2]) == (1.0, 0.8)
+
+
+def test_one_kind_of_term_is_the_total_alone():
+    heads = {"train_ce_head1": [1.0, 1.0], "train_ce_head2": [1.0, 1.0]}
+    made = method("deep", [80], columns=heads, facts={"coefficients": dict.fromkeys(heads, 0.5)})
+    assert list(loss_parts(made)) == ["total"]
+    assert list(loss_parts(method("published", [80]))) == ["total"]
+
+
+def test_the_loss_has_a_panel_a_method_and_starts_at_zero():
+    figure = loss(evidence())
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert len(shown) == 9
+    assert {axes.get_ylim()[0] for axes in shown} == {0}
+    assert figure.get_size_inches()[1] < 3.5  # nine panels were 6.8 inches
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["total", "cross-entropy", "distillation"]
+    titles = [axes.get_title().replace("\n", " ") for axes in shown]
+    assert titles == [each.label for each in evidence().every]
+
+
+@pytest.mark.parametrize("count", [1, 5, 19])
+def test_any_number_of_methods_has_its_panels(count):
+    made = results(*(method(f"m{n}", [50 + n], label=f"R18_{n} 100% & $x$ #1") for n in range(count)))
+    assert sum(axes.axison for axes in loss(made).axes) == count
+    panels = in_panels(made.every)
+    assert [each for panel in panels for each in panel] == made.every
+    assert max(map(len, panels)) <= LINES
+    assert saved(accuracy(made))["pdf"].startswith(b"%PDF")
+
+
+def test_the_control_is_in_every_panel():
+    panels = in_panels([method("control", [80]), *(method(f"m{n}", [50]) for n in range(11))])
+    assert [len(panel) for panel in panels] == [5, 5, 4]
+    assert {panel[0].method for panel in panels} == {"control"}
+
+
+def test_a_line_ends_in_its_label_and_the_value_of_table_one():
+    figure, colours = accuracy(evidence()), looks(evidence().settings)
+    found = [named(axes) for axes in figure.axes]
+    assert found[0][colours["kd"].color] == "ResNet18 (Student, KD) 60.7"
+    assert {each[colours["control"].color] for each in found} == {"ResNet18 (Control) 70.5"}
+    bold = [line.get_color() for line in figure.axes[0].lines if line.get_linewidth() > 1.5]
+    assert bold == [colours["control"].color]
+
+
+def test_a_mean_of_exact_counts_is_rounded_half_up():
+    """6,415 of 10,000 are 64.15 %; in floating point they are 64.14999."""
+    made = results(method("kd", [6415], images=10_000))
+    assert list(named(accuracy(made).axes[0]).values()) == ["kd 64.2"]
+
+
+def test_a_single_epoch_is_a_point():
+    axes = canvas(2, 2)[1][0, 0]
+    draw(axes, pd.DataFrame({"mean": [0.5], "low": [0.5], "high": [0.5]}, index=[1]), "red")
+    assert axes.lines[0].get_marker() == "."
+
+
+def test_classifiers_are_named_with_their_values_and_the_control():
+    made = results(method("control", [80]), method("sd", [20], columns=HEADS, label="SD"))
+    (axes,) = classifiers(made).axes
+    assert sorted(named(axes).values()) == [
+        *("classifier 1 10.0", "classifier 2 (kept) 20.0", "control 80.0", "ensemble 25.0"),
+    ]
+    assert axes.get_title(loc="left") == "SD"
+    assert not {line.get_color() for line in axes.lines} & {
+        look.color for name, look in looks(evidence().settings).items() if name != "control"
+    }
+
+
+def test_missing_runs_leave_a_figure_that_says_so():
+    (axes,) = classifiers(results(method("control", [80]))).axes
+    assert axes.texts[0].get_text() == "no run with auxiliary classifiers"
+
+
+def test_published_logs_have_no_parts_and_no_classifiers():
+    figure = loss(evidence("published"))
+    assert not figure.legends
+    assert sum(axes.axison for axes in figure.axes) == 4

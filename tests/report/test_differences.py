@@ -1,0 +1,137 @@
+"""Each method minus the control: which are compared, the table's cells, and what the figure shows."""
+
+import pytest
+from helpers.methods import method, results
+from helpers.reporting import evidence, protocol_settings
+
+from selfdistill.report import differences
+from selfdistill.report.comparison import compare
+from selfdistill.report.plotting import looks, saved, styled
+
+HOSTILE = r"R18_KD 100% & #1 $x^2$ \alpha <b>|~"
+
+
+@pytest.fixture
+def drawn():
+    """`drawn(results)`: the axes of the figure, which is closed in the end."""
+    from matplotlib import pyplot as plt
+
+    with styled():
+        yield lambda made: differences.forest(made).axes[0]
+    plt.close("all")
+
+
+def lines(axes, marker):
+    return [line for line in axes.lines if line.get_marker() == marker]
+
+
+# Which methods are compared
+
+
+def test_the_committed_comparison():
+    """-9.85 and its interval are Welch's of 61.06, 60.33 and 70.71, 70.38."""
+    table = differences.table(evidence())
+    cells = {row[0]: table.cells(row) for row in table.rows}
+    assert len(cells) == 8
+    assert cells["kd"] == ["ResNet18 (Student, KD)", "2", "−9.85", "−12.54 to −7.16"]
+    assert 'kd,"ResNet18 (Student, KD)",2,-9.85,-12.54,-7.16,\n' in table.csv()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "compared"),
+    [("quick", ["teacher", "kd", "self_distillation"]), ("published", []), ("attribution", ["kd", "kd_replaced_stem"])],
+)
+def test_what_is_compared_follows_from_the_settings(protocol, compared):
+    found = differences.comparable(protocol_settings(protocol))
+    assert found[: len(compared)] == compared
+    assert bool(found) == bool(compared)
+    assert not any("notebook" in name and name.startswith("sd_") for name in found)
+
+
+def test_what_was_trained_otherwise_is_named_and_left_out():
+    kd, noise = method("kd", [90]), method("kd_noise", [70], label="Noise", label_noise=0.2)
+    made = results(method("control", [80]), kd, noise, method("augmented", [95], augmentation=["crop", "flip"]))
+    table = differences.table(made)
+    assert [row[0] for row in table.rows] == ["kd"]
+    assert table.notes[-1].endswith("not compared: Noise; augmented.")
+
+
+def test_runs_in_another_precision_are_said_to_be_not_comparable():
+    other = method("kd", [90], facts={"environment": {"precision": "bf16"}})
+    notes = differences.table(results(method("control", [80]), other)).notes
+    assert "Not comparable: kd (different precision)." in notes
+
+
+# The table
+
+
+def test_one_seed_has_a_difference_and_nothing_more():
+    table = differences.table(results(method("control", [80]), method("kd", [90])))
+    assert table.csv().splitlines()[1] == "kd,kd,1,10.00,,,"
+    assert table.cells(table.rows[0]) == ["kd", "1", "+10.00"]
+    assert table.notes[1] == "One seed has no interval."
+
+
+def test_p_values_begin_at_four_seeds_and_are_adjusted_for_the_rows_that_have_one():
+    control, near = method("control", [80, 81, 82, 83]), method("near", [81, 82, 83, 84])
+    three = method("three", [90, 91, 92])
+    alone = differences.table(results(control, near, three)).rows
+    far = method("far", [70, 71, 72, 73])
+    table = differences.table(results(control, near, three, far))
+    both = table.rows
+    assert alone[1][-1] is None
+    assert both[0][-1] == pytest.approx(alone[0][-1])  # the larger of two p is not changed by Holm's method
+    assert both[2][-1] == pytest.approx(2 * compare(far, control).p)
+    assert [table.cells(row)[-1] for row in both] == ["0.315", "", "< 0.001"]
+    assert differences.table(results(control, near)).notes[-1].endswith("for the 1 rows that have one.")
+
+
+def test_a_hostile_label_reaches_latex_as_text():
+    table = differences.table(results(method("control", [80, 81]), method("kd", [90, 92], label=HOSTILE)))
+    assert r"R18\_\allowbreak{}KD 100\% \& \#1 \$x\textasciicircum{}2\$ \textbackslash{}alpha" in table.tex()
+    assert r"R18_KD 100% & #1 $x^2$ \\alpha \<b\>\|~" in table.markdown()
+
+
+def test_a_control_without_runs_leaves_a_table_and_a_figure_that_say_so(drawn):
+    made = results(method("kd", [90]), method("control", [80]))
+    del made.methods["control"]
+    assert differences.table(made).rows == []
+    assert differences.table(made).notes == ["Nothing to compare: no run of the control."]
+    assert drawn(made).texts[0].get_text() == "no run of the control"
+
+
+# The figure
+
+
+def test_the_figure_has_every_seed_the_mean_and_the_interval(drawn):
+    axes = drawn(results(method("control", [80, 82]), method("kd", [90, 92]), method("one", [85])))
+    (seeds,) = lines(axes, ".")
+    assert list(seeds.get_xdata()) == [9, 11]
+    means = [line.get_xdata()[0] for marker in ("o", "X") for line in lines(axes, marker)]
+    assert means == [10, 4]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["kd, n\u00a0=\u00a02", "one, n\u00a0=\u00a01"]
+    assert "control, n\u00a0=\u00a02" in axes.get_xlabel()
+    left, right = axes.patches[0].get_extents().transformed(axes.transData.inverted()).intervalx
+    assert (left, right) == pytest.approx((-0.2, 0.2))
+
+
+def test_what_leaves_the_figure_ends_in_an_arrow(drawn):
+    """Two seeds that lie far apart have an interval that is far wider than they."""
+    axes = drawn(results(method("control", [80, 82]), method("kd", [70, 92]), method("near", [80, 82])))
+    assert [len(lines(axes, marker)) for marker in "<>"] == [1, 1]
+    assert {line.get_xdata()[0] for marker in "<>" for line in lines(axes, marker)} == set(axes.get_xlim())
+
+
+def test_a_method_has_its_own_colour(drawn):
+    axes, own = drawn(evidence()), looks(protocol_settings())
+    marks = [(line.get_marker(), line.get_color()) for line in axes.lines if line.get_marker() not in ("None", ".")]
+    assert [(look.marker, look.color) for name, look in own.items() if name != "control"] == [
+        mark for mark in marks if mark[0] not in "<>"
+    ]
+
+
+def test_one_seed_each_has_a_figure_without_what_it_does_not_show():
+    with styled():
+        figure = differences.forest(results(method("control", [80]), method("kd", [90], label=HOSTILE)))
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["±0.2 points"]
+        assert saved(figure)["pdf"].startswith(b"%PDF")

@@ -1,0 +1,102 @@
+"""How figures look, and what their helpers do."""
+
+from itertools import pairwise
+
+import pytest
+from helpers.reporting import protocol_settings, report_settings
+
+from selfdistill.report import plotting
+from selfdistill.report.plotting import canvas, looks, saved, short, styled
+
+
+@pytest.fixture
+def axes():
+    from matplotlib import pyplot as plt
+
+    with styled():
+        yield canvas(3.5, 2)[1][0, 0]
+    plt.close("all")
+
+
+def test_a_method_has_one_look_in_every_protocol_and_no_two_share_one():
+    for protocol in ("quick", "quick_arms", "controlled", "attribution"):
+        found = looks(protocol_settings(protocol))
+        assert len(set(found.values())) == len(found), protocol
+        assert found["control"] == ("#555555", "s")
+        assert "kd" not in found or found["kd"].color == "#0072B2"
+
+
+def test_there_are_looks_for_many_methods():
+    settings = report_settings([{"method": f"m{n}", "label": f"M{n}"} for n in range(35)])
+    assert len(set(looks(settings).values())) == 35
+
+
+def test_labels_are_wrapped_between_words_and_numbers_keep_their_signs():
+    assert short("Self-distillation, K = 4", 22) == "Self-distillation,\nK\u00a0=\u00a04"
+    assert short("KD, 20 % wrong labels", 6) == "KD,\n20\u00a0%\nwrong\nlabels"
+    assert short("unbreakable_name", 4) == "unbreakable_name"
+
+
+@pytest.mark.parametrize("places", [[0, 0, 0], [0, 1, 50], [10, 10.5, 11, 11]])
+def test_labels_are_moved_apart_as_little_as_possible(places):
+    heights = [2.0] * len(places)
+    found = plotting._apart(places, heights)
+    assert all(b - a >= 2 - 1e-9 for a, b in pairwise(found))
+    assert sum(found) == pytest.approx(sum(places)) or places == [0, 1, 50]
+    assert plotting._apart([0, 5, 50], [2, 2, 2]) == [0, 5, 50]
+
+
+def test_labels_at_line_ends_do_not_overlap(axes):
+    axes.set_ylim(0, 1)
+    for place in (0.5, 0.5, 0.51):
+        plotting.name_line(axes, place, "two\nlines", "black")
+    axes.plot([0, 1], [0.5, 0.5])
+    plotting._part_labels(axes.figure)
+    boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert all(above.y0 > below.y1 for below, above in pairwise(boxes))
+
+
+def test_an_interval_is_cut_at_the_axis_with_an_arrow(axes):
+    axes.set_xlim(-1, 1)
+    plotting.interval_line(axes, 0, -5, 0.5, "red")
+    line, arrow = axes.lines
+    assert list(line.get_xdata()) == [-1, 0.5]
+    assert (arrow.get_marker(), list(arrow.get_xdata())) == ("<", [-1])
+
+
+def test_rows_are_as_high_as_their_labels(axes):
+    labels = ["one", "two\nlines", "one"]
+    places, height = plotting.row_places(labels)
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1])
+    assert 0 < places[0] < places[-1] < height
+    plotting.row_axis(axes, labels)
+    assert axes.get_ylim() == (height, 0)
+    assert list(axes.get_yticks()) == places
+
+
+def test_an_axis_has_room_even_for_a_single_value():
+    assert plotting.with_room([1, 3], 0.5) == (0, 4)
+    assert plotting.with_room([2, 2]) == (1.5, 2.5)
+
+
+def test_a_figure_has_the_same_bytes_twice_and_its_text_is_text():
+    def drawn():
+        with styled():
+            figure, grid = canvas(3.5, 1)
+            grid[0, 0].set_title("A 100% label & $x_1$")
+            return saved(figure)
+
+    first, second = drawn(), drawn()
+    assert first == second
+    assert b"/CIDFontType2" in first["pdf"]  # TrueType: no outlines, no bitmaps
+    assert b"/Type3" not in first["pdf"]
+
+
+def test_a_users_own_style_changes_nothing():
+    import matplotlib
+
+    with styled():
+        plain = canvas(3.5, 1)[0].get_facecolor()
+    with matplotlib.rc_context({"figure.facecolor": "red", "font.size": 40}), styled():
+        assert canvas(3.5, 1)[0].get_facecolor() == plain
+        assert matplotlib.rcParams["font.size"] == 7
