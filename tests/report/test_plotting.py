@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from helpers.reporting import protocol_settings, report_settings
+from helpers.reporting import protocol_settings
 
 from selfdistill.report import plotting
 from selfdistill.report.plotting import canvas, looks, saved, short, styled
@@ -25,10 +25,6 @@ def test_a_method_has_one_look_in_every_protocol_and_no_two_share_one():
         assert found["control"] == ("#555555", "s")
         assert "kd" not in found or found["kd"].color == "#0072B2"
 
-
-def test_there_are_looks_for_many_methods():
-    settings = report_settings([{"method": f"m{n}", "label": f"M{n}"} for n in range(35)])
-    assert len(set(looks(settings).values())) == 35
 
 
 def test_labels_are_wrapped_between_words_and_numbers_keep_their_signs():
