@@ -97,12 +97,12 @@ def test_mappings_merge_as_snakemakes_and_anything_else_is_replaced(over, expect
 
 def test_the_library_lies_beneath_every_file(parsed, tmp_path, repository):
     (tmp_path / "mine.yaml").write_text(
-        "methods: {born_again: {epochs: 7}}\nsweeps: {S6: {mini: {weight_decay: [0]}}}\n"
+        "methods: {born_again: {epochs: 7}}\nsweeps: {S8: {mini: {augmentation: [[crop]]}}}\n"
     )
     config = load_config([repository / "config.yaml", tmp_path / "mine.yaml"])
     assert (config.methods["born_again"].epochs, config.methods["born_again"].teacher) == (7, "control")
-    assert config.sweeps["S6"].mini == {"weight_decay": [0]}
-    assert config.sweeps["S6"].methods == ["control", "kd", "self_distillation"]
+    assert config.sweeps["S8"].mini == {"augmentation": [["crop"]]}
+    assert config.sweeps["S8"].methods == ["control", "kd", "self_distillation", "deep_supervision"]
     library = {name for path in LIBRARY for name in read_yaml(path).get("methods", {})}
     assert library.isdisjoint(parsed["methods"])
     assert set(config.methods) == library | parsed["methods"].keys()

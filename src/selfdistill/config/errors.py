@@ -24,11 +24,11 @@ def checked(kind: Any, value: Any, where: object, next_step: str = "") -> Any:
 
     Raises: Failures (78), a line for each problem: where, the dotted key in it, what is wrong.
     """
-    found, problems = validated(kind, value)
+    result, problems = validated(kind, value)
     if problems:
         lines = [f"{dotted(place)}: {what}" if place else what for place, what in problems]
         raise Failures([Failure(where, line, next_step, code=CONFIGURATION) for line in lines])
-    return found
+    return result
 
 
 def validated(kind: Any, value: Any) -> tuple[Any, list[Problem]]:

@@ -20,7 +20,7 @@ class Requirements(NamedTuple):
 @cache
 def objectives() -> dict[str, Requirements]:
     """The registered objectives by name."""
-    found = {}
+    requirements = {}
     for node in ast.parse(SOURCE.read_text(encoding="utf-8")).body:
         for decorator in getattr(node, "decorator_list", []):
             if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "objective":
@@ -29,5 +29,5 @@ def objectives() -> dict[str, Requirements]:
                 given = zip(parameters, node.args.kw_defaults, strict=True)
                 defaults = {name: ast.literal_eval(value) for name, value in given if value is not None}
                 needs = flags.get("teacher", False), flags.get("heads", False)
-                found[node.name] = Requirements(parameters, *needs, defaults)
-    return found
+                requirements[node.name] = Requirements(parameters, *needs, defaults)
+    return requirements

@@ -21,25 +21,25 @@ def completed(settings: dict[str, Any]) -> dict[str, Any]:
     run, problems = validated(RunSettings, kept)
     if problems:
         return kept
-    found = run.model_dump(mode="json", exclude_none=True)
-    known = objectives().get(found["objective"])
-    parameters = dict(known.defaults if known else {}) | found["parameters"]
+    recorded = run.model_dump(mode="json", exclude_none=True)
+    known = objectives().get(recorded["objective"])
+    parameters = dict(known.defaults if known else {}) | recorded["parameters"]
     if not parameters.get("t_squared", True):
         weight = parameters["distillation_weight"] / parameters["temperature"] ** 2
         parameters |= {"t_squared": True, "distillation_weight": weight}
-    return found | {"parameters": parameters}
+    return recorded | {"parameters": parameters}
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """The dotted keys in which two nested mappings differ; an absent value is a None."""
-    found = []
+    keys = []
     for key in sorted(ours.keys() | theirs.keys()):
         mine, other = ours.get(key), theirs.get(key)
         if isinstance(mine, dict) and isinstance(other, dict):
-            found += [f"{key}.{inner}" for inner in differences(mine, other)]
+            keys += [f"{key}.{inner}" for inner in differences(mine, other)]
         elif mine != other:
-            found.append(key)
-    return found
+            keys.append(key)
+    return keys
 
 
 def other_settings(run: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
@@ -50,9 +50,9 @@ def other_settings(run: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     run of `auto` on a machine where `auto` was fp32, and the reverse, and `auto` finds what was trained as `auto`, on
     whatever machine: results that were copied stay current. Nothing here depends on the machine that asks.
     """
-    found, expected = completed(run["settings"]), completed(wanted)
+    recorded, expected = completed(run["settings"]), completed(wanted)
     resolved = run.get("environment", {}).get("precision")
     as_auto = resolved is not None and resolved == run.get("auto_precision")
     if expected.get("precision") in {resolved, "auto" if as_auto else resolved}:
-        found = found | {"precision": expected.get("precision")}
-    return differences(found, expected)
+        recorded = recorded | {"precision": expected.get("precision")}
+    return differences(recorded, expected)

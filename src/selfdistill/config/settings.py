@@ -265,7 +265,7 @@ def _row(config: Config, name: str) -> ReportRow:
 
 def _sweep(config: Config, name: str) -> SweepSettings:
     sweep, trained, made = config.sweeps[name], trained_as(config.methods), made_by(config.sweeps)
-    found = [
+    swept = [
         SweptCell(
             method=trained[cell.method],
             base=cell.base,
@@ -277,7 +277,7 @@ def _sweep(config: Config, name: str) -> SweepSettings:
         for cell in cells(sweep, config.sweep_size)
     ]
     reference = sweep.reference and trained[sweep.reference]
-    return SweepSettings(name=name, cells=found, reference=reference, noise=config.sweep_noise)
+    return SweepSettings(name=name, cells=swept, reference=reference, noise=config.sweep_noise)
 
 
 def known_runs(config: Config) -> dict[str, list[int]]:

@@ -39,8 +39,8 @@ class Cell(NamedTuple):
     @property
     def shown(self) -> dict[str, Any]:
         """The value of each key of the grid alone, numbers as numbers."""
-        found = {key: value.get(key) if isinstance(value, dict) else value for key, value in self.values.items()}
-        return {key: value if t.number(value) is None else t.number(value) for key, value in found.items()}
+        values = {key: value.get(key) if isinstance(value, dict) else value for key, value in self.values.items()}
+        return {key: value if t.number(value) is None else t.number(value) for key, value in values.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -49,10 +49,10 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    found = t.number(value)
-    if found is None:
+    read = t.number(value)
+    if read is None:
         return value if isinstance(value, str | bool) else repr(value)
-    return float(found)
+    return float(read)
 
 
 def cells(sweep: Sweep, size: str) -> list[Cell]:

@@ -64,10 +64,10 @@ def _read(path: Path, sizes: Mapping[str, tuple[int, int]], decode: Callable, cl
 
 def check_sha256(path: Path, expected: str) -> None:
     """Refuse (Failure 65) a file whose SHA-256 is another."""
-    found = sha256_of(path)
-    if found != expected:
+    actual = sha256_of(path)
+    if actual != expected:
         size = Path(path).stat().st_size
-        raise Failure(path, f"SHA-256 differs (expected {expected}, got {found}; {size} bytes)", "fetch it again")
+        raise Failure(path, f"SHA-256 differs (expected {expected}, got {actual}; {size} bytes)", "fetch it again")
 
 
 def read_members(path: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, bytes]:
@@ -77,24 +77,24 @@ def read_members(path: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, 
     as many as the largest of them, so that a bomb ends after little more than what is wanted.
     Raises: Failure 65: missing, given twice, no regular file, wrong size, damaged, too many members.
     """
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     try:
         for member, content in _members(path, sizes):
             if member.name not in sizes:
                 continue
-            if member.name in found:
+            if member.name in files:
                 raise Failure(path, f"{member.name!r} is in it twice")
             least, most = sizes[member.name]
             if member.type not in REGULAR or not least <= member.size <= most:
                 expected = f"a regular file of {least} to {most} bytes"
                 raise Failure(path, f"{member.name!r}: expected {expected}, got {member.size} bytes")
-            found[member.name] = content
+            files[member.name] = content
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError, MemoryError) as error:
         raise Failure(path, f"cannot be read as a tar archive ({error})", "fetch it again") from error
-    missing = [name for name in sizes if name not in found]
+    missing = [name for name in sizes if name not in files]
     if missing:
         raise Failure(path, f"lacks {', '.join(missing)}")
-    return {name: found[name] for name in sizes}
+    return {name: files[name] for name in sizes}
 
 
 def _members(path: Path, sizes: Mapping[str, tuple[int, int]]) -> Iterator[tuple[tarfile.TarInfo, bytes]]:

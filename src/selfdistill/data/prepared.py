@@ -59,12 +59,12 @@ def read_prepared(path: Path, dataset: str) -> tuple[Images, str]:
     if facts.get("dataset") != dataset:
         raise Failure(path, f"expected the dataset {dataset}, got {facts.get('dataset')!r}", REPAIR)
     check_images(path, dataset, images)
-    found = images.sha256()
-    if found != facts.get("content_sha256"):
+    sha256 = images.sha256()
+    if sha256 != facts.get("content_sha256"):
         raise Failure(
-            path, f"SHA-256 of its images differs (expected {facts.get('content_sha256')}, got {found})", REPAIR
+            path, f"SHA-256 of its images differs (expected {facts.get('content_sha256')}, got {sha256})", REPAIR
         )
-    return images, found
+    return images, sha256
 
 
 def check_images(path: Path, dataset: str, images: Images) -> None:
@@ -74,9 +74,9 @@ def check_images(path: Path, dataset: str, images: Images) -> None:
     for part, count in (("train", record.train), ("test", record.test)):
         pixels, labels = getattr(images, f"{part}_images"), getattr(images, f"{part}_labels")
         expected = ((count, 3, SIDE, SIDE), (count,), "uint8", "uint8")
-        found = (pixels.shape, labels.shape, str(pixels.dtype), str(labels.dtype))
-        if found != expected:
-            raise Failure(path, f"{part} images differ in shape or type (expected {expected}, got {found})", REPAIR)
+        got = (pixels.shape, labels.shape, str(pixels.dtype), str(labels.dtype))
+        if got != expected:
+            raise Failure(path, f"{part} images differ in shape or type (expected {expected}, got {got})", REPAIR)
         counts = np.bincount(labels, minlength=classes)
         if len(counts) > classes or (record.balanced and set(counts.tolist()) != {count // classes}):
             raise Failure(
@@ -93,14 +93,14 @@ def training_and_evaluation(
     train_fraction: of what is left so many are trained on, the first of each class; None: all of them.
     """
     pixels, labels = first_of_each_class(images.train_images, images.train_labels, train_images)
-    found = images._replace(train_images=pixels, train_labels=labels)
+    used = images._replace(train_images=pixels, train_labels=labels)
     if holdout_images:
         each = holdout_images // (int(labels.max()) + 1)
         held = np.zeros(len(labels), bool)
         for label in np.unique(labels):
             held[np.flatnonzero(labels == label)[-each:]] = True
-        found = Images(pixels[~held], labels[~held], pixels[held], labels[held])
-    return found if train_fraction is None else _first_share(found, train_fraction)
+        used = Images(pixels[~held], labels[~held], pixels[held], labels[held])
+    return used if train_fraction is None else _first_share(used, train_fraction)
 
 
 def _first_share(images: Images, share: float) -> Images:

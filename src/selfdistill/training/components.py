@@ -86,12 +86,12 @@ class Components:
 
     def tensors(self) -> dict[str, Tensor]:
         """The network's state and the momentum, by the names that a saved state has for them."""
-        found = {NETWORK + name: tensor for name, tensor in self.network.state_dict().items()}
+        tensors = {NETWORK + name: tensor for name, tensor in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
             momentum = self.optimiser.state[parameter].get("momentum_buffer")
             if momentum is not None:  # there is none with momentum 0
-                found[MOMENTUM + name] = momentum
-        return found
+                tensors[MOMENTUM + name] = momentum
+        return tensors
 
     def load(self, tensors: dict[str, Tensor], scaler: dict) -> None:
         """Put a saved state back."""

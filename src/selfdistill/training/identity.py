@@ -62,15 +62,15 @@ def weights_sha256(run: Path) -> str | None:
     return outputs.get("weights.safetensors") if isinstance(outputs, dict) else None
 
 
-def other_parts(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+def other_parts(recorded: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """In what a run, or a state, differs from a wanted identity: settings by their dotted keys, then data, teacher and
     code. What is not wanted is not compared.
     """
     parts = []
     for key, word in PARTS.items():
-        ours, theirs = wanted.get(key), found.get(key)
+        ours, theirs = wanted.get(key), recorded.get(key)
         if key == "settings" and isinstance(ours, dict) and isinstance(theirs, dict):
-            parts += [f"settings.{name}" for name in other_settings(found, ours)]
+            parts += [f"settings.{name}" for name in other_settings(recorded, ours)]
         elif key in wanted and ours != theirs:
             parts.append(word)
     return parts

@@ -20,8 +20,8 @@ def replacement(config: Config, results: Path, method: str) -> list[str]:
 
     `kd: temperature 4.0 -> 8.0; 1 finished run is replaced (kept in the store; ...)`
     """
-    found = Counter(_changes(config, results, method, seed) for seed in _seeds(config, method))
-    return [f"{method}: {changes}; {_runs(count)} replaced ({KEPT})" for changes, count in found.items() if changes]
+    replaced = Counter(_changes(config, results, method, seed) for seed in _seeds(config, method))
+    return [f"{method}: {changes}; {_runs(count)} replaced ({KEPT})" for changes, count in replaced.items() if changes]
 
 
 def _seeds(config: Config, method: str) -> list[int]:

@@ -65,10 +65,10 @@ class RequestedRuns:
     def status(self, method: str, seed: int) -> Status:
         """What has become of one run."""
         identity = self.identity(method, seed)
-        found = _run(self.folder, method, seed, identity)
-        if found.text == NOT_STARTED and matches(self.store, f"{method}-seed{seed}", identity):
-            return found._replace(text=f"{NOT_STARTED} (the store has it: nothing to train)")
-        return found
+        answer = _run(self.folder, method, seed, identity)
+        if answer.text == NOT_STARTED and matches(self.store, f"{method}-seed{seed}", identity):
+            return answer._replace(text=f"{NOT_STARTED} (the store has it: nothing to train)")
+        return answer
 
     def identity(self, method: str, seed: int) -> dict[str, Any]:
         """A run's identity without the parts that cannot be known: data not yet prepared, a teacher not yet trained."""
@@ -120,8 +120,11 @@ def failure_of(record: Path, identity: dict[str, Any]) -> str | None:
         facts = read_sealed(record)
     except Failure:
         return "failed (its record is damaged)"
-    found = facts.get("identity")  # what was not known then is not compared
-    if not isinstance(found, dict) or other_parts(found, {part: identity[part] for part in found if part in identity}):
+    attempt = facts.get("identity")
+    if not isinstance(attempt, dict):
+        return None
+    known_then = {part: value for part, value in identity.items() if part in attempt}
+    if other_parts(attempt, known_then):
         return None
     message = " | ".join(str(facts.get("message")).removeprefix("error: ").splitlines())
     return f"failed ({facts.get('code')}) at {facts.get('at')}: {message}"
@@ -131,10 +134,10 @@ def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
     """Where a run can go on, from the states that have its identity."""
     lost = None
     for folder in sorted(states.glob(f"{key}-*/")):
-        epoch, found, damaged = newest_state(folder)
-        if found is None and (damaged or (folder / "history.csv").exists()):
+        epoch, its_identity, damaged = newest_state(folder)
+        if its_identity is None and (damaged or (folder / "history.csv").exists()):
             lost = f"all states in {folder.name} are damaged or gone (make clean STATE=1 removes them)"
-        if found is not None and not other_parts(found, identity):
+        if its_identity is not None and not other_parts(its_identity, identity):
             note = f" (newer states are damaged: {', '.join(damaged)})" if damaged else ""
             return f"resumable at epoch {epoch} of {identity['settings']['epochs']}{note}"
     return lost
@@ -156,15 +159,15 @@ def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
     lines = []
     key = STATE.fullmatch(state.name)
     for folder in sorted(state.parent.glob(f"{key[1]}-seed{key[2]}-*/")) if key else []:
-        epoch, found, _ = newest_state(folder)
-        if folder.name != state.name and found is not None:
-            lines.append(f"{folder.name} (epoch {epoch}) was of other {', '.join(other_parts(found, identity))}")
+        epoch, its_identity, _ = newest_state(folder)
+        if folder.name != state.name and its_identity is not None:
+            lines.append(f"{folder.name} (epoch {epoch}) was of other {', '.join(other_parts(its_identity, identity))}")
     return lines
 
 
 def _other_states(folder: Path, requested: RequestedRuns) -> list[Status]:
     """States that no run of the configuration can go on from."""
-    runs, found = requested.config.runs(), []
+    runs, states = requested.config.runs(), []
     for state in sorted((folder / ".state").glob("*/")):
         match = STATE.fullmatch(state.name)
         epoch, identity, _ = newest_state(state)
@@ -172,18 +175,18 @@ def _other_states(folder: Path, requested: RequestedRuns) -> list[Status]:
             continue
         run = (match[1], int(match[2]))
         if run not in runs:
-            found.append(Status(state.name, f"stale state of epoch {epoch}: the configuration does not name its run"))
+            states.append(Status(state.name, f"stale state of epoch {epoch}: the configuration does not name its run"))
         elif others := other_parts(identity, requested.identity(*run)):
-            found.append(Status(state.name, f"stale state of epoch {epoch}: other {', '.join(others)}"))
-    return found
+            states.append(Status(state.name, f"stale state of epoch {epoch}: other {', '.join(others)}"))
+    return states
 
 
 def _leftover_runs(folder: Path, config: Config) -> list[Status]:
     """Finished runs that no configured row needs."""
     needed = {f"{method}/seed{seed}" for method, seed in config.runs()}
-    found = []
+    leftovers = []
     for run in sorted(folder.glob("*/seed*/run.json")):
         method, seed = run.parent.parent.name, run.parent.name.removeprefix("seed")
         if f"{method}/seed{seed}" not in needed:
-            found.append(Status(f"{method} seed {seed}", "leftover: the configuration does not name it"))
-    return found
+            leftovers.append(Status(f"{method} seed {seed}", "leftover: the configuration does not name it"))
+    return leftovers

@@ -85,8 +85,8 @@ def _folder(store: Path, name: str, facts: dict[str, Any]) -> Path:
 def matches(store: Path, name: str, wanted: dict[str, Any]) -> list[Entry]:
     """The stored runs of an identity, those of its code first, of equals the newest."""
     identity = {part: value for part, value in wanted.items() if part != CODE}
-    found = [entry for entry in entries(store, name) if entry.facts and not other_parts(entry.facts, identity)]
-    return sorted(found, key=lambda entry: entry.facts.get(CODE) != wanted.get(CODE))
+    alike = [entry for entry in entries(store, name) if entry.facts and not other_parts(entry.facts, identity)]
+    return sorted(alike, key=lambda entry: entry.facts.get(CODE) != wanted.get(CODE))
 
 
 def find(store: Path, name: str, wanted: dict[str, Any], say: Callable[[str], None]) -> Entry | None:

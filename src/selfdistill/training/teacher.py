@@ -42,8 +42,8 @@ def load_teacher(
     one, or when it does not reach its recorded accuracy here.
     """
     recorded = read_sealed(path.parent / "evaluation.json")
-    backbone, settings, _, found = read_weights(path)
-    check_sha256(path, found, recorded)
+    backbone, settings, _, sha256 = read_weights(path)
+    check_sha256(path, sha256, recorded)
     if settings != expected:
         raise Failure(path, f"expected a teacher {_describe(expected)}, got {_describe(settings)}")
     teacher = frozen(backbone, machine)
@@ -60,10 +60,10 @@ def frozen(backbone: ResNet, machine: Machine) -> Network:
     return Network(backbone).to(machine.device, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
-def check_sha256(path: Path, found: str, recorded: dict[str, Any]) -> None:
+def check_sha256(path: Path, sha256: str, recorded: dict[str, Any]) -> None:
     """Refuse (Failure 65) weights that are not the file of which an evaluation.json speaks."""
-    if found != recorded.get("weights_sha256"):
-        what = f"SHA-256 differs from its evaluation.json (expected {recorded.get('weights_sha256')}, got {found})"
+    if sha256 != recorded.get("weights_sha256"):
+        what = f"SHA-256 differs from its evaluation.json (expected {recorded.get('weights_sha256')}, got {sha256})"
         raise Failure(path, what, "train it again, or run `evaluate` on weights of your own")
 
 
@@ -152,13 +152,13 @@ def evaluate_weights(
     expect: an evaluation.json whose accuracy must be reached, and whose precision is then used.
     Raises: Failure 65 for damaged weights or another accuracy than expected.
     """
-    backbone, _, facts, found = read_weights(weights)
+    backbone, _, facts, sha256 = read_weights(weights)
     absent = [key for key in ("dataset", "mean", "std") if key not in facts]
     if absent:
         raise Failure(weights, f"its metadata lacks {', '.join(absent)}")
     recorded = read_sealed(expect) if expect else None
     if recorded:
-        check_sha256(weights, found, recorded)
+        check_sha256(weights, sha256, recorded)
         precision = recorded.get("environment", {}).get("precision", precision)
     machine = set_up(device, threads, precision, deterministic=True)
     images, _ = read_prepared(data, facts["dataset"])
@@ -172,7 +172,7 @@ def evaluate_weights(
         check_accuracy(weights, network, recorded, test_set, machine)
     result = evaluate(network, test_set, machine.autocast).summary() | {
         "environment": machine.fingerprint(),
-        "weights_sha256": found,
+        "weights_sha256": sha256,
     }
     write_sealed(output, result)
     return result
