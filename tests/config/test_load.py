@@ -41,18 +41,9 @@ def test_every_protocol_is_valid_and_named_as_its_file(repository):
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("methods.kd.learning_rate", "1e-1", 0.1),
-        ("methods.kd.epochs", "3e2", 300),
-        ("methods.kd.alpha", 0, 0.0),
-        ("methods.kd.teacher_seed", "mod 3", "mod 3"),
         ("methods.kd.teacher_seed", [2, 0, 1], [0, 1, 2]),  # an ensemble has no order
         ("methods.kd.teacher_seed", [5], 5),  # one member is one teacher
-        ("methods.kd.augmentation", ["flip", "crop"], ["crop", "flip"]),
         ("methods.kd.seeds", "0,1", [0, 1]),
-        ("seeds", "[0,1]", [0, 1]),
-        ("seeds", 0, [0]),
-        ("deterministic", "false", False),
-        ("threads", "2", 2),
         ("compile", True, "on"),  # YAML 1.1 makes `on` and `off` booleans
         ("capture", False, "off"),
     ],
@@ -63,14 +54,6 @@ def test_values_are_read_however_they_are_spelt(key, value, expected, values):
     for part in key.split("."):
         found = found[part] if isinstance(found, dict) else getattr(found, part)
     assert (found, type(found)) == (expected, type(expected))
-
-
-def test_all_spellings_of_a_number_are_one_run(values):
-    found = []
-    for spelling in (0.0005, "5e-4", "5E-4", "0.0005", "0.5e-3"):
-        put(values, "defaults.weight_decay", spelling)
-        found.append(run_settings(validate(values), "kd"))
-    assert all(settings == found[0] for settings in found)
 
 
 def test_later_files_win_and_what_is_typed_wins_over_all(tmp_path, repository):
@@ -84,7 +67,7 @@ def test_later_files_win_and_what_is_typed_wins_over_all(tmp_path, repository):
     assert (config.seeds, config.device, config.reduced) == ([0, 1], "cuda:1", None)
 
 
-@pytest.mark.parametrize("odd", ["010", "0x10", "1_0", "1:30"])
+@pytest.mark.parametrize("odd", ["010", "1:30"])
 def test_a_number_that_readers_take_differently_is_refused_wherever_it_is_written(odd, tmp_path, repository, refused):
     path, files = tmp_path / "mine.yaml", [repository / "config.yaml"]
     for entry, text in ((f"seeds=[{odd}]", f"seeds: [{odd}]"), (f"seeds={odd}", f"seeds: {odd}")):
@@ -103,11 +86,6 @@ def test_broken_yaml_on_the_command_line_is_refused(repository, refused):
         load_config([repository / "config.yaml"], ["seeds=[0"])
     with refused(CONFIGURATION, "error: --config methods: line 1: key 'kd' is given twice"):
         load_config([repository / "config.yaml"], ["methods={kd: {alpha: 0}, kd: {alpha: 1}}"])
-
-
-def test_weights_may_stand_for_alpha(values):
-    values["methods"]["kd"] |= {"alpha": None, "cross_entropy_weight": 1, "distillation_weight": 2}
-    assert run_settings(validate(values), "kd")["parameters"]["distillation_weight"] == 2
 
 
 def test_as_run_differs_from_the_paper_where_the_notebooks_do(repository):
@@ -162,8 +140,6 @@ REFUSED = [
     ("temperature", 8, "temperature: unknown key (did you mean methods.<name>.temperature? On the command line:"
      " --config 'methods={kd: {temperature: 8}}')"),
     ("sedes", [0], "sedes: unknown key (did you mean seeds?)"),
-    ("default", {}, "default: unknown key (did you mean defaults?)"),
-    ("data.datset", "digits", "data.datset: unknown key (did you mean dataset?)"),
     ("data.x", 1, "data.x: unknown key (expected one of dataset, train_images, holdout_images, mean, std, archives)"),
     ("defaults.learnig_rate", 1, "defaults.learnig_rate: unknown key (did you mean learning_rate?)"),
     ("methods.kd.temprature", 4, "methods.kd.temprature: unknown key (did you mean temperature?)"),
@@ -173,7 +149,6 @@ REFUSED = [
     ("methods.kd.objective", ABSENT, f"methods.kd.objective: expected one of {NAMES}, missing"),
     ("methods.kd.objective", "knowledge_destillation", f"methods.kd.objective: expected one of {NAMES}, got"
      " 'knowledge_destillation' (did you mean knowledge_distillation?)"),
-    ("methods.kd.objective", {"a": 1}, f"methods.kd.objective: expected one of {NAMES}, got {{'a': 1}}"),
     ("data.archives", [{"url": "https://a/b"}], "data.archives.0.sha256: missing"),
     ("data.archives", [{"sha256": "a" * 64}], "data.archives.0: expected either url or path"),
     ("data.mean", [0.5, 0.5], "data.mean.2: missing"),
@@ -184,16 +159,9 @@ REFUSED = [
     ("workers", 999, "workers: expected auto or a whole number from 0 to 256, got 999"),
     ("methods.kd.teacher_seed", "mod 0", "methods.kd.teacher_seed: expected same, next, a seed up to"
      " 9223372036854775807, mod <n> with n from 1 to 999999999, or a list of seeds, got 'mod 0'"),
-    ("methods.kd.augmentation", "crop", "methods.kd.augmentation: expected a list, got 'crop'"),
     ("methods.kd.augmentation", ["crp"], "methods.kd.augmentation.0: expected one of crop, flip, rotation, auto"),
-    ("data", None, "data: expected keys and values, got None"),
-    ("data.mean", 0.5, "data.mean: expected a list, got 0.5"),
-    ("defaults", None, "defaults: expected keys and values, got None"),
-    ("methods", [], "methods: expected keys and values, got []"),
     ("methods", {}, "methods: expected at least one method, got none"),
-    ("methods.kd", None, "methods.kd: expected keys and values, got None"),
     # between keys
-    ("rows", [], "rows: expected different methods, at least one, got []"),
     ("rows", ["kd", "kd"], "rows: expected different methods, at least one, got ['kd', 'kd']"),
     ("rows", ["kd", "contrl"], "rows.1: expected one of teacher, kd, self_distillation, control, "),
     ("methods.kd.batch_size", 50_001, "methods.kd.batch_size: expected at most the 50000 training images, got 50001"),
@@ -349,11 +317,6 @@ def test_what_a_block_inherits_is_named_where_it_was_written(values, problems):
     values["methods"]["kd"]["temperature"] = 4
     values["defaults"]["momentum"] = 1
     assert problems(values) == ["defaults.momentum: expected a number in [0, 1), got 1"]
-
-
-def test_every_top_level_key_without_a_default_is_required(problems):
-    keys = ["protocol", "reduced", "seeds", "rows", "data", "table", "methods"]
-    assert sorted(problems({})) == sorted(f"{key}: missing" for key in keys)
 
 
 # Files that do not stand alone

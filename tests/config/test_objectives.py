@@ -59,11 +59,6 @@ def test_the_papers_objectives_and_what_they_ask_for():
     }
 
 
-def test_a_new_objective_is_known(with_a_new_objective):
-    keys = ("temperature", "matching_weight")
-    assert objectives()["feature_matching"] == Requirements(keys, teacher=True, heads=True, defaults={})
-
-
 def test_a_new_objectives_keywords_reach_its_runs(with_a_new_objective, values):
     settings = run_settings(validate(values), "mine")
     assert settings["parameters"] == {"temperature": 4.0, "matching_weight": 0.1}

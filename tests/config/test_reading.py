@@ -53,11 +53,6 @@ def test_every_broken_or_missing_file_is_named_at_once(tmp_path, refused):
         load_config([tmp_path / "a.yaml", tmp_path / "b.yaml"])
 
 
-def test_one_anchor_without_alias_is_harmless(tmp_path):
-    (tmp_path / "a.yaml").write_text("a: &x [1]\n")
-    assert read_yaml(tmp_path / "a.yaml") == {"a": [1]}
-
-
 def test_a_number_is_what_it_looks_like_or_text(tmp_path):
     """YAML 1.1 reads 010 as 8, 0x10 as 16, 1_0 as 10 and 1:30 as 90."""
     (tmp_path / "a.yaml").write_text(
@@ -97,11 +92,11 @@ def test_mappings_merge_as_snakemakes_and_anything_else_is_replaced(over, expect
 
 def test_the_library_lies_beneath_every_file(parsed, tmp_path, repository):
     (tmp_path / "mine.yaml").write_text(
-        "methods: {born_again: {epochs: 7}}\nsweeps: {S8: {mini: {augmentation: [[crop]]}}}\n"
+        "methods: {born_again: {epochs: 7}}\nsweeps: {S8: {mini: {augmentation: [[crop, flip]]}}}\n"
     )
     config = load_config([repository / "config.yaml", tmp_path / "mine.yaml"])
     assert (config.methods["born_again"].epochs, config.methods["born_again"].teacher) == (7, "control")
-    assert config.sweeps["S8"].mini == {"augmentation": [["crop"]]}
+    assert config.sweeps["S8"].mini == {"augmentation": [["crop", "flip"]]}
     assert config.sweeps["S8"].methods == ["control", "kd", "self_distillation", "deep_supervision"]
     library = {name for path in LIBRARY for name in read_yaml(path).get("methods", {})}
     assert library.isdisjoint(parsed["methods"])

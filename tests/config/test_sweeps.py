@@ -6,7 +6,7 @@ from selfdistill.config.load import validate
 from selfdistill.config.schema import Sweep
 from selfdistill.config.settings import report_settings, run_settings
 from selfdistill.config.sweeps import cells, text
-from selfdistill.system.failures import CONFIGURATION, Failures
+from selfdistill.system.failures import Failures
 
 ALPHA9_T8 = "kd-7119e461"  # of S1: alpha .9, T 8
 
@@ -19,19 +19,16 @@ def values(values):
     return values
 
 
-def swept(values, name="S1", size="mini", **changes):
-    """The validated configuration with one sweep, changed as told."""
+def asked(values, name="S1", size="mini", **changes):
+    """The values with one sweep, changed as told."""
     values |= {"sweep": [name], "sweep_size": size}
     values["sweeps"][name] |= changes
-    return validate(values)
+    return values
 
 
-def problems(values, name="S1", **changes):
-    """The lines that validation answers, without their `error: `."""
-    with pytest.raises(Failures) as caught:
-        swept(values, name, **changes)
-    assert caught.value.code == CONFIGURATION
-    return [line.removeprefix("error: ") for line in str(caught.value).splitlines()]
+def swept(*arguments, **changes):
+    """The same, validated."""
+    return validate(asked(*arguments, **changes))
 
 
 # Expansion
@@ -61,10 +58,6 @@ def test_what_changes_the_base_changes_its_cells(values):
     values["methods"]["kd"]["epochs"] = 7
     config = swept(values)
     assert [config.methods[row].epochs for row in config.rows] == [7, 7, 7, 7, 200]
-
-
-def test_without_a_sweep_nothing_is_expanded(values):
-    assert validate(values).rows == ["teacher", "kd", "self_distillation", "control"]
 
 
 def test_several_sweeps_share_what_they_are_compared_with(values):
@@ -132,10 +125,9 @@ def test_equal_cells_of_two_sweeps_are_one_row(values):
     assert len(settings) == len(config.rows)
 
 
-@pytest.mark.parametrize("names", [["S11", "S1"], ["S11"], list(SIZES)])
-def test_which_of_equal_cells_is_trained_does_not_depend_on_the_sweeps_named(names, values):
+def test_which_of_equal_cells_is_trained_does_not_depend_on_the_sweeps_named(values):
     alone = swept(values, "S1", "full").rows
-    values["sweep"] = names
+    values["sweep"] = ["S11", "S1"]
     found = report_settings(validate(values))["sweeps"]
     (proxy,) = [sweep for sweep in found if sweep["name"] == "S11"]
     long = {cell["method"] for cell in proxy["cells"] if cell["values"]["epochs"] == 200}
@@ -153,13 +145,6 @@ def test_a_grid_that_grows_renames_no_cell(values):
 def test_methods_of_other_seeds_are_not_the_same(values):
     values["methods"]["sd_undetached"]["seeds"] = [0, 1]
     assert "sd_undetached" not in swept(values, "S3").rows
-
-
-def test_without_t_squared_the_weight_is_the_bare_one(values):
-    config = swept(values, "S2", "full")
-    (bare,) = [config.methods[row] for row in config.rows if not getattr(config.methods[row], "t_squared", True)]
-    assert bare.parameters["distillation_weight"] == bare.parameters["cross_entropy_weight"] == 0.5
-    assert (bare.parameters["t_squared"], bare.temperature) == (False, 4)
 
 
 def test_each_kind_of_teacher_is_trained(values):
@@ -193,27 +178,24 @@ def test_the_report_knows_the_cells(values):
 # What is refused
 
 
-def test_a_sweep_that_reads_test_accuracy_is_refused(values):
-    expected = "expected holdout_accuracy (a sweep chooses on the hold-out, never on the test set), got 'test_accuracy'"
-    assert problems(values, choose_by="test_accuracy") == [f"sweeps.S1.choose_by: {expected}"]
-
-
-def test_it_is_refused_also_where_no_sweep_is_asked_for(values):
-    values["sweeps"]["S2"]["choose_by"] = "test_accuracy_ensemble"
-    with pytest.raises(Failures, match=r"^error: sweeps\.S2\.choose_by: [^\n]*$"):
+def test_a_sweep_that_reads_test_accuracy_is_refused_even_if_it_is_not_asked_for(values):
+    values["sweeps"]["S2"]["choose_by"] = "test_accuracy"
+    with pytest.raises(Failures) as caught:
         validate(values)
+    expected = "expected holdout_accuracy (a sweep chooses on the hold-out, never on the test set), got 'test_accuracy'"
+    assert str(caught.value) == f"error: sweeps.S2.choose_by: {expected}"
 
 
-def test_a_sweep_without_a_hold_out_is_refused(values):
+def test_a_sweep_without_a_hold_out_is_refused(values, problems):
     values["data"]["holdout_images"] = 0
     expected = "expected data.holdout_images > 0, on which a sweep chooses (never on the test set), got 0"
-    assert problems(values) == [f"sweep: {expected}"]
+    assert problems(asked(values)) == [f"sweep: {expected}"]
 
 
-def test_what_is_kept_is_not_chosen_on_the_hold_out_either(values):
+def test_what_is_kept_is_not_chosen_on_the_hold_out_either(values, problems):
     values["oddities"].append("best_on_test")
     values["methods"]["kd"]["kept_epoch"] = "best_on_test"
-    found = problems(values)
+    found = problems(asked(values))
     assert all("kept_epoch: expected last with data.holdout_images, which is no test set" in line for line in found)
 
 
@@ -240,51 +222,37 @@ WRONG = [
 ]
 
 
-def test_a_wrong_sweep_is_named_by_its_place(values):
+def test_a_wrong_sweep_is_named_by_its_place(values, problems):
     for changes, line in WRONG:
         values["sweeps"]["X1"] = dict(values["sweeps"]["S1"])
-        assert any(found.startswith(f"sweeps.X1.{line}") for found in problems(values, "X1", **changes)), line
+        assert any(found.startswith(f"sweeps.X1.{line}") for found in problems(asked(values, "X1", **changes))), line
 
 
-@pytest.mark.parametrize(
-    ("sweep", "line"),
-    [
+def test_sweeps_that_there_are_not_are_refused(values):
+    for sweep, line in [
         (["S99"], "sweep.0: expected one of S1, S2, "),
         (["S1", "S1"], "sweep: expected null or a list of different sweeps, such as [S1], got ['S1', 'S1']"),
-        (["s1"], "sweep.0: expected a name such as S1: capitals and digits, at most 8, a capital first, got 's1'"),
-        (3, "sweep: expected null or a list of different sweeps, such as [S1], got 3"),
-    ],
-)
-def test_sweeps_that_there_are_not_are_refused(sweep, line, values):
-    values["sweep"] = sweep
-    with pytest.raises(Failures) as caught:
-        validate(values)
-    assert str(caught.value).startswith(f"error: {line}")
-    assert len(caught.value.failures) == 1
+    ]:
+        with pytest.raises(Failures) as caught:
+            validate(values | {"sweep": sweep})
+        assert str(caught.value).startswith(f"error: {line}")
+        assert len(caught.value.failures) == 1
 
 
-def test_the_name_of_a_cell_is_taken(values):
+def test_the_name_of_a_cell_is_taken(values, problems):
     values["methods"][ALPHA9_T8] = {"like": "kd", "label": "mine"}
-    assert f"methods.{ALPHA9_T8}: expected another name than a cell of sweeps.S1" in problems(values)
+    assert f"methods.{ALPHA9_T8}: expected another name than a cell of sweeps.S1" in problems(asked(values))
 
 
-@pytest.mark.parametrize("count", [15, 25_010])
-def test_a_hold_out_has_equal_classes_and_leaves_as_much(count, values):
-    values["data"]["holdout_images"] = count
-    expected = f"expected a multiple of 10 up to half of the 50000 training images, got {count} [(]nearest: "
-    with pytest.raises(Failures, match=f"^error: data.holdout_images: {expected}"):
-        validate(values)
-
-
-def test_a_batch_is_no_larger_than_the_fraction_that_is_trained_on(values):
-    values["methods"]["control"]["train_fraction"] = 0.001
-    with pytest.raises(
-        Failures, match=r"^error: methods\.control\.batch_size: expected at most the 45 training images"
-    ):
-        validate(values)
-
-
-def test_a_batch_is_no_larger_than_what_the_hold_out_leaves(values):
+def test_a_hold_out_has_equal_classes_and_leaves_enough(values, problems):
+    for count in (15, 25_010):
+        values["data"]["holdout_images"] = count
+        expected = f"expected a multiple of 10 up to half of the 50000 training images, got {count} (nearest: "
+        assert problems(values)[0].startswith(f"data.holdout_images: {expected}")
     values["data"] |= {"train_images": 300, "holdout_images": 100}
-    with pytest.raises(Failures, match=r"methods\.teacher\.batch_size: expected at most the 200 training images"):
-        validate(values)
+    assert problems(values)[0].startswith("methods.teacher.batch_size: expected at most the 200 training images")
+
+
+def test_a_batch_is_no_larger_than_the_fraction_that_is_trained_on(values, problems):
+    values["methods"]["control"]["train_fraction"] = 0.001
+    assert problems(values)[0].startswith("methods.control.batch_size: expected at most the 45 training images")

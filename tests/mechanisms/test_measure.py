@@ -1,3 +1,4 @@
+import json
 import math
 import shutil
 
@@ -6,7 +7,6 @@ import torch
 from helpers.trainer import make_job
 
 from selfdistill.cli.jobs import measure
-from selfdistill.config.settings import to_yaml
 from selfdistill.data.prepared import read_prepared
 from selfdistill.mechanisms.corruptions import KINDS
 from selfdistill.mechanisms.measures import MEASURES, measure_of, read_measured, teacher_in
@@ -36,10 +36,8 @@ def jobs(digits, tmp_path_factory):
 
 def run_verb(job, output, weights=None, teacher=None):
     """The facts that `measure` writes."""
-    path = output.with_suffix(".yaml")
-    path.write_text(to_yaml(SIZES))
     weights = weights or job.output / "weights.safetensors"
-    options = {"settings": job.settings, "sizes": path, "output": output, "teacher": teacher}
+    options = {"settings": job.settings, "sizes": json.dumps(SIZES), "output": output, "teacher": teacher}
     measure(weights=weights, data=job.data, device="cpu", threads="1", log=None, **options)
     return read_sealed(output)
 

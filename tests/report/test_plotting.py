@@ -26,7 +26,6 @@ def test_a_method_has_one_look_in_every_protocol_and_no_two_share_one():
         assert "kd" not in found or found["kd"].color == "#0072B2"
 
 
-
 def test_labels_are_wrapped_between_words_and_numbers_keep_their_signs():
     assert short("Self-distillation, K = 4", 22) == "Self-distillation,\nK\u00a0=\u00a04"
     assert short("KD, 20 % wrong labels", 6) == "KD,\n20\u00a0%\nwrong\nlabels"

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from selfdistill.report.networks import sizes
 
 from selfdistill.config.load import load_config
 from selfdistill.tools import doctor, estimate
-from selfdistill.tools.estimate import epoch_seconds, estimates, in_words, seconds_per_multiply_add
+from selfdistill.tools.estimate import epoch_seconds, estimates, in_words, multiply_adds_of, seconds_per_multiply_add
 
 ROOT = Path(__file__).parents[2]
 BASE, PROTOCOLS = ROOT / "config.yaml", ROOT / "workflow/protocols"
@@ -91,9 +90,7 @@ def test_a_wider_network_is_slower_when_it_is_really_timed(config):
     settings = estimate._settings(config(protocol="demo"), "control")
     networks = [settings.network.model_copy(update={"width": width}) for width in (2, 16)]
     cases = [settings.model_copy(update={"network": network, "batch_size": 16}) for network in networks]
-    narrow, wide = (
-        seconds_per_multiply_add("cpu", case) * sizes(case.model_dump()).trained.multiply_adds for case in cases
-    )
+    narrow, wide = (seconds_per_multiply_add("cpu", case) * multiply_adds_of(case) for case in cases)
     assert 0 < narrow[0] <= narrow[1]
     assert narrow[0] < wide[0]
 

@@ -6,16 +6,18 @@ does. They are the two ends of a range.
 """
 
 import time
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.schema import Config
-from selfdistill.config.settings import RunSettings, run_settings
+from selfdistill.config.settings import NetworkSettings, RunSettings, run_settings
 from selfdistill.data.batches import Batch
-from selfdistill.report.networks import Sizes, sizes
+from selfdistill.models.network import build_network
 from selfdistill.system.amounts import duration
 from selfdistill.system.host import job_threads, uses_gpu
 from selfdistill.tools.progress import parallel_seconds
@@ -79,13 +81,12 @@ def epoch_seconds(config: Config, method: str, paces: dict[tuple, Range]) -> Ran
     block, settings = config.methods[method], _settings(config, method)
     tested = config.data.holdout_images or DATASETS[config.data.dataset].test
     tests = -(-block.epochs // config.evaluate_every) / block.epochs
-    network = _sizes(settings)
-    own = config.data.epoch_images * network.trained.multiply_adds
-    own += FORWARD * tests * tested * network.kept.multiply_adds
+    multiply_adds = multiply_adds_of(settings)
+    own = multiply_adds * (config.data.epoch_images + FORWARD * tests * tested)
     seconds = own * paces[_kind(config, settings)]
     if settings.teacher is not None:
         teacher = _settings(config, block.teacher)
-        answers = settings.teacher.count * config.data.epoch_images * _sizes(teacher).kept.multiply_adds
+        answers = settings.teacher.count * config.data.epoch_images * multiply_adds_of(teacher)
         seconds = seconds + FORWARD * answers * paces[_kind(config, teacher)]
     gpu = uses_gpu(config.device)
     threads = 1 if gpu else job_threads(config.threads, gpu)
@@ -104,8 +105,17 @@ def _settings(config: Config, method: str) -> RunSettings:
     return RunSettings.model_validate(run_settings(config, method))
 
 
-def _sizes(settings: RunSettings) -> Sizes:
-    return sizes(settings.model_dump())
+def multiply_adds_of(settings: RunSettings) -> int:
+    """Of an image's pass through the network and its auxiliary classifiers."""
+    return _counted(settings.network.model_dump_json(), settings.heads)
+
+
+@cache
+def _counted(network: str, heads: str | None) -> int:
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        built = build_network(NetworkSettings.model_validate_json(network), heads, zero_init_residual=False, seed=0)
+        built.eval()(torch.empty(1, 3, 32, 32))
+    return counter.get_total_flops() // 2
 
 
 def _kind(config: Config, settings: RunSettings) -> tuple:
@@ -131,7 +141,7 @@ def seconds_per_multiply_add(device: str, settings: RunSettings) -> Range:
     The first step, which allocates memory and chooses kernels, is not counted.
     """
     machine = set_up(device, 1, settings.precision, deterministic=False)
-    multiply_adds = _sizes(settings).trained.multiply_adds
+    multiply_adds = multiply_adds_of(settings)
     on_gpu = machine.device.type != "cpu"
     images = settings.batch_size if on_gpu else max(1, min(settings.batch_size, round(WORK / multiply_adds)))
     parts = Components(settings, 0, machine)
