@@ -71,27 +71,6 @@ def test_the_compiled_network_equals_the_plain_one(machine):
     torch.testing.assert_close(network.norm.running_var, plain.norm.running_var)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles with g++, which is not installed")
-def test_a_compiled_step_ends_where_the_eager_one_does(machine):
-    """But for float32 rounding, after three steps with momentum."""
-    network, plain = Small(), Small()
-    compiled, _ = compile_network(network, [6], machine, print)
-    torch.manual_seed(2)
-    batches = [Batch(torch.randn(6, 3, 32, 32), torch.arange(6)) for _ in range(3)]
-    objective = partial(self_distillation, temperature=4.0, cross_entropy_weight=0.3, distillation_weight=0.7)
-    steps = []
-    for trained, parameters in ((compiled, network.parameters()), (plain, plain.parameters())):
-        optimiser = torch.optim.SGD(parameters, lr=0.1, momentum=0.9, fused=True)
-        step = EagerStep(trained, objective, optimiser, torch.amp.GradScaler("cpu", enabled=False), machine)
-        trained.train()
-        for batch in batches:
-            step(batch)
-        steps.append(step)
-    for ours, theirs in zip(*(step.tensors() for step in steps), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
-
-
 def test_the_steps_compile_nothing_again(monkeypatch):
     """In bf16, whose autocast context is a part of what Dynamo compiled for."""
     compiled_graphs, torch_compile = [], torch.compile

@@ -16,11 +16,6 @@ def test_a_gpu_that_is_not_there_is_refused(wanted):
     assert refused.value.code == UNAVAILABLE
 
 
-@no_gpu
-def test_auto_takes_what_is_there():
-    assert choose_device("auto").type == "cpu"
-
-
 @pytest.mark.parametrize("precision", ["tf32", "fp16"])
 def test_gpu_precisions_are_refused_on_a_cpu(precision):
     with pytest.raises(Failure, match=f"precision: {precision} needs a GPU") as refused:
