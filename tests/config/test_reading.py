@@ -10,7 +10,7 @@ from selfdistill.config.load import load_config
 from selfdistill.config.reading import LIBRARY, merge, over_library, read_yaml
 from selfdistill.system.failures import CONFIGURATION
 
-BROKEN = {
+BROKEN = {  # what is crafted with malice: tests/faults/test_hostile.py
     "a key twice": ("a: 1\nb: 2\na: 3\n", "line 3: key 'a' is given twice (first in line 1)"),
     "a block twice": ("methods:\n  kd: {x: 1}\n  kd: {y: 2}\n", "line 3: key 'kd' is given twice (first in line 2)"),
     "a key twice in a list": ("a:\n- b: 1\n  b: 2\n", "line 3: key 'b' is given twice"),
@@ -23,18 +23,12 @@ BROKEN = {
     "a list": ("- a\n- b\n", "expected keys and values, got list"),
     "a text": ("learning\n", "expected keys and values, got str"),
     "an alias": ("a: &x [1]\nb: *x\n", "line 2: aliases are not allowed"),
-    "a merged alias": ("a: &x {c: 1}\nb: {<<: *x}\n", "line 2: aliases are not allowed"),
-    "a bomb": ("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n", "line 2: aliases are not allowed"),
     "a number as key": ("a: {1: x}\n", "line 1: expected a text as key, got 1"),
-    "a list as key": ("? [a]\n: b\n", "line 1: expected a text as key, got ['a']"),
     "two documents": ("a: 1\n---\na: 2\n", "line 2: "),
     "an object": ("a: !!python/object/apply:os.system [true]\n", "line 1: tags are not allowed"),
     "a wrong date": ("a: 2025-02-30\n", "day"),
-    "too many digits": (f"a: {'9' * 5000}\n", "Exceeds the limit"),
-    "too deep": ("a: " + "[" * 20_000, "recursion"),
     "too large": ("a: '" + "x" * 65_536 + "'\n", "expected at most 65536 bytes, got 65542"),
     "Latin-1": ("a: ä".encode("latin-1"), "expected UTF-8 text, got byte 0xe4 at 3"),
-    "NUL": (b"seeds: \x00\n", "special characters are not allowed"),
 }
 
 

@@ -64,15 +64,7 @@ def test_cifar10_has_391_batches_of_128_and_the_last_has_80():
 
 @pytest.mark.parametrize(
     ("count", "batch_size", "sizes"),
-    [
-        (256, 128, [128, 128]),
-        (130, 128, [128, 2]),
-        (129, 128, [129]),
-        (257, 128, [128, 129]),
-        (3, 128, [3]),
-        (1, 128, [1]),
-        (4, 1, [1, 1, 2]),
-    ],
+    [(256, 128, [128, 128]), (130, 128, [128, 2]), (257, 128, [128, 129]), (1, 128, [1]), (4, 1, [1, 1, 2])],
 )
 def test_only_a_rest_of_one_image_joins_the_batch_before(count, batch_size, sizes):
     assert [stop - start for start, stop in batch_bounds(count, batch_size)] == sizes
@@ -111,10 +103,6 @@ def chi_square(counts):
     return ((counts - expected) ** 2 / expected).sum().item()
 
 
-def test_the_order_is_a_permutation(plan):
-    assert torch.equal(plan.order.sort().values, torch.arange(40_500))
-
-
 def test_all_81_crops_occur_equally_often(plan):
     counts = torch.bincount(plan.shifts[:, 0] * 9 + plan.shifts[:, 1], minlength=81).double()
     assert len(counts) == 81
@@ -144,7 +132,3 @@ def test_test_images_come_unaugmented_in_file_order(batch_size):
     assert torch.equal(
         torch.cat([part.images for part in parts]), normalisation()(to_pixels(images, torch.device("cpu")))
     )
-
-
-def test_sets_know_their_size():
-    assert (len(training_set()), len(module.TestSet(*some_images(), normalisation()))) == (COUNT, COUNT)
