@@ -137,7 +137,7 @@ COLUMNS = [
     Column("paper", "Paper"),
     Column("here", "Here", wide=0.2),
     Column("verdict", "Verdict", wide=0.14),
-    Column("p_holm", "", "number", csv_decimals=4),
+    Column("p_holm", "", "p"),
     Column("rule", "Rule", tex=False),
 ]
 

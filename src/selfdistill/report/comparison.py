@@ -19,15 +19,14 @@ INTERVALS = "95 % intervals are for new trainings and new images; one seed has n
 class Difference(NamedTuple):
     """A method minus another one, in points.
 
-    estimate: exact. interval, p: None below two, and four, independent runs a side. unlike: in words, whether they
-    differ in augmentation or precision; else empty.
+    estimate: exact. interval: None below two independent runs a side. unlike: in words, whether they differ in
+    augmentation or precision; else empty.
     """
 
     method: MethodResults
     against: MethodResults
     estimate: Fraction
     interval: Interval | None
-    p: float | None
     unlike: str
 
     @property
@@ -44,8 +43,8 @@ def compare(method: MethodResults, against: MethodResults, level: float = 0.95) 
     """
     both = method, against
     found = difference(Results, *both) or measure_difference(*(Sample(m.accuracy, None, m.teachers) for m in both))
-    interval, p = (found.interval(level), found.p) if found else (None, None)
-    return Difference(*both, method.spread.mean - against.spread.mean, interval, p, unlike(both))
+    interval = found.interval(level) if found else None
+    return Difference(*both, method.spread.mean - against.spread.mean, interval, unlike(both))
 
 
 # The settings in which two methods differ.

@@ -23,7 +23,6 @@ from selfdistill.report.plotting import (
 )
 from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import Column, Group, Range, Table
-from selfdistill.statistics.differences import holm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +106,7 @@ def _row(axes: Axes, y: float, found: Difference, seeds: list[float], color: str
 
 @artefact("differences", step="claims", title=TITLE, needs=("predictions.csv",), when=comparable)
 def table(results: Results) -> Table:
-    """A row for each method; p-values from four seeds on, adjusted for their number."""
+    """A row for each method."""
     found = against_control(results)
     columns = [
         Column("method"),
@@ -115,7 +114,6 @@ def table(results: Results) -> Table:
         Column("n", "n", "count"),
         Column("difference", "Difference", "number", signed=True),
         Column("interval", "95 % interval", "interval", signed=True),
-        Column("p_holm", "Holm's p", "p"),
     ]
     rows = [
         [
@@ -124,9 +122,8 @@ def table(results: Results) -> Table:
             len(each.method.runs),
             each.estimate,
             each.interval and Range(each.interval.low, each.interval.high),
-            p,
         ]
-        for each, p in zip(found, holm([each.p for each in found]), strict=True)
+        for each in found
     ]
     return Table(columns, [Group("", rows)], notes(results, found))
 
@@ -137,8 +134,6 @@ def notes(results: Results, found: list[Difference]) -> list[str]:
         return [f"Nothing to compare: {NO_CONTROL}."]
     told = [f"Accuracy in the last epoch minus that of {with_count(results.control)}, in points."]
     told.append(INTERVALS if any(each.interval for each in found) else "One seed has no interval.")
-    if tested := sum(each.p is not None for each in found):
-        told.append(f"Holm's p: two-sided, adjusted for the {tested} rows that have one.")
     if others := [f"{each.method.label} ({each.unlike})" for each in found if each.unlike]:
         told.append(f"Not comparable: {'; '.join(others)}.")
     compared = [CONTROL, *(each.method.method for each in found)]
