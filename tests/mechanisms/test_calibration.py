@@ -19,10 +19,7 @@ def test_likelihood_worked_example():
     assert negative_log_likelihood(logits, labels) == pytest.approx(-(math.log(0.75) + math.log(0.5)) / 2)
     half = math.sqrt(3) / (1 + math.sqrt(3))
     assert negative_log_likelihood(logits, labels, 2) == pytest.approx(-(math.log(half) + math.log(0.5)) / 2)
-
-
-def test_the_likelihood_stays_finite_where_the_probability_underflows():
-    assert negative_log_likelihood(np.array([[5000.0, 0.0]], np.float32), np.array([1])) == 5000
+    assert negative_log_likelihood(np.array([[5000.0, 0.0]], np.float32), np.array([1])) == 5000  # it underflows
 
 
 @pytest.mark.parametrize("scale", [0.5, 4.0])

@@ -31,15 +31,9 @@ def test_within_and_between_are_the_total_sum_of_squares(distance):
     exact = features.astype(np.float64)
     means = np.stack([exact[labels == label].mean(0) for label in range(4)])[labels]
     total, between = (np.square(part - exact.mean(0)).sum() for part in (exact, means))
-    assert scatter_ratio(features, labels) == pytest.approx((total - between) / between, rel=1e-5)
-
-
-def test_scatter_needs_no_labels_from_zero_on_and_leaves_its_input_alone():
-    features, labels = blobs()
-    before = features.astype(np.float64)
-    kept = before.copy()
-    assert scatter_ratio(before, labels * 3 + 7) == scatter_ratio(features, labels)
-    np.testing.assert_array_equal(before, kept)
+    assert scatter_ratio(features, labels * 3 + 7) == pytest.approx((total - between) / between, rel=1e-5)
+    assert scatter_ratio(exact, labels) == scatter_ratio(features, labels)
+    assert (exact == features).all()  # the input is left alone
 
 
 def test_collapsed_classes_are_zero_and_collapsed_features_infinite():
@@ -55,15 +49,6 @@ def test_further_classes_are_told_apart_better():
     assert silhouette(far, far_labels) > silhouette(near, near_labels)
     near_probe, far_probe = (probe_accuracy(*blobs(distance=d, seed=1), *blobs(distance=d, seed=2)) for d in (0.3, 1))
     assert near_probe < far_probe
-
-
-def test_the_probe_is_linear():
-    def rings(seed):
-        rng = np.random.default_rng(seed)
-        labels, angles = np.arange(400) % 2, rng.random(400) * 2 * np.pi
-        return (1 + 2 * labels)[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1), labels
-
-    assert probe_accuracy(*rings(1), *rings(2)) < 0.65
 
 
 def test_the_probe_standardises():

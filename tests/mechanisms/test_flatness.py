@@ -82,16 +82,6 @@ def test_product_and_top_eigenvalue_are_those_of_the_dense_hessian(small, hessia
     assert top_eigenvalue(*small, steps=40, seed=1) == pytest.approx(expected, rel=1e-3)
 
 
-def test_steps_end_where_the_curvature_has_no_other_direction():
-    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))  # 8 parameters, rank at most 4
-    images, labels = images_and_labels(30)
-    expected = torch.linalg.eigvalsh(dense_hessian(network, images, labels % 2))[-1].item()
-    calls = []
-    network.register_forward_pre_hook(lambda *_: calls.append(1))
-    assert top_eigenvalue(network, images, labels % 2, steps=100, seed=0) == pytest.approx(expected, rel=1e-4)
-    assert 4 <= len(calls) <= 6
-
-
 class Slope(nn.Module):
     """Logits (w m, 0), where m is the mean of the image; unless it is `flat`, which has no use for w."""
 
@@ -148,13 +138,10 @@ def test_the_product_of_our_networks_is_the_gradient_s_slope(heads, stem):
     found = hessian_vector_product(network, images, labels, vector)
 
     def gradient(step):
-        moved = resnet(heads, stem).double().eval()
-        moved.load_state_dict({name: value.clone() for name, value in network.state_dict().items()})
-        with torch.no_grad():
-            for weight in moved.parameters():
-                weight.mul_(1 + step)
-        loss = F.cross_entropy(moved(images).final, labels)
-        parts = torch.autograd.grad(loss, list(moved.parameters()), materialize_grads=True)
+        weights = {name: weight.detach() * (1 + step) for name, weight in network.named_parameters()}
+        parts = [weight.requires_grad_() for weight in weights.values()]
+        loss = F.cross_entropy(functional_call(network.eval(), weights, images).final, labels)
+        parts = torch.autograd.grad(loss, parts, materialize_grads=True)
         return torch.cat([part.flatten() for part in parts])
 
     step = 1e-10  # small enough that no ReLU changes its side
@@ -163,14 +150,6 @@ def test_the_product_of_our_networks_is_the_gradient_s_slope(heads, stem):
     assert (found - slope).norm() < 1e-3 * slope.norm()
     unused = sum(weight.numel() for weight in network.heads.parameters())
     assert found[len(found) - unused :].count_nonzero() == 0
-
-
-def test_frozen_parameters_are_left_out(small, hessian):
-    network, images, labels = copy.deepcopy(small)
-    for weight in network[:-1].parameters():
-        weight.requires_grad_(False)
-    expected = torch.linalg.eigvalsh(hessian[-10:, -10:])[-1].item()  # the last layer's 4 x 2 + 2
-    assert top_eigenvalue(network, images, labels, steps=10, seed=0) == pytest.approx(expected, rel=1e-3)
 
 
 def test_all_are_the_same_again_and_others_with_another_seed(small):
@@ -206,7 +185,6 @@ def test_noise_has_a_share_of_each_filter_s_length_and_leaves_biases_and_batch_n
         network.backbone.layer1[0].conv1.weight[3].mul_(50)
         network.backbone.layer1[0].conv1.weight[4].zero_()
     seen = noisy_weights(network, 0.3)
-    directions = []
     for name, weight in network.named_parameters():
         noise = (seen[name] - weight).detach()
         if weight.dim() == 1:
@@ -214,10 +192,6 @@ def test_noise_has_a_share_of_each_filter_s_length_and_leaves_biases_and_batch_n
         else:
             lengths = weight.detach().flatten(1).norm(dim=1)
             torch.testing.assert_close(noise.flatten(1).norm(dim=1), 0.3 * lengths, rtol=1e-4, atol=1e-7)
-            directions.append((noise.flatten(1) / lengths[:, None] * weight[0].numel() ** 0.5).flatten())
-    every = torch.cat(directions)[torch.cat(directions).isfinite()] / 0.3
-    assert every.mean().abs().item() < 5 / math.sqrt(len(every))
-    assert every.pow(4).mean().item() == pytest.approx(3, abs=0.2)  # normal, but for a direction's length
 
 
 def test_the_backbone_s_noise_does_not_depend_on_heads():
@@ -227,53 +201,34 @@ def test_the_backbone_s_noise_does_not_depend_on_heads():
 
 
 def test_accuracies_are_means_over_the_draws(small):
-    one, two = (noise_accuracies(*small, [0.9], draws, 0)[1] for draws in (1, 2))
-    plain, noisy = noise_accuracies(*small, [0.9], 30, 0)
-    assert one != two
+    (_, one), (_, two), (plain, noisy) = (noise_accuracies(*small, [0.9], draws, 0) for draws in (1, 2, 30))
     assert noisy * 150 * 30 == pytest.approx(round(noisy * 150 * 30))  # a share of 30 x 150
-    assert plain > 0.9 > noisy
-
-
-class Breaks(nn.Module):
-    """Fails at its third batch."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network, self.calls = network, 0
-
-    def forward(self, images):
-        self.calls += 1
-        if self.calls == 3:
-            raise RuntimeError("broken")
-        return self.network(images)
+    assert plain > 0.9 > noisy != one != two
 
 
 def test_the_network_is_left_bit_for_bit_as_it_was_also_by_a_failure():
     network, (images, labels) = resnet(), images_and_labels(4)
     network.train()
     network.backbone.layer2.eval()
-    broken = Breaks(network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    places = [weight.data_ptr() for weight in network.parameters()]
-    with pytest.raises(RuntimeError, match="broken"):
-        noise_accuracies(broken, images, labels, [0.5], 4, 0)
+    calls = iter([None, None])  # the third one fails
+    hook = network.register_forward_pre_hook(lambda *_: next(calls))
+    with pytest.raises(StopIteration):
+        noise_accuracies(network, images, labels, [0.5], 4, 0)
+    hook.remove()
     noise_accuracies(network, images, labels, [0.5], 2, 0)
     top_eigenvalue(network, images, labels, 2, 0)
     after = network.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
-    assert [weight.data_ptr() for weight in network.parameters()] == places
     assert network.training
     assert not network.backbone.layer2.training
     assert all(weight.grad is None for weight in network.parameters())
 
 
-def test_half_accuracy_by_hand():
+def test_half_accuracy_by_hand_and_where_it_is_never_reached():
     # Half of .8 lies 2/3 of the way from .6 to .3.
     assert half_accuracy_noise([0.1, 0.2, 0.4], [0.8, 0.6, 0.3, 0.1]) == pytest.approx(0.1 + 0.1 * 2 / 3)
     assert half_accuracy_noise([0.1, 0.2], [0.8, 0.4, 0.1]) == pytest.approx(0.1)
     assert half_accuracy_noise([0.1, 0.2, 0.3], [0.8, 0.2, 0.7, 0.1]) == pytest.approx(0.1 * 2 / 3)  # the first time
-
-
-def test_half_accuracy_may_never_be_reached():
     assert half_accuracy_noise([0.1, 0.2], [0.8, 0.7, 0.41]) is None
     assert half_accuracy_noise([0.1], [0.0, 0.0]) is None

@@ -19,7 +19,6 @@ SIZES = {
     **{"train_images": 40, "test_images": 60, "noise_draws": 1, "hessian_images": 20, "lanczos_steps": 3},
     **{"trace_probes": 2, "corruption_severities": [1, 5], "corruption_images": 40},
 }
-MAY_BE_NONE = {"noise_r50", "wrong_labels_fitted"}
 AGAINST = {"agreement", "cka"}  # a teacher
 
 
@@ -46,8 +45,7 @@ def run_verb(job, output, weights=None, teacher=None):
 def measured(jobs, tmp_path_factory):
     """The control beside itself, and the student beside its teacher."""
     folder, teacher = tmp_path_factory.mktemp("measured"), [jobs["control"].output / "weights.safetensors"]
-    found = {method: run_verb(job, folder / f"{method}.json", teacher=teacher) for method, job in jobs.items()}
-    return found | {"file": folder / "kd.json"}
+    return {method: run_verb(job, folder / f"{method}.json", teacher=teacher) for method, job in jobs.items()}
 
 
 def test_every_measure_is_there_and_a_finite_number_or_null(measured):
@@ -56,12 +54,13 @@ def test_every_measure_is_there_and_a_finite_number_or_null(measured):
         measures = measured[method]["measures"]
         assert set(measures) == expected | {f"corruption_{kind}" for kind in KINDS}
         assert all(value is None or math.isfinite(value) for value in measures.values())
-        assert {name for name, value in measures.items() if value is None} <= MAY_BE_NONE
+        nothing = {name for name, value in measures.items() if value is None} - {"noise_r50"}
+        assert nothing == ({"wrong_labels_fitted"} if method == "kd" else set())
 
 
-def test_the_same_command_gives_the_same_bytes(measured, jobs, tmp_path):
-    run_verb(jobs["kd"], tmp_path / "again.json", teacher=[jobs["control"].output / "weights.safetensors"])
-    assert (tmp_path / "again.json").read_bytes() == measured["file"].read_bytes()
+def test_the_same_command_gives_the_same_numbers(measured, jobs, tmp_path):
+    teacher = [jobs["control"].output / "weights.safetensors"]
+    assert run_verb(jobs["kd"], tmp_path / "again.json", teacher=teacher) == measured["kd"]
 
 
 def test_what_training_recorded_is_measured_again_and_gaps_are_differences(measured, jobs):
@@ -72,11 +71,6 @@ def test_what_training_recorded_is_measured_again_and_gaps_are_differences(measu
         assert m["nll_gap"] + m["train_nll"] == pytest.approx(recorded["loss"], rel=1e-5)
         assert m["accuracy_gap"] == m["train_accuracy"] - m["test_accuracy"]
         assert found["weights_sha256"] == recorded["weights_sha256"]
-
-
-def test_wrong_labels_are_counted_where_there_are_some(measured):
-    assert 0 <= measured["control"]["measures"]["wrong_labels_fitted"] <= 1
-    assert measured["kd"]["measures"]["wrong_labels_fitted"] is None
 
 
 def test_a_network_is_its_own_perfect_student(measured, jobs):
@@ -110,7 +104,6 @@ def test_weights_that_are_not_the_recorded_ones_are_refused(own, jobs, tmp_path,
     own.write_bytes(encode(backbone.state_dict(), facts | {"kept_epoch": 1}))
     with refused(BAD_DATA, own, "SHA-256 differs from its evaluation.json"):
         run_verb(jobs["control"], tmp_path / "x.json", weights=own)
-    assert not (tmp_path / "x.json").exists()
 
 
 def test_weights_that_do_not_reach_their_accuracy_are_refused(own, jobs, tmp_path, refused):
