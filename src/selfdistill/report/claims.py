@@ -147,7 +147,7 @@ COLUMNS = [
     step="claims",
     title="What the paper claims, and what came out here",
     needs=("predictions.csv",),  # what is measured is asked for with the measures' own table
-    when=lambda settings: not settings.by_author,
+    when=lambda settings: not settings.by_author and any(len(row.seeds) > 1 for row in settings.rows),
 )
 def claims(results: Results) -> Table:
     """A row for each claim that the protocol asks about, in the order of the file."""

@@ -55,11 +55,11 @@ class Level(Claim):
         )
 
     def estimate(self, results: Results) -> str:
-        return rounded(results.methods[self.method].accuracy.mean(), 2)
+        return rounded(results.methods[self.method].spread.mean, 2)
 
     def judge(self, results: Results, rules: Rules) -> Verdict:
         method = results.methods[self.method]
-        mean, new = float(method.accuracy.mean()), prediction_interval(method.accuracy)
+        mean, new = float(method.spread.mean), prediction_interval(method.accuracy)
         here = f"{self.estimate(results)}, {counts([method])}"
         if new is None or Sample(method.accuracy, teachers=method.teachers).independent < FEW:
             return Verdict(OPEN, here, "too few independent runs")
@@ -88,7 +88,7 @@ class Comparison(Claim):
 
     def estimate(self, results: Results) -> str:
         ours, theirs = self.pair(results)
-        return signed(ours.accuracy.mean() - theirs.accuracy.mean())
+        return signed(ours.spread.mean - theirs.spread.mean)
 
     def judge(self, results: Results, rules: Rules) -> Verdict:
         pair = self.pair(results)
