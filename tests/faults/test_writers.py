@@ -1,6 +1,5 @@
 """Two writers and orphans: one trainer to a run, whatever happened to the process that started it."""
 
-import os
 import platform
 import re
 import signal
@@ -61,12 +60,3 @@ def test_of_two_that_start_together_one_trains(arguments, tmp_path, figure):
         whole = whole or found
         assert found == whole
     figure("pairs started together", f"20/20 with one trainer at a time ({both} one after the other)")
-
-
-def test_the_lock_is_free_right_after_kill_9(arguments, tmp_path):
-    folder = tmp_path / "run"
-    command = warm.Command(arguments(folder), folder)
-    after_its_start(command, "loss: CE")
-    os.kill(command.pid, signal.SIGKILL)
-    command.wait()
-    assert warm.run(arguments(folder), folder) == 0
