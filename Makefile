@@ -8,6 +8,7 @@ DEVICE ?= auto
 READY := .venv/.ready
 PY := .venv/bin/python -m
 PROTOCOLS := workflow/protocols
+NOW := $(shell date +%s)
 
 # Snakemake itself answers a file that is not there with a traceback, before it has read a line of the Snakefile.
 CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
@@ -16,7 +17,7 @@ CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
 .PHONY: help demo quick overnight replicate published findings test test-workflow test-faults test-slurm bench docs declare site doctor status lint format clean
 
 help: ## list these commands
-	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about 2 minutes)"
+	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about a minute)"
 	@echo "make test                   set up, run the unit tests (about 3 minutes)"
 	@echo "make test-workflow          the real workflow, its page in Chromium and its LaTeX (about 8 minutes)"
 	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (15 minutes on two processors, 3 times that without bf16)"
@@ -43,33 +44,34 @@ $(READY): constraints.txt pyproject.toml
 demo: $(READY)
 	$(call CHECKED,$(PROTOCOLS)/demo.yaml)
 	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/demo.yaml $(CONFIG)
-	@$(PY) selfdistill show --report report/demo
+	@$(PY) selfdistill show --report report/demo --started $(NOW)
 
 quick: $(READY)
 	$(call CHECKED,$(PROTOCOLS)/quick.yaml)
 	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/quick.yaml $(CONFIG)
-	@$(PY) selfdistill show --report report/quick
+	@$(PY) selfdistill show --report report/quick --started $(NOW)
 
 overnight: $(READY)
 	$(call CHECKED,$(PROTOCOLS)/overnight.yaml)
 	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/overnight.yaml $(CONFIG)
-	@$(PY) selfdistill show --report report/overnight
+	@$(PY) selfdistill show --report report/overnight --started $(NOW)
 
 replicate: $(READY)
 	$(call CHECKED)
 	@$(PY) selfdistill doctor config.yaml $(CONFIG)
 	$(PY) snakemake --cores 1 $(if $(CONFIG),--configfile $(CONFIG))
-	@$(PY) selfdistill show --report report/paper
+	@$(PY) selfdistill show --report report/paper --started $(NOW)
 
 published: $(READY)
 	$(PY) snakemake --cores 1 published
-	@$(PY) selfdistill show --report report/published
+	@$(PY) selfdistill show --report report/published --started $(NOW)
 
 findings: $(READY)
 	$(PY) snakemake --cores 1 findings
 	@cat report/findings.md
 
 test: $(READY)
+	@echo "the unit tests: about 3 minutes on two idle processors"
 	$(PY) pytest
 
 test-workflow: $(READY)

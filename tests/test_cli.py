@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from itertools import takewhile
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_the_help_loads_neither_torch_nor_pandas():
 
 def test_a_configuration_is_checked_and_its_runs_are_counted():
     said = invoke("check", ROOT / "config.yaml", ROOT / "workflow/protocols/demo.yaml")
-    assert said.startswith("valid: protocol demo, 4 rows, 4 runs\n  teacher: seed 0, 16 epochs\n")
+    assert said.startswith("valid: protocol demo, 4 rows, 4 runs\n  teacher: seed 0, 10 epochs\n")
 
 
 def test_all_mistakes_at_once_a_line_each(tmp_path):
@@ -100,16 +101,55 @@ def test_a_missing_archive_tells_how_to_provide_one(tmp_path, monkeypatch, refus
         invoke("download", "--archives", archives)
 
 
-def test_show_prints_the_table_and_what_to_open(tmp_path, monkeypatch, refused):
+TABLE = """method,label,paper,accuracy,accuracy_sd,minus_control,time,seeds
+kd,"ResNet18 (Student, KD)",94.20,70.55,,-1.02,0h 01m 02s,1
+control,ResNet18 (Control),,71.57,,,0h 01m 00s,1
+"""
+
+
+def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_path, monkeypatch, refused):
     monkeypatch.chdir(tmp_path)
-    with refused(BAD_DATA, "table1.md: cannot be read"):
-        invoke("show", "--report", ".")
-    Path("table1.md").write_text("| Method |\n")
-    Path("curves_loss.pdf").touch()
-    expected = ["| Method |", "", "to open:", "  curves_loss.pdf", "  table1.md"]
-    assert invoke("show", "--report", ".").splitlines() == expected
-    Path("report.html").touch()
-    assert invoke("show", "--report", ".").splitlines()[-1] == "all of it on one page: report.html"
+    with refused(BAD_DATA, "table1.csv: cannot be read"):
+        invoke("show", "--report", "report/demo")
+    report, run = Path("report/demo"), Path("results/demo/kd/seed0/run.json")
+    for folder in (report / "details", run.parent):
+        folder.mkdir(parents=True)
+    for name, text in {"table1.csv": TABLE, "report.html": "", "curves_loss.pdf": ""}.items():
+        (report / name).write_text(text)
+    run.write_text(json.dumps({"settings": {"epochs": 5, "data": {"dataset": "digits"}}}))
+    assert invoke("show", "--report", report, "--started", time.time() - 65).splitlines() == [
+        "done in 1:05: demo, 1 run on scikit-learn's handwritten digits, 5 epochs",
+        "",
+        "                        accuracy (%)  minus control  paper (%)  training time",
+        "ResNet18 (Student, KD)         70.55          -1.02      94.20     0h 01m 02s",
+        "ResNet18 (Control)             71.57                               0h 01m 00s",
+        "",
+        "One seed a row: a difference of a point or two means little.",
+        "",
+        "page     report/demo/report.html",
+        "table    report/demo/table1.csv",
+        "details  report/demo/details",
+        "",
+        "next:",
+        "  make published   Table I from the author's own logs, in seconds",
+        "  make quick       CIFAR-10 with small networks (downloads 170 MB)",
+        "  make replicate   the paper's protocol (hours on a GPU)",
+        "  echo 'methods: {kd: {temperature: 8}}' > t8.yaml; make demo CONFIG=t8.yaml",
+    ]
+
+
+def test_show_with_several_seeds_and_of_the_authors_logs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report = Path("report/published")
+    report.mkdir(parents=True)
+    table = TABLE.replace("70.55,,-1.02,0h 01m 02s,1", "70.55,0.12,,0h 01m 02s,3")
+    (report / "table1.csv").write_text(table)
+    said = invoke("show", "--report", report)
+    assert said.startswith("done: published, from the author's own logs\n")
+    assert "ResNet18 (Student, KD)  70.55 ± 0.12      94.20     0h 01m 02s\n" in said
+    assert "minus control" not in said
+    assert "seed" not in said
+    assert "make published" not in said
 
 
 def test_a_failure_stands_in_the_log_too(tmp_path):
@@ -139,7 +179,7 @@ def test_a_stopped_command_ends_with_75_and_one_line(tmp_path):
         _, said = process.communicate(timeout=300)  # a busy machine is slow
         assert process.returncode == 75
         name = signal.Signals(number).name
-        assert said.startswith(f"stopped by {name}; to go on, give the same snakemake command again, or: python -m ")
+        assert said.startswith(f"data: stopped by {name}; to go on: python -m selfdistill prepare ")
         assert said.count("\n") == 1
 
 
@@ -160,7 +200,9 @@ main()
     [
         ("--machine", "[]", "expected a JSON dict, got []"),
         ("--machine", '{"deterministic": "perhaps"}', "deterministic: expected true or false, got 'perhaps'"),
-        ("--progress", "dots", "expected one of bar, lines, got 'dots'"),
+        ("--machine", '{"resume_policy": "foo"}', "resume_policy: expected one of strict, relaxed, got 'foo'"),
+        ("--machine", '{"device": "banana"}', "device: expected auto, cpu, cuda or cuda:<n>, n up to 99, got 'banana'"),
+        ("--machine", '{"threads": 0}', "threads: expected auto or a whole number from 1 to 1024, got 0"),
     ],
 )
 def test_a_word_that_an_option_does_not_know_is_refused(option, value, expected, refused):

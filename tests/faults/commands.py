@@ -109,7 +109,7 @@ def train(kind: str, data: Path, teacher: Path | None = None, /, **changes: Any)
         job = make_job(folder, data, kind, changes=TINY | taught | changes, teacher=teacher)
         words = ["train", "--data", data, "--settings", job.settings, "--seed", 0, "--output", job.output]
         words += ["--teacher", teacher] if teacher else []
-        return [*words, *machine_option(**machine), "--progress", "lines", "--log", job.log]
+        return [*words, *machine_option(**machine), "--log", job.log]
 
     return arguments
 

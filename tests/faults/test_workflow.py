@@ -99,7 +99,7 @@ def test_a_signal_to_the_process_group_stops_in_order(number, alone, control_bit
         time.sleep(0.05)
     last = alone.log("control").splitlines()[-1]
     assert f"stopped by {number.name}; epoch " in last
-    assert "20 is saved; to go on, give the same snakemake command again" in last
+    assert "20 is saved; to go on: python -m selfdistill train " in last
     finish(alone)
     assert "resumed after epoch" in alone.log("control")
     assert alone.bits() == control_bits

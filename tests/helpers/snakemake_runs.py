@@ -54,7 +54,8 @@ class Workflow:
 
     def command(self, *arguments: str, files: tuple = (), cores: int = 1, protocol: str = "demo") -> list[str]:
         configuration = [f"workflow/protocols/{protocol}.yaml", "tiny.yaml", *files]
-        start = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
+        # Snakemake's own text, which tells of every job.
+        start = [sys.executable, "-m", "snakemake", "--printshellcmds", "--cores", str(cores)]
         return [*start, *arguments, "--configfile", *configuration]
 
     @property

@@ -166,7 +166,7 @@ def pretended(arguments: list, devices: Path, **options) -> subprocess.Popen:
 
 def options_of(job, folder: Path, **machine) -> list:
     words = ["train", "--data", job.data, "--settings", job.settings, "--seed", 0, "--output", folder]
-    return [*words, *machine_option(**{"device": "auto"} | machine), "--progress", "lines"]
+    return [*words, *machine_option(**{"device": "auto"} | machine)]
 
 
 @pytest.mark.slow

@@ -1,20 +1,22 @@
-"""What is said last of the jobs that failed."""
+"""What is said last: how the jobs ended, once, and what goes on."""
 
 import pytest
 
-from selfdistill.tools.failed import last_words
+from selfdistill.tools.failed import ended_jobs, last_words
 
 SNAKEMAKE = """
 [Thu Nov 26 08:31:58 2026]
-Error in rule train_control:
+Error in rule {rule}:
     message: None
     jobid: 1
-    log: {logs} (check log file(s) for error details)
+    log: {log} (check log file(s) for error details)
     shell:
         exec python -m selfdistill train --log results/control.txt
         (command exited with non-zero exit code)
 Logfile results/control.txt:
 """
+AGAIN, STATUS = "snakemake --cores 1", "python -m selfdistill status config.yaml"
+BY_HAND = "fetch https://x/y with a browser and name the file"
 
 
 @pytest.fixture
@@ -23,38 +25,63 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write(folder, logs="control.txt", **texts):
+def said(folder, *, interrupted=False, **texts) -> list[str]:
+    """The last words of a workflow whose jobs left these logs, twice told as Snakemake may."""
     for name, text in texts.items():
         (folder / f"{name}.txt").write_text(text)
-    (folder / "snakemake.log").write_text(SNAKEMAKE.format(logs=logs))
-    return last_words([folder / "snakemake.log"], lines=2)
+    told = [SNAKEMAKE.format(rule=f"train_{name}", log=f"{name}.txt") for name in texts]
+    (folder / "snakemake.log").write_text("".join(told + told))
+    words = {"again": AGAIN, "status": STATUS, "by_hand": BY_HAND}
+    return last_words(ended_jobs([folder / "snakemake.log", folder / "absent.log"]), interrupted=interrupted, **words)
 
 
-def test_the_end_of_the_failed_jobs_log(folder):
-    found = write(folder, control="one\ntwo\nerror: training: loss is nan\n")
-    assert found == [
-        "train_control failed; the end of control.txt:",
-        "  two",
-        "  error: training: loss is nan",
+def test_the_error_of_each_job_once(folder):
+    two = "epoch 1/2\nerror: loss: is nan; lower it\n"
+    assert said(folder, control=two, kd="error: a: b\nerror: c: d\n") == [
+        "train_control failed (log: control.txt):",
+        "error: loss: is nan; lower it",
+        "train_kd failed (log: kd.txt):",
+        "error: a: b",
+        "error: c: d",
+        f"to go on: {AGAIN}",
+        f"what is saved: {STATUS}",
+    ]
+
+
+def test_an_archive_that_cannot_be_had_goes_on_by_hand(folder):
+    assert said(folder, data=f"error: data.archives: no archive could be had (x: y); {BY_HAND}\n") == [
+        "train_data failed (log: data.txt):",
+        "error: data.archives: no archive could be had (x: y)",
+        f"to go on: {BY_HAND}",
     ]
 
 
 def test_a_job_that_gave_no_reason_was_killed(folder):
-    assert write(folder, control="epoch 1/2\n")[1:] == [
-        "  epoch 1/2",
-        "  (no reason given: killed from outside, perhaps because memory ran out)",
+    lines = said(folder, control="".join(f"epoch {n}/9\n" for n in range(1, 8)))
+    assert lines[0] == "train_control failed without a reason, perhaps for lack of memory (log: control.txt)"
+    assert lines[1:6] == [f"  epoch {n}/9" for n in range(3, 8)]
+    assert lines[6] == f"to go on: {AGAIN}"
+    assert said(folder, kd="")[:2] == [lines[0].replace("control", "kd"), f"to go on: {AGAIN}"]
+
+
+STOPPED = "kd seed 0: stopped by SIGINT; epoch 3 of 8 is saved\n"
+
+
+def test_runs_that_were_stopped_are_one_line(folder):
+    nothing = "control seed 1: stopped by SIGTERM; no epoch is saved yet\n"
+    assert said(folder, kd=STOPPED, control=nothing, measure="stopped by SIGINT\n") == [
+        "stopped: kd seed 0 (epoch 3 of 8 is saved), control seed 1 (no epoch is saved yet), train_measure;"
+        f" to go on: {AGAIN}"
     ]
-    assert "(no reason given" in write(folder, logs="absent.txt")[-1]
 
 
-def test_each_run_of_a_pack_is_named(folder):
-    found = write(folder, logs="a.txt, b.txt", a="error: x\n", b="stopped by SIGTERM\n")
-    assert found == [
-        *("train_control failed; the end of a.txt:", "  error: x"),
-        *("train_control failed; the end of b.txt:", "  stopped by SIGTERM"),
-    ]
+def test_ctrl_c_is_one_line_whatever_it_hit(folder):
+    one = f"stopped: kd seed 0 (epoch 3 of 8 is saved); to go on: {AGAIN}"
+    assert said(folder, interrupted=True, kd=STOPPED, table="") == [one]
+    assert said(folder, interrupted=True) == [f"stopped; to go on: {AGAIN}"]
 
 
-def test_nothing_is_said_where_no_job_failed(folder):
-    (folder / "snakemake.log").write_text("Finished jobid: 3\n")
-    assert last_words([folder / "snakemake.log", folder / "absent.log"]) == []
+def test_a_stopped_job_beside_one_that_failed(folder):
+    lines = said(folder, kd=STOPPED, control="error: x\n")
+    assert lines[:3] == ["train_kd failed (log: kd.txt):", "kd seed 0 (epoch 3 of 8 is saved)", lines[2]]
+    assert "error: x" in lines

@@ -25,7 +25,7 @@ def two_cards(tmp_path, monkeypatch) -> Workflow:
 
 
 def leased(said: str) -> list[str]:
-    return re.findall(r"^GPU (\d) of 0, 1$", said, re.MULTILINE)
+    return re.findall(r": GPU (\d) of 0, 1$", said, re.MULTILINE)
 
 
 def test_jobs_beside_each_other_have_a_card_each(two_cards):

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from selfdistill.system.failures import OUT_OF_MEMORY, STOPPED, Failure, Failures, is_out_of_memory
 from selfdistill.system.files import DISK_ERRORS, disk_failure
 from selfdistill.system.host import require_own_package
-from selfdistill.system.log import say_last
+from selfdistill.system.log import Log, say_last
 from selfdistill.system.stop import REQUEST, Stopped
 from selfdistill.system.terminal import in_workflow
 
@@ -58,6 +58,8 @@ def main() -> None:
     except (Failure, Failures) as failure:
         _end(str(failure), failure.code, debug)
     except Stopped as stopped:
+        if in_workflow() and Log.latest is None:  # nothing was done
+            raise SystemExit(STOPPED) from None
         again = f"; to go on: {shlex.join(['python', '-m', 'selfdistill', *sys.argv[1:]])}"
         _end(f"{stopped}{'' if in_workflow() else again}", STOPPED, debug)
     except BrokenPipeError:  # nobody reads on

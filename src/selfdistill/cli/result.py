@@ -7,21 +7,18 @@ from typer import Argument, Option
 
 from selfdistill.cli.app import USE, app
 from selfdistill.cli.options import OutputFolder, ReportFolder
-from selfdistill.system.failures import Failure
 
 
 @app.command(rich_help_panel=USE)
-def show(report: ReportFolder) -> None:
-    """Print Table I and list the files to open."""
-    try:
-        print((report / "table1.md").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Failure(report / "table1.md", f"cannot be read ({error.strerror})", "make the table first") from error
-    print("to open:")
-    for path in sorted(path for path in report.iterdir() if path.is_file()):
-        print(f"  {path}")
-    if (report / "report.html").is_file():
-        print(f"all of it on one page: {report / 'report.html'}")
+def show(
+    report: ReportFolder,
+    results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
+    started: Annotated[float | None, Option(help="When it was started, in seconds since 1970.")] = None,
+) -> None:
+    """Print Table I, the files to open and what to try next."""
+    from selfdistill.tools.show import last_screen
+
+    print("\n".join(last_screen(report, results, started)))
 
 
 @app.command(rich_help_panel=USE)

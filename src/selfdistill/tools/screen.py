@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ PANEL = {"run_info", "job_info", "job_started", "job_finished", "progress"}  # e
 NOISE = re.compile(
     r"Building DAG|Using shell|Provided |Rules claiming|Select jobs|Execute \d|Group jobs|Processed \d|None$|$"
     r"|Terminating processes|Shutting down|Exiting because|Will exit|Removing output files|Complete log|Elapsed time"
-    r"|Some jobs were triggered|Rules with provenance|Config file .* is extended|Assuming unrestricted"
+    r"|Reasons:|Some jobs were triggered|Rules with provenance|Config file .* is extended|Assuming unrestricted"
 )
 OUTCOMES = ("At least one job did not complete", "CalledProcessError in ")  # told by `last_words`
+BEFORE = "stopped before the first job; the same command goes on"
 LOCK = Path(".snakemake/running.lock")
 
 
@@ -41,7 +43,9 @@ class Screen(logging.Filter):
         """Whether a record is shown; what is told in other words is said here."""
         message, event = record.getMessage(), getattr(record, "event", None)
         if event is None:
-            self.interrupted |= message.startswith("Terminating processes")
+            if message.startswith("Terminating processes"):
+                self.interrupted = True
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C once more ends the jobs, for which this waits
             return not NOISE.match(message)
         if event == "error":
             return self._is_news(record, message)
@@ -64,8 +68,19 @@ class Screen(logging.Filter):
         """Print a line of ours."""
         self.jobs.say(line) if self.jobs else print(line, file=sys.stderr)
 
+    def leave(self, number: int, frame: Any) -> None:
+        """End at Ctrl-C while Snakemake reads and plans, of which nothing is kept."""
+        if self.workflow.scheduler is not None:
+            raise KeyboardInterrupt
+        if self.jobs:
+            self.jobs.handler.close()
+        print(BEFORE, file=sys.stderr, flush=True)
+        os._exit(128 + number)  # an exception would end in a traceback of asyncio
+
     def own(self) -> None:
-        """Let a second start know that this one is alive."""
+        """Let a second start know that this one is alive, and Ctrl-C stop the jobs."""
+        if signal.getsignal(signal.SIGINT) == self.leave:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         held = contextlib.ExitStack()
         with contextlib.suppress(Failure):
             held.enter_context(run_lock(LOCK))
@@ -78,6 +93,9 @@ def arrange(workflow: Any, again: str) -> Screen:
     asked = settings.verbose or settings.printshellcmds or settings.debug_dag
     if asked or not workflow.is_main_process or workflow.resource_settings.nodes is not None:
         return screen
+    sys.excepthook = _told_in_one_line
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, screen.leave)
     logger = logging.getLogger("snakemake.logging")
     shown = [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]
     if shown and terminal.clear() and not settings.dryrun and (bars := _bars(settings)):
@@ -88,7 +106,6 @@ def arrange(workflow: Any, again: str) -> Screen:
         handler.addFilter(screen)
     alone = terminal.clear() and workflow.resource_settings.cores == 1
     os.environ[terminal.WORKFLOW] = "states" if screen.jobs or alone else "lines"
-    sys.excepthook = _told_in_one_line
     return screen
 
 
@@ -102,9 +119,9 @@ def _bars(settings: Any) -> Any:
 
 
 def _told_in_one_line(kind: type, error: BaseException, trace: Any) -> None:
-    """Ctrl-C while Snakemake reads or plans, or once more while it waits for its jobs."""
+    """Ctrl-C between the plan and the first job."""
     if issubclass(kind, KeyboardInterrupt):
-        return print("stopped; the same command goes on", file=sys.stderr)
+        return print(BEFORE, file=sys.stderr)
     sys.__excepthook__(kind, error, trace)
 
 

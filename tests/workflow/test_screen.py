@@ -1,0 +1,139 @@
+"""What a person sees of the real workflow: piped, on a terminal, at Ctrl-C, at an error."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from helpers.snakemake_runs import ROOT, Workflow
+from helpers.terminals import Terminal, interrupt
+
+pytestmark = pytest.mark.slow
+LINE = re.compile(r"(\w+) seed 0  epoch +(\d+)/(\d+)  loss \d+\.\d\d  test \d+\.\d %  \d+\.\d s(  left [\d:]+)?")
+FIRST = "Using workflow specific profile profiles/default for setting default command line arguments."
+TWO = "rows: [self_distillation, control]\nmethods: {self_distillation: {epochs: 4}, control: {epochs: 4}}\n"
+ENDLESS = "rows: [control]\nmethods: {control: {epochs: 9999}}\n"
+
+
+@pytest.fixture
+def workflow(tmp_path) -> Workflow:
+    return Workflow.make(tmp_path / "w")
+
+
+def command(workflow: Workflow, *words: str, **options) -> list[str]:
+    """As a person gives it: without the option by which the tests see Snakemake's own text."""
+    return [word for word in workflow.command(*words, **options) if word != "--printshellcmds"]
+
+
+def test_make_demo_in_a_pipe_is_short_and_ends_with_table_i(workflow):
+    """Its epochs, of fewer images."""
+    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, workflow.folder)
+    shutil.copytree(ROOT / "docs", workflow.folder / "docs")  # what the page tells of the paper's gaps
+    python = workflow.folder / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (workflow.folder / ".venv/.ready").touch()
+    workflow.write("few.yaml", "data: {train_images: 100}\ndefaults: {width: 8}\n")
+    make = ["env", "-u", "MAKELEVEL", "-u", "MAKEFLAGS", "-u", "MFLAGS", "make", "demo", "CONFIG=few.yaml"]
+    options = {"env": workflow.environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(make, cwd=workflow.folder, **options)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stdout
+    assert len(lines) <= 60, done.stdout
+    assert [line for line in lines if len(line) > 120] == []
+    assert not re.search(r"[\x1b\r]", done.stdout)
+    epochs = [match.groups() for line in lines if (match := LINE.fullmatch(line))]
+    assert {name: int(last) for name, _, last, _ in epochs}.keys() == {"teacher", "kd", "self_distillation", "control"}
+    assert len(epochs) == sum(int(last) for name, last in {(name, last) for name, _, last, _ in epochs})
+    assert all((left is None) == (epoch == last) for _, epoch, last, left in epochs)
+    (start,) = [number for number, line in enumerate(lines) if re.match(r"done in \d+:\d\d: demo, 4 runs on ", line)]
+    screen = "\n".join(lines[start:])
+    assert re.search(r"^ResNet18 \(Student, KD\) +\d+\.\d\d +[+-]?\d+\.\d\d +0h 00m \d\ds$", screen, re.MULTILINE)
+    assert re.search(r"^page +report/demo/report\.html$", screen, re.MULTILINE)
+    assert lines[-1].endswith("make demo CONFIG=t8.yaml")
+
+
+def test_on_a_terminal_two_runs_have_whole_lines_and_a_bar_each(workflow):
+    files = (workflow.write("two.yaml", TWO),)
+    terminal = Terminal(columns=80)
+    process = terminal.start(
+        command(workflow, "table", cores=2, files=files), workflow.folder, **only_own(workflow), NO_COLOR="1"
+    )
+    terminal.read()
+    assert process.wait() == 0, terminal.text
+    shown, drawn = terminal.shown(), re.sub(r"\x1b\[[\d;]*m", "", terminal.text)
+    found = [LINE.fullmatch(line) for line in shown if " seed 0  epoch " in line]
+    said = sorted((match[1], match[2]) for match in found)  # each whole, and on a line of its own
+    assert said == [(name, str(epoch)) for name in ("control", "self_distillation") for epoch in (1, 2, 3, 4)]
+    assert not [line for line in shown if line[0] in "╭│╰"]  # the bars are gone
+    for name in ("control", "self_distillation"):
+        assert re.search(rf"{name} seed 0  epoch \d/4(  left \d:\d\d)? +━", drawn)
+    assert re.search(r"─ \d of 8 epochs(, (about|at least) \d+ (s|min) left)? ─", drawn)
+
+
+def only_own(workflow: Workflow) -> dict[str, str]:
+    """What a command needs beside this process's environment."""
+    return {name: workflow.environment[name] for name in ("PYTHONPATH", "OMP_NUM_THREADS")}
+
+
+def test_without_the_plugin_one_line_says_so(workflow, tmp_path):
+    (tmp_path / "snakemake_logger_plugin_rich.py").write_text("raise ModuleNotFoundError(name=__name__)")
+    paths = os.pathsep.join([str(tmp_path), workflow.environment["PYTHONPATH"]])
+    terminal = Terminal()
+    process = terminal.start(command(workflow, "published_table"), workflow.folder, PYTHONPATH=paths)
+    terminal.read()
+    assert process.wait() == 0, terminal.text
+    notice = "notice: no bars: snakemake_logger_plugin_rich is not installed (sh scripts/set_up.sh)"
+    assert terminal.shown() == [FIRST, notice]
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_ctrl_c_is_one_line(piped, workflow, tmp_path):
+    given = command(workflow, "control", files=(workflow.write("endless.yaml", ENDLESS),))
+    options = {"env": workflow.environment, "cwd": workflow.folder, "start_new_session": True}
+    if piped:
+        with (tmp_path / "said.txt").open("w") as file:
+            process = subprocess.Popen(given, stdout=file, stderr=file, **options)
+    else:
+        terminal = Terminal(columns=300)
+        process = terminal.start(given, workflow.folder, **only_own(workflow))
+        terminal.read(r"epoch +2/9999  loss")
+    workflow.wait_for_epoch("control", 2)
+    interrupt(process)
+    if not piped:
+        terminal.read()
+    assert process.wait(600) == 1
+    lines = (tmp_path / "said.txt").read_text().splitlines() if piped else terminal.shown()
+    assert not [line for line in lines if len(line) > 250 or re.search("Error|Traceback|failed|[╭│╰]", line)]
+    again = re.escape(lines[-1].split("to go on: ")[1])
+    assert re.fullmatch(rf"stopped: control seed 0 \(epoch \d+ of 9999 is saved\); to go on: {again}", lines[-1])
+    assert again.replace("\\", "").endswith(" ".join(given[3:]))
+    before = lines[-2]
+    assert LINE.fullmatch(before), before
+    assert workflow.trainers() == []
+
+
+def test_an_archive_that_cannot_be_had_is_said_once_with_the_way_to_go_on(workflow):
+    mine = "data: {dataset: cifar10, train_images: 100, archives: [{path: absent.tar.gz, sha256: %s}]}" % ("0" * 64)
+    done = workflow.process(command(workflow, "data", files=(workflow.write("mine.yaml", mine),)))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        FIRST,
+        "download_data failed (log: results/data/logs/cifar10.txt):",
+        "error: data.archives: no archive could be had (absent.tar.gz: no such file)",
+        f"to go on: name the file under data.archives as {{path: WHERE-YOU-PUT-IT, sha256: {'0' * 64}}}"
+        " in a file of yours (--configfile my.yaml)",
+    ]
+
+
+def test_a_dry_run_is_short_and_tells_what_changes(finished):
+    name = finished.write("warm.yaml", "methods: {kd: {temperature: 8}}\n")
+    done = finished.process(command(finished, "-n", files=(name,)))
+    assert done.returncode == 0, done.stderr
+    assert "kd: temperature 4.0 -> 8.0; 1 finished run is replaced (" in done.stderr
+    assert len((done.stdout + done.stderr).splitlines()) <= 20
+    assert re.search(r"^train_kd_student +1$", done.stdout, re.MULTILINE)
