@@ -27,13 +27,19 @@ from selfdistill.training.status import RequestedRuns
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "config.yaml", ROOT / "workflow/protocols/demo.yaml"]
+EPOCHS = """
+methods: {teacher: {epochs: 16}, kd: {epochs: 8}, self_distillation: {epochs: 8}, control: {epochs: 8}}
+"""
 
 
 class Results:
     """A results folder of `demo` in which runs are laid as training would leave them."""
 
     def __init__(self, folder: Path):
-        self.folder, self.config = folder, load_config(FILES)
+        folder.mkdir()
+        (folder / "epochs.yaml").write_text(EPOCHS)
+        self.folder, self.files = folder, [*FILES, folder / "epochs.yaml"]
+        self.config = load_config(self.files)
         self.reader = ProgressReader(self.config, folder)
 
     def log(self, method: str, epochs: list[float], seed: int = 0, images: str = "test") -> None:
@@ -212,7 +218,7 @@ def test_without_a_terminal_the_command_prints_once(results):
 
 def command(results: Results) -> list[str]:
     options = ["status", "--watch", "--results", str(results.folder)]
-    return [sys.executable, "-m", "selfdistill", *options, *map(str, FILES)]
+    return [sys.executable, "-m", "selfdistill", *options, *map(str, results.files)]
 
 
 def read_until(terminal: int, wanted: str, seconds: float = 120) -> str:
