@@ -9,7 +9,7 @@ from helpers.trainer import make_job
 from selfdistill.cli.jobs import measure
 from selfdistill.data.prepared import read_prepared
 from selfdistill.mechanisms.corruptions import KINDS
-from selfdistill.mechanisms.measures import MEASURES, measure_of, read_measured, teacher_in
+from selfdistill.mechanisms.measures import MEASURES, measure_of, read_mechanisms, teacher_in
 from selfdistill.models.weights import encode, read_weights
 from selfdistill.system.failures import BAD_DATA
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
@@ -133,7 +133,7 @@ def test_files_that_were_measured_before_the_cut_are_read(repository, measured):
     files = sorted((repository / "report/quick_arms").glob("*/seed*/mechanisms.json"))
     assert len(files) == 18
     for path in files:
-        before, found = read_sealed(path), read_measured(path)
+        before, found = read_sealed(path), read_mechanisms(path)
         assert len(found["measures"]) < len(before["measures"])
         assert found["measures"].items() <= before["measures"].items()
         assert {name.partition(":")[0] for name in found["measures"]} | AGAINST == MEASURES.keys()
@@ -143,4 +143,4 @@ def test_files_that_were_measured_before_the_cut_are_read(repository, measured):
 def test_half_a_file_is_refused(tmp_path, refused):
     write_sealed(tmp_path / "mechanisms.json", {"measures": {}, "teachers": {}})
     with refused(BAD_DATA, "mechanisms.json: lacks measures, measured_on or teachers; rerun the rule measure"):
-        read_measured(tmp_path / "mechanisms.json")
+        read_mechanisms(tmp_path / "mechanisms.json")

@@ -30,6 +30,7 @@ def noise_accuracies(
     """
     found = []
     with torch.no_grad(), evaluating(network):
+        # Sizes count from 1, as when 0 was the first of them: other streams would move the numbers that are published.
         for draw in range(draws):
             noisy = (_noisy(network, size, generator(seed, f"noise/{k}", draw)) for k, size in enumerate(sizes, 1))
             found.append([_accuracy(partial(functional_call, network, some), images, labels) for some in noisy])

@@ -165,12 +165,5 @@ def _measured_on(subject: Subject, sizes: Mechanisms) -> dict[str, Any]:
     train, test = subject.true_labels, subject.test_labels
     labels = {"train_images": train, "hessian_images": train, "test_images": test, "corruption_images": test}
     seen = {name: len(first(of, getattr(sizes, name))) for name, of in labels.items()}
-    return (
-        sizes.model_dump(mode="json")
-        | seen
-        | {
-            "seed": SEED,
-            "all_train_images": len(train),
-            "all_test_images": len(test),
-        }
-    )
+    facts = {"seed": SEED, "all_train_images": len(train), "all_test_images": len(test)}
+    return facts | sizes.model_dump(mode="json") | seen

@@ -61,7 +61,7 @@ def measure_of(name: str, dataset: str = "cifar10") -> Measure:
     return found._replace(words=found.words.format(teacher=teacher_in(name), suite=DATASETS[dataset].suite))
 
 
-def read_measured(path: Path) -> dict[str, Any]:
+def read_mechanisms(path: Path) -> dict[str, Any]:
     """A mechanisms.json, with the measures and sizes that are known here; an older file has more of both.
 
     Raises: Failure 65 for a file that is missing or damaged, and where a part is absent.
