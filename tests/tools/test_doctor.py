@@ -12,7 +12,15 @@ import torch
 
 from selfdistill.config.load import load_config
 from selfdistill.tools import doctor, estimate
-from selfdistill.tools.estimate import epoch_seconds, estimates, in_words, multiply_adds_of, seconds_per_multiply_add
+from selfdistill.tools.estimate import (
+    epoch_seconds,
+    in_words,
+    measure,
+    multiply_adds_of,
+    seconds_per_multiply_add,
+    side_by_side,
+    whole_seconds,
+)
 
 ROOT = Path(__file__).parents[2]
 BASE, PROTOCOLS = ROOT / "config.yaml", ROOT / "workflow/protocols"
@@ -45,7 +53,7 @@ def steady(monkeypatch):
 
 def test_an_epoch_is_its_training_its_teachers_answers_and_its_tests(config, steady):
     paper = config({"threads": 1})
-    paces = estimate.measure([paper])
+    paces = measure([paper])
     student, teacher = 555_422_720, 83_431_424  # multiply-adds of ResNet18 and, with the ImageNet stem, of ResNet50
     assert epoch_seconds(paper, "control", paces) * 1e12 == pytest.approx(
         np.array([1, 3]) * student * (50_000 + 10_000 / 3)
@@ -58,26 +66,25 @@ def test_an_epoch_is_its_training_its_teachers_answers_and_its_tests(config, ste
 
 def test_threads_share_an_epoch_but_not_evenly(config, steady):
     one, four = (config({"threads": threads}) for threads in (1, 4))
-    paces = estimate.measure([one])
+    paces = measure([one])
     gain = epoch_seconds(one, "control", paces) / epoch_seconds(four, "control", paces)
     assert gain == pytest.approx([4, 4**0.7])
 
 
 def test_a_protocol_is_its_runs_side_by_side(config, steady):
     demo = config(protocol="demo")
-    paces = estimate.measure([demo])
+    paces = measure([demo])
     teacher, kd, others = (
         epochs * epoch_seconds(demo, method, paces) for method, epochs in (("teacher", 10), ("kd", 5), ("control", 5))
     )
-    two, one = (estimates([demo], cores)[0] for cores in (2, 1))
-    assert (two.protocol, two.runs, two.epochs, two.slots, one.slots) == ("demo", 4, 25, 2, 1)
+    assert [side_by_side(demo, cores) for cores in (1, 2, 5)] == [1, 2, 5]
     # The larger half: self-distillation, whose heads cost next to nothing, then the control.
-    assert two.seconds == pytest.approx(2 * others, rel=0.01)
-    assert one.seconds == pytest.approx(teacher + kd + 2 * others, rel=0.01)
+    assert whole_seconds(demo, 2, paces) == pytest.approx(2 * others, rel=0.01)
+    assert whole_seconds(demo, 1, paces) == pytest.approx(teacher + kd + 2 * others, rel=0.01)
 
 
 def test_each_network_is_timed_once_for_all_protocols(config, steady):
-    estimates([config(protocol="demo"), config(protocol="overnight"), config()], cores=2)
+    measure([config(protocol="demo"), config(protocol="overnight"), config()])
     assert [(n.model, n.stem, n.width) for n in steady] == [
         ("resnet50", "imagenet", 8),
         ("resnet18", "cifar", 8),

@@ -14,14 +14,13 @@ import torch
 from selfdistill.config.schema import Config
 from selfdistill.system.amounts import size
 from selfdistill.tools.estimate import (
-    Estimate,
     epoch_seconds,
-    estimate,
-    estimates,
     in_words,
     measure,
     methods,
+    side_by_side,
     unavailable,
+    whole_seconds,
 )
 from selfdistill.training.machine import choose_device, choose_precision, device_name
 
@@ -49,9 +48,8 @@ def findings(folder: Path) -> list[Finding]:
 def protocol_lines(configs: list[Config]) -> list[str]:
     """The time of each protocol here, or why it is not timed."""
     why = {config.protocol: unavailable(config) for config in configs}
-    timed = estimates([config for config in configs if why[config.protocol] is None], usable_cores())
-    takes = why | {e.protocol: _takes(e) for e in timed}
-    return [f"{protocol:12} {text}" for protocol, text in takes.items()]
+    paces = measure([config for config in configs if why[config.protocol] is None])
+    return [f"{config.protocol:12} {why[config.protocol] or _takes(config, paces)}" for config in configs]
 
 
 def plan_lines(config: Config) -> list[str]:
@@ -69,12 +67,15 @@ def plan_lines(config: Config) -> list[str]:
         rows.append((method, f"{runs}", f"{epochs}", in_seconds, in_words(runs * epochs * each)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [*lines, f"all of {config.protocol}: {_takes(estimate(config, usable_cores(), paces))}"]
+    return [*lines, f"all of {config.protocol}: {_takes(config, paces)}"]
 
 
-def _takes(e: Estimate) -> str:
-    beside = f"{e.slots} side by side" if e.slots > 1 else "one at a time"
-    return f"{in_words(e.seconds):17} ({e.runs} runs, {e.epochs} epochs, {beside})"
+def _takes(config: Config, paces: dict) -> str:
+    cores, runs = usable_cores(), config.runs()
+    slots = side_by_side(config, cores)
+    beside = f"{slots} side by side" if slots > 1 else "one at a time"
+    epochs = sum(config.methods[method].epochs for method, _ in runs)
+    return f"{in_words(whole_seconds(config, cores, paces)):17} ({len(runs)} runs, {epochs} epochs, {beside})"
 
 
 def usable_cores() -> int:
@@ -137,8 +138,8 @@ def _disk(folder: Path) -> Finding:
 def _latex() -> Finding:
     if shutil.which("pdflatex") is None:
         return Finding("LaTeX", "no pdflatex: tables are written all the same, and can be compiled elsewhere", False)
-    missing = [name for name in ("booktabs.sty", "array.sty") if not _said("kpsewhich", name)]
-    return Finding("LaTeX", f"pdflatex without {', '.join(missing)}" if missing else "pdflatex, booktabs", not missing)
+    booktabs = bool(_said("kpsewhich", "booktabs.sty"))
+    return Finding("LaTeX", "pdflatex, booktabs" if booktabs else "pdflatex without booktabs.sty", booktabs)
 
 
 def _slurm() -> Finding:

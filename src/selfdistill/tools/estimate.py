@@ -7,7 +7,6 @@ does. They are the two ends of a range.
 
 import time
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,22 +31,6 @@ SCALING = 0.7  # n threads are between n**.7 and n times as fast as one; assumed
 ALIKE = 1.3  # ends of a range that are given as one number
 
 Range = np.ndarray  # of a quiet machine, and of this one as busy as it is now
-
-
-class Estimate(NamedTuple):
-    """The time of a protocol. slots: runs at once; seconds: from beginning to end."""
-
-    protocol: str
-    runs: int
-    epochs: int
-    slots: int
-    seconds: Range
-
-
-def estimates(configs: list[Config], cores: int) -> list[Estimate]:
-    """The time of each configuration, every kind of network timed once for all of them."""
-    paces = measure(configs)
-    return [estimate(config, cores, paces) for config in configs]
 
 
 def measure(configs: list[Config]) -> dict[tuple, Range]:
@@ -93,6 +76,19 @@ def epoch_seconds(config: Config, method: str, paces: dict[tuple, Range]) -> Ran
     return seconds / [threads, threads**SCALING]
 
 
+def side_by_side(config: Config, cores: int) -> int:
+    """How many of a configuration's runs train at once on so many processors."""
+    return max(1, cores // job_threads(config.threads, uses_gpu(config.device)))
+
+
+def whole_seconds(config: Config, cores: int, paces: dict[tuple, Range]) -> Range:
+    """Seconds from a configuration's first epoch to its last: training alone, without loading, data and report."""
+    order = sorted(config.runs(), key=lambda run: config.stage_of(run[0]) != "teacher")
+    needs, slots = {run: config.teachers_of(*run) for run in order}, side_by_side(config, cores)
+    each = {name: config.methods[name].epochs * epoch_seconds(config, name, paces) for name in methods(config)}
+    return np.array([parallel_seconds({run: each[run[0]][end] for run in order}, needs, slots) for end in (0, 1)])
+
+
 def in_words(seconds: Range) -> str:
     """A range for people: `about 12 min`, or `2 to 5 h` where its ends differ."""
     low, high = map(duration, seconds)
@@ -122,17 +118,6 @@ def _kind(config: Config, settings: RunSettings) -> tuple:
     """Equal for networks that take the same time for a multiply-add."""
     network = settings.network
     return network.model, network.stem, network.width, settings.precision, config.device
-
-
-def estimate(config: Config, cores: int, paces: dict[tuple, Range]) -> Estimate:
-    """The time of a configuration on so many processors: training alone, without loading, data and report."""
-    runs, slots = config.runs(), max(1, cores // job_threads(config.threads, uses_gpu(config.device)))
-    epochs = {method: config.methods[method].epochs for method in methods(config)}
-    seconds = {method: epochs[method] * epoch_seconds(config, method, paces) for method in epochs}
-    order = sorted(runs, key=lambda run: config.stage_of(run[0]) != "teacher")
-    needs = {run: config.teachers_of(*run) for run in runs}
-    ends = [parallel_seconds({run: seconds[run[0]][end] for run in order}, needs, slots) for end in (0, 1)]
-    return Estimate(config.protocol, len(runs), sum(epochs[method] for method, _ in runs), slots, np.array(ends))
 
 
 def seconds_per_multiply_add(device: str, settings: RunSettings) -> Range:
