@@ -35,21 +35,17 @@ def test_a_report_has_the_rows_of_an_ablation():
     assert "Self-distillation as in the notebooks" in protocol_settings("attribution").ablations
 
 
-def test_an_ablation_that_adds_no_step_is_left_out():
-    """Of quick's rows `Soft targets` would have control to kd, which stands in the first ablation."""
-    assert list(protocol_settings("quick").ablations) == ["Knowledge distillation", "Self-distillation"]
+def test_a_single_step_is_a_difference_and_no_ablation():
+    assert protocol_settings("quick").ablations == {}
+    assert "The stem" not in protocol_settings("quick_arms").ablations
+    assert not known(protocol_settings("quick"))
 
 
 def test_rows_that_have_no_runs_are_no_step():
-    config = load_config([ROOT / "config.yaml"])
-    assert report_settings(config, ["control", "self_distillation"])["ablations"] == {
-        "Self-distillation": ["control", "self_distillation"]
-    }
-
-
-def test_the_authors_settings_are_not_known():
-    assert protocol_settings("published").ablations
-    assert not known(protocol_settings("published"))
+    config = load_config([ROOT / "config.yaml", ROOT / "workflow/protocols/quick_arms.yaml"])
+    rows = ["control", "deep_supervision", "self_distillation", "kd"]
+    found = {"Self-distillation": ["control", "deep_supervision", "self_distillation"]}
+    assert report_settings(config, rows)["ablations"] == found
 
 
 def test_a_users_ablation_joins_ours(tmp_path, refused):
@@ -137,10 +133,10 @@ def test_labels_say_what_changes_unless_the_name_does(panels):
 
 def test_panels_are_compared_on_one_axis(panels):
     drawn = panels(evidence())
-    assert len(drawn) == 4
+    assert len(drawn) == 3
     assert len({axes.get_xlim() for axes in drawn}) == 1
     low, high = drawn[0].get_xlim()
-    assert low < 53.51 < 71.57 < high
+    assert low < 60.70 < 71.57 < high
 
 
 def test_those_who_cannot_see_the_figure_are_told():

@@ -239,12 +239,12 @@ def report_settings(config: Config, rows: list[str] | None = None, departures: l
 
 
 def _ablations(ablations: dict[str, list[str]], shown: list[str]) -> dict[str, list[str]]:
-    """The rows that each goes through, of those that have a step between rows which no ablation before them has."""
+    """The rows that each goes through: at least two steps, since one alone is a difference, and one of them new."""
     found, seen = {}, set()
     for title, path in ablations.items():
         rows = [method for method in path if method in shown]
         steps = set(pairwise(rows))
-        found |= {title: rows} if steps - seen else {}
+        found |= {title: rows} if len(steps) > 1 and steps - seen else {}
         seen |= steps
     return found
 
