@@ -166,7 +166,8 @@ def test_a_level(verdict_of, points, word):
     ],
 )
 def test_a_level_must_be_near_our_mean_and_within_what_a_new_run_can_give(claim, read, accuracies, word):
-    runs = SimpleNamespace(accuracy=np.array(accuracies), teachers=[()] * 4, runs=[None] * 4)
+    spread = SimpleNamespace(mean=np.mean(accuracies))
+    runs = SimpleNamespace(accuracy=np.array(accuracies), spread=spread, teachers=[()] * 4, runs=[None] * 4)
     assert claim["C2"].judge(SimpleNamespace(methods={"kd": runs}), read.rules).word == word
 
 

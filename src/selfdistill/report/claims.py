@@ -147,7 +147,7 @@ COLUMNS = [
     step="claims",
     title="What the paper claims, and what came out here",
     needs=("predictions.csv",),  # what is measured is asked for with the measures' own table
-    when=lambda settings: not settings.by_author and any(len(row.seeds) > 1 for row in settings.rows),
+    when=lambda settings: not settings.by_author and (not settings.reduced or _several(settings)),
 )
 def claims(results: Results) -> Table:
     """A row for each claim that the protocol asks about, in the order of the file."""
@@ -157,6 +157,11 @@ def claims(results: Results) -> Table:
     adjusted = _holm(wanted, verdicts, read.rules)
     rows = [_row(*each, read.rules) for each in zip(wanted, verdicts, adjusted, strict=True)]
     return Table(COLUMNS, [Group("", rows)], notes(results, wanted, verdicts))
+
+
+def _several(settings: ReportSettings) -> bool:
+    """Whether a method has several seeds; of a reduced protocol with one seed each, nothing is judged."""
+    return any(len(row.seeds) > 1 for row in settings.rows)
 
 
 def _row(claim: Claim, verdict: Verdict, p: float | None, rules: Rules) -> list[Any]:
