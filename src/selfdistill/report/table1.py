@@ -42,8 +42,9 @@ def shows_paper(results: Results) -> bool:
     return results.settings.dataset == PAPERS
 
 
-def _row(method: MethodResults, control: MethodResults | None) -> list[Any]:
-    mean, published, log = method.spread.mean, method.row.published, method.row.author_log
+def _row(method: MethodResults, results: Results) -> list[Any]:
+    control, mean = results.control, method.spread.mean
+    published, log = (method.row.published, method.row.author_log) if shows_paper(results) else (None, None)
     paper = None if published is None else float(published.accuracy)
     return [
         method.method,
@@ -62,7 +63,7 @@ def _row(method: MethodResults, control: MethodResults | None) -> list[Any]:
 
 def table1(results: Results) -> Table:
     """A row a method: the paper's, then those that the paper does not have."""
-    rows = {method.method: _row(method, results.control) for method in results.every}
+    rows = {method.method: _row(method, results) for method in results.every}
     paper = [rows[method.method] for method in results.every if method.row.published]
     others = [rows[method.method] for method in results.every if not method.row.published]
     groups = [Group("", paper), Group("Not in the paper" if paper else "", others)]
