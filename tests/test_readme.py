@@ -1,0 +1,24 @@
+"""The README says what is so: its findings are the committed ones, its paths and commands exist."""
+
+import re
+
+from helpers.reporting import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_findings_are_those_of_the_committed_runs():
+    table = [line for line in (ROOT / "report/findings.md").read_text().splitlines() if line.startswith("|")]
+    assert len(table) == 6
+    assert "\n".join(table) in README
+
+
+def test_it_stays_short():
+    assert len(README.splitlines()) <= 150
+
+
+def test_every_make_target_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"\bmake ([a-z][a-z-]*)", README))
+    assert {"demo", "test", "quick", "overnight", "replicate", "published", "doctor", "status"} <= named
+    assert {name for name in named if not re.search(rf"^{name}:", makefile, re.MULTILINE)} == set()
