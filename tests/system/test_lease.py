@@ -184,7 +184,7 @@ def test_which_card_is_no_part_of_a_run(devices, digits, tmp_path):
     first.terminate()
     lines += first.communicate()[1].splitlines()
     assert first.returncode == 75, lines
-    assert "GPU 0 of 0, 1\n" in lines
+    assert "control seed 0: GPU 0 of 0, 1\n" in lines
     holder = held("0", lease_folder())
     second = pretended(options_of(job, tmp_path / "broken/control/seed0"), devices)
     said = second.communicate()[1]

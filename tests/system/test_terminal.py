@@ -37,17 +37,17 @@ def test_a_line_an_epoch_and_between_them_the_state(tmp_path):
     assert [program.wait() for program in running] == [0, 0]
     for name in ("kd", "control"):
         assert re.search(rf"\r\x1b\[K{name} seed 0  \d+ %  epoch 2/3  left 0:0\d\r", programs.text)
-        said = [line for line in programs.shown() if line.startswith(name)]
+        said = [line for line in programs.shown() if line.startswith(f"{name} seed 0  ")]
         assert len(said) == 3  # whole, each on a line of its own, and no state that stayed
         assert re.fullmatch(LINE.format(name, 1, r"train 50\.0 %") + r"  left 0:0\d", said[0])
         assert re.fullmatch(LINE.format(name, 2, r"test 91\.2 %") + r"  left 0:0\d", said[1])
         assert re.fullmatch(LINE.format(name, 3, r"test 91\.2 %"), said[2])
-    assert len(programs.shown()) == 6
+    assert len(programs.shown()) == 8  # with the estimate of each
 
 
 def test_no_terminal_no_state_and_no_control_characters(tmp_path):
     done = subprocess.run([sys.executable, "-c", PROGRAM, "kd seed 0"], capture_output=True, text=True, check=True)
-    assert done.stderr.count("\n") == 3
+    assert done.stderr.count("\n") == 4
     assert not re.search(r"[\x1b\r]", done.stderr)
 
 

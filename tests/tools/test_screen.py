@@ -41,7 +41,7 @@ def test_messages_for_the_log_file_are_not_shown_and_no_other_is_lost(screen):
 def test_events_are_shown_by_bars_alone(screen):
     events = (LogEvent.RUN_INFO, LogEvent.JOB_INFO, LogEvent.JOB_FINISHED, LogEvent.PROGRESS)
     assert not any(screen.filter(record("x", event)) for event in events)
-    screen.jobs = object()
+    screen.bars = object()
     assert all(screen.filter(record("x", event)) for event in events)
     assert not screen.filter(record("x", LogEvent.WORKFLOW_STARTED))
 

@@ -232,8 +232,8 @@ def before_the_jobs():
     if workflow.touch:
         return
     SCREEN.own()
-    if SCREEN.jobs:
-        SCREEN.jobs.reader = ProgressReader(CONFIG, Path("results"))
+    if SCREEN.bars:
+        SCREEN.bars.reader = ProgressReader(CONFIG, Path("results"))
     folder = Path("results") / CONFIG.protocol
     adopt(STORE, folder)
     planned = [job for job in workflow.dag.needrun_jobs() if job.rule.name.startswith("train_")]

@@ -41,14 +41,17 @@ class Log:
         In the workflow several jobs write to one screen: what does not name its job is only logged.
         """
         if self._prefix or self._descriptor is None or not terminal.in_workflow():
-            self._print(shown or (line if line.startswith(("error: ", self._prefix)) else self._prefix + line))
+            self._print(shown or self._named(line))
         self._write(line)
 
     def note(self, line: str) -> None:
-        """Log a line; print it only where there is no log."""
-        if self._descriptor is None:
-            self._print(line)
+        """Log a line, which the workflow does not print."""
+        if self._descriptor is None or not terminal.in_workflow():
+            self._print(self._named(line))
         self._write(line)
+
+    def _named(self, line: str) -> str:
+        return line if line.startswith(("error: ", self._prefix)) else self._prefix + line
 
     def _print(self, line: str) -> None:
         with contextlib.suppress(OSError):

@@ -81,9 +81,10 @@ class Bars(threading.Thread):
 
     def _title(self) -> None:
         """Say above the bars how far all runs are, and for how long they still take."""
-        if self.reader and time.monotonic() > self._next:
+        if self.reader and (started := time.monotonic()) > self._next:
             self._panel.title = total(self.reader.read())
-            self._next = time.monotonic() + EVERY
+            ended = time.monotonic()
+            self._next = ended + max(EVERY, 50 * (ended - started))  # of a thousand runs a look takes long
 
     def _end(self, write: int) -> None:
         os.close(write)

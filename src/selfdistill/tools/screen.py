@@ -32,11 +32,11 @@ LOCK = Path(".snakemake/running.lock")
 
 
 class Screen(logging.Filter):
-    """Which of Snakemake's records are shown. again: the command that was given; jobs: draws the bars, if any are."""
+    """Which of Snakemake's records are shown. again: the command that was given; bars: draws them, if any are."""
 
     def __init__(self, workflow: Any, again: str):
         super().__init__()
-        self.workflow, self.again, self.jobs = workflow, again, None
+        self.workflow, self.again, self.bars = workflow, again, None
         self.interrupted, self._planned = False, False
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -56,7 +56,7 @@ class Screen(logging.Filter):
         if event == "run_info" and self.workflow.dryrun:
             first, self._planned = not self._planned, True  # a dry run tells it twice
             return first
-        return self.jobs is not None and event in PANEL
+        return self.bars is not None and event in PANEL
 
     def _is_news(self, record: logging.LogRecord, message: str) -> bool:
         if record.exception == "LockException":
@@ -66,14 +66,14 @@ class Screen(logging.Filter):
 
     def say(self, line: str) -> None:
         """Print a line of ours."""
-        self.jobs.say(line) if self.jobs else print(line, file=sys.stderr)
+        self.bars.say(line) if self.bars else print(line, file=sys.stderr)
 
     def leave(self, number: int, frame: Any) -> None:
         """End at Ctrl-C while Snakemake reads and plans, of which nothing is kept."""
         if self.workflow.scheduler is not None:
             raise KeyboardInterrupt
-        if self.jobs:
-            self.jobs.handler.close()
+        if self.bars:
+            self.bars.handler.close()
         print(BEFORE, file=sys.stderr, flush=True)
         os._exit(128 + number)  # an exception would end in a traceback of asyncio
 
@@ -101,11 +101,11 @@ def arrange(workflow: Any, again: str) -> Screen:
     if shown and terminal.clear() and not settings.dryrun and (bars := _bars(settings)):
         logger.removeHandler(shown.pop())
         logger.addHandler(bars.handler)
-        shown, screen.jobs = [bars.handler], bars
+        shown, screen.bars = [bars.handler], bars
     for handler in shown:
         handler.addFilter(screen)
     alone = terminal.clear() and workflow.resource_settings.cores == 1
-    os.environ[terminal.WORKFLOW] = "states" if screen.jobs or alone else "lines"
+    os.environ[terminal.WORKFLOW] = "states" if screen.bars or alone else "lines"
     return screen
 
 

@@ -6,7 +6,7 @@ from selfdistill.system.terminal import State
 from selfdistill.training.machine import Machine
 
 WARM_UP, MEASURED = 2, 6  # steps: the first ones are slower than the rest
-WORTH_SAYING = 30  # seconds of an epoch: how long the run takes is said before it ends
+WORTH_SAYING = 30  # seconds of an epoch: the workflow prints before its end how long the run takes
 LONG = 3 * 3600  # seconds of a run on a CPU that deserve a warning
 
 
@@ -37,8 +37,8 @@ class EpochDisplay:
 
     def _estimate(self, seconds: float) -> None:
         epochs = self.epochs - self.epoch
-        if seconds > WORTH_SAYING * epochs:
-            self.log.say(f"about {duration(seconds)} to train {epochs} epochs of {self.images} images")
+        say = self.log.say if seconds > WORTH_SAYING * epochs else self.log.note
+        say(f"about {duration(seconds)} to train {epochs} epochs of {self.images} images")
         if self.machine.device.type == "cpu" and seconds > LONG:
             self.log.say("this is a CPU: `make quick` runs the reduced protocol in about 15 minutes; going on")
 
