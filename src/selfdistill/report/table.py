@@ -208,7 +208,7 @@ class Table(NamedTuple):
             *map(comment, head),
             rf"\begin{{tabular}}{{@{{}}{GAP.join(_letter(column) for _, column in shown)}@{{}}}}",
         ]
-        lines += [r"\toprule", _line(quoted(column.heading) for _, column in shown)]
+        lines += [r"\toprule", _line(_heading(column) for _, column in shown)]
         for group in self.groups:
             if group.rows:
                 lines.append(r"\midrule")
@@ -224,13 +224,19 @@ class Table(NamedTuple):
         return "\n".join(lines) + "\n"
 
 
-GAP = r"@{\hspace{0.9em}}"
+GAP = r"@{\hspace{0.7em}}"
 
 
 def _letter(column: Column) -> str:
     if column.wide:
         return rf">{{\raggedright\arraybackslash}}p{{{column.wide:g}\linewidth}}"
     return "l" if column.kind == "text" else "r"
+
+
+def _heading(column: Column) -> str:
+    """A heading in LaTeX, of numbers in two lines: a column of a paper is narrow."""
+    start, _, end = quoted(column.heading).rpartition(" ")
+    return rf"\shortstack[r]{{{start}\\{end}}}" if start and not column.wide else start + " " * bool(start) + end
 
 
 def _line(cells: Iterable[str]) -> str:
