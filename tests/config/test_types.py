@@ -59,7 +59,7 @@ def test_a_refusal_is_short_whatever_was_found():
     assert len(refusal(t.Count, "x" * 10_000)) < 150
 
 
-RESERVED = ["data", "figures", "logs", "settings", "summary", "table"]
+RESERVED = ["data", "details", "logs", "settings"]
 
 
 @pytest.mark.parametrize(

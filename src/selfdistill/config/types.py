@@ -98,10 +98,8 @@ def matching(expected: str, pattern: str) -> Any:
     return Annotated[str, Field(pattern=f"^(?:{pattern})$"), BeforeValidator(check)]
 
 
-# Folders of the results that are no method's.
-RESERVED_NAMES = {
-    *("comparison", "data", "figures", "ledger", "logs", "mechanisms", "settings", "summary", "table"),
-}
+# Folders of results/<protocol>/ and report/<protocol>/ that are no method's.
+RESERVED_NAMES = {"data", "details", "logs", "settings"}
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,40}"
 
 
