@@ -58,7 +58,7 @@ def test_the_evidence_rebuilds_the_same_table(done):
         (done.folder / "report/demo" / name).unlink()
     (done.folder / "results").rename(done.folder / "elsewhere")
     text = done.run("--config", "logs=report/demo")
-    assert "train_" not in text
+    assert "rule train_" not in text
     assert {name: (done.folder / "report/demo" / name).read_bytes() for name in files} == files
 
 

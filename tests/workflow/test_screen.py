@@ -31,7 +31,6 @@ def test_make_demo_in_a_pipe_is_short_and_ends_with_table_i(workflow):
     """Its epochs, of fewer images."""
     for name in ("Makefile", "constraints.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, workflow.folder)
-    shutil.copytree(ROOT / "docs", workflow.folder / "docs")  # what the page tells of the paper's gaps
     python = workflow.folder / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')

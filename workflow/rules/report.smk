@@ -3,12 +3,10 @@
 
 @cache
 def settings_of_report(protocol):
-    """What the report of a protocol may know of its configuration; where runs are taken as they are, of the rows that
-    have one.
-    """
+    """What the report of a protocol may know of its configuration; with allow_missing, of the rows that have a run."""
     config = PROTOCOLS[protocol]
     there = {Path(path).parts[-3] for path in run_files(config, ["run.json"], shown_runs(config))}
-    rows = config.rows if is_trained_here(config) else [row for row in config.rows if row in there]
+    rows = [row for row in config.rows if row in there] if config.allow_missing else config.rows
     return report_settings(config, rows, departures(read_gaps(BASE / "docs" / "paper-gaps.yaml"), config, PAPER))
 
 

@@ -146,7 +146,8 @@ class Departure(Block):
 class ReportSettings(Block):
     """What the report may know of the configuration: its settings file, for every step.
 
-    known: the seeds of every method whose runs may lie among the logs, shown or not. ablations: by title, the rows that
+    known: the seeds of every method whose runs may lie among the logs, shown or not. missing: the runs of rows that are
+    not shown because they have none (allow_missing). ablations: by title, the rows that
     an ablation goes through.
     """
 
@@ -158,6 +159,7 @@ class ReportSettings(Block):
     explanations: bool = False
     rows: list[ReportRow]
     known: dict[t.Name, list[int]]
+    missing: list[str] = Field([])
     table: Table
     figures: Figures = Figures()
     departures: list[Departure] = Field([])
@@ -229,6 +231,7 @@ def report_settings(config: Config, rows: list[str] | None = None, departures: l
         explanations=config.explanations,
         rows=[_row(config, name) for name in shown],
         known=known_runs(config),
+        missing=[f"{row} seed {seed}" for row in config.rows if row not in shown for seed in config.seeds_of(row)],
         table=config.table,
         figures=config.figures,
         departures=departures or [],

@@ -175,7 +175,9 @@ class Results:
         evaluated = "holdout" if settings.sweeps else "test"
         records = read_rows(settings, logs, evaluated)
         self.settings, self.logs, self.folder, self.claims = settings, logs, folder, claims
-        self.missing = [f"{record.row.method} seed {seed}" for record in records for seed in record.missing]
+        self.missing = settings.missing + [
+            f"{record.row.method} seed {seed}" for record in records for seed in record.missing
+        ]
         self.left_out = [f"{folder.parent.name} {folder.name}" for folder in leftovers(settings, logs)]
         shown = [record for record in records if record.runs]
         read = [
