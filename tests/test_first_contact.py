@@ -124,7 +124,7 @@ def ready(tmp_path) -> Workflow:
     python.parent.mkdir(parents=True)
     python.write_text(
         '#!/bin/sh\ncase "$*" in *snakemake*|*show*|*"selfdistill doctor"*) echo "$*" ;;'
-        f' *) exec {sys.executable} "$@" ;; esac\n'
+        f' *) exec "{sys.executable}" "$@" ;; esac\n'
     )
     python.chmod(0o755)
     (workflow.folder / ".venv/.ready").touch()

@@ -325,12 +325,13 @@ def test_what_a_block_inherits_is_named_where_it_was_written(values, problems):
 def test_files_that_are_laid_over_another_say_in_one_line_that_it_comes_first(repository, refused):
     names_of = sorted(path.stem for path in (repository / "workflow/protocols").glob("*.yaml"))
     for names in (["quick", "demo"], *([name] for name in names_of)):
-        files = " ".join(str(repository / f"workflow/protocols/{name}.yaml") for name in names)
+        paths = [str(repository / f"workflow/protocols/{name}.yaml") for name in names]
+        files = " ".join(paths)
         alone = f"error: {files}: do{'es' * (len(names) == 1)} not stand alone (without "
         comes_first = f"; config.yaml comes first: config.yaml {files}"
         with refused(CONFIGURATION, alone, comes_first):
-            load_config(files.split())
-    command = [sys.executable, "-m", "selfdistill", "check", *files.split()]
+            load_config(paths)
+    command = [sys.executable, "-m", "selfdistill", "check", *paths]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (CONFIGURATION, "", 1)
 

@@ -33,7 +33,7 @@ def test_make_demo_in_a_pipe_is_short_and_ends_with_table_i(workflow):
         shutil.copy(ROOT / name, workflow.folder)
     python = workflow.folder / ".venv/bin/python"
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     (workflow.folder / ".venv/.ready").touch()
     workflow.write("few.yaml", "data: {train_images: 100}\ndefaults: {width: 8}\n")
