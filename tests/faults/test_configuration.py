@@ -87,7 +87,7 @@ KEYS = {  # every key of the configuration by its kind; a key that is not here f
     **{"inches": "figures.width", "severities": "mechanisms.corruption_severities", "url": "data.archives.0.url"},
     **{"percent": "methods.kd.published.accuracy", "duration": "methods.kd.published.time"},
     "text": "reduced logs table.caption data.archives.0.path",
-    "block": "data checkpoint table figures mechanisms methods defaults sweeps",
+    "block": "data checkpoint table figures mechanisms methods defaults sweeps ablations",
     "switch": "deterministic allow_missing same_augmentation explanations table.show_best",
     "count": "evaluate_every data.train_images mechanisms.train_images mechanisms.test_images"
     " mechanisms.noise_draws mechanisms.hessian_images mechanisms.lanczos_steps mechanisms.trace_probes"

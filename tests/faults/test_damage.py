@@ -96,7 +96,7 @@ def csv_of(run: Path) -> Callable[[Path], bool]:
     """A CSV is noticed by the report that reads its run, whatever the numbers look like."""
     settings = read_sealed(run / "run.json")["settings"]
     facts = {"method": "self_distillation", "label": "SD", "seeds": [0], "epochs": settings["epochs"]}
-    row = ReportRow.model_validate(facts | {"settings": settings})
+    row = ReportRow.model_validate(facts | {"settings": settings, "teachers": [[]]})
     assert read_run(run, 0, row).seed == 0  # whole, it is taken
     return refusal(lambda path: read_run(path.parent, 0, row))
 

@@ -80,7 +80,7 @@ def test_another_teacher_starts_afresh_and_says_so(tiny_data, tiny_teacher, tmp_
     assert warm.run(arguments, folder, breakage=die_after_two_epochs) == -9
     code, said = again(folder, train("kd", tiny_data, other / "control/seed0/weights.safetensors")(folder))
     assert code == 0
-    assert any("control seed 0: starting afresh: " in line and "teacher" in line for line in said.splitlines())
+    assert any("kd seed 0: starting afresh: " in line and "teacher" in line for line in said.splitlines())
 
 
 def other_torch() -> None:
