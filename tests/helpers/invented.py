@@ -56,7 +56,8 @@ def _write(logs, row, seed, teachers, right, generator, device="NVIDIA L4", meas
     write_sealed(folder / "run.json", run)
     names = [name for kind in MEASURES for name in (kind, *(f"{kind}:{teacher}" for teacher in TEACHERS))]
     values = {name: 0.5 + 0.01 * generator.normal() for name in names} | (measures or {}).get(row.method, {})
-    write_sealed(folder / "mechanisms.json", {"weights_sha256": WEIGHTS, "measures": values})
+    facts = {"weights_sha256": WEIGHTS, "measures": values, "measured_on": {}, "teachers": {}}
+    write_sealed(folder / "mechanisms.json", facts)
 
 
 def results(logs: Path, found: ReportSettings) -> Results:

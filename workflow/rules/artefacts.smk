@@ -7,18 +7,30 @@ def settings_of_report(protocol):
     config = PROTOCOLS[protocol]
     there = {Path(path).parts[-3] for path in run_files(config, ["run.json"], shown_runs(config))}
     rows = [row for row in config.rows if row in there] if config.allow_missing else config.rows
-    return report_settings(config, rows, departures(read_gaps(BASE / "docs" / "paper-gaps.yaml"), config, PAPER))
+    return report_settings(config, rows, departures(GAPS, config, PAPER))
+
+
+@cache
+def report_of(protocol):
+    """The same, checked."""
+    return ReportSettings.model_validate(settings_of_report(protocol))
+
+
+@cache
+def report_text(protocol):
+    """The same as a report's jobs read them."""
+    return to_yaml(settings_of_report(protocol))
 
 
 def steps_of(protocol):
     """The steps that a report has."""
-    settings = ReportSettings.model_validate(settings_of_report(protocol))
+    settings = report_of(protocol)
     return [step for step in STEPS if artefacts(settings, step)]
 
 
 def written(protocol, step):
     """The files of a step, marked for `snakemake --report`."""
-    settings = ReportSettings.model_validate(settings_of_report(protocol))
+    settings = report_of(protocol)
     found = []
     for one in artefacts(settings, step):
         for path in one.files(settings):
@@ -29,7 +41,7 @@ def written(protocol, step):
 
 def read_by(protocol, step):
     """The files of runs that a step reads; of teachers that are no row, how long they took."""
-    config, settings = PROTOCOLS[protocol], ReportSettings.model_validate(settings_of_report(protocol))
+    config, settings = PROTOCOLS[protocol], report_of(protocol)
     beside = [run for run in config.runs() if run not in shown_runs(config)] if step == "claims" else []
     return [
         *run_files(config, needs(settings, step), shown_runs(config)),
@@ -44,9 +56,7 @@ def report_files(protocol):
 
 def report_file(protocol):
     """A function that names the settings of a report, when a job asks for them."""
-    return lambda wildcards: named_by_content(
-        f"results/{protocol}/settings/report", to_yaml(settings_of_report(protocol))
-    )
+    return lambda wildcards: named_by_content(f"results/{protocol}/settings/report", report_text(protocol))
 
 
 def report_options(protocol, step):

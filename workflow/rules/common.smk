@@ -75,6 +75,7 @@ refused(require_own_package, BASE)
 CONFIG = refused(validated_config)
 refused(check_targets, sys.argv[1:], CONFIG)
 PAPER = load_config([BASE / "config.yaml"])  # what other protocols depart from
+GAPS = read_gaps(BASE / "docs" / "paper-gaps.yaml")  # the points on which they may
 # The paper's own logs, for `snakemake published` under any protocol.
 PUBLISHED = load_config([BASE / "config.yaml", BASE / "workflow" / "protocols" / "published.yaml"])
 PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}

@@ -11,7 +11,7 @@ rule write_report_settings:
         "results/{protocol}/logs/report-settings-{content}.txt",
     localrule: True
     params:
-        text=lambda wildcards: to_yaml(settings_of_report(wildcards.protocol)),
+        text=lambda wildcards: report_text(wildcards.protocol),
     shell:
         "rm -f results/{wildcards.protocol}/settings/report-*.yaml 2> {log:q}"
         " && printf %s {params.text:q} > {output:q} 2>> {log:q}"

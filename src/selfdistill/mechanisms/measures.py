@@ -64,11 +64,14 @@ def measure_of(name: str, dataset: str = "cifar10") -> Measure:
 def read_mechanisms(path: Path) -> dict[str, Any]:
     """A mechanisms.json, with the measures and sizes that are known here; an older file has more of both.
 
-    Raises: Failure 65 for a file that is missing or damaged, and where a part is absent.
+    Raises: Failure 65 for a file that is missing or damaged, and where a part is absent or a measure is no number.
     """
     facts = read_sealed(path)
     if not all(isinstance(facts.get(part), dict) for part in ("measures", "measured_on", "teachers")):
         raise Failure(path, "lacks measures, measured_on or teachers", "rerun the rule measure")
+    for name, value in facts["measures"].items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise Failure(path, f"{name}: expected a number or null, got {value!r}", "rerun the rule measure")
     measures = {name: value for name, value in facts["measures"].items() if name.partition(":")[0] in MEASURES}
     sizes = {name: value for name, value in facts["measured_on"].items() if name not in FORMER_SIZES}
     return facts | {"measures": measures, "measured_on": sizes}

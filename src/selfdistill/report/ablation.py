@@ -24,7 +24,7 @@ from selfdistill.report.plotting import (
     with_room,
 )
 from selfdistill.report.results import MethodResults, Results
-from selfdistill.report.table import MINUS, Column, Group, Range, Table, rounded
+from selfdistill.report.table import Column, Group, Range, Table, rounded, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,7 +143,7 @@ def figure(results: Results) -> Figure:
 
 
 def _moved(step: Step) -> str:
-    return rounded(step.difference.estimate, 2, signed=True).replace("-", MINUS)
+    return signed(step.difference.estimate)
 
 
 def _labels(methods: list[MethodResults], walked: list[Step], letters: int) -> list[str]:

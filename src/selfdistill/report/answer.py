@@ -8,7 +8,7 @@ from typing import NamedTuple
 from selfdistill.report.claims import read_claims
 from selfdistill.report.comparison import MARGIN, Difference, compare
 from selfdistill.report.results import MethodResults, Results
-from selfdistill.report.table import MINUS, Value, rounded
+from selfdistill.report.table import rounded, signed
 
 NAMES = {"control": "control", "kd": "knowledge distillation", "self_distillation": "self-distillation"}
 STUDENTS = {"kd": "the distilled one", "self_distillation": "the self-distilled one"}  # as a headline calls them
@@ -77,7 +77,7 @@ def told(methods: list[MethodResults], control: MethodResults) -> str:
     for method in methods:
         found = compare(method, control)
         side = STARTS[relation(method, control)] if found.interval else "Without an interval"
-        number = "" if found.interval else f" {_signed(found.estimate)} points"
+        number = "" if found.interval else f" {signed(found.estimate, 1)} points"
         sides.setdefault(side, []).append(f"{method.label}{number}")
     return " ".join(f"{side}: {'; '.join(labels)}." for side, labels in sorted(sides.items()))
 
@@ -106,10 +106,6 @@ def _shown(method: MethodResults) -> str:
     return rounded(method.spread.mean, 1)
 
 
-def _signed(value: Value) -> str:
-    return rounded(value, 1, signed=True).replace("-", MINUS)
-
-
 def _listed(methods: list[MethodResults]) -> str:
     """`Control 70.5 %, self-distillation 63.6 %`."""
     words = ", ".join(f"{NAMES.get(one.method, one.label)} {_shown(one)}\u00a0%" for one in methods)
@@ -119,7 +115,7 @@ def _listed(methods: list[MethodResults]) -> str:
 def _difference(found: Difference, little: bool) -> str:
     """A difference to the control in words, with its interval if there is one."""
     values = (found.estimate, *(found.interval[1:] if found.interval else ()))
-    estimate, *ends = map(_signed, values)
+    estimate, *ends = (signed(value, 1) for value in values)
     if ends:
         return f"difference to the control {estimate} points, 95 % interval {' to '.join(ends)}"
     few = "one seed" if 1 in found.counts else "no spread over seeds"

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md", "tex")}
 LOGS = ("history.csv", "timing.csv", "run.json")  # of a run: what every artefact may read
-ANSWERS = ("predictions.csv", "evaluation.json")
-DETAILS = "details"  # the folder of what few people open
 
 
 class Artefact(NamedTuple):

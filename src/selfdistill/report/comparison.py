@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from selfdistill.config.networks import MODELS
 from selfdistill.config.settings import ReportRow
 from selfdistill.report.judging import difference, unlike
-from selfdistill.report.results import MethodResults, Results
+from selfdistill.report.results import MethodResults
 from selfdistill.statistics.differences import Sample, measure_difference
 from selfdistill.statistics.intervals import Interval
 
@@ -42,7 +42,7 @@ def compare(method: MethodResults, against: MethodResults, level: float = 0.95) 
     Raises: Failure 65 where they answered to different test sets.
     """
     both = method, against
-    found = difference(Results, *both) or measure_difference(*(Sample(m.accuracy, None, m.teachers) for m in both))
+    found = difference(*both) or measure_difference(*(Sample(m.accuracy, None, m.teachers) for m in both))
     interval = found.interval(level) if found else None
     return Difference(*both, method.spread.mean - against.spread.mean, interval, unlike(both))
 

@@ -107,7 +107,7 @@ class Mechanism(Several):
         verdict = super().judge(results, rules)
         if not self.needs or verdict.word != REPLICATED:
             return verdict
-        accuracies = [difference(results, *pair) for pair in self._pairs(results, rules)]
+        accuracies = [difference(*pair) for pair in self._pairs(results, rules)]
         if all(found is not None and found.interval().low > -rules.tolerance for found in accuracies):
             return verdict
         return verdict._replace(word=OPEN, why="the test accuracy may be lower")

@@ -8,7 +8,7 @@ from selfdistill.config.schema import Config
 from selfdistill.config.settings import ReportSettings, report_settings
 from selfdistill.report.judging import difference
 from selfdistill.report.results import CONTROL, Results
-from selfdistill.report.table import MINUS, Column, Group, Table, rounded
+from selfdistill.report.table import Column, Group, Table, signed
 from selfdistill.system.files import write_atomically
 
 COMPARED = "self_distillation"
@@ -65,20 +65,13 @@ def findings(paper: Config, configs: list[Config], found: dict[str, Results]) ->
 def _differences(paper: Config, read: dict[str, Results]) -> str:
     """A sentence: self-distillation minus the control, by the author's logs and by each protocol that has both."""
     logged = [paper.methods[name].author_log for name in (COMPARED, CONTROL)]
-    parts = [] if None in logged else [f"author's log {_points(logged[0] - logged[1])} (one run each)"]
+    parts = [] if None in logged else [f"author's log {signed(logged[0] - logged[1])} (one run each)"]
     for protocol, results in read.items():
         if (method := results.methods.get(COMPARED)) and results.control:
-            estimate, found = (
-                method.spread.mean - results.control.spread.mean,
-                difference(results, method, results.control),
-            )
+            estimate, found = method.spread.mean - results.control.spread.mean, difference(method, results.control)
             interval = found and found.interval()
             within = (
-                f"{_points(interval.low)} to {_points(interval.high)}" if interval else "too few runs for an interval"
+                f"{signed(interval.low)} to {signed(interval.high)}" if interval else "too few runs for an interval"
             )
-            parts.append(f"{protocol} {_points(estimate)} ({within})")
+            parts.append(f"{protocol} {signed(estimate)} ({within})")
     return f"Self-distillation minus control, in points (95 % interval, new seeds and images): {'; '.join(parts)}"
-
-
-def _points(value) -> str:
-    return rounded(value, 2, signed=True).replace("-", MINUS)

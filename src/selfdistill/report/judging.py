@@ -10,8 +10,8 @@ from typing import ClassVar, NamedTuple
 
 from selfdistill.config import types as t
 from selfdistill.config.block import Block
-from selfdistill.report.results import MethodResults, Results
-from selfdistill.report.table import MINUS, rounded
+from selfdistill.report.results import MethodResults, Results, correct_of
+from selfdistill.report.table import rounded
 from selfdistill.statistics.differences import Difference, Sample, accuracy_difference, measure_difference
 
 REPLICATED, CONTRADICTED, OPEN, INCOMPARABLE = "replicated", "contradicted", "not resolved", "not comparable"
@@ -90,9 +90,9 @@ class Claim(Block):
         raise NotImplementedError
 
 
-def difference(results: Results, a: MethodResults, b: MethodResults) -> Difference | None:
+def difference(a: MethodResults, b: MethodResults) -> Difference | None:
     """Accuracy of a minus accuracy of b; None where there is no interval."""
-    correct = results.correct_of(a, b)
+    correct = correct_of(a, b)
     if correct is None:
         return None
     return accuracy_difference(*(Sample(m.accuracy, c, m.teachers) for m, c in zip((a, b), correct, strict=True)))
@@ -124,11 +124,6 @@ def unlike(methods: Iterable[MethodResults]) -> str:
 def counts(methods: Iterable[MethodResults]) -> str:
     """`n = 14`, or of methods with different numbers of runs `n = 14, 5`."""
     return f"n = {', '.join(map(str, dict.fromkeys(len(method.runs) for method in methods)))}"
-
-
-def signed(value: float) -> str:
-    """`+0.31`."""
-    return rounded(value, 2, signed=True).replace("-", MINUS)
 
 
 def percent(level: float) -> str:

@@ -21,11 +21,10 @@ from selfdistill.report.judging import (
     counts,
     difference,
     percent,
-    signed,
     unlike,
 )
 from selfdistill.report.results import MethodResults, Results
-from selfdistill.report.table import rounded
+from selfdistill.report.table import rounded, signed
 from selfdistill.statistics.differences import Difference, Sample, measure_difference
 from selfdistill.statistics.intervals import FEW, Interval, prediction_interval
 
@@ -95,7 +94,7 @@ class Comparison(Claim):
         estimate, n = self.estimate(results), counts(pair)
         if other := unlike(pair):
             return Verdict(INCOMPARABLE, f"{estimate}, {n}", other)
-        found = difference(results, *pair)
+        found = difference(*pair)
         if found is None:
             return Verdict(OPEN, f"{estimate}, {n}", "no interval")
         interval = found.interval(self.level(rules))

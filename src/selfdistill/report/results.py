@@ -11,6 +11,7 @@ import numpy as np
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.settings import ReportRow, ReportSettings
+from selfdistill.mechanisms.measures import read_mechanisms
 from selfdistill.report.table import Spread
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed
@@ -124,9 +125,7 @@ class MethodResults:
             return None
         labels = pairs[0][0]
         for folder, (own, _) in zip(self.folders, pairs, strict=True):
-            if not np.array_equal(own, labels):
-                what = f"its labels differ from those of {self.folders[0].name}: another test set"
-                raise Failure(folder / "predictions.csv", what, "compare runs on one test set")
+            _check_test_set(folder, own, self.folders[0].name, labels)
         return labels, np.stack([predicted for _, predicted in pairs])
 
     def _predictions(self, folder: Path, run: RunRecord) -> tuple[np.ndarray, np.ndarray] | None:
@@ -210,20 +209,25 @@ class Results:
         """The commits of the code that trained the runs."""
         return sorted({str(run.facts.get("commit", "unknown")) for run in self.runs})
 
-    @staticmethod
-    def correct_of(*methods: MethodResults) -> list[np.ndarray] | None:
-        """The right answers of several methods [seeds, images] each; None where one has none.
 
-        Raises: Failure 65 where they answered to different test sets.
-        """
-        answers = [each.answers for each in methods]
-        if None in answers:
-            return None
-        for each, (labels, _) in zip(methods, answers, strict=True):
-            if not np.array_equal(labels, answers[0][0]):
-                what = f"its labels differ from those of {methods[0].method}: another test set"
-                raise Failure(each.folders[0] / "predictions.csv", what, "compare runs on one test set")
-        return [predicted == labels for labels, predicted in answers]
+def correct_of(*methods: MethodResults) -> list[np.ndarray] | None:
+    """The right answers of several methods [seeds, images] each; None where one has none.
+
+    Raises: Failure 65 where they answered to different test sets.
+    """
+    answers = [each.answers for each in methods]
+    if None in answers:
+        return None
+    for each, (labels, _) in zip(methods, answers, strict=True):
+        _check_test_set(each.folders[0], labels, methods[0].method, answers[0][0])
+    return [predicted == labels for labels, predicted in answers]
+
+
+def _check_test_set(folder: Path, labels: np.ndarray, first: str, wanted: np.ndarray) -> None:
+    """Refuse (Failure 65) a run whose labels are not those of the first one."""
+    if not np.array_equal(labels, wanted):
+        what = f"its labels differ from those of {first}: another test set"
+        raise Failure(folder / "predictions.csv", what, "compare runs on one test set")
 
 
 def read_measures(path: Path, run: RunRecord) -> dict[str, float | None] | None:
@@ -233,18 +237,12 @@ def read_measures(path: Path, run: RunRecord) -> dict[str, float | None] | None:
     """
     if not path.is_file():
         return None
-    facts = read_sealed(path)
+    facts = read_mechanisms(path)
     expected = run.facts.get("outputs", {}).get("weights.safetensors")
     if expected is None or facts.get("weights_sha256") != expected:
         what = f"is not of the weights that run.json recorded (expected {expected}, got {facts.get('weights_sha256')})"
         raise Failure(path, what, "rerun the rule measure")
-    values = facts.get("measures")
-    if not isinstance(values, dict):
-        raise Failure(path, "lacks measures", "rerun the rule measure")
-    for name, value in values.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise Failure(path, f"{name}: expected a number or null, got {value!r}", "rerun the rule measure")
-    return values
+    return facts["measures"]
 
 
 def _images(row: ReportRow, settings: ReportSettings) -> int:

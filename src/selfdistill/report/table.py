@@ -40,6 +40,11 @@ def rounded(value: Value, decimals: int, signed: bool = False) -> str:
     return f"+{text}" if signed and not text.startswith("-") else text
 
 
+def signed(value: Value, decimals: int = 2) -> str:
+    """A difference for people: `+0.31`, `−0.31`."""
+    return rounded(value, decimals, signed=True).replace("-", MINUS)
+
+
 def clock(seconds: float) -> str:
     """A duration as the paper prints it, truncated to the second: `2h 13m 06s`; hours go past 24."""
     minutes, rest = divmod(int(seconds), 60)
