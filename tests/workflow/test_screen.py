@@ -66,8 +66,10 @@ def test_on_a_terminal_two_runs_have_whole_lines_and_a_bar_each(workflow):
     assert process.wait() == 0, terminal.text
     shown, drawn = terminal.shown(), re.sub(r"\x1b\[[\d;]*m", "", terminal.text)
     found = [LINE.fullmatch(line) for line in shown if " seed 0  epoch " in line]
+    assert None not in found, terminal.text
     said = sorted((match[1], match[2]) for match in found)  # each whole, and on a line of its own
-    assert said == [(name, str(epoch)) for name in ("control", "self_distillation") for epoch in (1, 2, 3, 4)]
+    expected = [(name, str(epoch)) for name in ("control", "self_distillation") for epoch in (1, 2, 3, 4)]
+    assert said == expected, terminal.text
     assert not [line for line in shown if line[0] in "╭│╰"]  # the bars are gone
     for name in ("control", "self_distillation"):
         assert re.search(rf"{name} seed 0  epoch \d/4(  left \d:\d\d)? +━", drawn)

@@ -24,7 +24,7 @@ from selfdistill.tools.progress import Overview, ProgressReader
 
 STATE = re.compile(r"(.+?)  (\d+) %  (.*)")  # as selfdistill.system.terminal.State shows it
 EVERY = 5  # seconds between two looks at all runs
-LAST_LINES = 2  # seconds to wait for the last lines of the jobs
+LAST_LINES = 15  # seconds to wait at most for the last lines of the jobs; a busy machine takes some
 
 
 class Bars(threading.Thread):
