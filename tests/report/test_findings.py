@@ -2,10 +2,14 @@
 
 import csv
 
+import pytest
 from helpers.reporting import ROOT
 
 from selfdistill.config.load import load_config
+from selfdistill.config.settings import ReportSettings, report_settings
+from selfdistill.report.budget import compared, figure, over_epochs
 from selfdistill.report.findings import write_findings
+from selfdistill.report.results import Results
 
 
 def test_each_protocol_with_runs_of_the_control_has_a_column(tmp_path):
@@ -29,3 +33,23 @@ def test_each_protocol_with_runs_of_the_control_has_a_column(tmp_path):
     assert "author's log −1.88 (one run each); quick −9.39 (too few runs for an interval);" in text
     assert "quick_arms −6.96 (−7.92 to −5.99)." in text
     assert "| ResNet18 (Self-Distillation) | 94.4 | 94.41 | 61.32 (1) | 63.59 ± 0.21 (2) |  |" in text
+
+
+def test_the_budget_figure_pairs_seeds_and_takes_the_controls_network_alone():
+    config = load_config([ROOT / "config.yaml", ROOT / "workflow/protocols/quick_arms.yaml"])
+    settings = ReportSettings.model_validate(report_settings(config))
+    results = Results(settings, ROOT / "report/quick_arms")
+    found = compared(results)
+    assert list(found) == ["kd", "born_again", "deep_supervision", "self_distillation"]
+    last = {name: differences.loc[15].mean() for name, differences in found.items()}
+    assert last == pytest.approx(
+        {"kd": -9.85, "self_distillation": -6.955, "born_again": 1.02, "deep_supervision": -0.685}
+    )
+    assert {suffix: content[:4] for suffix, content in figure({"quick_arms": results}).items()} == {
+        "pdf": b"%PDF",
+        "png": b"\x89PNG",
+    }
+    runs = results.control.runs
+    results.control.runs = runs[:1]
+    assert figure({"quick_arms": results}) == {}  # one seed shows no spread
+    assert list(over_epochs(results.methods["kd"], results.control)) == [0]

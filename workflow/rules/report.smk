@@ -45,7 +45,7 @@ rule published:
 
 
 rule findings:
-    """Target: Table I's rows by the paper, the author's logs and the committed runs of each protocol, in one table."""
+    """Target: what was found so far, of the committed runs of every protocol: one table, one figure."""
     input:
         sorted(Path("report").glob("*/*/seed*/history.csv")),
         base=ours("config.yaml"),
@@ -53,6 +53,8 @@ rule findings:
     output:
         "report/findings.md",
         "report/findings.csv",
+        "report/budget.pdf",
+        "report/budget.png",
     log:
         "results/findings.txt",
     localrule: True

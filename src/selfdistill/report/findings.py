@@ -6,6 +6,7 @@ from pathlib import Path
 from selfdistill.config.datasets import PAPERS
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import ReportSettings, report_settings
+from selfdistill.report.budget import figure
 from selfdistill.report.judging import difference
 from selfdistill.report.results import CONTROL, Results
 from selfdistill.report.table import Column, Group, Table, signed
@@ -20,7 +21,8 @@ NOTES = (
 
 
 def write_findings(configs: Sequence[Config], reports: Path, output: Path) -> list[Path]:
-    """Write findings.md and findings.csv into `output`, from the committed runs under `reports`/<protocol>/.
+    """Write findings.md, findings.csv and budget.{pdf,png} into `output`, from the committed runs under
+    `reports`/<protocol>/; the figure where a protocol has several seeds.
 
     configs: the protocols, the paper's first. A reduced one stands behind the others; one of other data, of the
     author's logs, or without runs of the control has no column.
@@ -29,21 +31,23 @@ def write_findings(configs: Sequence[Config], reports: Path, output: Path) -> li
     paper, *_ = configs
     tested = [one for one in configs if one.data.dataset == PAPERS and one.kind == paper.kind and not one.sweep]
     ordered = sorted(tested, key=lambda config: config.reduced is not None)
-    found = {config.protocol: read for config in ordered if (read := _results(config, paper, reports))}
+    found = {config.protocol: read for config in ordered if (read := _results(config, paper.rows, reports))}
+    whole = {config.protocol: _results(config, config.rows, reports) for config in ordered if config.protocol in found}
     table = findings(paper, [config for config in ordered if config.protocol in found], found)
     contents = {"findings.md": f"# What was found so far\n\n{table.markdown()}", "findings.csv": table.csv()}
+    contents |= {f"budget.{suffix}": content for suffix, content in figure(whole).items()}
     for name, content in contents.items():
         write_atomically(output / name, content)
     return [output / name for name in contents]
 
 
-def _results(config: Config, paper: Config, reports: Path) -> Results | None:
-    """A protocol's runs of the paper's methods; None without one of the control."""
+def _results(config: Config, rows: Sequence[str], reports: Path) -> Results | None:
+    """A protocol's runs of these rows; None without one of the control."""
     logs = reports / config.protocol
     if not any(logs.glob(f"{CONTROL}/seed*/run.json")):
         return None
     trained = {method for method, _ in config.runs()}
-    settings = report_settings(config, [row for row in paper.rows if row in trained])
+    settings = report_settings(config, [row for row in rows if row in trained])
     return Results(ReportSettings.model_validate(settings | {"allow_missing": True}), logs)
 
 

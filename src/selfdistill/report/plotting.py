@@ -59,10 +59,9 @@ LOOKS = {
     "teacher": Look("#CC79A7", "P"),
     "deep_supervision": Look("#009E73", "D"),
     "born_again": Look("#56B4E9", "v"),
+    "self_distillation_unscaled": Look("#E69F00", "X"),
 }
-OTHERS = [
-    Look(color, marker) for marker in "Xdph<>*" for color in ("#E69F00", "#8C510A", "#5E4FA2", "#00695C", "#A50026")
-]
+OTHERS = [Look(color, marker) for marker in "Xdph<>*" for color in ("#8C510A", "#5E4FA2", "#00695C", "#A50026")]
 
 
 def looks(settings: ReportSettings) -> dict[str, Look]:
