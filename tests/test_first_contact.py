@@ -118,28 +118,14 @@ def test_a_failed_installation_is_tried_again(clone):
 def ready(tmp_path) -> Workflow:
     """A checkout that is set up, whose Snakemake says only what it was called with."""
     workflow = Workflow.make(tmp_path / "a path with 'blanks")
-    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
-        shutil.copy(ROOT / name, workflow.folder)
-    python = workflow.folder / ".venv/bin/python"
-    python.parent.mkdir(parents=True)
-    python.write_text(
-        '#!/bin/sh\ncase "$*" in *snakemake*|*show*|*"selfdistill doctor"*) echo "$*" ;;'
-        f' *) exec "{sys.executable}" "$@" ;; esac\n'
+    workflow.add_make(
+        f'case "$*" in *snakemake*|*show*|*"selfdistill doctor"*) echo "$*" ;; *) exec "{sys.executable}" "$@" ;; esac'
     )
-    python.chmod(0o755)
-    (workflow.folder / ".venv/.ready").touch()
     return workflow
 
 
 def make(ready: Workflow, *words: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        # A suite that make itself started hands down its own flags, and its depth stands in what make prints.
-        ["env", "-u", "MAKELEVEL", "-u", "MAKEFLAGS", "-u", "MFLAGS", "make", "-s", *words],
-        cwd=ready.folder,
-        env=ready.environment,
-        capture_output=True,
-        text=True,
-    )
+    return ready.make_target("-s", *words)
 
 
 @pytest.mark.parametrize(("target", "protocol"), [("demo", "demo"), ("quick", "quick"), ("replicate", "paper")])

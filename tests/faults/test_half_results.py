@@ -160,19 +160,18 @@ def test_whole_results_make_the_table(logs, tmp_path):
 
 def test_half_results_are_refused_with_their_run(logs, tmp_path, figure):
     wrong = []
-    for case in [*CASES, *LEFTOVERS]:
+    for case in CASES:
         folder, output = logs(), tmp_path / "out"
         case.harm(folder)
         said = refusal(folder, output)
         if said is None or f"{folder}/{case.run}" not in said or output.exists():
             wrong.append(f"{case.name}: {said}")
-        if case.may_be_missing or case in LEFTOVERS:
+        if case.may_be_missing:
             continue
         said = refusal(folder, output, allow_missing=True)  # damage is never taken for absence
         if said is None or f"{folder}/{case.run}" not in said:
             wrong.append(f"{case.name} with allow_missing: {said}")
-    total = len(CASES) + len(LEFTOVERS)
-    figure("half results", f"{total - len(wrong)}/{total} refused with the run named")
+    figure("half results", f"{len(CASES) - len(wrong)}/{len(CASES)} refused with the run named")
     assert wrong == []
 
 
@@ -192,7 +191,7 @@ def test_a_run_may_be_missing_where_that_is_allowed(case, logs, tmp_path):
 def test_a_leftover_is_in_no_mean_and_is_named(case, logs, tmp_path):
     folder = logs()
     case.harm(folder)
-    assert refusal(folder, tmp_path / "out", allow_missing=True) is None
+    assert refusal(folder, tmp_path / "out") is None
     row = table_of(tmp_path / "out")["kd"]
     assert (row["seeds"], row["accuracy"]) == ("3", "82.00")
     assert f"left out: {case.run.replace('/', ' ')}." in (tmp_path / "out/table1.md").read_text()

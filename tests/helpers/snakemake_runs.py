@@ -47,6 +47,20 @@ class Workflow:
         (folder / "tiny.yaml").write_text(TINY)
         return cls(folder)
 
+    def add_make(self, python: str = f'exec "{sys.executable}" "$@"') -> None:
+        """The Makefile, as if the set-up had run; python: what its `.venv/bin/python` does."""
+        for name in ("Makefile", "constraints.txt", "pyproject.toml"):
+            shutil.copy(ROOT / name, self.folder)
+        self.add_program(".venv/bin/python", python)
+        (self.folder / ".venv/.ready").touch()
+
+    def add_program(self, name: str, text: str) -> None:
+        """A shell script that can be called."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
     def copy(self, folder: Path) -> "Workflow":
         """A copy with all results and Snakemake's records."""
         subprocess.run(["cp", "-a", self.folder, folder], check=True)  # keeps the links between the store and the runs
@@ -68,6 +82,10 @@ class Workflow:
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
+
+    def make_target(self, *words: str) -> subprocess.CompletedProcess:
+        """make, without the flags and the depth that a suite which make itself started hands down."""
+        return self.process(["env", "-u", "MAKELEVEL", "-u", "MAKEFLAGS", "-u", "MFLAGS", "make", *words])
 
     def process(self, command: list[str], **environment: str) -> subprocess.CompletedProcess:
         """A command that has ended in this folder, with its package."""

@@ -2,12 +2,10 @@
 
 import os
 import re
-import shutil
 import subprocess
-import sys
 
 import pytest
-from helpers.snakemake_runs import ROOT, Workflow
+from helpers.snakemake_runs import Workflow
 from helpers.terminals import Terminal, interrupt
 
 pytestmark = pytest.mark.slow
@@ -29,19 +27,11 @@ def command(workflow: Workflow, *words: str, **options) -> list[str]:
 
 def test_make_demo_in_a_pipe_is_short_and_ends_with_table_i(workflow):
     """Its epochs, of fewer images."""
-    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
-        shutil.copy(ROOT / name, workflow.folder)
-    python = workflow.folder / ".venv/bin/python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    (workflow.folder / ".venv/.ready").touch()
+    workflow.add_make()
     workflow.write("few.yaml", "data: {train_images: 100}\ndefaults: {width: 8}\n")
-    make = ["env", "-u", "MAKELEVEL", "-u", "MAKEFLAGS", "-u", "MFLAGS", "make", "demo", "CONFIG=few.yaml"]
-    options = {"env": workflow.environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(make, cwd=workflow.folder, **options)
+    done = workflow.make_target("demo", "CONFIG=few.yaml")
     lines = done.stdout.splitlines()
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
     assert len(lines) <= 60, done.stdout
     assert [line for line in lines if len(line) > 120] == []
     assert not re.search(r"[\x1b\r]", done.stdout)

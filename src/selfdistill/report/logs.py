@@ -52,18 +52,14 @@ class RowRecords(NamedTuple):
 def read_rows(settings: ReportSettings, logs: Path, evaluated: str = "test") -> list[RowRecords]:
     """The runs of every row under `logs`/<method>/seed<n>/; evaluated: on the `test` set, or (a sweep) on a `holdout`.
 
-    Raises: Failure 65 naming the run: missing or unfinished (unless allow_missing), damaged, trained with other
-    settings, or (unless allow_missing) there without being named by the configuration; and for rows of other images.
+    Raises: Failure 65 naming the run: missing or unfinished (unless allow_missing), damaged, or trained with
+    other settings; and for rows of other images.
     """
     for row in settings.rows:
         if bool(row.settings.get("data", {}).get("holdout_images")) != (evaluated == "holdout"):
             what = "is evaluated on a hold-out" if evaluated == "test" else "is evaluated on the test set"
             wanted = "0 for results on the test set" if evaluated == "test" else "> 0 for a sweep"
             raise Failure(row.method, f"{what} (expected data.holdout_images {wanted})")
-    if not settings.allow_missing and evaluated == "test":  # cells of other sweeps may lie beside those of this one
-        for folder in leftovers(settings, logs):
-            what = "a run that the configuration does not name"
-            raise Failure(folder, what, "add its seed, remove the folder, or set allow_missing: true")
     records = []
     for row in settings.rows:
         folders = {seed: logs / row.method / f"seed{seed}" for seed in row.seeds}
