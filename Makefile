@@ -1,8 +1,8 @@
-# Two commands: `make demo` (set-up and the whole chain, offline) and `make test`. `make` lists the rest.
+# `make` lists the commands; begin with `make demo`.
 CORES ?= 2
 CONFIG ?=
 export PYTHON PIP_OPTIONS TORCH
-# Snakemake and pip need one; a user of a container may have none.
+# Snakemake and pip need a home folder; a user in a container may have none.
 export HOME ?= $(CURDIR)/.venv
 DEVICE ?= auto
 READY := .venv/.ready
@@ -10,32 +10,32 @@ PY := .venv/bin/python -m
 PROTOCOLS := workflow/protocols
 NOW := $(shell date +%s)
 
-# Snakemake itself answers a file that is not there with a traceback, before it has read a line of the Snakefile.
+# A missing configuration file would end Snakemake with a traceback before it reads the Snakefile.
 CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo quick overnight replicate published findings test test-workflow test-faults test-slurm bench docs declare site doctor status lint format clean
 
 help: ## list these commands
-	@echo "make demo                   set up, run the whole chain on handwritten digits (no download, about a minute)"
-	@echo "make test                   set up, run the unit tests (about 3 minutes)"
-	@echo "make test-workflow          the real workflow, its page in Chromium and its LaTeX (about 8 minutes)"
-	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (15 minutes on two processors, 3 times that without bf16)"
-	@echo "make overnight [CONFIG=...] five methods, four seeds, 60 epochs of the same images (5 to 14 hours on two processors)"
-	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, days on a CPU; says first what it costs)"
-	@echo "make published              Table I and curves of the author's own logs (seconds)"
-	@echo "make findings               the committed runs of every protocol in one table (seconds)"
-	@echo "make test-faults            kills, full disks, damage and hostile input (about 10 minutes; strace for some of it)"
-	@echo "make test-slurm             the workflow on a Slurm that the tests start here (about 4 minutes; slurm-wlm, munge, root)"
-	@echo "make bench [DEVICE=cuda]     our loop beside others, on this machine (under 10 minutes on a CPU)"
-	@echo "make docs                   the pages of docs/ that are made from its YAML files"
-	@echo "make declare WORDS='...'    declare the rules of the claims as they are now (docs/statistics.md)"
-	@echo "make site                   the documentation as web pages in site/ (installs mkdocs-material)"
-	@echo "make doctor [CONFIG=...]    what this machine has and each protocol would take on it (half a minute); CONFIG: that alone"
-	@echo "make status [CONFIG=...]    the state of each run (of the paper's protocol, with CONFIG over it); WATCH=1 follows them"
-	@echo "make lint                   formatting and static checks; make format repairs what can be repaired"
-	@echo "make clean RUN=quick/kd-seed0         remove a run's results and saved state, STATE=1: the state alone (asks first; YES=1: does not)"
-	@echo "Settings: CORES=2, and for the set-up (about 6 GB on Linux): TORCH=cpu (1.5 GB, no CUDA), PYTHON=python3.12,"
+	@echo "make demo                   set up, run the whole workflow on handwritten digits (about a minute, no data to download)"
+	@echo "make test                   set up, run the unit tests (about 3 minutes on two CPU cores)"
+	@echo "make test-workflow          test the whole workflow, the page in Chromium and the LaTeX (about 8 minutes)"
+	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (15 minutes on two CPU cores, 45 without bf16)"
+	@echo "make overnight [CONFIG=...] five methods, four seeds, 60 epochs on the same images (5 to 14 hours on two CPU cores)"
+	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, days on two CPU cores; prints an estimate first)"
+	@echo "make published              Table I and curves from the author's own logs (seconds)"
+	@echo "make findings               one table of the committed runs of every protocol (seconds)"
+	@echo "make test-faults            test kills, full disks, damaged files and hostile input (about 10 minutes; some tests need strace)"
+	@echo "make test-slurm             test the workflow on a local Slurm (about 4 minutes; needs slurm-wlm, munge and root)"
+	@echo "make bench [DEVICE=cuda]    compare our training loop with others on this machine (under 10 minutes on a CPU)"
+	@echo "make docs                   regenerate the pages of docs/ that come from YAML files"
+	@echo "make declare WORDS='...'    declare the present rules of the claims (docs/statistics.md)"
+	@echo "make site                   build the documentation as web pages in site/ (installs mkdocs-material)"
+	@echo "make doctor [CONFIG=...]    list this machine's hardware and the time of each protocol, or of CONFIG alone (half a minute)"
+	@echo "make status [CONFIG=...]    the state of each run of the paper's protocol, or of CONFIG laid over it; WATCH=1 follows them"
+	@echo "make lint                   check formatting and code; make format repairs what it can"
+	@echo "make clean RUN=...          remove a run's results and saved state, as in RUN=quick/kd-seed0 (STATE=1: the state alone; YES=1: do not ask)"
+	@echo "Settings: CORES=2; for the set-up (about 6 GB on Linux): TORCH=cpu (1.5 GB, no CUDA), PYTHON=python3.12,"
 	@echo "          PIP_OPTIONS='--extra-index-url ...' (another build of torch)"
 
 $(READY): constraints.txt pyproject.toml
@@ -71,13 +71,13 @@ findings: $(READY)
 	@cat report/findings.md
 
 test: $(READY)
-	@echo "the unit tests: about 3 minutes on two idle processors"
+	@echo "the unit tests: about 3 minutes on two idle CPU cores"
 	$(PY) pytest
 
 test-workflow: $(READY)
 	$(PY) pytest -m 'slow and not faults'
 
-# In memory where that is possible: thousands of trials wait for fsync, which a disk takes its time for.
+# In memory if possible: thousands of trials call fsync, which is slow on a disk.
 test-faults: $(READY)
 	PYTEST_DEBUG_TEMPROOT=`test -w /dev/shm && echo /dev/shm || echo /tmp` \
 	  $(PY) pytest -m faults tests/faults
@@ -94,7 +94,7 @@ docs: $(READY)
 	$(PY) scripts.docs
 
 declare: $(READY)
-	@test -n "$(WORDS)" || { echo "error: WORDS: expected why the rules change, such as 'before any full-scale run'" >&2; exit 1; }
+	@test -n "$(WORDS)" || { echo "error: WORDS: expected the reason for the change, such as 'before any full-scale run'" >&2; exit 1; }
 	$(PY) scripts.declare_claims "$$(date +%F)" "$(WORDS)"
 
 site: $(READY)
@@ -105,7 +105,7 @@ site: $(READY)
 doctor: $(READY)
 	@$(PY) selfdistill doctor $(if $(CONFIG),config.yaml $(CONFIG))
 
-# It ends with 1 while anything is left to train, which is no error of make's.
+# `status` exits with 1 while runs are left to train; make should not call that an error.
 status: $(READY)
 	@$(PY) selfdistill status config.yaml $(CONFIG) $(if $(WATCH),--watch) || test $$? -eq 1
 
