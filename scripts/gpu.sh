@@ -1,8 +1,8 @@
 #!/bin/sh
-# Run the workflow for some minutes on a machine with a GPU, torch and no network, and pack what came out.
-#   sh scripts/gpu.sh FOLDER MINUTES [Snakemake's options and targets]
-# FOLDER holds what was carried: *.whl, the archive in pieces (NAME.part-aa, ...), results.tar.* of the time before.
-# From outside: PYTHON, RUNS (at a time on the card: 1), OUT (folder for what is packed), PIECE (its MiB), BENCH_MINUTES.
+# Run the workflow for some minutes on a machine with a GPU and torch but no network, and pack the results.
+#   sh scripts/gpu.sh FOLDER MINUTES [options and targets of Snakemake]
+# FOLDER has the copied files: *.whl, the archive in pieces (NAME.part-aa, ...), results.tar.* of the previous time.
+# Environment: PYTHON, RUNS (in parallel on the GPU: 1), OUT (folder for the packed files), PIECE (MiB each), BENCH_MINUTES.
 set -eu
 [ $# -ge 2 ] || { sed -n '2,5s/^# //p' "$0" >&2; exit 2; }
 carried=$(cd "$1" && pwd) minutes=$2
@@ -23,11 +23,11 @@ for first in "$carried"/*.part-aa; do
   name=$(basename "$first" .part-aa)
   cat "$carried/$name".part-* >results/data/archives/joined
   sum=$(sha256sum <results/data/archives/joined | cut -c1-64)
-  grep -qs -e "$sum" -- config.yaml workflow/protocols/*.yaml "$@" || {  # the configuration files among the options too
-    echo "error: $carried/$name.part-*: SHA-256 differs (expected one of data.archives, got $sum); carry every piece" >&2
+  grep -qs -e "$sum" -- config.yaml workflow/protocols/*.yaml "$@" || {  # configuration files among the options are searched too
+    echo "error: $carried/$name.part-*: SHA-256 differs (expected one of data.archives, got $sum); copy all pieces" >&2
     exit 65
   }
-  # Where the workflow looks before it downloads.
+  # The workflow looks here before it downloads.
   mv results/data/archives/joined "results/data/archives/$(echo "$sum" | cut -c1-16)-$name"
 done
 if there "$carried"/results.tar.*; then
@@ -35,7 +35,7 @@ if there "$carried"/results.tar.*; then
 fi
 
 status=0
-# INT, as Ctrl-C: the trainings save their state, and the next start goes on from it.
+# INT, as from Ctrl-C: the trainings save their state, and the next start resumes from it.
 timeout -s INT -k 120 "${minutes}m" "$python" -m snakemake --resources gpu="${RUNS:-1}" --cores "$(nproc)" "$@" ||
   status=$?
 
@@ -56,5 +56,5 @@ for protocol in $protocols; do
 done
 [ $status = 0 ] || [ $status = 124 ] || exit $status
 "$python" -m benchmarks.bench --minutes "${BENCH_MINUTES:-1}" --workers "$(($(nproc) / 2))" --name gpu
-[ $status = 0 ] || echo "the minutes are over; to go on, carry $out/results.tar.* along"
+[ $status = 0 ] || echo "time is up; to resume, copy $out/results.tar.* to the folder of the next start"
 exit $status

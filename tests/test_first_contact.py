@@ -60,7 +60,7 @@ def test_an_old_python3_first_in_path_is_passed_over_and_the_size_is_said_before
     clone.stub("python3.12", NEW)
     done = clone.make()
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("setting up .venv with python3.12 (once; takes about ")
+    assert done.stdout.startswith("setting up .venv with python3.12 (only once; needs about ")
     assert "--quiet --disable-pip-version-check -c constraints.txt -e .[dev]" in clone.called
     assert clone.make().stdout == "make: '.venv/.ready' is up to date.\n"
 
@@ -85,13 +85,13 @@ def only_line(done: subprocess.CompletedProcess) -> str:
 def test_no_python_that_suits(clone):
     assert only_line(clone.make()) == (
         "error: PYTHON: expected Python 3.11 to 3.13 in PATH, got Python 3.9.1;"
-        " install one and name it: PYTHON=/path/to/python3.12"
+        " install one and set PYTHON=/path/to/python3.12"
     )
     assert only_line(clone.make("PYTHON=python3.11")).startswith(
-        "error: PYTHON=python3.11: expected Python 3.11 to 3.13, got Python 3.9.1; name another one"
+        "error: PYTHON=python3.11: expected Python 3.11 to 3.13, got Python 3.9.1; set another one"
     )
     assert only_line(clone.make("PYTHON=absent")).startswith(
-        "error: PYTHON=absent: expected Python 3.11 to 3.13, got no Python; name another one"
+        "error: PYTHON=absent: expected Python 3.11 to 3.13, got no Python; set another one"
     )
 
 
