@@ -1,48 +1,144 @@
-"""The table and the figure of each sweep, and the configuration that trains what it chose on all images."""
+"""What came out of a sweep: its cells on the hold-out, which of them to choose, and the configuration that trains
+those on all images.
+"""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from fractions import Fraction
+from typing import Any, NamedTuple
 
-from selfdistill.config.settings import ReportSettings, to_yaml
-from selfdistill.config.sweeps import described, key_name
+import numpy as np
+
+from selfdistill.config.settings import ReportSettings, SweepSettings, SweptCell, to_yaml
+from selfdistill.config.sweeps import described, key_name, text
 from selfdistill.report.artefacts import artefact
-from selfdistill.report.outcomes import NOT_RUN, PROXY_CELLS, PROXY_RHO, CellResult, Outcome, outcomes
-from selfdistill.report.plotting import GREY, LOOKS, canvas, saved, short
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import Column, Group, Table, rounded
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 LONGEST_NAME = 41  # characters of a method's or protocol's name
-RING = {"marker": "o", "ms": 7, "mfc": "none", "mec": "#D55E00", "mew": 1.1, "ls": "none", "zorder": 4}
-DASHED = {"color": GREY, "lw": 0.9, "ls": (0, (3, 1.5)), "zorder": 1}
-BAND = {"color": "#D9E8F3", "lw": 0, "zorder": 0}
+
+
+class CellResult(NamedTuple):
+    """A cell, or what the cells are compared with; epochs: of its training; runs: None if it was not run."""
+
+    cell: SweptCell
+    epochs: int
+    runs: MethodResults | None
+
+    @property
+    def name(self) -> str:
+        """`KD, alpha 0.1, T 4`."""
+        return described(self.cell.label, self.cell.values)
+
+    @property
+    def mean(self) -> Fraction | None:
+        """Hold-out accuracy of the last epoch in percent, exact, mean over seeds; None without runs."""
+        return self.runs.spread.mean if self.runs else None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it trains for fewer epochs than the method that it is like."""
+        return self.cell.budget is not None and self.epochs < self.cell.budget
+
+
+class Outcome(NamedTuple):
+    """A sweep's results.
+
+    groups: cells among which one is chosen: those of a method; if each method has one only, all together.
+    reference: the method to compare with, where it is none of the cells.
+    noise: 2 sd of a cell's mean, in points; measured over seeds, or taken from the configuration.
+    """
+
+    sweep: SweepSettings
+    groups: list[list[CellResult]]
+    reference: list[CellResult]
+    noise: float
+    measured: bool
+
+    @property
+    def results(self) -> list[CellResult]:
+        """All cells, and last what they are compared with."""
+        return [result for group in self.groups for result in group] + self.reference
+
+    @property
+    def chosen(self) -> list[CellResult]:
+        """The best cell of each group that has one."""
+        return [best for best in map(self.best, self.groups) if best]
+
+    def best(self, group: list[CellResult]) -> CellResult | None:
+        """The cell of a group with the highest mean, the first of equals.
+
+        None if none was run, or only cells that were trained for fewer epochs than their method: those may rank
+        otherwise.
+        """
+        run = [result for result in group if result.runs]
+        return None if all(result.is_short for result in run) else max(run, key=lambda result: result.mean)
+
+    def below_best(self, result: CellResult) -> Fraction | None:
+        """Points below the best cell of its group; None without runs, without a best one, and for no cell."""
+        best = next((self.best(group) for group in self.groups if result in group), None)
+        return best.mean - result.mean if best and result.runs else None
+
+    def mark(self, result: CellResult) -> str:
+        """What is said of a cell beside the others of its group."""
+        if not result.runs:
+            return "not run"
+        if result in self.reference:
+            return "reference"
+        below = self.below_best(result)
+        if below is None:
+            return "not ranked"
+        return "chosen" if result in self.chosen else "within noise" if float(below) <= self.noise else ""
+
+
+def outcome(sweep: SweepSettings, results: Results) -> Outcome:
+    """A sweep with its results."""
+    rows = {row.method: row for row in results.settings.rows}
+
+    def result(cell: SweptCell) -> CellResult:
+        return CellResult(cell, rows[cell.method].epochs, results.methods.get(cell.method))
+
+    cells = [result(cell) for cell in sweep.cells]
+    bases = dict.fromkeys(each.cell.base for each in cells)
+    groups = [[each for each in cells if each.cell.base == base] for base in bases]
+    reference = []
+    if sweep.reference not in (None, *bases):
+        row = rows[sweep.reference]
+        reference = [result(SweptCell(method=row.method, base=row.method, label=row.label, values={}))]
+    spread = noise([each.runs.accuracy for each in cells if each.runs], sweep.noise)
+    return Outcome(sweep, [cells] if len(groups) == len(cells) else groups, reference, *spread)
+
+
+def noise(accuracies: list[np.ndarray], assumed: float) -> tuple[float, bool]:
+    """2 sd of a cell's mean, in points, and whether it was measured: pooled over the cells that have several seeds,
+    else the assumed 2 sd of a run.
+    """
+    several = [values for values in accuracies if len(values) > 1]
+    if not several:
+        return assumed, False
+    freedom = sum(len(values) - 1 for values in several)
+    pooled = np.sqrt(sum(((values - values.mean()) ** 2).sum() for values in several) / freedom)
+    return float(2 * pooled / np.sqrt(min(map(len, several)))), True
 
 
 @artefact(
     "sweep_{sweep}",
     step="sweep",
     title="A sweep's cells on the hold-out, and the configuration that trains the chosen ones",
-    formats=("csv", "md", "yaml", "pdf", "png"),
+    formats=("csv", "md", "yaml"),
     needs=("evaluation.json",),
 )
-def sweeps(results: Results) -> dict[str, str | bytes]:
-    """Of each sweep the table, the figure, and what trains its chosen cells on all images."""
+def sweeps(results: Results) -> dict[str, str]:
+    """Of each sweep the table, and what trains its chosen cells on all images."""
     settings, files = results.settings, {}
-    for outcome in outcomes(results):
-        table = sweep_table(outcome, settings)
-        contents = {"csv": table.csv(), "md": table.markdown(), "yaml": retraining(outcome, settings)}
-        contents |= saved(draw(outcome, settings.figures.width))
-        files |= {f"sweep_{outcome.sweep.name}.{suffix}": content for suffix, content in contents.items()}
+    for sweep in settings.sweeps:
+        found = outcome(sweep, results)
+        table = sweep_table(found, settings)
+        contents = {"csv": table.csv(), "md": table.markdown(), "yaml": retraining(found, settings)}
+        files |= {f"sweep_{sweep.name}.{suffix}": content for suffix, content in contents.items()}
     return files
-
-
-# The table
 
 
 def sweep_table(outcome: Outcome, settings: ReportSettings) -> Table:
@@ -55,12 +151,17 @@ def sweep_table(outcome: Outcome, settings: ReportSettings) -> Table:
 
 def _columns(outcome: Outcome) -> list[tuple[Column, Callable[[CellResult], Any]]]:
     """The columns, and what a cell has in each."""
-    rho = {proxy.epochs: proxy.rho for proxy in outcome.proxies}
-    keys = outcome.sweep.cells[0].values
+
+    def value(each: CellResult, key: str) -> str | None:
+        return text(each.cell.values[key]) if key in each.cell.values else None
+
     return [
         (Column("method"), lambda each: each.cell.method),
         (Column("label", "Method"), lambda each: each.cell.label),
-        *((Column(key, key_name(key)), lambda each, key=key: each.values.get(key)) for key in keys),
+        *(
+            (Column(key, key_name(key)), lambda each, key=key: value(each, key))
+            for key in outcome.sweep.cells[0].values
+        ),
         (Column("seeds", "n", "count"), lambda each: len(each.runs.runs) if each.runs else 0),
         (Column("each_seed"), lambda each: each.runs and " ".join(rounded(a, 2) for a in each.runs.accuracy.tolist())),
         (Column("accuracy", "Hold-out accuracy (%)", "spread"), lambda each: each.runs and each.runs.spread),
@@ -70,7 +171,6 @@ def _columns(outcome: Outcome) -> list[tuple[Column, Callable[[CellResult], Any]
         (Column("teacher_accuracy", "Teacher (%)", "number"), lambda each: each.runs and _share(each.runs, "correct")),
         (Column("agreement", "Agreement (%)", "number"), lambda each: each.runs and _share(each.runs, "agreement")),
         (Column("seconds_per_epoch", "", "number"), lambda each: each.runs and _epoch_seconds(each.runs)),
-        (Column("rho", "Rho with own epochs", "number"), lambda each: rho.get(each.epochs) if each.is_short else None),
     ]
 
 
@@ -102,13 +202,9 @@ def notes(outcome: Outcome, settings: ReportSettings) -> list[str]:
         f" looked at. {chosen if outcome.chosen else 'Nothing was chosen.'}",
         f"Within noise: at most {rounded(outcome.noise, 2)} points below the best (2 sd of a cell, {source}).",
     ]
-    if outcome.proxies:
-        rule = f"Spearman's rho with the methods' own epochs is {PROXY_RHO} or more over {PROXY_CELLS} or more cells"
-        found.append(f"A shorter training ranks cells only if {rule}. {'; '.join(map(str, outcome.proxies))}.")
+    if any(outcome.mark(result) == "not ranked" for result in outcome.results):
+        found.append("Not ranked: all were trained for fewer epochs than their method.")
     return found + ([f"Not the paper's setting: {settings.reduced}."] if settings.reduced else [])
-
-
-# What was chosen, to be trained on all images
 
 
 def retraining(outcome: Outcome, settings: ReportSettings) -> str:
@@ -135,87 +231,3 @@ def retraining(outcome: Outcome, settings: ReportSettings) -> str:
         "#   snakemake --cores 2 --configfile <the sweep's own files> <this file>",
     ]
     return "\n".join([*lines, to_yaml(values | ({"methods": methods} if methods else {}))])
-
-
-# The figure
-
-
-def panels(outcome: Outcome) -> tuple[str | None, dict[str, list[CellResult]]]:
-    """The key with the most values, and by its title each panel: cells that differ in this key alone.
-
-    None, and one panel of all cells, for methods that are compared as they are.
-    """
-    cells = [result for group in outcome.groups for result in group]
-    if len(outcome.groups) == 1 and len({result.cell.base for result in cells}) > 1:
-        return None, {"": cells}
-    counts = {key: len({result.values[key] for result in cells}) for key in cells[0].values}
-    along = max(counts, key=counts.__getitem__, default=None)
-    found: dict[str, list[CellResult]] = {}
-    for result in cells:
-        others = {key: result.cell.values[key] for key, count in counts.items() if key != along and count > 1}
-        found.setdefault(described(result.cell.label, others), []).append(result)
-    return along, found
-
-
-def draw(outcome: Outcome, width: float) -> Figure:
-    """A row for each cell, in panels of those that differ in one key alone, one accuracy axis for all."""
-    from matplotlib.ticker import MaxNLocator
-
-    along, found = panels(outcome)
-    names = [[short(result.values[along] if along else result.name, 26) for result in c] for c in found.values()]
-    pitch = 0.06 + 0.11 * max(name.count("\n") + 1 for each in names for name in each)  # inches a row
-    rows = [len(cells) + 0.5 for cells in found.values()]
-    size = width, 0.7 + pitch * sum(rows) + 0.16 * len(found)
-    figure, grid = canvas(*size, len(found), sharex=True, gridspec_kw={"height_ratios": rows})
-    for axes, (title, cells), labels in zip(grid[:, 0], found.items(), names, strict=True):
-        _panel(axes, outcome, cells)
-        axes.set_yticks(range(len(cells)), labels)
-        axes.set_title(title, loc="left")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
-    axes.set_xlim(right=min(axes.get_xlim()[1], 100.5))
-    axes.set_xlabel("hold-out accuracy (%)")
-    figure.supylabel(key_name(along) if along else "", fontsize=7)
-    _legend(figure, outcome)
-    return figure
-
-
-def _panel(axes: Axes, outcome: Outcome, cells: list[CellResult]) -> None:
-    """Each cell's mean, and its seeds where there are several; the noise around the best cell of its group."""
-    best = next(outcome.best(group) for group in outcome.groups if cells[0] in group)
-    if best:
-        axes.axvspan(float(best.mean) - outcome.noise, float(best.mean) + outcome.noise, **BAND)
-    for place, result in enumerate(cells):
-        color, marker = LOOKS.get(result.cell.base, LOOKS["kd"])
-        if not result.runs:
-            axes.text(0.02, place, NOT_RUN, transform=axes.get_yaxis_transform(), va="center", color=GREY)
-            continue
-        if len(result.runs.runs) > 1:
-            axes.plot(result.runs.accuracy, [place] * len(result.runs.runs), "|", color=color, ms=4, alpha=0.6)
-        axes.plot(float(result.mean), place, marker, color=color)
-        if result is best:
-            axes.plot(float(result.mean), place, **RING)
-    _reference(axes, outcome, cells)
-    axes.set_ylim(len(cells) - 0.5, -0.5)
-    axes.grid(axis="x")
-
-
-def _reference(axes: Axes, outcome: Outcome, cells: list[CellResult]) -> None:
-    """What the cells are compared with, dashed: the same for all, or for each cell the one with the same values."""
-    beside = {repr(result.values): float(result.mean) for result in outcome.reference if result.runs}
-    for place, result in enumerate(cells):
-        mean = beside.get(repr(result.values), beside.get("{}"))
-        if mean is not None and result not in outcome.reference:
-            axes.vlines(mean, place - 0.5, place + 0.5, **DASHED)
-
-
-def _legend(figure: Figure, outcome: Outcome) -> None:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    handles = {}
-    if outcome.chosen:
-        handles = {"chosen": Line2D([], [], **RING), f"±{rounded(outcome.noise, 2)}: noise of the best": Patch(**BAND)}
-    if any(result.runs for result in outcome.reference):
-        handles[outcome.reference[0].cell.label] = Line2D([], [], **DASHED)
-    if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
