@@ -93,13 +93,14 @@ class Mechanism(Several):
         need = f" Not replicated while a test accuracy may be lower by {rules.tolerance:g} points or more."
         return rule_of(what, f"on the claimed side ({claimed})", "on the other side", number) + need * bool(self.needs)
 
-    def _pairs(self, results: Results, rules: Rules) -> list[tuple[MethodResults, MethodResults]]:
-        """Each method beside each of its controls."""
+    def pairs(self, results: Results, rules: Rules) -> list[tuple[MethodResults, MethodResults]]:
+        """Each method beside each of its controls, where both have runs."""
         of = results.methods
-        return [(of[method], of[control]) for method in self.methods for control in rules.controls[method]]
+        names = [(method, control) for method in self.methods for control in rules.controls[method]]
+        return [(of[method], of[control]) for method, control in names if method in of and control in of]
 
     def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, Estimate | None]]:
-        for pair in self._pairs(results, rules):
+        for pair in self.pairs(results, rules):
             for name, side in self.measures.items():
                 yield 1 if side == "higher" else -1, measured(pair, name)
 
@@ -107,7 +108,7 @@ class Mechanism(Several):
         verdict = super().judge(results, rules)
         if not self.needs or verdict.word != REPLICATED:
             return verdict
-        accuracies = [difference(*pair) for pair in self._pairs(results, rules)]
+        accuracies = [difference(*pair) for pair in self.pairs(results, rules)]
         if all(found is not None and found.interval().low > -rules.tolerance for found in accuracies):
             return verdict
         return verdict._replace(word=OPEN, why="the test accuracy may be lower")

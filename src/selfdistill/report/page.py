@@ -38,7 +38,7 @@ HEADINGS = {  # with the modules whose tables and figures stand beneath; what ot
     "The paper's explanations, measured": ("mechanisms",),
 }
 LAST = ("departures", "runs", "appendix")  # modules whose tables stand at the end, each opened by a click
-LONG, MOST = 25, 200  # rows; a table of more is opened by a click, or not shown at all
+LONG = 25  # rows; a table of more is opened by a click
 
 
 class Picture(NamedTuple):
@@ -54,12 +54,11 @@ class Picture(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """A table with its title. folded: opened by a click. file: where to find it, if it is too long for the page."""
+    """A table with its title. folded: opened by a click."""
 
     table: Table
     title: str
     folded: bool
-    file: str | None
 
 
 class Section(NamedTuple):
@@ -147,8 +146,7 @@ def sheet(one: Artefact, results: Results, folded: bool) -> Sheet | None:
     if not any(column.heading for column in made.columns):
         named = [column._replace(heading=column.key.replace("_", " ").capitalize()) for column in made.columns]
         made = made._replace(columns=named)
-    file = f"{one.name}.{one.formats[0]}" if one.formats and len(made.rows) > MOST else None
-    return Sheet(made, one.title, folded or len(made.rows) > LONG, file)
+    return Sheet(made, one.title, folded or len(made.rows) > LONG)
 
 
 def picture(one: Artefact, results: Results) -> Picture:
