@@ -28,7 +28,7 @@ help: ## list these commands
 	@echo "make test-faults            test kills, full disks, damaged files and hostile input (about 10 minutes; some tests need strace)"
 	@echo "make test-slurm             test the workflow on a local Slurm (about 4 minutes; needs slurm-wlm, munge and root)"
 	@echo "make bench [DEVICE=cuda]    compare our training loop with others on this machine (under 10 minutes on a CPU)"
-	@echo "make docs                   regenerate the pages of docs/ that come from YAML files"
+	@echo "make docs                   regenerate docs/paper-gaps.md from its YAML file"
 	@echo "make declare WORDS='...'    declare the present rules of the claims (docs/statistics.md)"
 	@echo "make site                   build the documentation as web pages in site/ (installs mkdocs-material)"
 	@echo "make doctor [CONFIG=...]    list this machine's hardware and the time of each protocol, or of CONFIG alone (half a minute)"

@@ -1,31 +1,82 @@
-"""`make docs`: the pages of docs/ that are made from its YAML files and the configuration."""
+"""`make docs`: docs/paper-gaps.md, made from docs/paper-gaps.yaml and the configuration."""
 
 import sys
 from pathlib import Path
 
 from selfdistill.config.load import load_config
-from selfdistill.report.gaps import contradictions_page, gaps_page, read_contradictions, read_gaps
+from selfdistill.config.schema import Config
+from selfdistill.report.gaps import Entry, Gaps, departure, read_gaps, shown, values
+from selfdistill.report.table import markdown
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 BESIDE = ("as_run", "controlled")  # the protocols shown beside the paper's
+GAPS = """\
+<!-- Made from docs/paper-gaps.yaml; edit that file instead. -->
+
+# What the paper leaves open
+
+One row for each point that the paper does not say, or says in two ways: what the text says, what the author's
+published notebooks did, and what protocol `paper` does, and why; below it {others} where they do otherwise. The values
+are read from the configuration files. Each published number comes from one run without a seed.
+
+The source is that of the value in `paper`. *paper* and a section: the text says it. *published notebook*: the author's
+executed notebooks (github.com/veljko2404/pytorch, folder 1_research_self_distillation, read on 2026-11-24), whose
+printed times are the paper's to the second. They carry no licence, so only facts are taken from them. Where text and
+notebooks differ, the text decides. *assumed*: our choice. *Computed* marks arithmetic on published numbers. A D with a
+number is a row of [the contradictions of the text](contradictions.md).
+"""
 
 
-def pages(root: Path) -> dict[str, str]:
-    """The contents of the made pages, by name. root: the folder of config.yaml, docs/ and workflow/."""
-    docs, base = root / "docs", root / "config.yaml"
+def page(root: Path) -> str:
+    """The content of the page. root: the folder of config.yaml, docs/ and workflow/."""
+    base = root / "config.yaml"
     others = [load_config([base, root / f"workflow/protocols/{name}.yaml"]) for name in BESIDE]
-    return {
-        "paper-gaps.md": gaps_page(read_gaps(docs / "paper-gaps.yaml"), load_config([base]), others),
-        "contradictions.md": contradictions_page(read_contradictions(docs / "contradictions.yaml")),
-    }
+    return gaps_page(read_gaps(root / "docs/paper-gaps.yaml"), load_config([base]), others)
+
+
+def gaps_page(gaps: Gaps, paper: Config, others: list[Config]) -> str:
+    """docs/paper-gaps.md; others: the protocols to show where they depart from the paper's."""
+    parts = [GAPS.format(others=" and ".join(f"`{config.protocol}`" for config in others))]
+    headings = ["point", "the paper", "the published notebooks", "ours", "source"]
+    for topic in gaps.topics:
+        rows = [[*_said(entry), _ours(entry, paper, others), entry.source] for entry in topic.entries]
+        parts += [f"## {topic.title}\n", _grid(headings, rows)]
+    return "\n".join(parts)
+
+
+def _said(entry: Entry) -> list[str]:
+    marks = ["text and notebooks differ"] * entry.differ + entry.contradictions
+    point = _text(entry.point) + (f" (**{', '.join(marks)}**)" if marks else "")
+    return [point, _text(entry.text or "(nothing)"), _text(entry.notebook or "(nothing)")]
+
+
+def _ours(entry: Entry, paper: Config, others: list[Config]) -> str:
+    mine, key = values(entry, paper), f"`{entry.key}`: " if entry.key else ""
+    lines = [key + _because(entry.value or (shown(mine, mine) if mine else "not trained"), entry.ours)]
+    for config in others:
+        if found := departure(entry, config, paper):
+            lines.append(f"`{config.protocol}`: {_because(found['here'], found['why'])}")
+    return "<br>".join(lines)
+
+
+def _because(value: str, why: str) -> str:
+    return f"**{_text(value)}**" + (f": {_text(why)}" if why else "")
+
+
+def _grid(headings: list[str], rows: list[list[str]]) -> str:
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in [headings, ["---"] * len(headings), *rows])
+
+
+def _text(text: str) -> str:
+    """A text in Markdown, whose `code` stays code."""
+    return "".join(f"`{part}`" if n % 2 else markdown(part) for n, part in enumerate(text.split("`")))
 
 
 if __name__ == "__main__":
     try:
-        for name, content in pages(ROOT).items():
-            write_atomically(ROOT / "docs" / name, content)
+        write_atomically(ROOT / "docs/paper-gaps.md", page(ROOT))
     except (Failure, Failures) as failure:
         print(failure, file=sys.stderr)
         sys.exit(failure.code)

@@ -1,7 +1,6 @@
-"""What the paper leaves open and where its text disagrees with itself, each from one YAML file under docs/.
+"""What the paper leaves open (docs/paper-gaps.yaml), and where a protocol departs from the paper's.
 
-The values of our protocols are read from their validated configurations, so that none is typed twice. The Snakefile
-imports this module: it says where a protocol departs from the paper's.
+Values are read from validated configurations, so that none is typed twice. The Snakefile imports this module.
 """
 
 import re
@@ -16,12 +15,10 @@ from selfdistill.config.block import Block
 from selfdistill.config.errors import checked
 from selfdistill.config.reading import read_yaml
 from selfdistill.config.schema import Config, MachineSettings
-from selfdistill.report.table import markdown
 from selfdistill.system.failures import CONFIGURATION, Failure
 
 MOST = 6  # names of methods with one value, beyond which they are counted
 SECTION = r"(?:abstract|Table I|(?:III|II|IV|I)(?:-[A-E])?)\b"
-Section = t.matching("a section such as abstract, I, II-B or Table I", SECTION)
 Source = t.matching(
     "paper <section>, published notebook or assumed", rf"paper {SECTION}(?:, {SECTION})*|published notebook|assumed"
 )
@@ -73,35 +70,9 @@ class Gaps(Block):
         return [entry for topic in self.topics for entry in topic.entries]
 
 
-class Quote(Block):
-    """A verbatim piece of the paper."""
-
-    section: Section
-    text: t.Line
-
-
-class Contradiction(Block):
-    """Where the text disagrees with itself, and what the pipeline does about it."""
-
-    quotes: list[Quote]
-    conflict: t.Line
-    treatment: t.Line
-
-
-class Contradictions(Block):
-    """docs/contradictions.yaml."""
-
-    contradictions: dict[Number, Contradiction]
-
-
 def read_gaps(path: Path) -> Gaps:
     """docs/paper-gaps.yaml. Raises: Failures (78) naming file and place."""
     return checked(Gaps, read_yaml(path), path)
-
-
-def read_contradictions(path: Path) -> dict[str, Contradiction]:
-    """docs/contradictions.yaml. Raises: Failures (78) naming file and place."""
-    return checked(Contradictions, read_yaml(path), path).contradictions
 
 
 def values(entry: Entry, config: Config) -> dict[str, str]:
@@ -174,76 +145,3 @@ def departures(gaps: Gaps, config: Config, paper: Config) -> list[dict[str, str]
     entries = [entry for entry in gaps.entries if entry.key not in MachineSettings.model_fields]
     found = [departure(entry, config, paper) for entry in entries]
     return [{key: text.replace("`", "") for key, text in one.items()} for one in found if one and one["paper"]]
-
-
-GAPS = """\
-<!-- Made from docs/paper-gaps.yaml; edit that file instead. -->
-
-# What the paper leaves open
-
-One row for each point that the paper does not say, or says in two ways: what the text says, what the author's
-published notebooks did, and what protocol `paper` does, and why; below it {others} where they do otherwise. The values
-are read from the configuration files. Each published number comes from one run without a seed.
-
-The source is that of the value in `paper`. *paper* and a section: the text says it. *published notebook*: the author's
-executed notebooks (github.com/veljko2404/pytorch, folder 1_research_self_distillation, read on 2026-11-24), whose
-printed times are the paper's to the second. They carry no licence, so only facts are taken from them. Where text and
-notebooks differ, the text decides. *assumed*: our choice. *Computed* marks arithmetic on published numbers. A D with a
-number is a row of [the contradictions of the text](contradictions.md).
-"""
-CONTRADICTIONS = """\
-<!-- Made from docs/contradictions.yaml; edit that file instead. -->
-
-# Where the paper's text disagrees with itself
-
-What the paper says, verbatim; what in the text, in its arithmetic or in the author's published notebooks disagrees with
-that; and what this pipeline does about it. Each published number comes from one run without a seed. Our settings are in
-[what the paper leaves open](paper-gaps.md).
-"""
-
-
-def gaps_page(gaps: Gaps, paper: Config, others: list[Config]) -> str:
-    """docs/paper-gaps.md; others: the protocols to show where they depart from the paper's."""
-    parts = [GAPS.format(others=" and ".join(f"`{config.protocol}`" for config in others))]
-    headings = ["point", "the paper", "the published notebooks", "ours", "source"]
-    for topic in gaps.topics:
-        rows = [[*_said(entry), _ours(entry, paper, others), entry.source] for entry in topic.entries]
-        parts += [f"## {topic.title}\n", _grid(headings, rows)]
-    return "\n".join(parts)
-
-
-def _said(entry: Entry) -> list[str]:
-    marks = ["text and notebooks differ"] * entry.differ + entry.contradictions
-    point = _text(entry.point) + (f" (**{', '.join(marks)}**)" if marks else "")
-    return [point, _text(entry.text or "(nothing)"), _text(entry.notebook or "(nothing)")]
-
-
-def _ours(entry: Entry, paper: Config, others: list[Config]) -> str:
-    mine, key = values(entry, paper), f"`{entry.key}`: " if entry.key else ""
-    lines = [key + _because(entry.value or (shown(mine, mine) if mine else "not trained"), entry.ours)]
-    for config in others:
-        if found := departure(entry, config, paper):
-            lines.append(f"`{config.protocol}`: {_because(found['here'], found['why'])}")
-    return "<br>".join(lines)
-
-
-def _because(value: str, why: str) -> str:
-    return f"**{_text(value)}**" + (f": {_text(why)}" if why else "")
-
-
-def contradictions_page(found: dict[str, Contradiction]) -> str:
-    """docs/contradictions.md."""
-    rows = []
-    for number, item in found.items():
-        quotes = "<br>".join(_text(f"“{quote.text}” ({quote.section})") for quote in item.quotes)
-        rows.append([number, quotes, _text(item.conflict), _text(item.treatment)])
-    return f"{CONTRADICTIONS}\n{_grid(['', 'the paper', 'the conflict', 'what we do'], rows)}"
-
-
-def _grid(headings: list[str], rows: list[list[str]]) -> str:
-    return "".join("| " + " | ".join(cells) + " |\n" for cells in [headings, ["---"] * len(headings), *rows])
-
-
-def _text(text: str) -> str:
-    """A text in Markdown, whose `code` stays code."""
-    return "".join(f"`{part}`" if n % 2 else markdown(part) for n, part in enumerate(text.split("`")))
