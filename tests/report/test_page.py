@@ -11,7 +11,7 @@ from helpers.reporting import EVIDENCE, PUBLISHED, ROOT, protocol_settings, repo
 from PIL import Image
 
 from selfdistill.report import artefacts as declarations
-from selfdistill.report.appendix import checksums, environment, in_short
+from selfdistill.report.appendix import environment
 from selfdistill.report.artefacts import Artefact, artefacts
 from selfdistill.report.page import HEADINGS, breakable, report
 from selfdistill.report.results import Results
@@ -207,7 +207,7 @@ def test_who_cannot_see_it_finds_the_way(pages):
         assert levels[0] == 1
         assert levels.count(1) == 1
         assert all(after <= before + 1 for before, after in pairwise(levels))
-        assert len(elements.all("table")) == len(elements.all("caption")) > 3
+        assert len(elements.all("table")) == len(elements.all("caption")) >= 3
         assert all(cell["scope"] in ("col", "row", "rowgroup") for cell in elements.all("th"))
         assert all(image["alt"] and image["width"] and image["height"] for image in elements.all("img"))
         names = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
@@ -259,13 +259,8 @@ def test_runs_of_two_machines_are_kept_apart(tmp_path):
     table = environment(results)
     assert [column.heading for column in table.columns] == ["What", "Kind 1", "Kind 2"]
     assert table.rows[:2] == [
-        ["Runs", "kd/seed0, self_distillation/seed0, control/seed0", "control/seed1"],
+        ["Runs", "kd 0; self_distillation 0; control 0", "control 1"],
         ["Device", "a test", "B"],
     ]
     assert ["Threads", "not recorded", "1"] in table.rows
     assert ["Deterministic", "not recorded", "no"] in table.rows
-    assert (
-        in_short(["kd/seed0", "kd/seed1", "kd/seed2", "control/seed0", "control/seed2"])
-        == "kd/seed0..2, control/seed0+2"
-    )
-    assert ["control/seed1", "timing.csv"] in [row[:2] for row in checksums(results).rows]

@@ -37,7 +37,7 @@ HEADINGS = {  # with the modules whose tables and figures stand beneath; what ot
     "Ablation": ("ablation",),
     "The paper's explanations, measured": ("mechanisms",),
 }
-LAST = ("departures", "runs", "appendix")  # modules whose tables stand at the end, each opened by a click
+LAST = ("appendix", "runs")  # modules whose tables stand at the end, each opened by a click
 LONG = 25  # rows; a table of more is opened by a click
 
 
