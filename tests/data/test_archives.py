@@ -20,13 +20,15 @@ from selfdistill.system.files import sha256_of
 RECORDS = 6  # images in each file of the small archives here
 BINARY, PYTHON = "cifar-10-batches-bin", "cifar-10-batches-py"
 NAMES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
-SIZES = (3, 5)
-UNREADABLE = [  # members of an archive in which `a`, of 3 to 5 bytes, is looked for
+REFUSED = [  # members of an archive in which `a` is looked for
     ([("a", b"1234"), ("a", b"1234")], "'a' is in it twice"),
-    ([("a", bytes(2))], "'a': expected a regular file of 3 to 5 bytes, got 2"),
-    ([("a", bytes(6))], "'a': expected at most 5 bytes, got 6"),
-    ([("bomb", bytes(6)), ("a", b"1234")], "'bomb': expected at most 5 bytes"),
+    ([("bomb", bytes(100_000)), ("a", b"1234")], "expected at most 100000 unpacked bytes"),
+    ([*((f"b{k}", b"") for k in range(100)), ("a", b"1234")], "expected at most 100 members"),
     *[([(name, b"1234")], "lacks a") for name in ("../a", "/a", "./a/../a")],
+    *[
+        ([("b", b"1234"), ("a", (kind, "b"))], "'a': expected a regular file")
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE)
+    ],
 ]
 
 
@@ -150,44 +152,15 @@ def test_cifar100_is_read_with_its_fine_labels(path):
         assert np.array_equal(getattr(found, f"{part}_labels"), fine)
 
 
-def test_a_fine_label_beyond_99_is_refused(path, refused):
-    members, name = fine_members(), "cifar-100-binary/test.bin"
-    members[name] = fine_file(RECORDS, 1, np.full(RECORDS, 100, np.uint8))[0]
-    with refused(BAD_DATA, path, name, "expected labels from 0 to 99, got 100"):
-        read_fine(tar(path, members))
-
-
-def test_the_archive_of_the_other_dataset_is_refused(path, tmp_path, refused):
-    with refused(BAD_DATA, path, "lacks cifar-100-binary/train.bin, cifar-100-binary/test.bin"):
-        read_fine(tar(path, binary_members()))
-    other = tmp_path / "fine.tar.gz"
-    with refused(BAD_DATA, other):
-        read(tar(other, fine_members()))
-
-
-def test_the_python_layout_of_cifar100_is_refused_by_name(path, tmp_path, refused):
-    members = [("cifar-100-python/train", pickle.dumps(Command(tmp_path / "canary")))]
-    with refused(BAD_DATA, path, "python layout; of CIFAR-100 the binary one is read"):
-        read_fine(tar(path, members))
-    assert not (tmp_path / "canary").exists()
-
-
-def test_a_bomb_beside_cifar100_ends_after_what_is_wanted(path, refused):
-    most = 5 * RECORDS * 3074
-    bombs = [(f"bomb{k}", bytes(most)) for k in range(3)]
-    with refused(BAD_DATA, path, "is more than an archive of this kind holds"):
-        read_fine(tar(path, bombs))
-
-
 # What is refused
 
 
-@pytest.mark.parametrize("read_it", [read_cifar10, read_cifar100])
-def test_another_sha256_is_refused_before_the_archive_is_opened(read_it, path, refused, monkeypatch):
+def test_another_sha256_is_refused_before_the_archive_is_opened(path, refused, monkeypatch):
     monkeypatch.setattr(archives, "read_members", lambda *args: pytest.fail("the archive was opened"))
     path.write_bytes(b"something else")
-    with refused(BAD_DATA, path, "SHA-256 differs", "0" * 64, "14 bytes", "fetch it again"):
-        read_it(path, "0" * 64)
+    for read_it in (read_cifar10, read_cifar100):
+        with refused(BAD_DATA, path, "SHA-256 differs", "0" * 64, "14 bytes", "fetch it again"):
+            read_it(path, "0" * 64)
 
 
 @pytest.mark.parametrize(("mode", "share"), [("w", 0.3), ("w:gz", 0.0), ("w:gz", 0.9), ("w:xz", 0.9)])
@@ -206,24 +179,20 @@ def test_what_is_no_archive_is_refused(path, refused):
         read(path)
 
 
-@pytest.mark.parametrize("name", ["data_batch_3.bin", "test_batch.bin"])
-def test_a_missing_member_is_named(name, path, refused):
-    members = binary_members()
-    del members[f"{BINARY}/{name}"]
-    with refused(BAD_DATA, path, f"lacks {BINARY}/{name}"):
-        read(tar(path, members))
-
-
-@pytest.mark.parametrize(("members", "what"), UNREADABLE)
-def test_members_that_are_not_the_wanted_ones_are_refused(members, what, path, refused):
+@pytest.mark.parametrize(("members", "what"), REFUSED)
+def test_members_that_are_not_the_wanted_ones_are_refused(members, what, path, refused, monkeypatch):
+    monkeypatch.setattr(archives, "LARGEST", 100_000)
     with refused(BAD_DATA, path, what):
-        read_members(tar(path, members), {"a": SIZES})
+        read_members(tar(path, members), ["a"])
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
-def test_a_member_that_is_no_regular_file_is_refused(kind, path, refused):
-    with refused(BAD_DATA, path, "'a': expected a regular file"):
-        read_members(tar(path, [("b", b"1234"), ("a", (kind, "b"))]), {"a": (0, 5)})
+def test_missing_members_are_named_and_what_is_read(path, refused):
+    members = binary_members()
+    del members[f"{BINARY}/data_batch_3.bin"]
+    with refused(BAD_DATA, path, f"lacks {BINARY}/data_batch_3.bin; what is read: the binary layout"):
+        read(tar(path, members))
+    with refused(BAD_DATA, path, "lacks cifar-100-binary/train.bin, cifar-100-binary/test.bin"):
+        read_fine(path)
 
 
 @pytest.mark.parametrize("change", [-1, 1, -2, 2])
@@ -231,7 +200,6 @@ def test_a_member_that_is_no_regular_file_is_refused(kind, path, refused):
     ("members", "read_it", "record", "name"),
     [
         (binary_members, read, 3073, f"{BINARY}/data_batch_2.bin"),
-        (fine_members, read_fine, 3074, "cifar-100-binary/train.bin"),
         (fine_members, read_fine, 3074, "cifar-100-binary/test.bin"),
     ],
 )
@@ -243,6 +211,13 @@ def test_a_file_must_be_exactly_its_records(members, read_it, record, name, chan
         read_it(tar(path, files))
 
 
+def test_a_label_of_no_class_is_refused(path, refused):
+    members, name = fine_members(), "cifar-100-binary/test.bin"
+    members[name] = fine_file(RECORDS, 1, np.full(RECORDS, 100, np.uint8))[0]
+    with refused(BAD_DATA, path, name, "expected labels from 0 to 99, got 100"):
+        read_fine(tar(path, members))
+
+
 @pytest.mark.parametrize("name", ["../escaped", "{folder}/escaped"])
 def test_nothing_is_extracted(name, path, tmp_path):
     folder = tmp_path / "elsewhere"
@@ -250,13 +225,6 @@ def test_nothing_is_extracted(name, path, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     read(tar(path, [(name.format(folder=folder), b"x"), *binary_members().items()]))
     assert sorted(tmp_path.rglob("*")) == sorted([*before, path])
-
-
-def test_at_most_a_hundred_members_are_accepted(path, refused):
-    members = [*((f"b{k}", b"") for k in range(99)), ("a", b"1234")]
-    assert read_members(tar(path, members), {"a": SIZES}) == {"a": b"1234"}
-    with refused(BAD_DATA, path, "expected at most 100 members"):
-        read_members(tar(path, [("c", b""), *members]), {"a": SIZES})
 
 
 # The python layout
@@ -272,34 +240,18 @@ class Command:
         return os.system, (f"touch '{self.canary}'",)
 
 
-def test_the_python_layout_needs_the_official_sha256_before_a_pickle_is_read(path, tmp_path, refused):
-    members = {**python_members(), f"{PYTHON}/data_batch_1": pickle.dumps(Command(tmp_path / "canary"))}
-    official = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
-    with refused(BAD_DATA, path, "python layout", official):
-        read(tar(path, members))
-    assert not (tmp_path / "canary").exists()
-
-
-def test_a_malicious_pickle_is_refused_and_not_run(path, tmp_path, refused, monkeypatch):
+def test_a_pickle_is_read_of_the_official_archive_alone_and_runs_nothing(path, tmp_path, refused, monkeypatch):
     canary, name = tmp_path / "canary", f"{PYTHON}/data_batch_4"
     tar(path, {**python_members(), name: python_file(3, trap=Command(canary))})
+    official = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+    with refused(BAD_DATA, path, "lacks cifar-10-batches-bin/", "python layout", official):
+        read(path)
     monkeypatch.setattr(archives, "OFFICIAL_PYTHON_SHA256", sha256_of(path))
     with refused(BAD_DATA, path, name, "refused to load"):
         read(path)
     assert not canary.exists()
-
-
-def test_the_trap_of_these_tests_works(tmp_path):
-    pickle.loads(python_file(3, trap=Command(tmp_path / "canary")))
-    assert (tmp_path / "canary").exists()
-
-
-@pytest.mark.parametrize(
-    "value", [print, eval, os.system, np.load, np.random.default_rng(0), tarfile.TarInfo, np.ma.masked_array([1])]
-)
-def test_the_unpickler_builds_arrays_and_nothing_else(value):
-    with pytest.raises(pickle.UnpicklingError, match="refused to load"):
-        decode_python(pickle.dumps(value))
+    pickle.loads(python_file(3, trap=Command(canary)))  # the trap works
+    assert canary.exists()
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
@@ -316,15 +268,13 @@ def test_the_unpickler_reads_arrays_of_older_and_newer_numpy(protocol):
     [
         {"labels": [0] * (RECORDS - 1)},
         {"labels": [300] * RECORDS},
-        {"labels": None},
         {"data": np.zeros((RECORDS, 3072), np.int32)},
         {"data": np.zeros((RECORDS, 3071), np.uint8)},
         {"data": "text"},
     ],
 )
 def test_a_python_batch_of_another_form_is_refused(changes, path, refused, monkeypatch):
-    padding = {"padding": bytes(RECORDS * 3072)}  # so that only the form differs, not the file's size
-    tar(path, {**python_members(), f"{PYTHON}/test_batch": python_file(5, **changes, **padding)[: RECORDS * 6144]})
+    tar(path, {**python_members(), f"{PYTHON}/test_batch": python_file(5, **changes)})
     monkeypatch.setattr(archives, "OFFICIAL_PYTHON_SHA256", sha256_of(path))
     with refused(BAD_DATA, path, "test_batch"):
         read(path)

@@ -53,7 +53,7 @@ def outcome(case: Case, folder: Path) -> str | None:
     folder.mkdir(parents=True)
     canary = folder.parent / "canary"
     path = case.craft(folder)
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     try:
         case.read(path)
         said = "was taken"
@@ -61,8 +61,8 @@ def outcome(case: Case, folder: Path) -> str | None:
         said = None if failure.code in (65, 69, 78) and "\n" not in str(failure) else f"code {failure.code}: {failure}"
     except Exception as error:  # a crash is no refusal
         said = f"{type(error).__name__}: {error}"
-    if time.monotonic() - start > 5:
-        said = f"took {time.monotonic() - start:.0f} s"
+    if time.process_time() - start > 5:  # however busy the machine is
+        said = f"took {time.process_time() - start:.0f} s"
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     if grown > 600:  # MB; a whole CIFAR-10 has 184
         said = f"took {grown:.0f} MB"
@@ -198,7 +198,7 @@ def pickles() -> dict[str, bytes]:
         "exec": pickle.dumps(Calls(exec, "open('canary', 'w')")),
         "open": pickle.dumps(Calls(open, "canary", "w")),
         "subprocess": pickle.dumps(Calls(subprocess.call, ["touch", "canary"])),
-        "getattr": pickle.dumps(Calls(getattr, os, "system")) if False else b"cbuiltins\ngetattr\n(cos\nsystem\ntR.",
+        "getattr": b"cbuiltins\ngetattr\n(cos\nsystem\ntR.",
         "numpy.load": b"cnumpy\nload\n(S'x.npy'\nI00\nI01\ntR.",
         "numpy's testing": b'cnumpy.testing._private.utils\nrunstring\n(S\'open("canary","w")\'\n}tR.',
         "codecs.decode": b"c_codecs\ndecode\n(S'x'\nS'rot13'\ntR.",
