@@ -85,7 +85,6 @@ RESULT = {
     "final_head": "conv1x1",
     "kept_epoch": "best_on_test",
     "label_noise": 0.2,
-    "train_fraction": 0.5,
     "replaced_stem": True,
 }
 NOT_RESULT = {"label": "x", "published": None, "author_log": 90.0, "seeds": [4], "role": "teacher", "teacher_seed": 0}
@@ -168,15 +167,6 @@ def test_the_data_change_the_settings(values):
     changes = {"dataset": "digits", "train_images": 1000, "holdout_images": 500, "mean": [0.5] * 3, "std": [0.25] * 3}
     for key, value in changes.items():
         assert run_settings(validate(merge(values, {"data": {key: value}})), "kd") != before, key
-
-
-def test_a_hold_out_and_a_fraction_are_spoken_of_only_where_they_are(values):
-    values["methods"]["kd"]["train_fraction"] = 0.25
-    values["data"]["holdout_images"] = 500
-    config = validate(values)
-    assert run_settings(config, "kd")["train_fraction"] == 0.25
-    assert "train_fraction" not in run_settings(config, "control")
-    assert run_settings(config, "kd")["data"]["holdout_images"] == 500
 
 
 def test_other_spellings_of_the_same_leave_the_settings(values):

@@ -258,8 +258,3 @@ def test_a_hold_out_has_equal_classes_and_leaves_enough(values, problems):
         assert problems(values)[0].startswith(f"data.holdout_images: {expected}")
     values["data"] |= {"train_images": 300, "holdout_images": 100}
     assert problems(values)[0].startswith("methods.teacher.batch_size: expected at most the 200 training images")
-
-
-def test_a_batch_is_no_larger_than_the_fraction_that_is_trained_on(values, problems):
-    values["methods"]["control"]["train_fraction"] = 0.001
-    assert problems(values)[0].startswith("methods.control.batch_size: expected at most the 45 training images")

@@ -36,7 +36,6 @@ RANGES = [  # kind, values in it, values outside, and the whole rule as a refusa
     (t.Positive, [1e-9, 4], [0, -4, -1e-9], "a number > 0"),
     (t.NonNegative, [0, 5e-4], [-1e-9], "a number >= 0"),
     (t.Fraction, [0, 0.3, 1], [-0.1, 1.1], "a number in [0, 1]"),
-    (t.Share, [1e-9, 1], [0, 1.1], "a number in (0, 1]"),
     (t.BelowOne, [0, 0.9], [1, -0.1], "a number in [0, 1)"),
     (t.LearningRate, [1e-30, 1000], [0, 1001], "a number in (0, 1000]"),
     (t.Temperature, [0.001, 1000], [0, 1e-4, 1001], "a number from 0.001 to 1000"),

@@ -152,21 +152,6 @@ def test_digits_need_no_equal_classes(path, monkeypatch):
 # A part of the training set
 
 
-@pytest.mark.parametrize(("share", "each"), [(1.0, 3), (0.67, 2), (0.34, 1), (0.01, 1)])
-def test_a_fraction_is_the_first_of_each_class_behind_the_hold_out(share, each):
-    whole, found = (training_and_evaluation(numbered(), 50, 20, fraction) for fraction in (None, share))
-    assert np.bincount(found.train_labels).tolist() == [each] * 10
-    assert np.array_equal(found.train_images, whole.train_images[: 10 * each])
-    assert np.array_equal(found.test_images, whole.test_images)
-
-
-def test_a_fraction_of_unequal_classes_is_of_each_class():
-    labels = np.array([0] * 10 + [1] * 4, dtype=np.uint8)
-    images = numbered()._replace(train_images=np.arange(14), train_labels=labels)
-    found = training_and_evaluation(images, 14, None, 0.5)
-    assert found.train_images.tolist() == [0, 1, 2, 3, 4, 10, 11]
-
-
 def test_first_of_each_class_takes_the_first_in_file_order():
     labels = np.array([1, 1, 0, 1, 0, 0])
     images, kept = first_of_each_class(np.arange(6), labels, 4)

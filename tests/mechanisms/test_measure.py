@@ -81,15 +81,11 @@ def test_a_network_is_its_own_perfect_student(measured, jobs):
     assert measured["kd"]["teachers"] == {"control": {"weights_sha256": expected, "replaced_stem": False}}
 
 
-def test_it_says_on_what_it_was_measured(measured, digits, tmp_path):
+def test_it_says_on_what_it_was_measured(measured, digits):
     facts = {"seed": 0, "all_train_images": 90, "all_test_images": 360, "dataset": "digits"}
     facts |= {"data_sha256": read_prepared(digits, "digits")[1], "corruptions": "digits-C-12 (regenerated)"}
     assert measured["control"]["measured_on"] == SIZES | facts
     assert measured["control"]["environment"]["precision"] == "fp32"
-    job = make_job(tmp_path, digits, changes={"train_fraction": 0.5})
-    train(job)
-    on = run_verb(job, tmp_path / "measured.json")["measured_on"]
-    assert on["all_train_images"] == 40  # the first 4 of each class's 9, not all 90
 
 
 @pytest.fixture

@@ -104,11 +104,6 @@ def test_teachers_of_one_network_are_other_teachers():
     assert changes(factors(longer, kd)) == "teacher: ResNet50 (teacher_60)"
 
 
-def test_a_setting_that_is_left_out_where_it_is_usual_counts_beside_another_objective():
-    part = method("kd", [1], objective="knowledge_distillation", train_fraction=0.5).row
-    assert changes(factors(part, method("control", [1]).row)) == "objective, train fraction"
-
-
 def test_an_ensemble_is_another_teacher_than_one_of_its_members():
     network = {"model": "resnet18", "stem": "cifar"}
     one = method("kd", [1], teacher=network, teachers=[["control/seed1", "other/seed0"]]).row

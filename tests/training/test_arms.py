@@ -157,11 +157,3 @@ def test_label_noise_changes_the_run_and_not_the_test_set(control, digits, tmp_p
     labels = [tensors(run, "test_logits.safetensors")["labels"] for run in (clean, noisy)]
     assert torch.equal(*labels)
     assert float(rows(noisy)[0]["train_cross_entropy"]) > float(rows(clean)[0]["train_cross_entropy"])
-
-
-def test_a_fraction_trains_what_so_many_images_would_bit_for_bit(control, digits, tmp_path):
-    few = trained(tmp_path / "a", digits, changes={"data": {"train_images": 30}})
-    fraction = trained(tmp_path / "b", digits, changes={"train_fraction": 1 / 3})
-    assert equal(few, fraction)
-    assert not equal(fraction, control)
-    assert json.loads((fraction / "run.json").read_text())["settings"]["train_fraction"] == 1 / 3

@@ -54,9 +54,6 @@ class Method(OptimiserSettings):
     final_head: t.one_of(*FINAL_HEADS) = Field("fc", description="trained in place of the linear layer it folds into")
     kept_epoch: t.one_of("last", "best_on_test") = Field("last", description="whose weights are kept")
     label_noise: t.Fraction = Field(0.0, description="share of the training images with a wrong label, symmetric")
-    train_fraction: t.Share = Field(
-        1.0, description="share of the images that is trained on: the first of each class, as many epochs"
-    )
 
     @property
     def oddities(self) -> list[str]:

@@ -154,10 +154,9 @@ def _same_augmentation(config: Config) -> Iterator[Problem]:
 
 
 def _batch(config: Config, name: str) -> Iterator[Problem]:
-    method = config.methods[name]
-    images = int(config.data.epoch_images * method.train_fraction)
-    if method.batch_size > images:
-        yield ("methods", name, "batch_size"), f"expected at most the {images} training images, got {method.batch_size}"
+    images, size = config.data.epoch_images, config.methods[name].batch_size
+    if size > images:
+        yield ("methods", name, "batch_size"), f"expected at most the {images} training images, got {size}"
 
 
 def _kept_epoch(config: Config, name: str) -> Iterator[Problem]:

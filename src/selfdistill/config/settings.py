@@ -84,7 +84,6 @@ class RunSettings(OptimiserSettings):
     precision: str
     kept_epoch: str = "last"
     label_noise: float = 0.0
-    train_fraction: float | None = None
     oddities: tuple[str, ...] = ()
 
 
@@ -199,7 +198,6 @@ def run_settings(config: Config, name: str) -> dict[str, Any]:
         teacher=_teacher(config, name),
         replaced_stem=getattr(block, "replaced_stem", False),
         parameters=block.parameters,
-        train_fraction=block.train_fraction if block.train_fraction < 1 else None,  # as holdout_images
         **{key: getattr(block, key) for key in shared},
     )
     return settings.model_dump(mode="json", exclude_none=True)

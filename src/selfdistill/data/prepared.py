@@ -84,31 +84,18 @@ def check_images(path: Path, dataset: str, images: Images) -> None:
             )
 
 
-def training_and_evaluation(
-    images: Images, train_images: int, holdout_images: int | None, train_fraction: float | None = None
-) -> Images:
+def training_and_evaluation(images: Images, train_images: int, holdout_images: int | None) -> Images:
     """The training images that are used, and beside them the test set, or the hold-out in its place: the last of each
     class among them, whatever the seed, which are then not trained on.
-
-    train_fraction: of what is left so many are trained on, the first of each class; None: all of them.
     """
     pixels, labels = first_of_each_class(images.train_images, images.train_labels, train_images)
-    used = images._replace(train_images=pixels, train_labels=labels)
-    if holdout_images:
-        each = holdout_images // (int(labels.max()) + 1)
-        held = np.zeros(len(labels), bool)
-        for label in np.unique(labels):
-            held[np.flatnonzero(labels == label)[-each:]] = True
-        used = Images(pixels[~held], labels[~held], pixels[held], labels[held])
-    return used if train_fraction is None else _first_share(used, train_fraction)
-
-
-def _first_share(images: Images, share: float) -> Images:
-    """Of each class's training images the first ones in file order, so large a share, at least one."""
-    labels = images.train_labels
-    rows = (np.flatnonzero(labels == label) for label in np.unique(labels))
-    kept = np.sort(np.concatenate([own[: max(1, round(share * len(own)))] for own in rows]))
-    return images._replace(train_images=images.train_images[kept], train_labels=labels[kept])
+    if not holdout_images:
+        return images._replace(train_images=pixels, train_labels=labels)
+    each = holdout_images // (int(labels.max()) + 1)
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        held[np.flatnonzero(labels == label)[-each:]] = True
+    return Images(pixels[~held], labels[~held], pixels[held], labels[held])
 
 
 def first_of_each_class(images: np.ndarray, labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

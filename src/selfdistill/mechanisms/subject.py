@@ -83,7 +83,7 @@ def load(
     test_set = TestSet(images.test_images, images.test_labels, normalise)
     subject = Network(backbone).to(machine.device, memory_format=torch.channels_last)
     check_accuracy(weights, subject, recorded, test_set, machine)
-    counts = settings.data.train_images, settings.data.holdout_images, settings.train_fraction
+    counts = settings.data.train_images, settings.data.holdout_images
     seen = training_and_evaluation(images, *counts)  # what it was trained on
     taught = with_label_noise(seen.train_labels, settings.label_noise, settings.network.classes)
     return Subject(subject, seen.train_images, taught, seen.train_labels, test_set, normalise, machine), facts, found

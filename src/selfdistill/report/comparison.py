@@ -50,7 +50,6 @@ def compare(method: MethodResults, against: MethodResults, level: float = 0.95) 
 # The settings in which two methods differ.
 
 NO_FACTOR = ("method", "oddities")  # the name, and the marks that follow from other settings
-ABSENT = {"train_fraction": 1.0, "holdout_images": 0}  # what settings leave out where it is so
 SPREAD_OUT = ("network", "data", "parameters")  # their keys are factors of their own
 NAMES = {"heads": "auxiliary classifiers", "final_head": "final classifier", "classifiers": "number of classifiers"}
 NAMES |= {"cross_entropy_weight": "cross-entropy weight", "label_noise": "share of wrong labels"}
@@ -92,7 +91,7 @@ def changes(found: list[Factor]) -> str:
 
 def _flat(row: ReportRow) -> dict[str, Any]:
     """The settings by key, of which some stand in groups; a teacher is a method with a network."""
-    found: dict[str, Any] = dict(ABSENT)
+    found: dict[str, Any] = {}
     for key, value in row.settings.items():
         found |= value if key in SPREAD_OUT else {} if key in NO_FACTOR else {key: value}
     if "teacher" in found:

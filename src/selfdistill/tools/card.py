@@ -124,11 +124,6 @@ def _training_data(run: Mapping[str, Any], settings: RunSettings, dataset: Datas
         f"- Prepared data: SHA-256 of its content `{run.get('data_sha256', 'unknown')}`.",
         f"- Augmentation: {', '.join(settings.augmentation) or 'none'}.",
         f"- Input: RGB from 0 to 1, less the mean {list(data.mean)}, divided by {list(data.std)}, channel by channel.",
-        *(
-            [f"- Of these the first {settings.train_fraction:g} of each class alone."]
-            if settings.train_fraction
-            else []
-        ),
         *([f"- {settings.label_noise:.0%} of the labels were made wrong on purpose."] if settings.label_noise else []),
     ]
 

@@ -59,7 +59,7 @@ def read_images(job: Job, settings: RunSettings, machine: Machine) -> tuple[Trai
     data = settings.data
     images, sha256 = read_prepared(job.data, data.dataset)
     normalise = Normalisation(data.mean, data.std, machine.device)
-    images = training_and_evaluation(images, data.train_images, data.holdout_images, settings.train_fraction)
+    images = training_and_evaluation(images, data.train_images, data.holdout_images)
     training_set = TrainingSet(
         images.train_images,
         with_label_noise(images.train_labels, settings.label_noise, settings.network.classes),
