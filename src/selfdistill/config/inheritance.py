@@ -18,87 +18,90 @@ class _Named(BaseModel):
     name: t.Name
 
 
-def read_methods(blocks: Any, defaults: Any) -> tuple[dict[str, Method], list[Problem]]:
-    """The methods that are right in themselves, and what is wrong with blocks and defaults, where it was written."""
+Origins = dict[str, tuple]  # by key of a method: the place of the block, or of the defaults, that has it
+
+
+def read_methods(blocks: Any, defaults: Any) -> tuple[dict[str, Method], dict[str, Origins], list[Problem]]:
+    """The methods that are right in themselves, where their keys were written, and what is wrong with blocks and
+    defaults.
+    """
     problems: list[Problem] = []
     for key, value in (("defaults", defaults), ("methods", blocks)):
         if not isinstance(value, dict):
             problems.append(((key,), f"expected keys and values, got {value!r}"))
     if not isinstance(blocks, dict):
-        return {}, problems
+        return {}, {}, problems
     if not blocks:
         problems.append((("methods",), "expected at least one method, got none"))
     usable = defaults if isinstance(defaults, dict) else None
-    methods = {name: _read(name, blocks, usable, problems) for name in blocks}
+    read = {name: _read(name, blocks, usable, problems) for name in blocks}
     problems += _default_problems(usable or {})
-    return {name: method for name, method in methods.items() if method}, stated_once(problems, blocks)
+    whole = {name: found for name, found in read.items() if found}
+    return (
+        {name: method for name, (method, _) in whole.items()},
+        {name: at for name, (_, at) in whole.items()},
+        problems,
+    )
 
 
-def stated_once(problems: list[Problem], blocks: dict[str, Any]) -> list[Problem]:
-    """The problems without those that a block only has because the block that it is like has them."""
-    said = dict.fromkeys(problems)
-
-    def inherited(place: tuple, what: str) -> bool:
-        block = blocks.get(place[1]) if place[0] == "methods" and len(place) > 1 else None
-        like = block.get("like") if isinstance(block, dict) else None
-        return isinstance(like, str) and like != place[1] and (("methods", like, *place[2:]), what) in said
-
-    return [problem for problem in said if not inherited(*problem)]
+def where_written(place: tuple, origins: dict[str, Origins]) -> tuple:
+    """The place of a method's key where it was written."""
+    if place[0] != "methods" or len(place) < 3 or place[1] not in origins:
+        return place
+    return (*origins[place[1]].get(place[2], place[:2]), *place[2:])
 
 
-def _read(name: str, blocks: dict, defaults: dict | None, problems: list[Problem]) -> Method | None:
+def _read(name: str, blocks: dict, defaults: dict | None, problems: list[Problem]) -> tuple[Method, Origins] | None:
     """The method, or None after adding its problems. Without defaults only its shape can be checked."""
     place = ("methods", name)
     problems += [(place, what) for _, what in validated(_Named, {"name": name})[1]]
-    block = laid_over(name, blocks, problems)
-    if block is None or defaults is None:
+    found = _laid_over(name, blocks, problems)
+    if found is None or defaults is None:
         return None
+    block, origins = found
     objective = block.get("objective", defaults.get("objective"))
     if not _is_objective(objective):
-        inherited = "objective" in defaults and "objective" not in block
-        problems.append(_objective_problem(("defaults",) if inherited else place, objective))
+        by_default = "objective" in defaults and "objective" not in block
+        problems.append(_objective_problem(("defaults",) if by_default else origins["objective"], objective))
         return None
     model = method_model(objective)
     # A default that another objective takes is no mistake here, so it is left out.
     taken = {key: value for key, value in defaults.items() if key in model.model_fields}
-    method, found = validated(model, merge(taken, block))
-    for inner, what in found:
-        inherited = _steps(taken, inner) > _steps(block, inner)
-        problems.append(((("defaults",) if inherited else place) + inner, what))
-    return method
+    method, wrong = validated(model, merge(taken, block))
+    origins = dict.fromkeys(taken, ("defaults",)) | origins
+    for inner, what in wrong:  # a key that is missing is missing where the objective was chosen
+        at = origins.get(inner[0], origins["objective"]) if inner else place
+        problems.append(((*at, *inner), what))
+    return None if wrong else (method, origins)
 
 
-def laid_over(name: str, blocks: dict, problems: list[Problem], seen: tuple[str, ...] = ()) -> dict[str, Any] | None:
-    """The block laid over the one that its `like` names, less what is that one's own and what its objective lacks;
-    None, after adding the problem, if it is no block or its `like` names none.
+def _laid_over(
+    name: str, blocks: dict, problems: list[Problem], seen: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], Origins] | None:
+    """The block laid over the one that its `like` names, less what is that one's own and what its objective lacks, and
+    where its keys were written; None, after adding the problem, if it is no block or its `like` names none.
     """
     block, place = blocks[name], ("methods", name)
     if not isinstance(block, dict):
         problems.append((place, f"expected keys and values, got {block!r}"))
         return None
     if "like" not in block:
-        return block
+        return block, dict.fromkeys([*block, "objective"], place)
     own = {key: value for key, value in block.items() if key != "like"}
     other, known = block["like"], [other for other in blocks if other != name]
     if not isinstance(other, str) or other not in known or other in seen:
         what = f"expected another method that is not like this one, got {repr(other)[:80]}"
         problems.append(((*place, "like"), what + nearest(str(other), known)))
         return None
-    base = laid_over(other, blocks, problems, (*seen, name))
-    if base is None:
+    found = _laid_over(other, blocks, problems, (*seen, name))
+    if found is None:
         return None
+    base, origins = found
     objective = own.get("objective", base.get("objective"))
     fields = method_model(objective).model_fields if _is_objective(objective) else base
-    return merge({key: value for key, value in base.items() if key in fields and key not in OWN}, own)
-
-
-def _steps(values: Any, place: tuple) -> int:
-    """How far a place can be followed into nested values."""
-    for count, part in enumerate(place):
-        if not isinstance(values, dict) or part not in values:
-            return count
-        values = values[part]
-    return len(place)
+    kept = {key: value for key, value in base.items() if key in fields and key not in OWN}
+    inherited = {key: at for key, at in origins.items() if key not in OWN}
+    return merge(kept, own), inherited | dict.fromkeys(own, place)
 
 
 def _is_objective(value: Any) -> bool:

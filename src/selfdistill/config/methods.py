@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator
 from pydantic_core import PydanticCustomError
 
 from selfdistill.config import types as t
@@ -91,18 +91,19 @@ PARAMETER_TYPES = {
 class AlphaPair(Method):
     """`alpha` stands for the pair alpha, 1 - alpha of Eq. (3) and (7): alpha weighs the hard labels."""
 
-    alpha: t.Fraction | None = None
     cross_entropy_weight: t.NonNegative | None = None
     distillation_weight: t.NonNegative | None = None
+    alpha: t.Fraction | None = Field(None, validate_default=True)
 
-    @model_validator(mode="after")
-    def _alpha_or_weights(self):
-        weights = [self.cross_entropy_weight, self.distillation_weight]
-        if self.alpha is not None and weights != [None, None]:
+    @field_validator("alpha")
+    @classmethod
+    def _alpha_or_weights(cls, alpha: float | None, info: ValidationInfo) -> float | None:
+        weights = [info.data[name] for name in PAIR if name in info.data]  # one that is wrong in itself is not
+        if alpha is not None and any(weight is not None for weight in weights):
             raise PydanticCustomError("refused", "expected either alpha or the two weights (alpha: null drops it)")
-        if self.alpha is None and None in weights:
+        if alpha is None and None in weights:
             raise PydanticCustomError("refused", "expected alpha, or cross_entropy_weight and distillation_weight")
-        return self
+        return alpha
 
     @property
     def parameters(self) -> dict[str, bool | float]:
