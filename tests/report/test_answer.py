@@ -3,7 +3,7 @@
 import pytest
 from helpers.reporting import evidence, report_settings, write_run
 
-from selfdistill.report.answer import answer, told
+from selfdistill.report.answer import answer
 from selfdistill.report.results import Results
 
 HERE = "Here the plain ResNet18 is "
@@ -84,12 +84,3 @@ def test_without_a_control_there_is_nothing_to_be_above(tmp_path):
     found = answer(results(tmp_path, kd=0.8, other=0.9))
     assert found.headline == "Accuracy of each method; no control was trained"
     assert found.numbers == "Knowledge distillation 80.0\u00a0%, OTHER 90.0\u00a0%."
-
-
-def test_several_methods_are_told_beside_the_control(tmp_path):
-    runs = results(tmp_path / "four", 4, kd=0.8, self_distillation=0.95, other=0.9004, control=0.9)
-    assert told([runs.methods[name] for name in ("kd", "self_distillation", "other")], runs.control) == (
-        "Above the control: SELF_DISTILLATION. Below the control: KD. Not told apart from the control: OTHER."
-    )
-    one = results(tmp_path / "one", 1, kd=0.8, control=0.9)
-    assert told([one.methods["kd"]], one.control) == "Without an interval: KD −10.0 points."

@@ -16,7 +16,7 @@ def drawn():
     from matplotlib import pyplot as plt
 
     with styled():
-        yield lambda made: differences.forest(made).axes[0]
+        yield lambda made: differences.figure(made).axes[0]
     plt.close("all")
 
 
@@ -117,6 +117,13 @@ def test_a_method_has_its_own_colour(drawn):
 
 def test_one_seed_each_has_a_figure_without_what_it_does_not_show():
     with styled():
-        figure = differences.forest(results(method("control", [80]), method("kd", [90], label=HOSTILE)))
+        figure = differences.figure(results(method("control", [80]), method("kd", [90], label=HOSTILE)))
         assert [text.get_text() for text in figure.legends[0].get_texts()] == ["±0.2 points"]
         assert saved(figure)["pdf"].startswith(b"%PDF")
+
+
+def test_those_who_cannot_see_the_figure_are_told():
+    made = results(method("control", [80, 82]), method("kd", [70, 71]), method("near", [80, 83]), method("one", [85]))
+    assert differences.told(made) == (
+        "Below the control: kd. Not told apart from the control: near. Without an interval: one +4.0 points."
+    )

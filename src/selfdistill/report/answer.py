@@ -6,15 +6,13 @@ import math
 from typing import NamedTuple
 
 from selfdistill.report.claims import read_claims
-from selfdistill.report.comparison import MARGIN, Difference, compare
+from selfdistill.report.comparison import Difference, compare
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import rounded, signed
 
 NAMES = {"control": "control", "kd": "knowledge distillation", "self_distillation": "self-distillation"}
 STUDENTS = {"kd": "the distilled one", "self_distillation": "the self-distilled one"}  # as a headline calls them
 ABOVE, EQUAL, BELOW, OPEN = "above", "as good as", "below", "not told apart from"  # the control, seen from a student
-STARTS = {ABOVE: "Below the control", BELOW: "Above the control", EQUAL: "As good as the control"}
-STARTS |= {OPEN: "Not told apart from the control"}
 DEMONSTRATION = "demonstration"
 COUNTS = {  # for what the numbers count
     "reduced": "This counts for the reduced setting alone; the paper's own takes a GPU (`make replicate`).",
@@ -55,7 +53,7 @@ def answer(results: Results) -> Answer:
     return Answer(headline, said + unlike, counts)
 
 
-def relation(method: MethodResults, control: MethodResults, level: float = 0.95, margin: float = MARGIN) -> str:
+def relation(method: MethodResults, control: MethodResults, level: float, margin: float) -> str:
     """Where the control is, seen from a method: told apart as claims are judged, single runs by the noise of the test
     images alone.
     """
@@ -69,17 +67,6 @@ def relation(method: MethodResults, control: MethodResults, level: float = 0.95,
     if same and same.within(-margin, margin):
         return EQUAL
     return BELOW if low > 0 else ABOVE if high < 0 else OPEN
-
-
-def told(methods: list[MethodResults], control: MethodResults) -> str:
-    """Several methods beside the control: `Below the control: A; B. Without an interval: C +0.3 points.`"""
-    sides: dict[str, list[str]] = {}
-    for method in methods:
-        found = compare(method, control)
-        side = STARTS[relation(method, control)] if found.interval else "Without an interval"
-        number = "" if found.interval else f" {signed(found.estimate, 1)} points"
-        sides.setdefault(side, []).append(f"{method.label}{number}")
-    return " ".join(f"{side}: {'; '.join(labels)}." for side, labels in sorted(sides.items()))
 
 
 def _headline(relations: dict[str, str]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from selfdistill.config.settings import ReportSettings
-from selfdistill.report.answer import told
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.comparison import INTERVALS, MARGIN, Difference, compare
 from selfdistill.report.plotting import (
     GREY,
+    LETTERS,
     blank,
     canvas,
     interval_line,
@@ -22,7 +22,7 @@ from selfdistill.report.plotting import (
     with_room,
 )
 from selfdistill.report.results import CONTROL, MethodResults, Results
-from selfdistill.report.table import Column, Group, Range, Table
+from selfdistill.report.table import Column, Group, Range, Table, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +33,7 @@ TITLE = "Accuracy minus the control's"
 SEED = {"marker": ".", "ms": 3.5, "alpha": 0.7, "mew": 0}
 BAND = {"color": "#DDDDDD", "lw": 6}
 NO_CONTROL = "no run of the control"
+SIDES = {1: "Above the control", -1: "Below the control", 0: "Not told apart from the control"}
 
 
 def comparable(settings: ReportSettings) -> list[str]:
@@ -57,9 +58,14 @@ def with_count(method: MethodResults) -> str:
     return f"{method.label}, n\u00a0=\u00a0{len(method.runs)}"
 
 
-def sides(results: Results) -> str:
-    """What the figure shows, in a sentence."""
-    return told([each.method for each in against_control(results)], results.control) if results.control else NO_CONTROL
+def told(results: Results) -> str:
+    """What the figure shows: `Below the control: A; B. Without an interval: C +0.3 points.`"""
+    sides: dict[str, list[str]] = {}
+    for found in against_control(results):
+        side = SIDES[found.interval.side] if found.interval else "Without an interval"
+        number = "" if found.interval else f" {signed(found.estimate, 1)} points"
+        sides.setdefault(side, []).append(f"{found.method.label}{number}")
+    return " ".join(f"{side}: {'; '.join(labels)}." for side, labels in sorted(sides.items())) or NO_CONTROL
 
 
 @artefact(
@@ -69,37 +75,58 @@ def sides(results: Results) -> str:
     title=TITLE,
     needs=("predictions.csv",),
     when=comparable,
-    alt=sides,
+    alt=told,
 )
-def forest(results: Results) -> Figure:
-    """A row for each method: every seed as a dot, the mean, its interval, and the margin as a band."""
-    found, width = against_control(results), results.settings.figures.width
+def figure(results: Results) -> Figure:
+    """A row for each method."""
+    found = against_control(results)
     if not found:
-        return blank(width, NO_CONTROL)
-    labels = [short(with_count(each.method), letters_beside(width)) for each in found]
-    places, height = row_places(labels)
-    figure, grid = canvas(width, 0.8 + height)
-    axes, colours = grid[0, 0], looks(results.settings)
-    base = float(results.control.spread.mean)
-    seeds = [each.method.accuracy - base for each in found]
-    axes.set_xlim(*with_room([-MARGIN, MARGIN, *(value for values in seeds for value in values)]))
-    axes.axvspan(-MARGIN, MARGIN, color=BAND["color"], lw=0, zorder=0)
-    axes.axvline(0, color=GREY, lw=0.6, zorder=1)
-    for y, each, values in zip(places, found, seeds, strict=True):
-        _row(axes, y, each, values, *colours[each.method.method])
-    row_axis(axes, labels)
-    axes.set_xlabel(short(f"accuracy minus {with_count(results.control)} (points)", 32))
-    marks = {"95 % interval": {"lw": 1.2}} if any(each.interval for each in found) else {}
-    marks |= {"a seed": SEED | {"ls": ""}} if any(len(values) > 1 for values in seeds) else {}
-    key(figure, marks | {f"±{MARGIN:g} points": BAND})
-    return figure
+        return blank(results.settings.figures.width, NO_CONTROL)
+    minus = f"accuracy minus {with_count(results.control)} (points)"
+    return forest({"": [(with_count(each.method), each) for each in found]}, minus, results)
 
 
-def _row(axes: Axes, y: float, found: Difference, seeds: list[float], color: str, marker: str) -> None:
+def forest(panels: dict[str, list[tuple[str, Difference]]], minus: str, results: Results) -> Figure:
+    """Differences with their labels in panels by title: every seed as a dot, the mean, its interval, the margin as a
+    band; on one axis, which `minus` names.
+    """
+    width, colours = results.settings.figures.width, looks(results.settings)
+    labels = [[_wrapped(label, letters_beside(width)) for label, _ in rows] for rows in panels.values()]
+    heights = [row_places(each)[1] for each in labels]
+    titles = [short(title, int(0.6 * width * LETTERS)) for title in panels]
+    room = sum(0.11 * (title.count("\n") + 2) for title in titles if title)
+    drawn, grid = canvas(width, 0.8 + room + sum(heights), len(panels), sharex=True, height_ratios=heights)
+    every = [each for rows in panels.values() for _, each in rows]
+    values = [value for each in every for value in _seeds(each)]
+    grid[0, 0].set_xlim(*with_room([-MARGIN, MARGIN, *values]))
+    for axes, title, rows, names in zip(grid[:, 0], titles, panels.values(), labels, strict=True):
+        axes.axvspan(-MARGIN, MARGIN, color=BAND["color"], lw=0, zorder=0)
+        axes.axvline(0, color=GREY, lw=0.6, zorder=1)
+        for y, (_, each) in zip(row_places(names)[0], rows, strict=True):
+            _row(axes, y, each, *colours[each.method.method])
+        row_axis(axes, names)
+        axes.set_title(title, loc="left")
+    axes.set_xlabel(short(minus, 32))
+    marks = {"95 % interval": {"lw": 1.2}} if any(each.interval for each in every) else {}
+    marks |= {"a seed": SEED | {"ls": ""}} if any(len(each.method.runs) > 1 for each in every) else {}
+    key(drawn, marks | {f"±{MARGIN:g} points": BAND})
+    return drawn
+
+
+def _wrapped(label: str, letters: int) -> str:
+    return "\n".join(short(part, letters) for part in label.split("\n"))
+
+
+def _seeds(found: Difference) -> list[float]:
+    """Each seed's accuracy minus the mean that it is compared with."""
+    return [value - float(found.against.spread.mean) for value in found.method.accuracy]
+
+
+def _row(axes: Axes, y: float, found: Difference, color: str, marker: str) -> None:
     """The seeds lie above the line, where they do not hide the mean."""
     if found.interval:
         interval_line(axes, y, found.interval.low, found.interval.high, color)
-    if len(seeds) > 1:
+    if len(seeds := _seeds(found)) > 1:
         axes.plot(seeds, [y - 0.07] * len(seeds), color=color, ls="", **SEED)
     axes.plot([float(found.estimate)], [y], marker, color=color, ms=4, zorder=3)
 
