@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from selfdistill.statistics.intervals import Interval, prediction_interval, sd_ratio, t_quantile, wilson
+from selfdistill.statistics.intervals import Interval, prediction_interval, sd_ratio, t_quantile
 
 KD = [94.19, 94.24, 94.08, 94.21]
 
@@ -58,15 +58,3 @@ def test_the_ratio_of_two_spreads_covers_for_accuracies():
     accuracies = np.random.default_rng(0).binomial(10_000, 0.944, (2000, 24)) / 100
     covered = [sd_ratio(runs[:14], runs[14:]).contains(1) for runs in accuracies]
     assert np.mean(covered) == pytest.approx(0.95, abs=0.012)
-
-
-@pytest.mark.parametrize(
-    ("correct", "interval"), [(9420, (94.2, 93.72, 94.64)), (9010, (90.1, 89.50, 90.67)), (0, (0, 0, 0.04))]
-)
-def test_wilson_of_the_papers_numbers(correct, interval):
-    assert wilson(correct, 10_000) == pytest.approx(interval, abs=0.005)
-
-
-def test_wilson_is_scipys():
-    expected = stats.binomtest(9420, 10_000).proportion_ci(method="wilson")
-    assert wilson(9420, 10_000)[1:] == pytest.approx((100 * expected.low, 100 * expected.high), rel=1e-10)

@@ -35,11 +35,6 @@ class RunRecord(NamedTuple):
         """Test accuracy (0 to 1) of the last epoch."""
         return float(self.history["test_accuracy"].iloc[-1])
 
-    @property
-    def best_accuracy(self) -> float:
-        """The largest test accuracy of any epoch: shown at most, never reported."""
-        return float(self.history["test_accuracy"].max())
-
 
 class RowRecords(NamedTuple):
     """A row of the table with its runs, and the seeds whose runs are missing (allow_missing only)."""

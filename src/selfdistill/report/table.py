@@ -66,7 +66,7 @@ class Kind(NamedTuple):
 class Column(NamedTuple):
     """A column. key: its name in the CSV; heading: for people, empty if it stands in the CSV alone.
 
-    decimals: for people; csv_decimals: in the CSV, None for all digits. signed: with a plus. digits: for people as many
+    decimals: for people; csv_decimals: in the CSV. signed: with a plus. digits: for people as many
     significant ones in place of decimals, for a column of several units. wide: the share of a line
     in LaTeX of text that is broken into lines, 0 for a column as wide as its cells. tex: whether LaTeX shows it.
     """
@@ -75,7 +75,7 @@ class Column(NamedTuple):
     heading: str = ""
     kind: str = "text"
     decimals: int = 2
-    csv_decimals: int | None = 2
+    csv_decimals: int = 2
     signed: bool = False
     wide: float = 0.0
     tex: bool = True
@@ -106,7 +106,7 @@ def _show(value: Value, column: Column) -> str:
 
 
 def _write(value: Value, column: Column) -> str:
-    return repr(float(value)) if column.csv_decimals is None else rounded(value, column.csv_decimals)
+    return rounded(value, column.csv_decimals)
 
 
 def _show_spread(cell: Spread, column: Column) -> str:

@@ -1,8 +1,7 @@
-"""Intervals of one method: a new run, the images of one run; and the ratio of two spreads."""
+"""Intervals of one method's new run, and of the ratio of two spreads."""
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -69,11 +68,3 @@ def sd_ratio(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Int
     ours, theirs, share = len(a) - 1, len(b) - 1, (1 + level) / 2
     low, high = fdtri(ours, theirs, share) ** -0.5, fdtri(theirs, ours, share) ** 0.5
     return Interval(ratio, ratio * float(low), ratio * float(high))
-
-
-def wilson(correct: int, images: int, level: float = 0.95) -> Interval:
-    """The accuracy of one run in percent with Wilson's (1927) interval over images."""
-    z, p = NormalDist().inv_cdf((1 + level) / 2), correct / images
-    centre, half = p + z**2 / (2 * images), z * math.sqrt(p * (1 - p) / images + z**2 / (4 * images**2))
-    scale = 100 / (1 + z**2 / images)
-    return Interval(100 * p, max(0.0, scale * (centre - half)), min(100.0, scale * (centre + half)))
