@@ -64,7 +64,7 @@ def test_every_rule_is_a_sentence_about_each_verdict(read):
 def found(low, high, level=1 - 0.05 / 3, freedom=20):
     """A difference whose interval of that level has these ends."""
     error = (high - low) / 2 / t_quantile(level, freedom)
-    return Difference((low + high) / 2, (Variance(error**2, freedom),), 14)
+    return Difference((low + high) / 2, (Variance(error**2, freedom),))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from selfdistill.statistics.differences import Sample, accuracy_difference, holm, measure_difference
+from selfdistill.statistics.differences import Sample, accuracy_difference, measure_difference
 
 A = np.array([[1, 0, 1, 1], [0, 1, 1, 1], [0, 0, 1, 0], [1, 1, 0, 1]], dtype=bool)  # 4 runs x 4 images
 B = np.array([[1, 1, 1, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 0]], dtype=bool)
@@ -99,7 +99,6 @@ def test_a_measures_interval_is_welchs(level):
     expected = stats.ttest_ind(BYOT, KD, equal_var=False)
     found = measure_difference(Sample(BYOT), Sample(KD))
     assert found.interval(level)[1:] == pytest.approx(tuple(expected.confidence_interval(level)), rel=1e-10)
-    assert found.p == pytest.approx(expected.pvalue, rel=1e-10)
 
 
 def test_the_order_of_the_runs_is_no_matter_and_swapping_the_sides_mirrors():
@@ -113,9 +112,8 @@ def test_runs_of_one_teacher_are_one_run_of_their_mean():
     """Two teachers of two runs each: the variance is that of two runs, the means of each teacher's."""
     teachers = ["x", "y", "x", "y"]
     pairs = Sample([np.mean(KD[0::2]), np.mean(KD[1::2])])
-    found, expected = measure_difference(Sample(KD, teachers=teachers), Sample(BYOT)), None
+    found = measure_difference(Sample(KD, teachers=teachers), Sample(BYOT))
     expected = measure_difference(pairs, Sample(BYOT))
-    assert found.fewest == 2
     assert found.interval() == pytest.approx(expected.interval())
 
 
@@ -166,26 +164,3 @@ def test_degrees_of_freedom_do_not_fall_below_those_of_the_runs():
     assert total**2 / sum(part**2 / freedom for part, freedom in zip(parts, freedoms, strict=True)) < 3
     ((value, freedom),) = accuracy_difference(sample(balanced), sample(other)).variances
     assert (value, freedom) == (pytest.approx(total), 3)
-
-
-def test_no_p_value_below_four_runs():
-    assert measure_difference(Sample(BYOT[:3]), Sample(KD)).p is None
-    assert measure_difference(Sample(BYOT), Sample(KD, teachers=["x", "x", "y", "z"])).p is None
-    assert measure_difference(Sample(BYOT[:4]), Sample(KD)).p < 0.05
-
-
-def test_the_interval_of_a_level_ends_at_zero_where_p_is_that_level():
-    found = accuracy_difference(sample(A), sample(MORE))
-    interval = found.interval(1 - found.p)
-    assert min(abs(interval.low), abs(interval.high)) == pytest.approx(0, abs=1e-9)
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([None, 0.01, None, 0.04, 0.03]) == [
-        None,
-        *map(pytest.approx, (0.03,)),
-        None,
-        *holm([0.01, 0.04, 0.03])[1:],
-    ]
-    assert (holm([None, 0.6, 0.7]), holm([])) == ([None, 1.0, 1.0], [])

@@ -137,7 +137,6 @@ COLUMNS = [
     Column("paper", "Paper"),
     Column("here", "Here", wide=0.2),
     Column("verdict", "Verdict", wide=0.14),
-    Column("p_holm", "", "p"),
     Column("rule", "Rule", tex=False),
 ]
 
@@ -154,8 +153,7 @@ def claims(results: Results) -> Table:
     read = read_claims(results.claims, list(results.settings.known))
     wanted = [claim for claim in read.claims if asked(claim, results.settings, read.rules)]
     verdicts = [judge(claim, results, read.rules) for claim in wanted]
-    adjusted = _holm(wanted, verdicts, read.rules)
-    rows = [_row(*each, read.rules) for each in zip(wanted, verdicts, adjusted, strict=True)]
+    rows = [_row(*each, read.rules) for each in zip(wanted, verdicts, strict=True)]
     return Table(COLUMNS, [Group("", rows)], notes(results, wanted, verdicts))
 
 
@@ -164,21 +162,10 @@ def _several(settings: ReportSettings) -> bool:
     return any(len(row.seeds) > 1 for row in settings.rows)
 
 
-def _row(claim: Claim, verdict: Verdict, p: float | None, rules: Rules) -> list[Any]:
+def _row(claim: Claim, verdict: Verdict, rules: Rules) -> list[Any]:
     word = f"{verdict.word}: {verdict.why}" if verdict.why else verdict.word
     quote = f"“{claim.quote}”"
-    return [claim.id, quote, claim.section, claim.paper or None, verdict.here, word, p, claim.rule(rules)]
-
-
-def _holm(wanted: list[Claim], verdicts: list[Verdict], rules: Rules) -> list[float | None]:
-    """Holm's p over the primary comparisons; None for any other claim."""
-    from selfdistill.statistics.differences import holm
-
-    signs = [claim.kind == "better" and not claim.at_least for claim in wanted]
-    primary = [
-        sign and tuple(claim.methods_of(rules)) in rules.primary for sign, claim in zip(signs, wanted, strict=True)
-    ]
-    return holm([verdict.p if one else None for one, verdict in zip(primary, verdicts, strict=True)])
+    return [claim.id, quote, claim.section, claim.paper or None, verdict.here, word, claim.rule(rules)]
 
 
 def notes(results: Results, wanted: list[Claim], verdicts: list[Verdict]) -> list[str]:

@@ -44,15 +44,11 @@ class Rules(Block):
 
 
 class Verdict(NamedTuple):
-    """What became of a claim: a word, the reason where the word needs one, and what came out here.
-
-    p: two-sided, of a comparison from four independent runs a side on.
-    """
+    """What became of a claim: a word, what came out here, and the reason where the word needs one."""
 
     word: str
     here: str = ""
     why: str = ""
-    p: float | None = None
 
 
 class Claim(Block):

@@ -99,7 +99,7 @@ class Comparison(Claim):
             return Verdict(OPEN, f"{estimate}, {n}", "no interval")
         interval = found.interval(self.level(rules))
         here = f"{estimate} ({signed(interval.low)} to {signed(interval.high)}), {n}"
-        return Verdict(self.word(found, rules), here, p=found.p)
+        return Verdict(self.word(found, rules), here)
 
     def word(self, found: Difference, rules: Rules) -> str:
         """The verdict on a difference."""

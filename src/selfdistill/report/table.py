@@ -138,7 +138,6 @@ KINDS = {
         ("_low", "_high"),
         lambda cell, column: [_write(cell.low, column), _write(cell.high, column)],
     ),
-    "p": Kind(lambda p, _: "< 0.001" if p < 0.001 else rounded(p, 3), ("",), lambda p, _: [f"{p:.4g}"]),
     "time": Kind(
         lambda seconds, _: clock(seconds),
         ("", "_seconds"),

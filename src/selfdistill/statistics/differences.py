@@ -47,31 +47,16 @@ class Variance(NamedTuple):
 class Difference(NamedTuple):
     """Mean(a) - mean(b): in points for accuracies, else in the measure's unit.
 
-    variances: of the estimate, each by its own method; the widest interval is printed. fewest: the independent runs of
-    the side that has fewer.
+    variances: of the estimate, each by its own method; the widest interval is printed.
     """
 
     estimate: float
     variances: tuple[Variance, ...]
-    fewest: int
 
     def interval(self, level: float = 0.95) -> Interval:
         """The estimate with its t interval."""
         half = max(t_quantile(level, freedom) * math.sqrt(value) for value, freedom in self.variances)
         return Interval(self.estimate, self.estimate - half, self.estimate + half)
-
-    @property
-    def p(self) -> float | None:
-        """The two-sided p of no difference, by the same t; None below four independent runs on a side.
-
-        Three against three have 20 permutations, so that no p can be below .10 without trusting in normal errors.
-        """
-        from scipy.special import stdtr
-
-        if self.fewest < FEW:
-            return None
-        ((value, freedom),) = self.variances
-        return 2 * float(stdtr(freedom, -abs(self.estimate) / math.sqrt(value)))
 
 
 def accuracy_difference(a: Sample, b: Sample) -> Difference | None:
@@ -111,7 +96,7 @@ def _difference(a: Sample, b: Sample, variances: list[Variance]) -> Difference |
     rounding = (1e-9 * max(np.max(np.abs(side.values)) for side in (a, b))) ** 2
     some = tuple(one for one in variances if one.value > rounding)
     estimate = float(np.mean(a.values) - np.mean(b.values))
-    return Difference(estimate, some, min(a.independent, b.independent)) if some else None
+    return Difference(estimate, some) if some else None
 
 
 def _welch(a: Sample, b: Sample) -> Variance:
@@ -180,14 +165,3 @@ def _sum(parts: list[Variance], least: float) -> Variance:
     """
     total, squares = sum(part.value for part in parts), sum(part.value**2 / part.freedom for part in parts)
     return Variance(total, max(least, total**2 / squares) if squares else least)
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's (1979) adjusted p-values in the given order; None stays None and does not count as a comparison."""
-    order = sorted((place for place, p in enumerate(p_values) if p is not None), key=lambda place: p_values[place])
-    adjusted: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for rank, place in enumerate(order):
-        largest = min(1.0, max(largest, (len(order) - rank) * p_values[place]))
-        adjusted[place] = largest
-    return adjusted
