@@ -132,11 +132,11 @@ def judge(claim: Claim, results: Results, rules: Rules) -> Verdict:
 
 COLUMNS = [
     Column("id"),
-    Column("claim", "Claim", wide=0.26),
-    Column("section", "Section"),
+    Column("claim", "Claim", wide=0.4),
+    Column("section", "Section", tex=False),
     Column("paper", "Paper"),
-    Column("here", "Here", wide=0.2),
-    Column("verdict", "Verdict", wide=0.14),
+    Column("here", "Here", wide=0.24),
+    Column("verdict", "Verdict", wide=0.18),
     Column("rule", "Rule", tex=False),
 ]
 

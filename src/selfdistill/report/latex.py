@@ -13,6 +13,7 @@ SPECIAL = str.maketrans(
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
         '"': "''",
+        "`": "",
         "“": "``",
         "”": "''",
     }
@@ -21,7 +22,7 @@ SPECIAL = str.maketrans(
 
 
 def quoted(text: str) -> str:
-    """Text that LaTeX prints as it stands, with LaTeX's quotation marks."""
+    """Text that LaTeX prints as it stands, with its own quotation marks and without those of code."""
     return text.translate(SPECIAL)
 
 
