@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from selfdistill.cli.app import LOOK, app
-from selfdistill.cli.options import Base, Files, Logs, OutputFolder
+from selfdistill.cli.options import Base, Files
 from selfdistill.system.failures import CONFIGURATION, Failure
 
 
@@ -72,15 +72,6 @@ def status(
     *lines, total = answer.lines()
     print("\n".join([*lines, disk_use(results, config.protocol), total]))
     raise SystemExit(0 if answer.done else 1)
-
-
-@app.command(rich_help_panel=LOOK)
-def events(logs: Logs, output: OutputFolder = Path("events")) -> None:
-    """Write TensorBoard files of finished runs (needs tensorboard)."""
-    from selfdistill.tools.events import write_events
-
-    epochs = write_events(logs, output)
-    print(f"{sum(epochs.values())} epochs of {len(epochs)} runs; to look at them: tensorboard --logdir {output}")
 
 
 @app.command(rich_help_panel=LOOK)
