@@ -23,7 +23,8 @@ def test_a_committed_run():
     assert (found["teacher"], found["teacher_accuracy"]) == ("control/seed1", rows["control", "1"]["last"])
     assert (found["training_seconds"], found["device"], found["precision"]) == ("413.99", "AMD EPYC", "bf16")
     assert (found["commit"], found["bit_exact"], len(found["weights_sha256"])) == ("d9f12c01326b+changes", "yes", 64)
-    assert rows["kd_replaced_stem", "0"]["teacher_accuracy"] == "10.00"  # as it taught, its stem replaced
+    replaced = rows["kd_replaced_stem", "0"]
+    assert (replaced["teacher"], replaced["teacher_accuracy"]) == ("teacher/seed0, stem replaced", "10.00")
 
 
 def test_fewer_than_ten_epochs_have_no_mean_of_ten():
@@ -32,15 +33,17 @@ def test_fewer_than_ten_epochs_have_no_mean_of_ten():
 
 def test_what_the_author_did_not_record_is_empty():
     rows = {row["method"]: row for row in read(runs(evidence("published")))}
-    empty = ("teacher_accuracy", "precision", "commit", "weights_sha256", "bit_exact")
-    assert [rows["kd"][key] for key in empty] == [""] * 5
+    empty = ("teacher", "teacher_accuracy", "precision", "commit", "weights_sha256", "bit_exact")
+    assert [rows["kd"][key] for key in empty] == [""] * 6
     assert (rows["kd"]["last"], rows["kd"]["device"]) == ("94.19", "NVIDIA L4")
 
 
 def test_an_ensemble_and_a_resumed_run():
     teachers = [["control/seed1", "control/seed2", "a_teacher_of_them/seed0"]]
     teacher = {"model": "resnet18", "stem": "cifar", "members": 2}
-    made = method("kd", [90], teacher=teacher, teachers=teachers, facts={"bit_exact": False})
+    made = method(
+        "kd", [90], teacher=teacher, teachers=teachers, facts={"bit_exact": False, "teacher_sha256": ["a", "b"]}
+    )
     made.taught = [{"correct": 45, "images": 50}]
     (row,) = read(runs(results(made)))
     found = row["teacher"], row["teacher_accuracy"], row["bit_exact"]

@@ -18,7 +18,7 @@ COUNTS = {  # for what the numbers count
     "reduced": "This counts for the reduced setting alone; the paper's own takes a GPU (`make replicate`).",
     DEMONSTRATION: "It says nothing of the paper's own setting.",
     "author's logs": "Each is one unseeded run; the plain ResNet18 was augmented more than the distilled one, and"
-    " trained in another precision than both.",
+    " trained in another precision than both; the distilled one's teacher had an untrained first layer.",
 }
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import Column, Group, Table
+
+if TYPE_CHECKING:
+    from selfdistill.report.logs import RunRecord
 
 COLUMNS = [
     Column("method"),
@@ -43,7 +46,7 @@ def _rows(method: MethodResults) -> list[list[Any]]:
             method.method,
             run.seed,
             *accuracies,
-            " + ".join(method.row.taught_by(run.seed)) or None,
+            _teacher(method, run),
             taught and Fraction(100 * taught["correct"], taught["images"]),
             run.training_seconds,
             *(run.facts.get("environment", {}).get(key) for key in ("device", "precision")),
@@ -53,3 +56,10 @@ def _rows(method: MethodResults) -> list[list[Any]]:
         ]
         for run, *accuracies, taught in columns
     ]
+
+
+def _teacher(method: MethodResults, run: RunRecord) -> str | None:
+    """`control/seed1 + control/seed2`, `teacher/seed0, stem replaced`; None where the run recorded no teacher."""
+    if not run.facts.get("teacher_sha256"):
+        return None
+    return " + ".join(method.row.taught_by(run.seed)) + ", stem replaced" * bool(method.settings.get("replaced_stem"))
