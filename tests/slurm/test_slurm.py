@@ -200,6 +200,13 @@ def test_the_stopped_job_saved_the_epoch_and_ended_in_order(seed, disturbed):
     assert "exit status 75" in log.read_text()
 
 
+def test_a_forced_run_is_trained_again_by_one_job(disturbed, local):
+    said = disturbed.run("-f", "results/demo/control/seed0/run.json")
+    assert said.count("has been submitted with SLURM jobid") == 1
+    assert "same bits as the stored run" in disturbed.workflow.log("control", 0)
+    assert disturbed.workflow.bits() == local.bits()
+
+
 def test_a_job_without_a_gpu_is_refused_where_one_is_asked_for(limited, cluster, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # whatever this machine has
     slurm = OnSlurm(tmp_path / "w", cluster)
