@@ -115,7 +115,7 @@ def test_weights_that_do_not_reach_their_accuracy_are_refused(own, jobs, tmp_pat
 
 
 def test_another_methods_weights_are_refused(jobs, tmp_path, refused):
-    with refused(BAD_DATA, "is no network of control's settings"):
+    with refused(BAD_DATA, "does not match the settings of control"):
         run_verb(jobs["control"], tmp_path / "x.json", weights=jobs["kd"].output / "weights.safetensors")
 
 

@@ -1,1 +1,1 @@
-"""Stage 4: what a network says about the test set."""
+"""Stage 4: the evaluation of a network on the test set."""

@@ -1,4 +1,4 @@
-"""Accuracy and loss of a network on the test set, or on the hold-out that stands in its place."""
+"""Accuracy and loss of a network on the test set, or on the hold-out that replaces it."""
 
 from typing import NamedTuple
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from selfdistill.data.batches import TestSet
 
-# Images; the result does not depend on it but for rounding. On a CPU activations should stay in the cache.
+# Images; the result depends on it only by rounding. On a CPU the activations should fit into the cache.
 BATCH = {"cpu": 100, "cuda": 1000}
 
 
 class Evaluation(NamedTuple):
-    """What a network says about the test set; logits are float32 on the CPU.
+    """The output of a network on the test set; logits are float32 on the CPU.
 
-    logits: the final classifier's [n, classes]; auxiliary: the shallow ones', from shallow to deep.
+    logits: of the final classifier [n, classes]; auxiliary: of the other classifiers, from shallow to deep.
     """
 
     logits: Tensor
@@ -24,21 +24,21 @@ class Evaluation(NamedTuple):
 
     @property
     def images(self) -> int:
-        """How many images were seen."""
+        """The number of images."""
         return len(self.labels)
 
     @property
     def correct(self) -> int:
-        """How many the final classifier got right."""
+        """The number of correct predictions of the final classifier."""
         return count_correct(self.logits, self.labels)
 
     @property
     def loss(self) -> float:
-        """The final classifier's mean cross-entropy in nats."""
+        """The mean cross-entropy of the final classifier in nats."""
         return F.cross_entropy(self.logits, self.labels).item()
 
     def per_classifier(self) -> dict[str, int]:
-        """Right answers of each classifier and of the ensemble (mean of the softmaxes); empty without heads."""
+        """Correct predictions of each classifier and of the ensemble (mean of the softmaxes); empty without heads."""
         if not self.auxiliary:
             return {}
         heads = [*self.auxiliary, self.logits]
@@ -47,7 +47,7 @@ class Evaluation(NamedTuple):
         return counts | {"ensemble": count_correct(mean, self.labels)}
 
     def columns(self, images: str = "test") -> dict[str, float]:
-        """The columns of history.csv; images: which ones were seen, `test` or `holdout`."""
+        """The columns of history.csv; images: `test` or `holdout`."""
         found = {f"{images}_loss": self.loss, f"{images}_accuracy": self.correct / self.images}
         return found | {f"{images}_accuracy_{name}": n / self.images for name, n in self.per_classifier().items()}
 
@@ -62,8 +62,9 @@ class Evaluation(NamedTuple):
         }
 
     def predictions(self) -> str:
-        """The content of predictions.csv: true and predicted class of each image, in file order, from which runs can be
-        compared image by image.
+        """The content of predictions.csv: true and predicted class of each image in the order of the dataset.
+
+        With it, runs can be compared image by image.
         """
         pairs = zip(self.labels.tolist(), self.logits.argmax(1).tolist(), strict=True)
         return "label,prediction\n" + "".join(f"{label},{predicted}\n" for label, predicted in pairs)
@@ -75,10 +76,10 @@ class Evaluation(NamedTuple):
 
 
 def describe_teacher(teacher: Evaluation, student: Evaluation, temperature: float) -> dict[str, float]:
-    """A teacher as it taught, on the test set: its right answers, and on how many images its student agrees with it.
+    """The teacher on the test set: its correct predictions, and the number of images on which its student agrees.
 
-    entropy: of its soft targets, mean, in nats; ln(classes) if it knows nothing. spread: the standard deviation of its
-    logits over images, mean over classes; near 0 if it does not look at the image.
+    entropy: mean over images of the entropy of its soft targets, in nats; ln(classes) if they are uniform. spread: the
+    standard deviation of its logits over images, mean over classes; near 0 if they do not depend on the image.
     """
     soft = (teacher.logits / temperature).log_softmax(1)
     return {
@@ -90,12 +91,12 @@ def describe_teacher(teacher: Evaluation, student: Evaluation, temperature: floa
 
 
 def count_correct(scores: Tensor, labels: Tensor) -> int:
-    """How many rows of the scores are largest at their label."""
+    """The number of rows of the scores whose maximum is at the label."""
     return int((scores.argmax(1) == labels).sum())
 
 
 def evaluate(network: nn.Module, test_set: TestSet, autocast) -> Evaluation:
-    """Run a network (one that returns Outputs) over the test set in evaluation mode.
+    """The evaluation of a network (one that returns Outputs) on the test set, in evaluation mode.
 
     autocast: a callable that returns the context of the run's precision.
     """

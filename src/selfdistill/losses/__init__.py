@@ -1,1 +1,1 @@
-"""Stage 3: the equations of the paper, and the objectives made of them."""
+"""Stage 3: the equations of the paper, and the objectives built from them."""

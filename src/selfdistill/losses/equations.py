@@ -1,4 +1,4 @@
-"""Equations (1) to (7) of the paper, in its order. Everything is computed in float32, in nats.
+"""Equations (1) to (7) of the paper, in its order, computed in float32 and in nats.
 
 Logits have shape [batch, classes], labels [batch] (int64). A loss is the mean over the batch.
 Sources: the paper's section II; Hinton et al. 2015 (arXiv 1503.02531); Zhang et al. 2019 (arXiv 1905.08094).
@@ -20,7 +20,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def log_soft_probabilities(logits: Tensor, temperature: float) -> Tensor:
-    """Eq. (1), (4), (5) as logs [batch, classes], which stay finite where the probabilities underflow to 0."""
+    """Eq. (1), (4), (5) as logarithms [batch, classes], which stay finite if the probabilities underflow to 0."""
     return F.log_softmax(logits.float() / temperature, dim=-1)
 
 
@@ -49,8 +49,8 @@ def distillation_loss(
 ) -> LossTerms:
     """Eq. (3): alpha L_CE + (1 - alpha) T^2 L_KD.
 
-    The two weights are alpha and 1 - alpha there; T^2 keeps the size of the soft gradient as T grows, and is left out
-    without `t_squared`.
+    In the paper the two weights are alpha and 1 - alpha. T^2 keeps the size of the gradient of the soft targets as T
+    grows; it is omitted without `t_squared`.
     """
     hard = cross_entropy(student_logits, labels)
     soft = distillation_divergence(teacher_logits, student_logits, temperature, detach=detach)
@@ -72,10 +72,10 @@ def self_distillation_loss(
 ) -> LossTerms:
     """Eq. (7): the sum over the K classifiers of Eq. (3), plus the final cross-entropy once.
 
-    auxiliary_logits run from shallow to deep. The final classifier is the teacher of Eq. (4) and (with `detach`) is
-    detached there: it learns from the labels alone.
-    classifiers: K of the sum. 4 counts the final one too: its divergence from itself is 0, its cross-entropy then
-    weighs 1 + cross_entropy_weight.
+    auxiliary_logits: from shallow to deep. The final classifier is the teacher of Eq. (4). With `detach` its logits are
+    detached there, so that it learns only from the labels.
+    classifiers: K of the sum. 4 includes the final classifier: its divergence from itself is 0, and its cross-entropy
+    then has the weight 1 + cross_entropy_weight.
     """
     shallow = [
         distillation_loss(
@@ -99,22 +99,22 @@ def self_distillation_loss(
 
 
 def constant_distillation_loss(student_logits: Tensor, labels: Tensor, **parameters: float) -> LossTerms:
-    """Eq. (3) with a teacher that finds all classes equally likely, whatever the image (arXiv 1909.11723).
+    """Eq. (3) with a teacher that gives all classes the same probability for every image (arXiv 1909.11723).
 
-    With T = 1 it is label smoothing of 1 - alpha (arXiv 1512.00567, section 7), but for a constant.
+    With T = 1 it is label smoothing of 1 - alpha (arXiv 1512.00567, section 7), up to a constant.
     """
     return distillation_loss(student_logits, labels, torch.zeros_like(student_logits), **parameters)
 
 
 def ensemble_logits(members: Sequence[Tensor], temperature: float) -> Tensor:
-    """Logits [batch, classes], float32, whose soft targets are the arithmetic mean of the members' at that temperature.
+    """Logits [batch, classes], float32, whose soft targets are the arithmetic mean of the members' soft targets.
 
-    Hinton et al. 2015 (section 1) take an arithmetic or a geometric mean of the predictive distributions; this is the
-    arithmetic one. The geometric one is a mean of logits, as which Lan et al. 2018 (arXiv 1806.04606) combine branches,
-    with learned weights. T times the log of the mean is exact, because a softmax at T undoes both. Each row is shifted
-    by the mean of the members' T logsumexp(z / T), which no softmax sees: members that are alike give their own logits,
-    so that the spread of logits over images compares with that of one network. A lone member's logits are returned as
-    they are.
+    Hinton et al. 2015 (section 1) use an arithmetic or a geometric mean of the predictive distributions; this is the
+    arithmetic one. The geometric one is a mean of logits; Lan et al. 2018 (arXiv 1806.04606) combine branches this way,
+    with learned weights. T times the log of the mean is exact, because a softmax at T inverts both. Each row is shifted
+    by the mean of the members' T logsumexp(z / T), to which softmax is invariant. So equal members give their own
+    logits, and the standard deviation of the logits over images is comparable with that of one network. The logits of
+    a single member are returned unchanged.
     """
     if len(members) == 1:
         return members[0]
@@ -127,8 +127,8 @@ def ensemble_logits(members: Sequence[Tensor], temperature: float) -> Tensor:
 def feature_distance(shallow: Tensor, deepest: Tensor) -> Tensor:
     """Mean squared difference (no unit) of two feature maps [batch, channels, height, width].
 
-    The deepest one, resized to the other's height and width, is the target: no gradient reaches it. Of the published
-    notebooks, after the hint loss of arXiv 1905.08094; the paper's text has none.
+    The deepest one, resized to the other's height and width, is the target: no gradient reaches it. It is used in the
+    published notebooks, after the hint loss of arXiv 1905.08094; the paper's text does not have it.
     """
     target = F.interpolate(deepest.detach().float(), size=shallow.shape[-2:], mode="bilinear", align_corners=False)
     return F.mse_loss(shallow.float(), target)

@@ -1,9 +1,9 @@
-"""The objectives a method can name: `(outputs, labels, teacher_logits, *, parameters) -> LossTerms`.
+"""The objectives that a method can name: `(outputs, labels, teacher_logits, *, parameters) -> LossTerms`.
 
 A new objective is one function here and one block in the configuration. Its keyword-only parameters
-become keys of the block; those with a default (a literal) may be left out. The decorator says what the block
-must bring beside them: `teacher=True` a teacher, `heads=True` auxiliary classifiers. The configuration reads
-this file as text, so that a dry run needs no torch: keep the decorators' arguments literal.
+become keys of the block; those with a default (a literal) are optional. The decorator says what else the block
+must have: `teacher=True` a teacher, `heads=True` auxiliary classifiers. The configuration reads
+this file as text, so that a dry run needs no torch: write the decorators' arguments literally.
 """
 
 from collections.abc import Callable
@@ -31,9 +31,9 @@ def objective(*, teacher: bool = False, heads: bool = False):
 def cross_entropy(
     outputs: Outputs, labels: Tensor, teacher_logits: Tensor | None, *, loss_scale: float = 1.0
 ) -> LossTerms:
-    """Section II-A: hard labels alone, for the teacher and the control.
+    """Section II-A: only the hard labels, for the teacher and the control.
 
-    loss_scale: a factor on the loss, to separate what an objective's total weight does to the step size.
+    loss_scale: a factor of the loss, which shows the effect of an objective's total weight on the step size.
     """
     return LossTerms((Term(loss_scale, equations.cross_entropy(outputs.final, labels)),))
 
@@ -49,7 +49,7 @@ def knowledge_distillation(
     distillation_weight: float,
     t_squared: bool = True,
 ) -> LossTerms:
-    """Section II-B, Eq. (3); without `t_squared` the divergence is not weighed by T^2."""
+    """Section II-B, Eq. (3); without `t_squared` the factor T^2 is omitted."""
     return equations.distillation_loss(
         outputs.final,
         labels,
@@ -77,8 +77,8 @@ def self_distillation(
 ) -> LossTerms:
     """Section II-C, Eq. (7).
 
-    detach: whether the final classifier is kept from learning to please the shallow ones; the notebook did not.
-    classifiers: K of Eq. (7), 3 or 4. feature_weight: of the distance between feature maps, as in the notebook.
+    detach: no gradient of the divergences reaches the final classifier; the notebook did not detach it.
+    classifiers: K of Eq. (7), 3 or 4. feature_weight: weight of the feature distance, which the notebook has.
     """
     terms = equations.self_distillation_loss(
         outputs.auxiliary,
@@ -102,7 +102,7 @@ def self_distillation(
 def deep_supervision(
     outputs: Outputs, labels: Tensor, teacher_logits: Tensor | None, *, cross_entropy_weight: float
 ) -> LossTerms:
-    """Eq. (7) without its divergences: every classifier learns from the labels alone (arXiv 1409.5185)."""
+    """Eq. (7) without the divergences: every classifier learns only from the labels (arXiv 1409.5185)."""
     shallow = (Term(cross_entropy_weight, equations.cross_entropy(logits, labels)) for logits in outputs.auxiliary)
     return LossTerms((*shallow, Term(1.0, equations.cross_entropy(outputs.final, labels))))
 
@@ -118,7 +118,7 @@ def constant_teacher(
     distillation_weight: float,
     t_squared: bool = True,
 ) -> LossTerms:
-    """Eq. (3) with a teacher that knows nothing; with temperature 1 it is label smoothing of 1 - alpha."""
+    """Eq. (3) with uniform soft targets; at temperature 1 it is label smoothing of 1 - alpha."""
     return equations.constant_distillation_loss(
         outputs.final,
         labels,

@@ -1,4 +1,4 @@
-"""A loss as a sum of weighted terms, so that what is minimised and what is logged cannot differ."""
+"""A loss as a sum of weighted terms, which are both minimised and logged."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Term(NamedTuple):
 
 
 class LossTerms(NamedTuple):
-    """The terms of a loss by kind; with auxiliary classifiers from shallow to deep, the final one last."""
+    """The terms of a loss by kind; with auxiliary classifiers ordered from shallow to deep, the final one last."""
 
     cross_entropy: tuple[Term, ...]
     distillation: tuple[Term, ...] = ()
@@ -22,13 +22,13 @@ class LossTerms(NamedTuple):
 
     @property
     def total(self) -> Tensor:
-        """What is minimised."""
+        """The weighted sum, which is minimised."""
         return sum(term.weight * term.value for term in (*self.cross_entropy, *self.distillation, *self.feature))
 
     def logged(self) -> dict[str, Tensor]:
         """The unweighted terms under their columns in history.csv.
 
-        train_cross_entropy is the final classifier's, the one that all methods have; train_distillation
+        train_cross_entropy is that of the final classifier, which all methods have; train_distillation
         and train_feature are sums over classifiers.
         """
         columns = {"train_cross_entropy": self.cross_entropy[-1].value}
@@ -42,7 +42,7 @@ class LossTerms(NamedTuple):
         return {column: term.weight for column, term in self._each()}
 
     def _each(self) -> Iterator[tuple[str, Term]]:
-        """Every term with a column of its own; several of a kind are numbered from shallow to deep."""
+        """Every term and its column; several terms of one kind are numbered from shallow to deep."""
         for (kind, short), terms in zip(SHORT.items(), self, strict=True):
             for k, term in enumerate(terms, 1):
                 yield f"train_{short}_head{k}" if len(terms) > 1 else f"train_{kind}", term

@@ -1,1 +1,1 @@
-"""The explanations that the paper offers for its result, measured on trained networks."""
+"""Measurements of the paper's explanations on trained networks."""

@@ -1,4 +1,4 @@
-"""How the measurements ask a network: in evaluation mode, in batches."""
+"""Running a network for the measurements: in evaluation mode, in batches."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,23 +14,23 @@ from selfdistill.data.batches import TestSet
 from selfdistill.mechanisms.measures import STAGES
 from selfdistill.models.network import Network
 
-BATCH = {"cpu": 100, "cuda": 500}  # images; results do not depend on it but for rounding. Two passes back need memory
+BATCH = {"cpu": 100, "cuda": 500}  # images; results depend on it only by rounding. Two backward passes need memory
 
 
 def final_logits(network: nn.Module, images: Tensor) -> Tensor:
-    """[batch, classes] of a network that returns Outputs, or the logits themselves."""
+    """The logits [batch, classes] of a network that returns Outputs or logits."""
     outputs = network(images)
     return getattr(outputs, "final", outputs)
 
 
 def accuracy(logits: NDArray, labels: NDArray) -> float:
-    """The share of rows of the logits [n, classes] that are largest at their label [n]."""
+    """The share of rows of the logits [n, classes] whose maximum is at the label [n]."""
     return float(np.mean(logits.argmax(1) == labels))
 
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block; afterwards each module is in the mode it was in."""
+    """Evaluation mode inside the block; afterwards each module is in its previous mode."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
@@ -41,20 +41,20 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The rows of all tensors in file order, as many at a time as the device takes well."""
+    """The rows of all tensors in order, in batches of a size that suits the device."""
     size = BATCH[tensors[0].device.type]
     return zip(*(tensor.split(size) for tensor in tensors), strict=True)
 
 
 class Looks(NamedTuple):
-    """A network on images: its logits [n, classes], and the pooled features [n, channels] of its four stages."""
+    """The logits [n, classes] of a network on images, and the pooled features [n, channels] of its four stages."""
 
     logits: NDArray
     stages: tuple[NDArray, ...]
 
 
 def look(network: Network, images: TestSet) -> Looks:
-    """The logits and the stages' features of the images in their order, in one pass."""
+    """The logits and the features of the stages for the images, in their order, from one pass."""
     stages: list[list[Tensor]] = [[] for _ in STAGES]
     with torch.no_grad(), evaluating(network), ExitStack() as hooks:
         for stage, features in zip(STAGES, stages, strict=True):

@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-TEMPERATURES = (0.01, 100.0)  # searched; a network that is always right would ask for 0, one that knows nothing for inf
+TEMPERATURES = (0.01, 100.0)  # the optimum is 0 if a network is always right, inf if it knows nothing
 
 
 def fitted_temperature(logits: NDArray, labels: NDArray) -> float:
-    """T*, the mean of the temperatures that fit the images of even and of odd index."""
+    """T*: the mean of the temperature fitted to the images of even index and that fitted to those of odd index."""
     return float(np.mean([best_temperature(logits[start::2], labels[start::2]) for start in (0, 1)]))
 
 
 def best_temperature(logits: NDArray, labels: NDArray) -> float:
-    """The T > 0 of the smallest likelihood loss of logits / T, between the bounds of TEMPERATURES.
+    """The T within TEMPERATURES that minimises the negative log-likelihood of logits / T.
 
     The loss is convex in 1/T, so it has one minimum in log T.
     """
@@ -32,6 +32,6 @@ def best_temperature(logits: NDArray, labels: NDArray) -> float:
 
 
 def negative_log_likelihood(logits: NDArray, labels: NDArray, temperature: float = 1.0) -> float:
-    """Mean cross-entropy in nats, the logits divided by a temperature; finite where a probability underflows to 0."""
+    """Mean cross-entropy in nats of logits / temperature; finite even if a probability underflows to 0."""
     log_probabilities = log_softmax(logits.astype(np.float64) / temperature, axis=1)
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())

@@ -1,11 +1,11 @@
-"""Robustness to common corruptions: twelve kinds of CIFAR-10-C made anew.
+"""Robustness to common corruptions: twelve kinds of CIFAR-10-C, regenerated.
 
 "CIFAR-10-C-12 (regenerated)", as config/datasets.py calls it, follows the definitions of Hendrycks & Dietterich 2019
-(arXiv 1903.12261) with the constants of CIFAR-10-C, which are milder than ImageNet-C's. It is not CIFAR-10-C: the
-script that made the released files sets no seed, so the six kinds that draw random numbers match those in law only,
-and JPEG depends on the encoder.
-Left out are saturate and six kinds that need OpenCV, ImageMagick or image files: defocus_blur, motion_blur, snow,
-frost, elastic_transform and spatter.
+(arXiv 1903.12261) with the constants of CIFAR-10-C, which are milder than those of ImageNet-C. It is not CIFAR-10-C:
+the script that made the released files sets no seed, so the six random kinds only have the same distribution, and
+JPEG depends on the encoder.
+The kind saturate is omitted, as are six kinds that need OpenCV, ImageMagick or image files: defocus_blur, motion_blur,
+snow, frost, elastic_transform and spatter.
 """
 
 import math
@@ -49,10 +49,10 @@ def robustness(
     severities: Sequence[int],
     seed: int,
 ) -> dict[str, float]:
-    """The mean accuracy (0 to 1) over kinds and severities, the drop to it as a share of the clean accuracy (nan if
-    that is 0), and the mean of each kind, by their names in mechanisms.json.
+    """The mean accuracy (0 to 1) over kinds and severities, its drop relative to the clean accuracy (nan if that is 0),
+    and the mean of each kind, by their names in mechanisms.json.
 
-    predict: from images uint8 [n, 32, 32, 3] to logits [n, classes]; pixels: the clean images; labels: [n].
+    predict: maps images uint8 [n, 32, 32, 3] to logits [n, classes]; pixels: the clean images; labels: [n].
     """
     clean = accuracy(predict(pixels), labels)
     found = {
@@ -66,11 +66,11 @@ def robustness(
 
 
 def _pixels(values: np.ndarray) -> np.ndarray:
-    """Back to bytes, rounded down as in the published script."""
+    """Pixels as bytes, rounded down as in the published script."""
     return (np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
-# Each takes pixels uint8 [n, 32, 32, 3], its severity's constant and a generator, and returns pixels of that shape.
+# Each takes pixels uint8 [n, 32, 32, 3], the constant of its severity and a generator, and returns such pixels.
 
 
 def _gaussian_noise(pixels: np.ndarray, deviation: float, random: np.random.Generator) -> np.ndarray:
@@ -96,16 +96,16 @@ def _gaussian_blur(pixels: np.ndarray, sigma: float, random: np.random.Generator
 
 
 def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
-    """Each image under a Gaussian of this sigma in pixels, cut at 4 sigma; the edge goes on outside (scikit-image)."""
+    """Each image blurred by a Gaussian of this sigma in pixels, truncated at 4 sigma; edge pixels are repeated."""
     return ndimage.gaussian_filter(values, (0, sigma, sigma, 0), mode="nearest", truncate=4.0)
 
 
 def _glass_blur(pixels: np.ndarray, constant: tuple[float, int], random: np.random.Generator) -> np.ndarray:
-    """Blur, let pixels change place with near ones, blur.
+    """Each image blurred, with pixels replaced by near ones, and blurred again.
 
-    The published script means to swap pixel (h, w), from the last to the first, with one to its upper left. It swaps
-    views of one numpy array, though, which copies the other pixel and leaves it as it was. As that one's own turn is
-    still to come, a pass is a gather from the state before it. We keep this, as it is what the script does.
+    The published script is meant to swap each pixel (h, w), from the last to the first, with one to its upper left. But
+    it swaps views of one numpy array, which copies the other pixel and does not change it. The other pixel is processed
+    later, so one pass is a gather from the state before it. We reproduce this behaviour.
     """
     sigma, passes = constant
     shuffled = _pixels(_blurred(pixels / 255.0, sigma))
@@ -115,7 +115,9 @@ def _glass_blur(pixels: np.ndarray, constant: tuple[float, int], random: np.rand
 
 
 def _from_upper_left(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Each pixel from its own row or the one above, and its own column or the left one; the first two of each stay."""
+    """Each pixel taken from its row or the one above, and its column or the one to the left; the first two rows and
+    columns do not change.
+    """
     shape = (len(pixels), SIDE, SIDE)
     moves = np.zeros((2, *shape), np.intp)
     moves[:, :, 2:, 2:] = random.integers(0, 2, (2, len(pixels), SIDE - 2, SIDE - 2))
@@ -125,28 +127,28 @@ def _from_upper_left(pixels: np.ndarray, random: np.random.Generator) -> np.ndar
 
 def _zoom_blur(pixels: np.ndarray, end: float, random: np.random.Generator) -> np.ndarray:
     columns = (pixels / 255.0).transpose(1, 2, 0, 3).reshape(SIDE * SIDE, -1)
-    blurred = (_mean_of_zooms(end) @ columns).astype(np.float32)  # where white sums up to 1 again
+    blurred = (_mean_of_zooms(end) @ columns).astype(np.float32)  # so that white sums to 1
     return _pixels(blurred).reshape(SIDE, SIDE, len(pixels), 3).transpose(2, 0, 1, 3)
 
 
 @cache
 def _mean_of_zooms(end: float) -> sparse.csr_array:
     """The mean of an image and its zooms as a linear map of its pixels [1024, 1024]."""
-    factors = np.arange(1, end, 0.01)  # rounding adds the end itself to the first two
+    factors = np.arange(1, end, 0.01)  # rounding includes the end for the first two
     zooms = (np.kron(matrix, matrix) for matrix in map(_zoom_matrix, factors))
     return sparse.csr_array(sum(zooms, start=np.eye(SIDE * SIDE)) / (len(factors) + 1))
 
 
 def _zoom_matrix(factor: float) -> np.ndarray:
-    """What a zoom of the middle does along one axis [32, 32]: linear interpolation of it to 32 again."""
+    """The matrix [32, 32] of a central zoom along one axis: linear interpolation of the middle to 32 pixels."""
     kept = math.ceil(SIDE / factor)
     before = (SIDE - kept) // 2
-    zoomed = ndimage.zoom(np.eye(kept), (factor, 1), order=1)[:SIDE]  # it had 32 or 33 rows
+    zoomed = ndimage.zoom(np.eye(kept), (factor, 1), order=1)[:SIDE]  # the zoomed image had 32 or 33 rows
     return np.pad(zoomed, ((0, 0), (before, SIDE - kept - before)))
 
 
 def _fog(pixels: np.ndarray, constant: tuple[float, float], random: np.random.Generator) -> np.ndarray:
-    """Add a cloud to all channels, and scale so that the image's largest value could stay the largest."""
+    """Each image with a cloud added to all channels, scaled back by its largest value."""
     density, decay = constant
     values = pixels / 255.0
     largest = values.max((1, 2, 3), keepdims=True)
@@ -154,15 +156,15 @@ def _fog(pixels: np.ndarray, constant: tuple[float, float], random: np.random.Ge
     return _pixels(foggy * largest / (largest + density))
 
 
-SQUARE = ((-1, -1), (-1, 1), (1, -1), (1, 1))  # neighbours in halves of the step: down, right
+SQUARE = ((-1, -1), (-1, 1), (1, -1), (1, 1))  # neighbours in units of half a step: down, right
 DIAMOND = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
 def _clouds(count: int, decay: float, random: np.random.Generator) -> np.ndarray:
-    """Plasma fractals [count, 32, 32], each from 0 to 1, by diamonds and squares (Fournier et al. 1982) on a torus.
+    """Plasma fractals [count, 32, 32], from 0 to 1, by the diamond-square algorithm on a torus (Fournier et al. 1982).
 
-    From one known point, each halving of the step adds the middles of squares and then those of their edges: the mean
-    of four neighbours plus uniform noise, whose reach falls by decay**2 per halving.
+    Starting from one point, each halving of the step adds the centres of the squares and then of their edges: the mean
+    of four neighbours plus uniform noise, whose range decreases by decay**2 per halving.
     """
     heights = np.zeros((SIDE, SIDE, count))
     step, wobble = SIDE, 100.0
@@ -179,7 +181,7 @@ def _clouds(count: int, decay: float, random: np.random.Generator) -> np.ndarray
 
 
 def _brightness(pixels: np.ndarray, added: float, random: np.random.Generator) -> np.ndarray:
-    """HSV's value is the largest channel; with hue and saturation kept, all three stay in proportion to it."""
+    """Brighter images: HSV's value is the largest channel; with fixed hue and saturation the others scale with it."""
     values = pixels / 255.0
     value = values.max(-1, keepdims=True)
     proportion = np.divide(values, value, out=np.ones_like(values), where=value > 0)  # black turns grey
@@ -188,7 +190,7 @@ def _brightness(pixels: np.ndarray, added: float, random: np.random.Generator) -
 
 def _contrast(pixels: np.ndarray, factor: float, random: np.random.Generator) -> np.ndarray:
     values = pixels / 255.0
-    mean = values.mean((1, 2), keepdims=True)  # of each image and channel
+    mean = values.mean((1, 2), keepdims=True)  # mean of each image and channel
     return _pixels((values - mean) * factor + mean)
 
 
@@ -208,16 +210,16 @@ def _through_jpeg(image: Image.Image, quality: int) -> np.ndarray:
     return np.asarray(Image.open(file))
 
 
-# How each kind is made, and with which constant at each severity: those of create_c/make_cifar_c.py in
-# hendrycks/robustness. Pixel values count from 0 to 1.
+# The function of each kind and its constant at each severity, from create_c/make_cifar_c.py in
+# hendrycks/robustness. Pixel values are from 0 to 1.
 KINDS: dict[str, tuple[Callable, tuple]] = {
     "gaussian_noise": (_gaussian_noise, (0.04, 0.06, 0.08, 0.09, 0.10)),  # standard deviation
-    "shot_noise": (_shot_noise, (500, 250, 100, 75, 50)),  # photons of a white pixel
-    "impulse_noise": (_impulse_noise, (0.01, 0.02, 0.03, 0.05, 0.07)),  # share of values, half to 1 and half to 0
+    "shot_noise": (_shot_noise, (500, 250, 100, 75, 50)),  # mean number of photons of a white pixel
+    "impulse_noise": (_impulse_noise, (0.01, 0.02, 0.03, 0.05, 0.07)),  # share of values set to 1 or 0
     "speckle_noise": (_speckle_noise, (0.06, 0.1, 0.12, 0.16, 0.2)),  # standard deviation of a white pixel
     "gaussian_blur": (_gaussian_blur, (0.4, 0.6, 0.7, 0.8, 1)),  # sigma in pixels
     "glass_blur": (_glass_blur, ((0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2))),  # sigma, passes; reach: 1 pixel
-    "zoom_blur": (_zoom_blur, (1.06, 1.11, 1.16, 1.21, 1.26)),  # zooms run from 1 to here in steps of 0.01
+    "zoom_blur": (_zoom_blur, (1.06, 1.11, 1.16, 1.21, 1.26)),  # zoom factors from 1 to this in steps of 0.01
     "fog": (_fog, ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75))),  # density, decay of the finer detail
     "brightness": (_brightness, (0.05, 0.1, 0.15, 0.2, 0.3)),  # added to HSV's value
     "contrast": (_contrast, (0.75, 0.5, 0.4, 0.3, 0.15)),  # factor on the distance from the mean

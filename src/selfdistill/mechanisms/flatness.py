@@ -2,7 +2,7 @@
 
 Networks map images [n, 3, 32, 32] to logits, or to Outputs. The loss is the mean cross-entropy in nats, in
 evaluation mode and in the precision of the weights: set the machine up for fp32, because TF32 and bf16 are coarser than
-what is measured. `models.resnet.freeze`d networks keep matrices of their old weights and must not come here.
+the measured effects. Networks after `models.resnet.freeze` cache matrices of their old weights; do not use them here.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,15 +22,15 @@ from selfdistill.mechanisms.answers import batches, evaluating, final_logits
 def noise_accuracies(
     network: nn.Module, images: Tensor, labels: Tensor, sizes: Sequence[float], draws: int, seed: int
 ) -> list[float]:
-    """Accuracy without noise on the weights, then under noise of each size, the mean over draws.
+    """The accuracy without noise on the weights, then with noise of each size, averaged over draws.
 
-    theta_f + size ||theta_f|| e / ||e|| on every filter (Li et al. 2018, arXiv 1712.09913, sec. 4), a filter being what
-    makes one output; biases and batch normalisation stay. The network itself is never changed, and one with heads is
-    given the same noise on its backbone as one without.
+    theta_f + size ||theta_f|| e / ||e|| for every filter, which is the weights of one output (Li et al. 2018,
+    arXiv 1712.09913, sec. 4); biases and batch normalisation are not changed. The network itself is not modified. A
+    backbone gets the same noise with heads as without.
     """
     found = []
     with torch.no_grad(), evaluating(network):
-        # Sizes count from 1, as when 0 was the first of them: other streams would move the numbers that are published.
+        # Sizes are numbered from 1: other streams would change the published numbers.
         for draw in range(draws):
             noisy = (_noisy(network, size, generator(seed, f"noise/{k}", draw)) for k, size in enumerate(sizes, 1))
             found.append([_accuracy(partial(functional_call, network, some), images, labels) for some in noisy])
@@ -38,12 +38,12 @@ def noise_accuracies(
 
 
 def _noisy(network: nn.Module, size: float, source: torch.Generator) -> dict[str, Tensor]:
-    """The parameters with noise, by name; drawn on the CPU, so alike on every device."""
+    """The parameters with noise, by name; drawn on the CPU, so equal on every device."""
     weights = {}
     for name, weight in network.named_parameters():
         noise = torch.randn(weight.shape, generator=source).to(weight)
         weights[name] = weight.detach()
-        if weight.dim() > 1:  # no bias, and neither gamma nor beta of batch normalisation
+        if weight.dim() > 1:  # neither biases nor gamma and beta of batch normalisation
             of_filter = tuple(range(1, weight.dim()))
             length, drawn = (torch.linalg.vector_norm(part, dim=of_filter, keepdim=True) for part in (weight, noise))
             weights[name] = weight + size * length / drawn * noise
@@ -56,9 +56,9 @@ def _accuracy(network: Callable[[Tensor], Tensor], images: Tensor, labels: Tenso
 
 
 def half_accuracy_noise(sizes: Sequence[float], accuracies: Sequence[float]) -> float | None:
-    """The size at which the accuracy first falls to half of that without noise, linear between sizes; None if never.
+    """The size at which the accuracy first falls to half of that without noise, interpolated linearly; None if never.
 
-    sizes, accuracies: in rising order, as `noise_accuracies` takes and returns them.
+    sizes, accuracies: in increasing order of size, as `noise_accuracies` takes and returns them.
     """
     half, points = accuracies[0] / 2, zip((0.0, *sizes), accuracies, strict=True)
     for (low, before), (high, after) in pairwise(points):
@@ -70,8 +70,8 @@ def half_accuracy_noise(sizes: Sequence[float], accuracies: Sequence[float]) -> 
 def top_eigenvalue(
     network: nn.Module, images: Tensor, labels: Tensor, steps: int, seed: int, *, temperature: float = 1.0
 ) -> float:
-    """The largest eigenvalue of the loss's Hessian: that of the tridiagonal matrix after so many steps of Lanczos,
-    with full re-orthogonalisation; at most the true one, and closer with every step.
+    """The largest eigenvalue of the Hessian of the loss, approximated by `steps` Lanczos steps with full
+    re-orthogonalisation. It is at most the true one, and closer with every step.
     """
     product = partial(hessian_vector_product, network, images, labels, temperature=temperature)
     vector = _normal(network, generator(seed, "lanczos"))
@@ -84,13 +84,13 @@ def top_eigenvalue(
         rest = _orthogonal(image, basis)
         beside.append(rest.norm().item())
         if beside[-1] <= 100 * torch.finfo(rest.dtype).eps * max(map(abs, diagonal + beside)):
-            break  # the basis has all of the start vector's directions; what is left is rounding
+            break  # the basis spans all directions of the start vector; the rest is rounding
         vector = rest / beside[-1]
     return float(eigvalsh_tridiagonal(diagonal, beside[:-1]).max())
 
 
 def _orthogonal(vector: Tensor, basis: list[Tensor]) -> Tensor:
-    """What a vector has outside of an orthonormal basis; one pass would leave the rounding of large parts."""
+    """The part of a vector orthogonal to an orthonormal basis; two passes, because one leaves rounding errors."""
     for direction in basis * 2:
         vector = vector - (direction @ vector) * direction
     return vector
@@ -99,7 +99,7 @@ def _orthogonal(vector: Tensor, basis: list[Tensor]) -> Tensor:
 def trace(
     network: nn.Module, images: Tensor, labels: Tensor, probes: int, seed: int, *, temperature: float = 1.0
 ) -> float:
-    """An estimate of the trace of the loss's Hessian: mean of v^T H v over random signs v (Hutchinson 1990)."""
+    """An estimate of the trace of the Hessian of the loss: mean of v^T H v over random signs v (Hutchinson 1990)."""
     found = []
     for probe in range(probes):
         drawn = _normal(network, generator(seed, "trace", probe))
@@ -111,10 +111,10 @@ def trace(
 def hessian_vector_product(
     network: nn.Module, images: Tensor, labels: Tensor, vector: Tensor, *, temperature: float = 1.0
 ) -> Tensor:
-    """H v [parameters] for the trainable parameters in their order, by differentiating the gradient's product with v.
+    """H v [parameters] for the trainable parameters in their order, by differentiating the product of gradient and v.
 
-    temperature: divides the logits. A confident network looks flat in plain cross-entropy; compare networks at the
-    temperature that fits each (`calibration.fitted_temperature`).
+    temperature: divides the logits. With plain cross-entropy a confident network appears flat; compare networks at
+    their fitted temperatures (`calibration.fitted_temperature`).
     """
     parameters = _trainable(network)
     product = torch.zeros_like(vector)
@@ -128,7 +128,7 @@ def hessian_vector_product(
 
 
 def _gradient(value: Tensor, parameters: list[Tensor], *, create_graph: bool = False) -> Tensor:
-    """[parameters] in one row; 0 for those that the value does not depend on, as the heads'."""
+    """The gradient [parameters]; 0 for parameters that the value does not depend on, such as those of the heads."""
     parts = torch.autograd.grad(value, parameters, create_graph=create_graph, materialize_grads=True)
     return torch.cat([part.flatten() for part in parts])
 
@@ -138,6 +138,6 @@ def _trainable(network: nn.Module) -> list[Tensor]:
 
 
 def _normal(network: nn.Module, source: torch.Generator) -> Tensor:
-    """N(0, 1) [parameters], drawn on the CPU, in the network's type and on its device."""
+    """N(0, 1) [parameters], drawn on the CPU, with the dtype and device of the network."""
     parameters = _trainable(network)
     return torch.randn(sum(parameter.numel() for parameter in parameters), generator=source).to(parameters[0])

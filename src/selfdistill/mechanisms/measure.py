@@ -1,7 +1,7 @@
-"""All measures of one trained network, into its mechanisms.json: `measures.MEASURES` says what each name means.
+"""All measures of one trained network, written to its mechanisms.json; `measures.MEASURES` explains each name.
 
-Everything is computed in float32 and with the same noise for all networks. Flatness and train accuracy go by the labels
-as they were taught, probes by the true ones.
+Everything is computed in float32 and with the same noise for all networks. Flatness and training accuracy use the
+labels of the training, which may be noisy; probes use the true labels.
 """
 
 import math
@@ -31,7 +31,7 @@ from selfdistill.system.files import write_sealed
 from selfdistill.training import provenance
 from selfdistill.training.machine import set_up
 
-SEED = 0  # of every draw, whatever the run's seed: all networks meet the same noise
+SEED = 0  # of every draw, whatever the run's seed, so that all networks get the same noise
 
 Measured = dict[str, float | None]
 
@@ -47,10 +47,10 @@ def measure(
     device: str = "auto",
     threads: int | str = "auto",
 ) -> dict[str, Any]:
-    """Measure the network that a run kept, and write its mechanisms.json.
+    """Measure the network of a run, and write its mechanisms.json.
 
-    teachers: networks to compare it with. Each must reach its recorded accuracy, as the measured network must.
-    Raises: Failure 65 for weights that do not, or of another run than the settings', and for other data than theirs.
+    teachers: networks to compare it with. Each must reach its recorded accuracy, like the measured network.
+    Raises: Failure 65 if one does not, or if weights or data do not match the settings.
     """
     images, data_sha256 = read_prepared(data, settings.data.dataset)
     subject, facts, found = load(weights, images, settings, device, threads)
@@ -77,7 +77,7 @@ def measure(
 
 
 def measure_all(subject: Subject, sizes: Mechanisms, teachers: dict[str, Network]) -> Measured:
-    """Every measure by its name; what cannot be measured is None or not finite."""
+    """Every measure by its name; None or not finite if it cannot be measured."""
     train, test = (
         evaluate(subject.network, part, subject.machine.autocast).logits.numpy()
         for part in (subject.train(), subject.test)
@@ -97,7 +97,7 @@ def measure_all(subject: Subject, sizes: Mechanisms, teachers: dict[str, Network
 
 
 def regularisation(subject: Subject, train: NDArray, test: NDArray) -> Measured:
-    """From the logits of all training images (in evaluation mode, unaugmented) and of all test images."""
+    """The measures from the logits of all unaugmented training images and all test images, in evaluation mode."""
     taught, labels = subject.train_labels, subject.test_labels
     train_accuracy, test_accuracy = accuracy(train, taught), accuracy(test, labels)
     train_nll = negative_log_likelihood(train, taught)
@@ -113,8 +113,9 @@ def regularisation(subject: Subject, train: NDArray, test: NDArray) -> Measured:
 
 
 def flatness(subject: Subject, sizes: Mechanisms, temperature: float) -> Measured:
-    """Weight noise and the Hessian on the first training images of each class; the Hessian is that of the loss of
-    logits / temperature.
+    """The measures of weight noise and of the Hessian, on the first training images of each class.
+
+    The loss of the Hessian is that of logits / temperature.
     """
     network, hessian_sample = subject.network, subject.sample(sizes.hessian_images)
     curve = noise_accuracies(network, *subject.sample(sizes.train_images), FILTER_NOISE, sizes.noise_draws, SEED)
@@ -128,8 +129,9 @@ def flatness(subject: Subject, sizes: Mechanisms, temperature: float) -> Measure
 
 
 def discrimination(subject: Subject, sizes: Mechanisms, tested: Looks, labels: NDArray) -> Measured:
-    """A probe of each stage, which learns from the first training images of each class; and the geometry of the last
-    stage's features of the test images.
+    """A linear probe of each stage, and the geometry of the last stage's features on the test images.
+
+    The probes are trained on the first training images of each class.
     """
     rows = first(subject.true_labels, sizes.train_images)
     true_labels, trained = subject.true_labels[rows], look(subject.network, subject.train(rows)).stages
@@ -140,7 +142,7 @@ def discrimination(subject: Subject, sizes: Mechanisms, tested: Looks, labels: N
 
 
 def smoothness(subject: Subject, chosen: TestSet) -> Measured:
-    """On these test images."""
+    """The measures of smoothness on these test images."""
     predict = predictor(subject.network, subject.normalise)
     return {
         f"flip_rate_{PIXEL_NOISE:g}": flip_rate(predict, chosen.pixels, PIXEL_NOISE, SEED),
@@ -149,7 +151,7 @@ def smoothness(subject: Subject, chosen: TestSet) -> Measured:
 
 
 def robustness(subject: Subject, sizes: Mechanisms) -> Measured:
-    """The accuracy under corruptions of test images, over severities."""
+    """The accuracy on corrupted test images."""
     chosen = subject.tested(first(subject.test_labels, sizes.corruption_images))
     predict = predictor(subject.network, subject.normalise)
 
@@ -161,7 +163,7 @@ def robustness(subject: Subject, sizes: Mechanisms) -> Measured:
 
 
 def _measured_on(subject: Subject, sizes: Mechanisms) -> dict[str, Any]:
-    """The sizes, with how many images each part really saw."""
+    """The sizes, with the number of images that each part used."""
     train, test = subject.true_labels, subject.test_labels
     labels = {"train_images": train, "hessian_images": train, "test_images": test, "corruption_images": test}
     seen = {name: len(first(of, getattr(sizes, name))) for name, of in labels.items()}

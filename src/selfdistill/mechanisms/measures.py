@@ -1,7 +1,7 @@
-"""What is measured of the paper's explanations: the names in mechanisms.json, and what a reader is told of each.
+"""The measures of the paper's explanations: their names in mechanisms.json and their descriptions in tables.
 
-Which way the paper claims each of them stands in workflow/claims.yaml. A name with a colon is measured against a
-teacher, which stands behind it: `agreement:teacher`.
+workflow/claims.yaml has the direction that the paper claims for each. A name with a colon is measured against the
+teacher after the colon: `agreement:teacher`.
 """
 
 from pathlib import Path
@@ -13,19 +13,19 @@ from selfdistill.system.files import read_sealed
 
 STAGES = (1, 2, 3, 4)
 FILTER_NOISE = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6)  # shares of a filter's norm
-PIXEL_NOISE = 0.04  # standard deviation; pixels count from 0 to 1
+PIXEL_NOISE = 0.04  # standard deviation, for pixels from 0 to 1
 FORMER_SIZES = ("official_corruptions", "near_copy_distance", "near_copies", "cifar10_1")
 
 
 class Measure(NamedTuple):
-    """words: for a table; unit: `%` (of a share from 0 to 1), `nats` or none."""
+    """words: the description in a table; unit: `%` (of a share from 0 to 1), `nats` or none."""
 
     words: str
     unit: str = ""
 
 
 MEASURES = {
-    "noise_r50": Measure("Filter-relative noise that halves the train accuracy"),
+    "noise_r50": Measure("Filter-normalised noise that halves the training accuracy"),
     "hessian_top_fitted": Measure("Largest Hessian eigenvalue at T*"),
     "hessian_trace_fitted": Measure("Hessian trace at T*"),
     "temperature": Measure("Fitted temperature T*"),
@@ -34,37 +34,37 @@ MEASURES = {
     "stage4_sse_ssb": Measure("SSE / SSB, stage 4"),
     f"flip_rate_{PIXEL_NOISE:g}": Measure(f"Predictions changed, pixel noise of sd {PIXEL_NOISE:g}", "%"),
     "margin_gradient": Measure("Gradient norm of the margin"),
-    "corruption_accuracy": Measure("Mean accuracy, {suite}", "%"),  # beside it corruption_<kind>, the mean of each kind
+    "corruption_accuracy": Measure("Mean accuracy, {suite}", "%"),  # corruption_<kind> is the mean of one kind
     "corruption_drop": Measure("Relative drop, {suite}", "%"),
-    "train_accuracy": Measure("Train accuracy, unaugmented", "%"),
-    "train_nll": Measure("Train NLL, unaugmented", "nats"),
+    "train_accuracy": Measure("Training accuracy, unaugmented", "%"),
+    "train_nll": Measure("Training NLL, unaugmented", "nats"),
     "test_accuracy": Measure("Test accuracy", "%"),
-    "accuracy_gap": Measure("Train minus test accuracy", "%"),
-    "nll_gap": Measure("Test minus train NLL", "nats"),
-    "wrong_labels_fitted": Measure("Wrong train labels fitted", "%"),
-    "agreement": Measure("Predictions shared with {teacher}", "%"),
+    "accuracy_gap": Measure("Training minus test accuracy", "%"),
+    "nll_gap": Measure("Test minus training NLL", "nats"),
+    "wrong_labels_fitted": Measure("Wrong training labels fitted", "%"),
+    "agreement": Measure("Agreement with {teacher}", "%"),
     "cka": Measure("CKA of stage 4 with {teacher}"),
 }
 
 
 def teacher_in(name: str) -> str:
-    """The teacher that a measured name speaks of; empty for most."""
+    """The teacher in the name of a measure; empty for most measures."""
     return name.partition(":")[2]
 
 
 def measure_of(name: str, dataset: str = "cifar10") -> Measure:
-    """What a name in mechanisms.json means, of a network that was trained on a dataset.
+    """The measure of a name in mechanisms.json, for a network that was trained on this dataset.
 
-    Raises: KeyError for a name that is none.
+    Raises: KeyError for an unknown name.
     """
     found = MEASURES[name.partition(":")[0]]
     return found._replace(words=found.words.format(teacher=teacher_in(name), suite=DATASETS[dataset].suite))
 
 
 def read_mechanisms(path: Path) -> dict[str, Any]:
-    """A mechanisms.json, with the measures and sizes that are known here; an older file has more of both.
+    """A mechanisms.json, with the known measures and sizes; an older file has more of both.
 
-    Raises: Failure 65 for a file that is missing or damaged, and where a part is absent or a measure is no number.
+    Raises: Failure 65 if the file is missing or damaged, a part is missing, or a measure is not a number.
     """
     facts = read_sealed(path)
     if not all(isinstance(facts.get(part), dict) for part in ("measures", "measured_on", "teachers")):

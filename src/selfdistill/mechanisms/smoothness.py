@@ -1,7 +1,7 @@
-"""Smoothness of the decision: what becomes of a prediction when the image changes a little.
+"""Smoothness of the decision boundary: how predictions change under small changes of the image.
 
 A `Predict` maps float32 pixels [n, 32, 32, 3] in [0, 1] to logits [n, classes]; it normalises them itself. Pixels
-are given as uint8, as they lie in the data files.
+are uint8, as in the data files.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from selfdistill.data.randomness import generator
 from selfdistill.mechanisms.answers import batches, evaluating, final_logits
 
 Predict = Callable[[Tensor], Tensor]
-DRAW = 1  # of the noise; another one would move the numbers that are published
+DRAW = 1  # index of the noise; another one would change the published numbers
 
 
 def predictor(network: nn.Module, normalise: Normalisation) -> Predict:
-    """A network in evaluation mode as a function of pixels, batch by batch; it sees the bits that `evaluate` shows."""
+    """A network in evaluation mode as a function of pixels, in batches, with the same normalisation as `evaluate`."""
 
     def predict(pixels: Tensor) -> Tensor:
         with torch.no_grad(), evaluating(network):
@@ -31,7 +31,7 @@ def predictor(network: nn.Module, normalise: Normalisation) -> Predict:
 def flip_rate(predict: Predict, pixels: Tensor, size: float, seed: int) -> float:
     """Share of the predictions that change under N(0, size^2) on every pixel, clipped to [0, 1].
 
-    size: standard deviation in units of [0, 1] pixels. The noise is drawn on the CPU, so alike on every device.
+    size: standard deviation in units of [0, 1] pixels. The noise is drawn on the CPU, so equal on every device.
     """
     clean = pixels.float() / 255
     noise = torch.randn(clean.shape, generator=generator(seed, "pixels", DRAW)).to(clean.device)

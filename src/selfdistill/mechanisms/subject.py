@@ -1,6 +1,6 @@
-"""What is measured: the network that a run kept, with the images that it saw, and the teachers beside it.
+"""The measured network, with the images of its run, and the teachers to compare it with.
 
-Each network must be the one that its evaluation.json speaks of, and reach the accuracy that stands there.
+Each network must be that of its evaluation.json, and reach the recorded accuracy.
 """
 
 from pathlib import Path
@@ -22,13 +22,13 @@ from selfdistill.system.files import read_sealed
 from selfdistill.training.machine import NEEDS_GPU, Machine, choose_device, set_up
 from selfdistill.training.teacher import check_accuracy, check_sha256, load_teacher
 
-LEAST = 2  # images of a class in any choice
+LEAST = 2  # smallest number of images per class
 
 
 class Subject(NamedTuple):
-    """What is measured: a network, and the images that its run trained on and was tested on.
+    """A network, with the training and test images of its run.
 
-    train_labels: as they were taught, some wrong under label noise; true_labels: of the same images.
+    train_labels: those of the training, some wrong with label noise; true_labels: of the same images.
     """
 
     network: Network
@@ -41,7 +41,7 @@ class Subject(NamedTuple):
 
     @property
     def test_labels(self) -> NDArray:
-        """[n], of the whole test set."""
+        """The labels [n] of the whole test set."""
         return self.test.labels.cpu().numpy()
 
     def train(self, rows: NDArray | slice = slice(None)) -> TestSet:
@@ -49,7 +49,7 @@ class Subject(NamedTuple):
         return TestSet(self.train_images[rows], self.train_labels[rows], self.normalise)
 
     def sample(self, count: int) -> tuple[Tensor, Tensor]:
-        """The first training images of each class, normalised, and their labels as taught."""
+        """The first training images of each class, normalised, and their training labels."""
         part = self.train(first(self.true_labels, count))
         return self.normalise(part.pixels), part.labels
 
@@ -60,7 +60,7 @@ class Subject(NamedTuple):
 
 
 def first(labels: NDArray, count: int | None) -> NDArray:
-    """The rows of the first `count` images, equally many of each class (at least 2), or of all."""
+    """The rows of the first `count` images, equally many of each class (at least 2); None: of all images."""
     count = len(labels) if count is None else max(count, LEAST * (int(labels.max()) + 1))
     return first_of_each_class(np.arange(len(labels)), labels, min(count, len(labels)))[0]
 
@@ -68,23 +68,23 @@ def first(labels: NDArray, count: int | None) -> NDArray:
 def load(
     weights: Path, images: Images, settings: RunSettings, device: str, threads: int | str
 ) -> tuple[Subject, dict[str, Any], str]:
-    """What is measured, the metadata of its weights and their SHA-256.
+    """The network to measure, the metadata of its weights and their SHA-256.
 
-    Raises: Failure 65 unless they are the settings' run and what its evaluation.json speaks of.
+    Raises: Failure 65 if they do not match the settings or the evaluation.json.
     """
     recorded = read_sealed(weights.parent / "evaluation.json")
     backbone, network, facts, found = read_weights(weights)
     check_sha256(weights, found, recorded)
     its = (facts.get("method"), facts.get("dataset"), network)
     if its != (settings.method, settings.data.dataset, settings.network) or not isinstance(facts.get("seed"), int):
-        raise Failure(weights, f"is no network of {settings.method}'s settings", "rerun its training rule")
+        raise Failure(weights, f"does not match the settings of {settings.method}", "rerun its training rule")
     machine = _set_up_as(recorded, device, threads)
     normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
     test_set = TestSet(images.test_images, images.test_labels, normalise)
     subject = Network(backbone).to(machine.device, memory_format=torch.channels_last)
     check_accuracy(weights, subject, recorded, test_set, machine)
     counts = settings.data.train_images, settings.data.holdout_images
-    seen = training_and_evaluation(images, *counts)  # what it was trained on
+    seen = training_and_evaluation(images, *counts)  # the training images of the run
     taught = with_label_noise(seen.train_labels, settings.label_noise, settings.network.classes)
     return Subject(subject, seen.train_images, taught, seen.train_labels, test_set, normalise, machine), facts, found
 
@@ -92,7 +92,7 @@ def load(
 def load_beside(path: Path, subject: Subject, device: str, threads: int | str) -> tuple[str, Network, str]:
     """A teacher to compare the subject with: its method, its network and the SHA-256 of its weights.
 
-    Raises: Failure 65 where it does not reach its recorded accuracy.
+    Raises: Failure 65 if it does not reach its recorded accuracy.
     """
     machine = _set_up_as(read_sealed(path.parent / "evaluation.json"), device, threads)
     _, expected, facts, found = read_weights(path)
@@ -101,7 +101,7 @@ def load_beside(path: Path, subject: Subject, device: str, threads: int | str) -
 
 
 def _set_up_as(recorded: dict[str, Any], device: str, threads: int | str) -> Machine:
-    """The precision in which an accuracy was recorded, so that it must be reached; float32 for one of a GPU alone."""
+    """The machine in the precision of the recorded accuracy; in float32 if a CPU does not have that precision."""
     precision = recorded.get("environment", {}).get("precision", "fp32")
     if precision in NEEDS_GPU and choose_device(device).type == "cpu":
         precision = "fp32"

@@ -1,4 +1,4 @@
-"""Classifiers behind the stages of a backbone (the paper's section II-C; Zhang et al. 2019, arXiv 1905.08094)."""
+"""Classifiers after the stages of a backbone (the paper's section II-C; Zhang et al. 2019, arXiv 1905.08094)."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ STAGES = 4
 
 
 class Head(nn.Module):
-    """Feature maps of a stage, global average pooling and one linear layer."""
+    """A classifier: feature maps of a stage, global average pooling and one linear layer."""
 
     def __init__(self, features: nn.Module, channels: int, classes: int):
         super().__init__()
@@ -20,7 +20,7 @@ class Head(nn.Module):
         self.classifier = nn.Linear(channels, classes)
 
     def forward(self, stage: Tensor) -> tuple[Tensor, Tensor]:
-        """A stage's output [batch, channels, height, width] to logits [batch, classes] and feature maps."""
+        """Logits [batch, classes] and feature maps from a stage's output [batch, channels, height, width]."""
         features = self.features(stage)
         return self.classifier(F.adaptive_avg_pool2d(features, 1).flatten(1)), features
 
@@ -31,14 +31,15 @@ def fc(channels: list[int], stage: int, classes: int) -> Head:
 
 
 def conv1x1(channels: list[int], stage: int, classes: int) -> Head:
-    """The published notebook's: a 1x1 convolution to 256 channels, batch normalisation, no ReLU."""
+    """The published notebook's head: a 1x1 convolution to 256 channels, batch normalisation, no ReLU."""
     made = max(1, channels[-1] // 2)  # 256 in the paper's ResNet18
     return Head(nn.Sequential(nn.Conv2d(channels[stage], made, 1), nn.BatchNorm2d(made)), made, classes)
 
 
 def bottleneck(channels: list[int], stage: int, classes: int) -> Head:
-    """Zhang et al.'s: bottlenecks that narrow a stage's maps to the last stage's size and channels, one for each
-    stage in between (1x1, 3x3 of stride 2, 1x1, each with batch normalisation and ReLU).
+    """Zhang et al.'s head: bottlenecks that reduce a stage's maps to the size and channels of the last stage.
+
+    There is one for each later stage (1x1, 3x3 of stride 2, 1x1, each with batch normalisation and ReLU).
     """
     narrowing = [_narrow(channels[k], channels[k + 1]) for k in range(stage, STAGES - 1)]
     return Head(nn.Sequential(*narrowing), channels[-1], classes)
@@ -61,9 +62,9 @@ HEADS: dict[str, Callable[[list[int], int, int], Head]] = {"fc": fc, "conv1x1": 
 
 
 def build_heads(kind: str, channels: list[int], classes: int, seed: int) -> nn.ModuleList:
-    """One classifier behind each stage but the last; channels: of all four stages.
+    """One classifier after each stage except the last; channels: of all four stages.
 
-    Their random stream is their own, so that a network with heads starts from the same backbone as one without.
+    They have their own random stream, so that a network with heads starts from the same backbone as one without.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "heads"))
@@ -71,15 +72,15 @@ def build_heads(kind: str, channels: list[int], classes: int, seed: int) -> nn.M
 
 
 def build_final_head(kind: str, channels: list[int], classes: int, seed: int) -> Head:
-    """The classifier behind the last stage, in place of the backbone's own linear layer."""
+    """The classifier after the last stage, which replaces the backbone's linear layer."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "final_head"))
         return HEADS[kind](channels, STAGES - 1, classes)
 
 
 def fold(head: Head) -> tuple[Tensor, Tensor]:
-    """The weight [classes, channels] and bias [classes] of one linear layer on the pooled stage that computes, in
-    evaluation mode, what a `conv1x1` head does: without a ReLU, all that it does is linear.
+    """The weight [classes, channels] and bias [classes] of the linear layer on the pooled stage that is equivalent to a
+    `conv1x1` head in evaluation mode; without a ReLU, the head is linear.
     """
     convolution, norm = head.features
     scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()

@@ -1,4 +1,4 @@
-"""A backbone with its auxiliary classifiers, seen as four stages."""
+"""A backbone of four stages with its auxiliary classifiers."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,10 +11,10 @@ from selfdistill.models.resnet import build_backbone
 
 
 class Network(nn.Module):
-    """The network kept for inference (`backbone`) and the classifiers that only help to train it (`heads`).
+    """The network for inference (`backbone`) and the classifiers that are only used in training (`heads`).
 
-    final_head: a classifier that is trained in place of the backbone's linear layer; what is kept, and tested, is
-    the linear layer that it folds into.
+    final_head: a classifier that is trained instead of the backbone's linear layer. It is evaluated and kept as the
+    equivalent linear layer.
     """
 
     def __init__(self, backbone: ResNet, heads: nn.ModuleList | None = None, final_head: Head | None = None):
@@ -24,9 +24,9 @@ class Network(nn.Module):
         self.final_head = final_head
 
     def forward(self, images: Tensor) -> Outputs:
-        """Images [batch, 3, 32, 32] to the logits of every classifier.
+        """The logits of every classifier from images [batch, 3, 32, 32].
 
-        The same operations in the same order as torchvision's forward, with the heads looking in between.
+        The operations and their order are those of torchvision's forward, with the heads in between.
         """
         net = self.backbone
         stage = net.maxpool(net.relu(net.bn1(net.conv1(images))))
@@ -42,7 +42,7 @@ class Network(nn.Module):
         return Outputs(final, tuple(auxiliary), (*features, deepest) if features else ())
 
     def _final(self, stage: Tensor) -> tuple[Tensor, Tensor]:
-        """The final logits, and the feature maps that they are pooled from."""
+        """The final logits and the feature maps before pooling."""
         if self.final_head is not None and self.training:
             return self.final_head(stage)
         pooled = self.backbone.avgpool(stage).flatten(1)
@@ -51,7 +51,7 @@ class Network(nn.Module):
         return F.linear(pooled, *fold(self.final_head)), stage
 
     def kept(self) -> dict[str, Tensor]:
-        """The state of the network kept for inference, by torchvision's names."""
+        """The state of the network for inference under torchvision's names."""
         state = self.backbone.state_dict()
         if self.final_head is not None:
             state["fc.weight"], state["fc.bias"] = fold(self.final_head)
@@ -61,7 +61,7 @@ class Network(nn.Module):
 def build_network(
     settings: NetworkSettings, heads: str | None, *, zero_init_residual: bool, seed: int, final_head: str = "fc"
 ) -> Network:
-    """The network of a run at the start of its training; final_head `fc` is the backbone's own linear layer."""
+    """The initial network of a run; final_head `fc` is the backbone's own linear layer."""
     backbone = build_backbone(settings, zero_init_residual=zero_init_residual, seed=seed)
     channels, classes = stage_channels(backbone), settings.classes
     auxiliary = None if heads is None else build_heads(heads, channels, classes, seed)
@@ -70,7 +70,7 @@ def build_network(
 
 
 def stage_channels(backbone: ResNet) -> list[int]:
-    """The channels that leave stages 1 to 4."""
+    """The output channels of stages 1 to 4."""
     channels = []
     for layer in (backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4):
         last = [module for module in layer[-1].modules() if isinstance(module, nn.BatchNorm2d)][-1]

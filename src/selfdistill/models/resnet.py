@@ -12,17 +12,17 @@ from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.randomness import seed_of
 
 PAPER_WIDTH = 64  # channels of the first stage in torchvision
-# Pixels of a side up to which a matrix product is faster than oneDNN's convolution, by measurement: when it trains,
-# and when it does not.
+# Largest side in pixels for which a matrix product is faster than oneDNN's convolution (measured): in training, and
+# in inference.
 SMALL, SMALL_FROZEN = 4, 2
-# Input channels below which oneDNN 3.12 (torch 2.14) writes a strided 1x1 convolution's gradients past its memory, when
-# several threads share a batch unevenly: github.com/uxlfoundation/oneDNN/issues/6035.
+# Number of input channels below which oneDNN 3.12 (torch 2.14) writes out of bounds in the gradients of a strided 1x1
+# convolution, if several threads share a batch unevenly: github.com/uxlfoundation/oneDNN/issues/6035.
 OVERRUN_CHANNELS = 16
 BLOCKS = {"resnet18": (BasicBlock, [2, 2, 2, 2]), "resnet50": (Bottleneck, [3, 4, 6, 3])}
 
 
 class ScaledResNet(ResNet):
-    """torchvision's ResNet with every stage's channels scaled by width / 64; the state's keys are unchanged."""
+    """torchvision's ResNet with the channels of every stage scaled by width / 64; keys of the state unchanged."""
 
     def __init__(self, block, layers, width: int, **options):
         self._width = width
@@ -33,7 +33,7 @@ class ScaledResNet(ResNet):
         initialise_convolution(self.conv1)
 
     def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
-        if planes == PAPER_WIDTH:  # the first stage, which torchvision feeds with 64 channels
+        if planes == PAPER_WIDTH:  # the first stage, which has 64 input channels in torchvision
             self.inplanes = self._width
         return super()._make_layer(block, planes * self._width // PAPER_WIDTH, blocks, stride, dilate)
 
@@ -44,9 +44,9 @@ def initialise_convolution(convolution: nn.Conv2d) -> None:
 
 
 def build_backbone(settings: NetworkSettings, *, zero_init_residual: bool = False, seed: int = 0) -> ResNet:
-    """A freshly initialised network; the same seed, model and width give the same weights behind the stem.
+    """An initialised network; the same seed, model and width give the same weights after the stem.
 
-    32x32 images reach the first stage as 8x8 behind stem `imagenet`, 16x16 behind `cifar_pool`, 32x32 behind `cifar`.
+    For 32x32 images the first stage gets 8x8 with stem `imagenet`, 16x16 with `cifar_pool`, 32x32 with `cifar`.
     """
     block, layers = BLOCKS[settings.model]
     options = {"num_classes": settings.classes, "zero_init_residual": zero_init_residual}
@@ -64,10 +64,10 @@ def build_backbone(settings: NetworkSettings, *, zero_init_residual: bool = Fals
 
 
 def replace_stem(backbone: ResNet, seed: int, *, as_notebook: bool = False) -> None:
-    """Put a fresh, untrained CIFAR stem before a trained network, as the published notebook did with its teacher.
+    """Replace the stem of a trained network by an untrained CIFAR stem, as the published notebook did with its teacher.
 
-    as_notebook: with torch's own initialisation (sd .111 with three input channels) in place of torchvision's (.059 at
-    width 64). The batch normalisation behind it is frozen, so that the size stays.
+    as_notebook: with torch's initialisation (sd .111 with three input channels) instead of torchvision's (.059 at
+    width 64). The batch normalisation after it is frozen, so the scale matters.
     """
     _put_stem(backbone, STEMS["cifar"], seed_of(seed, "replaced_stem"), torchvisions=not as_notebook)
 
@@ -90,11 +90,11 @@ def _convolutions(network: nn.Module) -> list[nn.Conv2d]:
 
 
 def convolve(convolution: nn.Conv2d, images: Tensor) -> Tensor:
-    """What the convolution computes; when a CPU trains, small images go through one matrix product.
+    """The output of the convolution, computed as a matrix product for small feature maps when training on a CPU.
 
-    With the ImageNet stem, the stages 3 and 4 see 32x32 images as 2x2 pixels and as one: most taps of a 3x3 kernel
-    then only meet padding, and the product leaves these zeros out. Rounding apart the sums are the same. A strided 1x1
-    convolution of few channels goes that way at any size, because oneDNN's gradients of it corrupt the heap.
+    With the ImageNet stem and 32x32 images, the feature maps of stages 3 and 4 have 2x2 pixels and one: most taps of a
+    3x3 kernel are on padding, and the product omits these zeros. Up to rounding the sums are the same. A strided 1x1
+    convolution of few channels is a product at any size, because oneDNN's gradients of it corrupt the heap.
     """
     trained = torch.is_grad_enabled() and convolution.weight.requires_grad
     side = images.shape[-1] if _overruns(convolution) else SMALL
@@ -107,16 +107,16 @@ def _overruns(convolution: nn.Conv2d) -> bool:
 
 
 def freeze(network: nn.Module) -> None:
-    """Have a network whose weights never change again keep its matrices for small images."""
+    """Cache the matrices for small feature maps in a network whose weights do not change any more."""
     for convolution in _convolutions(network):
         convolution.forward = partial(_convolve, convolution, SMALL_FROZEN, partial(_kept_matrix, convolution, {}))
 
 
-Matrix = tuple[Tensor, int] | None  # of a convolution for images of one size, and the side of its output
+Matrix = tuple[Tensor, int] | None  # of a convolution for one input size, and the side of its output
 
 
 def _convolve(convolution: nn.Conv2d, small: int, matrix_of: Callable[[int], Matrix], images: Tensor) -> Tensor:
-    """The convolution, on a CPU as a matrix product for images of up to so many pixels a side."""
+    """The output of the convolution, on a CPU as a matrix product for inputs of up to this many pixels a side."""
     side = images.shape[-1]
     if images.device.type == "cpu" and side <= small:
         if convolution.kernel_size[0] == 1:
@@ -127,12 +127,12 @@ def _convolve(convolution: nn.Conv2d, small: int, matrix_of: Callable[[int], Mat
 
 
 def _matrix(convolution: nn.Conv2d, side: int) -> Matrix:
-    """The matrix [positions * out, pixels * in] from all pixels of an image to all of the convolution's output; None
-    if the kernel does not cover the image from each of its positions.
+    """The matrix [positions * out, pixels * in] from all pixels of the input to all outputs of the convolution; None
+    if the kernel does not cover the whole input at each position.
     """
     taps, padding = convolution.kernel_size[0], convolution.padding[0]
     positions = range(0, side + 2 * padding - taps + 1, convolution.stride[0])
-    starts = [padding - position for position in positions]  # the first tap that meets the image, in one dimension
+    starts = [padding - position for position in positions]  # the first tap inside the input, in one dimension
     if min(starts) < 0 or max(starts) + side > taps:
         return None
     rows = torch.stack([convolution.weight[:, :, start : start + side] for start in starts])
@@ -154,7 +154,7 @@ def _each_pixel(convolution: nn.Conv2d, images: Tensor) -> Tensor:
 
 
 def _all_pixels(images: Tensor, matrix: Tensor, side: int, bias: Tensor | None) -> Tensor:
-    """The product of the images' pixels with a convolution's matrix; side: of the output."""
+    """The product of the input pixels with a convolution's matrix; side: of the output."""
     bias = None if bias is None else bias.repeat(side**2)
     made = nn.functional.linear(images.permute(0, 2, 3, 1).flatten(1), matrix, bias)
     return made.view(len(images), side, side, -1).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Weights in safetensors files under torchvision's key names, with one metadata key that says what they are."""
+"""Weights in safetensors files under torchvision's key names, with one metadata key that describes them."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ UNSEALED = "0" * 64
 
 
 def pack(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
-    """A safetensors file as bytes; equal content gives equal bytes."""
+    """The bytes of a safetensors file; equal content gives equal bytes."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     return save(plain, {METADATA: canonical_json(facts)})
 
@@ -29,7 +29,7 @@ def pack(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
 def unpack(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the metadata in such a file.
 
-    Raises: Failure 65 when it is damaged or foreign.
+    Raises: Failure 65 if it is damaged or not of this project.
     """
     try:
         return load(content), read_metadata(content)
@@ -38,7 +38,7 @@ def unpack(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
 
 
 def encode(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
-    """A file that vouches for itself: its metadata has the SHA-256 of the file with zeros in that place."""
+    """A file with its own checksum: its metadata has the SHA-256 of the file with zeros in that place."""
     content = pack(tensors, facts | {SEAL: UNSEALED})
     return content.replace(UNSEALED.encode(), sha256_bytes(content).encode(), 1)
 
@@ -46,7 +46,7 @@ def encode(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
 def decode(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the metadata of a file that `encode` made.
 
-    Raises: Failure 65 when it is damaged, edited or foreign.
+    Raises: Failure 65 if it is damaged, edited or not of this project.
     """
     tensors, facts = unpack(path, content)
     found = str(facts.pop(SEAL, None))
@@ -59,8 +59,8 @@ def decode(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
 
 
 def encode_weights(kept: dict[str, Tensor], settings: NetworkSettings, facts: dict[str, Any]) -> bytes:
-    """The state of the network kept for inference. It loads strictly into torchvision's class once the stem is replaced
-    as the metadata says; other widths than 64 through `build_backbone`.
+    """The state of the network for inference. It loads strictly into torchvision's class after the stem is replaced
+    as the metadata says; with widths other than 64, into the result of `build_backbone`.
     """
     described = {
         **settings.model_dump(),
@@ -83,7 +83,7 @@ def read_weights(path: Path) -> tuple[nn.Module, NetworkSettings, dict[str, Any]
     settings, problems = validated(NetworkSettings, {key: facts.get(key) for key in NetworkSettings.model_fields})
     if problems:
         raise Failure(path, f"its metadata names no network ({problems[0][1]})")
-    with torch.device("meta"):  # shapes without memory: what the metadata claims is not yet believed
+    with torch.device("meta"):  # shapes without memory, because the metadata is not checked yet
         expected = build_backbone(settings).state_dict()
     _check_tensors(path, tensors, expected)
     backbone = build_backbone(settings)
