@@ -19,8 +19,8 @@ from rich.text import Text
 from snakemake.shell import shell
 from snakemake_logger_plugin_rich.handler import RichLogHandler
 
-from selfdistill.system.amounts import duration
-from selfdistill.tools.progress import Overview, ProgressReader
+from selfdistill.tools.progress import ProgressReader
+from selfdistill.tools.watch import headline
 
 STATE = re.compile(r"(.+?)  (\d+) %  (.*)")  # as selfdistill.system.terminal.State shows it
 EVERY = 5  # seconds between two looks at all runs
@@ -82,17 +82,10 @@ class Bars(threading.Thread):
     def _title(self) -> None:
         """Say above the bars how far all runs are, and for how long they still take."""
         if self.reader and (started := time.monotonic()) > self._next:
-            self._panel.title = total(self.reader.read())
+            self._panel.title = headline(self.reader.read())
             ended = time.monotonic()
             self._next = ended + max(EVERY, 50 * (ended - started))  # of a thousand runs a look takes long
 
     def _end(self, write: int) -> None:
         os.close(write)
         self.join(LAST_LINES)
-
-
-def total(overview: Overview) -> str:
-    """How far all runs are, and the time left."""
-    known = overview.left is not None and not overview.done
-    left = f", {'at least' if overview.untimed else 'about'} {duration(overview.left)} left" if known else ""
-    return f"{overview.epoch} of {overview.epochs} epochs{left}"

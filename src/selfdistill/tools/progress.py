@@ -7,7 +7,6 @@ sums. Imports no torch.
 import heapq
 import re
 import statistics
-import time
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -21,15 +20,14 @@ from selfdistill.training.states import failure_record, newest_epoch, state_fold
 from selfdistill.training.status import RequestedRuns, failure_of
 
 EPOCH = re.compile(r"^epoch (\d+)/\d+ .*?(?: (?:test|holdout) ([\d.]+) %)? +([\d.]+) s$", re.MULTILINE)
-TAIL = 1 << 16  # bytes of a log that are looked at
-NO_LOG = (0, None, None, 0.0)
+NO_LOG = (0, None, None)
 RECENT = 5  # epochs whose median is the pace
 Job = TypeVar("Job", bound=Hashable)
 
 
 class RunProgress(NamedTuple):
     """The epoch that a run has reached. pace: seconds of an epoch, None if unknown; accuracy: the last one on the test
-    set or hold-out, None if unknown; idle: seconds since its last log line.
+    set or hold-out, None if unknown.
     """
 
     method: str
@@ -39,17 +37,13 @@ class RunProgress(NamedTuple):
     state: str
     pace: float | None
     accuracy: float | None = None
-    idle: float = 0.0
 
     @property
     def left(self) -> float | None:
         """The seconds that it still takes; None where no epoch of the method has been timed."""
         if self.state == "done":
             return 0.0
-        if self.pace is None:
-            return None
-        begun = min(self.idle, self.pace) if self.state == "running" else 0.0
-        return max(0.0, (self.epochs - self.epoch) * self.pace - begun)
+        return None if self.pace is None else (self.epochs - self.epoch) * self.pace
 
 
 class Overview(NamedTuple):
@@ -79,19 +73,15 @@ class Overview(NamedTuple):
         return [run for run in self.runs if run.state == "running"]
 
     @property
-    def untimed(self) -> list[str]:
-        """The methods that still have something to do, and of which no epoch has been timed."""
-        return list(dict.fromkeys(run.method for run in self.runs if run.left is None))
+    def untimed(self) -> bool:
+        """Whether a run still has something to do whose method has not been timed."""
+        return any(run.left is None for run in self.runs)
 
     @property
     def left(self) -> float | None:
         """The seconds that the timed runs still take with as many side by side as now; None if none is timed."""
         rest = {(run.method, run.seed): run.left for run in self.runs if run.state != "done" and run.left is not None}
-        if not rest and self.untimed:
-            return None
-        going = {(run.method, run.seed) for run in self.running}
-        first = dict(sorted(rest.items(), key=lambda item: item[0] not in going))
-        return parallel_seconds(first, self.needs, len(going))
+        return parallel_seconds(rest, self.needs, len(self.running)) if rest else None
 
 
 class ProgressReader:
@@ -117,53 +107,46 @@ class ProgressReader:
         epochs = identity["settings"]["epochs"]
         log = self.folder / "logs" / f"{name}.txt"
         if owner_of(states / f"{name}.lock"):
-            epoch, pace, accuracy, idle = _log(log)
-            return RunProgress(method, seed, epochs, min(epoch, epochs), "running", pace, accuracy, idle)
-        facts = self._finished(method, seed, identity)
-        if facts is not None:
+            epoch, pace, accuracy = _log(log)
+            return RunProgress(method, seed, epochs, min(epoch, epochs), "running", pace, accuracy)
+        if facts := self._finished(method, seed, identity):
             seconds = facts.get("training_seconds")
             pace = seconds / epochs if isinstance(seconds, int | float) else None
-            return RunProgress(method, seed, epochs, epochs, "done", pace, self._accuracy(method, seed))
+            accuracy = self._sealed(method, seed, "evaluation.json").get("accuracy")
+            return RunProgress(method, seed, epochs, epochs, "done", pace, accuracy)
         saved = newest_epoch(state_folder(states, name, identity))
         failed = failure_of(failure_record(states, name), identity)
         state = "failed" if failed else "stopped" if saved else "waiting"
-        _, pace, accuracy, _ = _log(log) if saved else NO_LOG
+        _, pace, accuracy = _log(log) if saved else NO_LOG
         return RunProgress(method, seed, epochs, saved, state, pace, accuracy)
 
-    def _finished(self, method: str, seed: int, identity: dict[str, Any]) -> dict[str, Any] | None:
+    def _finished(self, method: str, seed: int, identity: dict[str, Any]) -> dict[str, Any]:
         """The run.json of a run that has ended with the wanted settings, data and teacher, read anew each time: its
-        teacher may have changed since. A change of the code repeats none.
+        teacher may have changed since. A change of the code repeats none. Empty for another.
         """
-        try:
-            facts = read_sealed(self.folder / method / f"seed{seed}" / "run.json")
-        except Failure:
-            return None
+        facts = self._sealed(method, seed, "run.json")
         wanted = {key: part for key, part in identity.items() if key != "code_fingerprint"}
-        return None if other_parts(facts, wanted) else facts
+        return {} if other_parts(facts, wanted) else facts
 
-    def _accuracy(self, method: str, seed: int) -> float | None:
-        """A finished run's accuracy as it was evaluated."""
+    def _sealed(self, method: str, seed: int, name: str) -> dict[str, Any]:
+        """The facts in a file of a run; none if it is missing or damaged."""
         try:
-            return read_sealed(self.folder / method / f"seed{seed}" / "evaluation.json").get("accuracy")
+            return read_sealed(self.folder / method / f"seed{seed}" / name)
         except Failure:
-            return None
+            return {}
 
 
-def _log(path: Path) -> tuple[int, float | None, float | None, float]:
-    """The last epoch in a run's log, the median seconds of the latest ones, the last accuracy, and the log's age."""
+def _log(path: Path) -> tuple[int, float | None, float | None]:
+    """The last epoch in a run's log, the median seconds of the latest ones, and the last accuracy."""
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL))
-            text, age = file.read().decode(errors="replace"), time.time() - path.stat().st_mtime
+        lines = EPOCH.findall(path.read_text(errors="replace"))
     except OSError:
         return NO_LOG
-    lines = EPOCH.findall(text)
     if not lines:
-        return 0, None, None, max(0.0, age)
+        return NO_LOG
     epochs, accuracies, seconds = zip(*lines, strict=True)
     accuracy = next((float(percent) / 100 for percent in reversed(accuracies) if percent), None)
-    return int(epochs[-1]), statistics.median(map(float, seconds[-RECENT:])), accuracy, max(0.0, age)
+    return int(epochs[-1]), statistics.median(map(float, seconds[-RECENT:])), accuracy
 
 
 def parallel_seconds(seconds: Mapping[Job, float], needs: Mapping[Job, Sequence[Job]], slots: int) -> float:

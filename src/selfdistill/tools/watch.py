@@ -1,4 +1,4 @@
-"""The overview as text, and on a terminal as bars that follow the workflow. Imports no torch."""
+"""All runs with bars that follow the workflow. Imports no torch."""
 
 import sys
 
@@ -14,16 +14,16 @@ from selfdistill.tools.progress import Overview, ProgressReader, RunProgress
 
 EVERY = 2.0  # seconds between two looks
 BAR = 8  # columns
-SHOWN = 20  # runs; of more, those that are done or wait are only counted
+ORDER = ("running", "failed", "stopped", "waiting", "done")  # a terminal may have no room for all
 
 
 def watch(reader: ProgressReader) -> Overview:
     """Follow the runs until all are done or a signal comes; the last overview. Without a terminal: print it once."""
-    overview = reader.read()
+    overview, console = reader.read(), Console()
     if not sys.stdout.isatty():
-        print("\n".join(lines(overview)))
+        console.print(picture(overview))
         return overview
-    with REQUEST.patience(), Live(picture(overview), console=Console(), auto_refresh=False) as live:
+    with REQUEST.patience(), Live(picture(overview), console=console, auto_refresh=False) as live:
         while not overview.done and REQUEST.at is None:
             REQUEST.nap(EVERY)
             overview = reader.read()
@@ -33,42 +33,24 @@ def watch(reader: ProgressReader) -> Overview:
 
 def headline(overview: Overview) -> str:
     """The total in one line: epochs, and the time left, at least that of the methods that have been timed."""
-    text, untimed = f"{overview.epoch} of {overview.epochs} epochs", ", ".join(overview.untimed)
+    text = f"{overview.epoch} of {overview.epochs} epochs"
     if overview.done:
         return f"{text}, all runs done"
-    if overview.left is None:
-        text += f"; not timed yet: {untimed}"
-    elif untimed:
-        text += f", at least {duration(overview.left)} left, not counting {untimed} (not timed yet)"
-    else:
-        text += f", about {duration(overview.left)} left"
+    if overview.left is not None:
+        text += f", {'at least' if overview.untimed else 'about'} {duration(overview.left)} left"
     return text + ("" if overview.running else " (nothing is running)")
 
 
-def lines(overview: Overview) -> list[str]:
-    """The overview as plain text, a line for each run, the whole last."""
-    rows = [_cells(run) for run in overview.runs]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return [*(line.rstrip() for line in aligned), headline(overview)]
-
-
 def picture(overview: Overview) -> Group:
-    """The overview with bars, a run in 80 columns; of many runs only those that are under way."""
-    shown = overview.runs
-    if len(shown) > SHOWN:
-        shown = [run for run in shown if run.state not in ("done", "waiting")]
+    """The overview with bars, a run in 80 columns."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column()  # long names break where a line is too short for all
     grid.add_column(width=BAR)
-    for _ in _cells(overview.runs[0])[1:]:
-        grid.add_column(no_wrap=True)
-    for run in shown:
+    for run in sorted(overview.runs, key=lambda run: ORDER.index(run.state)):
         name, *cells = _cells(run)
-        grid.add_row(name, ProgressBar(total=run.epochs, completed=run.epoch, width=BAR), *cells)
-    hidden = len(overview.runs) - len(shown)
-    note = [Text(f"and {hidden} runs that are done or wait", style="dim")] if hidden else []
-    return Group(grid, *note, Text(headline(overview)))
+        bar = ProgressBar(total=run.epochs, completed=run.epoch, width=BAR)
+        grid.add_row(name, bar, *(Text(cell, no_wrap=True) for cell in cells))
+    return Group(Text(headline(overview)), grid)
 
 
 def _cells(run: RunProgress) -> tuple[str, ...]:
