@@ -1,5 +1,6 @@
 """The verbs that look at runs, before, while and after they are trained."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -79,58 +80,38 @@ def clean(
     files: Annotated[list[Path] | None, Argument(help="With --unused: config.yaml, then files over it.")] = None,
     run: Annotated[str | None, Option(help="<protocol>/<method>-seed<n>.")] = None,
     state: Annotated[bool, Option("--state", help="Only what it goes on from: it trains from the start.")] = False,
-    unused: Annotated[bool, Option("--unused", help="Remove from the store what nothing names.")] = False,
+    clean_unused: Annotated[bool, Option("--unused", help="Remove from the store what nothing names.")] = False,
     yes: Annotated[bool, Option("--yes", help="Remove without asking.")] = False,
 ) -> None:
     """Remove a run, or stored runs that nothing uses."""
-    from selfdistill.tools.clean import removal, remove
-
-    if unused == (run is not None) or unused != bool(files) or (unused and state):
-        raise Failure("clean", "expected --run, or --unused with the configuration's files", code=CONFIGURATION)
-    if unused:
-        return _clean_unused(files, yes)
-    with removal(Path("results"), run, only_state=state) as parts:
-        if parts.empty:
-            print(f"{run}: has no {'' if state else 'results and no '}saved state")
-            return
-        _confirm(parts.lines(), yes)
-        remove(parts)
-    again = "it trains from the start" if state else "the workflow trains it again, and what depends on it"
-    print(f"removed {'the saved state of ' * state}{run}; {again}")
-
-
-def _clean_unused(files: list[Path], yes: bool) -> None:
     from selfdistill.config.load import load_config
+    from selfdistill.tools.clean import removal, remove, unused
+
+    if clean_unused == (run is not None) or clean_unused != bool(files) or (clean_unused and state):
+        raise Failure("clean", "expected --run, or --unused with the configuration's files", code=CONFIGURATION)
+    if clean_unused:
+        found = contextlib.nullcontext(unused(load_config(files), Path("results")))
+    else:
+        found = removal(Path("results"), run, only_state=state)
+    with found as paths:
+        if paths and _agrees(paths, yes):
+            remove(paths)
+        print(f"removed {len(paths)} files and folders" if paths else "nothing to remove")
+
+
+def _agrees(paths: list[Path], yes: bool) -> bool:
+    """Say what is removed; end here unless that is agreed to."""
     from selfdistill.system.amounts import size
-    from selfdistill.tools.clean import unused
     from selfdistill.tools.space import taken
-    from selfdistill.training.store import discard
 
-    found = unused(load_config(files), Path("results"))
-    if not found:
-        print("every stored run is used")
-        return
-    _confirm([f"{path} ({size(taken(path))})" for path in found], yes)
-    for path in found:
-        discard(path)
-    print(f"removed {len(found)} of the store's runs")
-
-
-def _confirm(lines: list[str], yes: bool) -> None:
-    """Say what is removed, and end here unless that is agreed to."""
-    print("\n".join(["to remove:", *(f"  {line}" for line in lines)]))
-    if not yes and not _agrees():
-        print("nothing removed")
-        raise SystemExit(1)
-
-
-def _agrees() -> bool:
-    """Whether the person at the terminal says yes."""
+    print("\n".join(["to remove:", *(f"  {path} ({size(taken(path))})" for path in paths)]))
+    if yes:
+        return True
     if not sys.stdin.isatty():
-        raise Failure(
-            "--yes", "expected it where there is no terminal to ask on (with make: YES=1)", code=CONFIGURATION
-        )
-    try:
-        return input("remove all this? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
+        what = "expected it where there is no terminal to ask on (with make: YES=1)"
+        raise Failure("--yes", what, code=CONFIGURATION)
+    with contextlib.suppress(EOFError):
+        if input("remove all this? [y/N] ").strip().lower() in ("y", "yes"):
+            return True
+    print("nothing removed")
+    raise SystemExit(1)

@@ -7,48 +7,25 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from selfdistill.config.schema import Config
-from selfdistill.system.amounts import size
 from selfdistill.system.failures import CONFIGURATION, LOCKED, Failure
 from selfdistill.system.files import disk_failure, read_sealed
 from selfdistill.system.lock import run_lock
-from selfdistill.tools.space import taken
 from selfdistill.training import store
-from selfdistill.training.finished import forget
 from selfdistill.training.states import failure_record, forced_mark
 from selfdistill.training.status import RequestedRuns
 
 RUN = re.compile(r"([a-z0-9][a-z0-9_-]*)/([a-z0-9][a-z0-9_-]*)-seed(0|[1-9]\d*)")
-
-
-class Removal(NamedTuple):
-    """What belongs to a run: the folder of its results, its saved states, the files beside them, and what the store
-    has of the run that lies there, so that it is trained again. Runs of other settings stay in the store.
-    """
-
-    run: str
-    results: Path | None
-    states: list[Path]
-    files: list[Path]
-    stored: list[Path]
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to remove."""
-        return not (self.results or self.states or self.files or self.stored)
-
-    def lines(self) -> list[str]:
-        """What would be removed, and how large it is."""
-        paths = [*([self.results] if self.results else []), *self.states, *self.files, *self.stored]
-        return [f"{path} ({size(taken(path))})" for path in paths]
+# In a folder of results or of the store, and in one of a state: what says that the rest is whole goes first.
+WITNESSES = ("run.json", "history.csv")
 
 
 @contextlib.contextmanager
-def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[Removal]:
-    """What belongs to a run, named `<protocol>/<method>-seed<n>`, with its lock held for the block. only_state: its
-    saved states and the record of its failure alone.
+def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[list[Path]]:
+    """The files and folders of a run, named `<protocol>/<method>-seed<n>`, with its lock held for the block: of the
+    store's runs the one that lies in its place, so that it is trained again. only_state: its saved states and the
+    record of its failure alone.
 
     Raises: Failure 78 for a name of another form, 73 while the run is being trained, or for a link in its place.
     """
@@ -57,23 +34,18 @@ def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[Re
         raise Failure("--run", f"expected <protocol>/<method>-seed<n>, got {run!r}", code=CONFIGURATION)
     protocol, method, seed = match.groups()
     folder, name = results / protocol, f"{method}-seed{seed}"
-    states = folder / ".state"
-    outputs = folder / method / f"seed{seed}"
+    states, outputs = folder / ".state", folder / method / f"seed{seed}"
     if not folder.is_dir():  # nothing to lock, and no folder to leave behind
-        yield Removal(run, None, [], [], [])
+        yield []
         return
     with run_lock(states / f"{name}.lock"):
         for path in (folder, folder / method, outputs, states):
             if path.is_symlink():
                 raise Failure(path, "is a symbolic link, whose target is not removed", "remove it", code=LOCKED)
-        saved = sorted(path for path in states.glob(f"{name}-*") if path.is_dir())
-        record = [path for path in [failure_record(states, name)] if path.is_file()]
-        if only_state:
-            yield Removal(run, None, saved, record, [])
-            return
-        files = [path for path in (forced_mark(states, name), folder / "logs" / f"{name}.txt") if path.is_file()]
-        stored = _stored(results / store.FOLDER, name, outputs)
-        yield Removal(run, outputs if outputs.is_dir() else None, saved, [*record, *files], stored)
+        saved = [*sorted(states.glob(f"{name}-*/")), failure_record(states, name)]
+        files = [forced_mark(states, name), folder / "logs" / f"{name}.txt"]
+        everything = [outputs, *saved, *files, *_stored(results / store.FOLDER, name, outputs)]
+        yield [path for path in (saved if only_state else everything) if path.exists()]
 
 
 def _stored(runs: Path, name: str, outputs: Path) -> list[Path]:
@@ -95,19 +67,17 @@ def unused(config: Config, results: Path) -> list[Path]:
     return [entry.folder for entry in store.entries(runs) if entry.folder not in kept]
 
 
-def remove(of: Removal) -> None:
-    """Remove what belongs to a run whose lock is held; run.json first, so that no half run looks whole."""
-    try:
-        if of.results:
-            (of.results / "run.json").unlink(missing_ok=True)
-            shutil.rmtree(of.results)
-            with contextlib.suppress(OSError):  # other seeds, or the method's settings
-                of.results.parent.rmdir()
-        for path in of.states:
-            forget(path)
-        for path in of.files:
-            path.unlink(missing_ok=True)
-        for path in of.stored:
-            store.discard(path)
-    except OSError as error:
-        raise disk_failure(error.filename or of.run, error) from error
+def remove(paths: list[Path]) -> None:
+    """Remove what `removal` or `unused` named, so that nothing half removed looks whole."""
+    for path in paths:
+        try:
+            if path.is_symlink() or not path.is_dir():
+                path.unlink(missing_ok=True)
+                continue
+            for name in WITNESSES:
+                (path / name).unlink(missing_ok=True)
+            shutil.rmtree(path)
+            with contextlib.suppress(OSError):  # the folder of a method without other seeds
+                path.parent.rmdir()
+        except OSError as error:
+            raise disk_failure(error.filename or path, error) from error
