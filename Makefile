@@ -63,7 +63,7 @@ replicate: $(READY)
 	@$(PY) selfdistill show --report report/paper --started $(NOW)
 
 published: $(READY)
-	$(PY) snakemake --cores 1 published
+	$(PY) snakemake --cores 1 --configfile workflow/protocols/published.yaml
 	@$(PY) selfdistill show --report report/published --started $(NOW)
 
 findings: $(READY)

@@ -17,7 +17,6 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/artefacts.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
@@ -28,8 +27,9 @@ rule all:
     """The report of the configured protocol: Table I, curves, claims and their page; of a hold-out, its sweeps."""
     default_target: True
     input:
-        report_files(CONFIG.protocol),
-        run_records(CONFIG),
+        written(*REPORT_STEPS),
+        # What says that a run was trained to its end: what was made of it lies there still when it was removed.
+        run_files(["run.json"], CONFIG.runs()),
 
 
 onstart:

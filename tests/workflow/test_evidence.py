@@ -26,7 +26,7 @@ def rebuilt(tmp_path_factory) -> Path:
         text = workflow.run("--config", f"logs=report/{protocol}", protocol=protocol, cores=2)
         assert "rule train_" not in text
         assert "rule download_data" not in text
-    workflow.run("published", cores=2)
+    workflow.run(protocol="published", cores=2)
     return workflow.folder / "report"
 
 

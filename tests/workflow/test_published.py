@@ -15,7 +15,7 @@ LOGS = ROOT / "workflow" / "published"
 @pytest.fixture(scope="module")
 def published(tmp_path_factory) -> Path:
     workflow = Workflow.make(tmp_path_factory.mktemp("published") / "checkout")
-    text = workflow.run("published")
+    text = workflow.run(protocol="published")
     assert "rule train_" not in text
     assert "rule download_data" not in text
     return workflow.folder / "report/published"
@@ -59,7 +59,7 @@ def test_the_page_opens_with_whose_logs_they_are(published):
 
 def test_snakemakes_own_report_has_titles_in_categories(published, tmp_path):
     workflow = Workflow(published.parents[1])
-    workflow.run("published", "--report", str(tmp_path / "snakemake.html"))
+    workflow.run("--report", str(tmp_path / "snakemake.html"), protocol="published")
     text = (tmp_path / "snakemake.html").read_text()
     for words in (
         "Table I",
@@ -71,7 +71,7 @@ def test_snakemakes_own_report_has_titles_in_categories(published, tmp_path):
         assert words in text
     # The catalogue of workflows is told so; its page calls it in this form.
     assert yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]["report"] is True
-    workflow.run("published", "--report", str(tmp_path / "report.zip"))
+    workflow.run("--report", str(tmp_path / "report.zip"), protocol="published")
     with zipfile.ZipFile(tmp_path / "report.zip") as whole:
         assert "report/report.html" in whole.namelist()
 

@@ -75,7 +75,7 @@ def test_without_the_plugin_one_line_says_so(workflow, tmp_path):
     (tmp_path / "snakemake_logger_plugin_rich.py").write_text("raise ModuleNotFoundError(name=__name__)")
     paths = os.pathsep.join([str(tmp_path), workflow.environment["PYTHONPATH"]])
     terminal = Terminal()
-    process = terminal.start(command(workflow, "published_table"), workflow.folder, PYTHONPATH=paths)
+    process = terminal.start(command(workflow, "table", protocol="published"), workflow.folder, PYTHONPATH=paths)
     terminal.read()
     assert process.wait() == 0, terminal.text
     notice = "notice: no bars: snakemake_logger_plugin_rich is not installed (sh scripts/set_up.sh)"

@@ -70,9 +70,9 @@ def test_a_target_of_a_run_that_is_not_configured_is_refused(workflow):
 
 
 def test_the_results_may_lie_in_another_folder(workflow, tmp_path):
-    code, text = snakemake(workflow, "table", "claims", "published", "--directory", str(tmp_path))
+    code, text = snakemake(workflow, "table", "claims", "--directory", str(tmp_path))
     assert code == 0, text
-    workflow.run("published_table", "--directory", str(tmp_path))
+    workflow.run("table", "--directory", str(tmp_path), protocol="published")
     assert "94.20" in (tmp_path / "report/published/table1.csv").read_text()
     assert not (workflow.folder / "report").exists()
 

@@ -16,17 +16,14 @@ from selfdistill.system.host import (
 )
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import ReportSettings, report_settings, run_settings, to_yaml
+from selfdistill.config.settings import run_settings, to_yaml
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json, sha256_bytes
 from selfdistill.data.download import manual_route
 from selfdistill.tools.failed import ended_jobs, last_words
 from selfdistill.tools.plan import check_plan, check_targets
 from selfdistill.tools.progress import ProgressReader
-from selfdistill.report.artefacts import artefacts, needs
-from selfdistill.report.gaps import departures, read_gaps
 from selfdistill.report.planning import seed_lines
-from selfdistill.report.steps import STEPS
 from selfdistill.training.replaced import replacement
 from selfdistill.training.states import mark_forced
 from selfdistill.training.store import adopt
@@ -74,12 +71,6 @@ def ours(name):
 refused(require_own_package, BASE)
 CONFIG = refused(validated_config)
 refused(check_targets, sys.argv[1:], CONFIG)
-PAPER = load_config([BASE / "config.yaml"])  # what other protocols depart from
-GAPS = read_gaps(BASE / "docs" / "paper-gaps.yaml")  # the points on which they may
-# The paper's own logs, for `snakemake published` under any protocol.
-PUBLISHED = load_config([BASE / "config.yaml", BASE / "workflow" / "protocols" / "published.yaml"])
-PROTOCOLS = {PUBLISHED.protocol: PUBLISHED, CONFIG.protocol: CONFIG}
-EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "run.json")
 RUN = "results/{protocol}/{method}/seed{seed}"
 STORE = Path("results/.runs")
 # `nodes` is what --jobs says where jobs are sent to a cluster; on one machine it is None.
@@ -114,28 +105,19 @@ def runs_of(stage):
     ]
 
 
-def teacher_files(method, seed, names=("weights.safetensors", "evaluation.json")):
-    """These files of the runs that teach a run; none for a method without a teacher."""
-    folders = [f"results/{CONFIG.protocol}/{teacher}/seed{n}" for teacher, n in CONFIG.teachers_of(method, int(seed))]
-    return [f"{folder}/{name}" for folder in folders for name in names]
+def teacher_files(name):
+    """An input function: this file of each run that teaches a run."""
+
+    def files(wildcards):
+        teachers = CONFIG.teachers_of(wildcards.method, int(wildcards.seed))
+        return [f"results/{CONFIG.protocol}/{teacher}/seed{seed}/{name}" for teacher, seed in teachers]
+
+    return files
 
 
-def run_options(wildcards):
-    """The options of `train` that say which run, and of which teachers."""
-    teachers = teacher_files(wildcards.method, wildcards.seed, ["weights.safetensors"])
-    words = ["--seed", wildcards.seed, "--store", str(STORE)]
-    words += [word for path in teachers for word in ("--teacher", path)]
-    return shlex.join(words)
-
-
-def machine_block(wildcards):
-    """How the machine does it, as one JSON text."""
-    return canonical_json(CONFIG.machine.model_dump(mode="json"))
-
-
-def priority_of(method):
-    """Teachers before the students that need none, because others wait for them."""
-    return 10 if CONFIG.stage_of(method) == "teacher" else 1
+def teacher_options(weights):
+    """The words with which `train` and `measure` are told of these weights."""
+    return [word for path in weights for word in ("--teacher", path)]
 
 
 @cache
@@ -169,37 +151,6 @@ def say_what_is_replaced(method):
             SCREEN.say(line)
 
 
-def log_folder(config):
-    """Where the logs of a protocol's runs lie: its results, or a folder of logs to report on."""
-    if config.logs == "results":
-        return f"results/{config.protocol}"
-    return config.logs if Path(config.logs).is_dir() else ours(config.logs)
-
-
-def shown_runs(config):
-    """The runs that a report shows, as method and seed."""
-    return [(row, seed) for row in config.rows for seed in config.seeds_of(row)]
-
-
-def run_files(config, names, runs):
-    """These files of runs; where runs are taken as they are, those that are there."""
-    folders = [f"{log_folder(config)}/{method}/seed{seed}" for method, seed in runs]
-    paths = [f"{folder}/{name}" for folder in folders for name in names]
-    return paths if is_trained_here(config) else [path for path in paths if Path(path).is_file()]
-
-
-def is_trained_here(config):
-    """Whether every run is trained where it is missing; otherwise runs are taken as they are."""
-    return config.logs == "results" and not config.allow_missing
-
-
-def run_records(config):
-    """What says that a run was trained to its end, of every run, teachers included: `all` asks for them beside what is
-    made of them, which lies there still when a run was removed.
-    """
-    return run_files(config, ["run.json"], config.runs())
-
-
 def compared_teachers(wildcards):
     """The weights of the teachers that this seed of a row with a teacher has (plain students are the baseline of what
     its students share with it); none for teachers. Networks are compared one to one, so an ensemble is left out, and as
@@ -208,24 +159,10 @@ def compared_teachers(wildcards):
     method, seed = wildcards.method, int(wildcards.seed)
     if CONFIG.methods[method].role == "teacher":
         return []
-    runs, found = CONFIG.runs(), {}
-    for row in CONFIG.rows:
-        teachers = CONFIG.teachers_of(row, seed)
-        others = len(teachers) == 1 and teachers[0] in runs and teachers != [(method, seed)]
-        if others and not CONFIG.methods[row].replaced_stem:
-            found |= dict.fromkeys(teacher_files(row, seed, ["weights.safetensors"]))
-    return list(found)
-
-
-def compared_files(wildcards):
-    """What `measure` reads of these teachers."""
-    weights = compared_teachers(wildcards)
-    return [*weights, *(str(Path(path).with_name("evaluation.json")) for path in weights)]
-
-
-def compared_options(wildcards):
-    """The options of `measure` that name them."""
-    return shlex.join(word for path in compared_teachers(wildcards) for word in ("--teacher", path))
+    teachers = {row: CONFIG.teachers_of(row, seed) for row in CONFIG.rows}
+    alone = [run[0] for row, run in teachers.items() if len(run) == 1 and not CONFIG.methods[row].replaced_stem]
+    found = [run for run in dict.fromkeys(alone) if run in CONFIG.runs() and run != (method, seed)]
+    return [f"results/{CONFIG.protocol}/{teacher}/seed{n}/weights.safetensors" for teacher, n in found]
 
 
 def before_the_jobs():
@@ -267,6 +204,6 @@ def say_how_to_go_on(logs):
 
 
 wildcard_constraints:
-    protocol="|".join(PROTOCOLS),
+    protocol=CONFIG.protocol,
     method="|".join(CONFIG.methods),
     seed=r"\d+",

@@ -34,7 +34,8 @@ rule evaluation:
 rule measure:
     """The paper's explanations, measured on the kept network of a run; asked for where `explanations: true`."""
     input:
-        compared_files,
+        teachers=compared_teachers,
+        evaluations=lambda wildcards: [str(Path(p).with_name("evaluation.json")) for p in compared_teachers(wildcards)],
         data=DATA_FILE,
         weights=f"{RUN}/weights.safetensors",
         recorded=f"{RUN}/evaluation.json",
@@ -51,7 +52,7 @@ rule measure:
         runtime=minutes,
     params:
         sizes=canonical_json(CONFIG.mechanisms.model_dump(mode="json")),
-        teachers=compared_options,
+        teachers=lambda wildcards, input: shlex.join(teacher_options(input.teachers)),
         machine=lambda wildcards, output: f"--device {CONFIG.device} --threads {CONFIG.threads}",
     shell:
         "python -m selfdistill measure --weights {input.weights:q} --data {input.data:q} --settings {input.settings:q}"

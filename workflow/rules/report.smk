@@ -1,4 +1,56 @@
-# Each step of the report is one rule.
+# The report: each step is one rule, whose files follow from the declarations in selfdistill.report.
+from selfdistill.config.settings import ReportSettings, report_settings
+from selfdistill.report.artefacts import artefacts, needs
+from selfdistill.report.gaps import departures, read_gaps
+from selfdistill.report.steps import STEPS
+
+EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "run.json")
+# Where the runs' logs lie: what was trained here, or a folder to report on.
+LOGS = f"results/{CONFIG.protocol}" if CONFIG.logs == "results" else CONFIG.logs
+LOGS = LOGS if CONFIG.logs == "results" or Path(LOGS).is_dir() else ours(LOGS)
+SHOWN = [(row, seed) for row in CONFIG.rows for seed in CONFIG.seeds_of(row)]
+
+
+def run_files(names, runs):
+    """These files of runs; where runs are taken as they are and not trained here, those that are there."""
+    paths = [f"{LOGS}/{method}/seed{seed}/{name}" for method, seed in runs for name in names]
+    trained = CONFIG.logs == "results" and not CONFIG.allow_missing
+    return paths if trained else [path for path in paths if Path(path).is_file()]
+
+
+def settings_of_report():
+    """What the report may know of the configuration; with allow_missing, of the rows that have a run."""
+    there = {Path(path).parts[-3] for path in run_files(["run.json"], SHOWN)}
+    rows = [row for row in CONFIG.rows if row in there] if CONFIG.allow_missing else CONFIG.rows
+    gaps, paper = read_gaps(BASE / "docs" / "paper-gaps.yaml"), load_config([BASE / "config.yaml"])
+    return report_settings(CONFIG, rows, departures(gaps, CONFIG, paper))
+
+
+KNOWN = settings_of_report()
+REPORT_TEXT, REPORT = to_yaml(KNOWN), ReportSettings.model_validate(KNOWN)
+REPORT_STEPS = [step for step in STEPS if artefacts(REPORT, step)]
+
+
+def written(*steps):
+    """The files of steps, marked for `snakemake --report`."""
+    found = []
+    for step, one in [(step, one) for step in steps for one in artefacts(REPORT, step)]:
+        for path in one.files(REPORT):
+            labels = {"shows": one.title, "as": path.rpartition(".")[2]}
+            found.append(report(f"report/{CONFIG.protocol}/{path}", category=STEPS[step], labels=labels))
+    return found
+
+
+def read_by(step):
+    """The files of runs that a step reads; of teachers that are no row, how long they took."""
+    beside = [run for run in CONFIG.runs() if run not in SHOWN] if step == "claims" else []
+    return run_files(needs(REPORT, step), SHOWN) + run_files(["timing.csv", "run.json"], beside)
+
+
+def report_options(wildcards, output):
+    """Takes `output`, because the same logs in another folder make the same report."""
+    words = ["--logs", LOGS, "--output", f"report/{CONFIG.protocol}", "--claims", ours("workflow/claims.yaml")]
+    return shlex.join(words)
 
 
 rule write_report_settings:
@@ -11,37 +63,31 @@ rule write_report_settings:
         "results/{protocol}/logs/report-settings-{content}.txt",
     localrule: True
     params:
-        text=lambda wildcards: report_text(wildcards.protocol),
+        text=REPORT_TEXT,
     shell:
         "rm -f results/{wildcards.protocol}/settings/report-*.yaml 2> {log:q}"
         " && printf %s {params.text:q} > {output:q} 2>> {log:q}"
 
 
-for protocol, step in [(protocol, step) for protocol in PROTOCOLS for step in steps_of(protocol)]:
+for step in REPORT_STEPS:
 
     rule:
         name:
-            step if protocol == CONFIG.protocol else f"{protocol}_{step}"
+            step
         input:
-            read_by(protocol, step),
-            [path for other in steps_of(protocol)[:-1] for path in written(protocol, other)] if step == "report" else [],
-            list(asked_by(step).values()),
-            settings=report_file(protocol),
+            read_by(step),
+            written(*REPORT_STEPS[:-1]) if step == "report" else [],
+            ours("workflow/claims.yaml") if step in ("claims", "report") else [],
+            settings=lambda wildcards: named_by_content(f"results/{CONFIG.protocol}/settings/report", REPORT_TEXT),
         output:
-            written(protocol, step),
+            written(step),
         log:
-            f"results/{protocol}/logs/{step}.txt",
+            f"results/{CONFIG.protocol}/logs/{step}.txt",
         localrule: True
         params:
-            options=report_options(protocol, step),
+            options=report_options,
         shell:
-            "python -m selfdistill {params.options} --settings {input.settings:q} --log {log:q}"
-
-
-rule published:
-    """Target: the report on the author's own logs."""
-    input:
-        report_files(PUBLISHED.protocol),
+            "python -m selfdistill {rule} {params.options} --settings {input.settings:q} --log {log:q}"
 
 
 rule findings:

@@ -33,7 +33,8 @@ rule train_teacher:
         "results/{protocol}/logs/{method}-seed{seed}.txt",
     wildcard_constraints:
         method=methods_of("teacher"),
-    priority: lambda wildcards: priority_of(wildcards.method)
+    # Teachers before the students that need none, because others wait for them.
+    priority: lambda wildcards: 10 if CONFIG.stage_of(wildcards.method) == "teacher" else 1
     threads: THREADS
     resources:
         gpu=int(USES_GPU),
@@ -43,8 +44,10 @@ rule train_teacher:
     params:
         # They take `output`, so that nothing in them is a reason to train again.
         folder=lambda wildcards, output: Path(output.run).parent,
-        run=lambda wildcards, output: run_options(wildcards),
-        machine=lambda wildcards, output: machine_block(wildcards),
+        run=lambda wildcards, input, output: shlex.join(
+            ["--seed", wildcards.seed, "--store", str(STORE), *teacher_options(input.get("teacher", []))]
+        ),
+        machine=lambda wildcards, output: canonical_json(CONFIG.machine.model_dump(mode="json")),
     shell:
         # exec: a signal to the job's process reaches the training, with no shell in between.
         "exec python -m selfdistill train --data {input.data:q} --settings {input.settings:q} {params.run}"
@@ -56,8 +59,8 @@ use rule train_teacher as train_kd_student with:
     input:
         data=DATA_FILE,
         settings=run_file,
-        teacher=lambda wildcards: teacher_files(wildcards.method, wildcards.seed, ["weights.safetensors"]),
-        teacher_evaluation=lambda wildcards: teacher_files(wildcards.method, wildcards.seed, ["evaluation.json"]),
+        teacher=teacher_files("weights.safetensors"),
+        teacher_evaluation=teacher_files("evaluation.json"),
     wildcard_constraints:
         method=methods_of("kd"),
 
@@ -83,25 +86,11 @@ use rule train_teacher as train_control with:
         method=methods_of("control"),
 
 
-rule teacher:
-    """Target: the teachers."""
-    input:
-        runs_of("teacher"),
+# Targets: the runs of a stage.
+for stage in ("teacher", "kd", "self_distillation", "control"):
 
-
-rule kd:
-    """Target: the students with a teacher."""
-    input:
-        runs_of("kd"),
-
-
-rule self_distillation:
-    """Target: the self-distilled students."""
-    input:
-        runs_of("self_distillation"),
-
-
-rule control:
-    """Target: the students without distillation."""
-    input:
-        runs_of("control"),
+    rule:
+        name:
+            stage
+        input:
+            runs_of(stage),
