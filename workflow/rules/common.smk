@@ -78,16 +78,12 @@ USES_GPU = uses_gpu(CONFIG.device, elsewhere=workflow.resource_settings.nodes is
 THREADS = job_threads(CONFIG.threads, USES_GPU)
 EVALUATED = "holdout" if CONFIG.data.holdout_images else "test"
 DATA_FILE = f"results/data/{CONFIG.data.dataset}.safetensors"
-
-
-def minutes(wildcards, attempt):
-    """How long a job may take on a cluster; more each time, because a run that needs more goes on where it was stopped."""
-    return 240 * attempt
-
-
-def megabytes(wildcards, attempt):
-    """The memory that a job may take on a cluster."""
-    return 16000 * attempt
+RESOURCES = {  # of a job with a network; more each time, because a run that needs more goes on where it was stopped
+    "gpu": int(USES_GPU),
+    "cpus_per_gpu": 8,
+    "mem_mb": lambda wildcards, attempt: 16000 * attempt,
+    "runtime": lambda wildcards, attempt: 240 * attempt,
+}
 
 
 def methods_of(stage):

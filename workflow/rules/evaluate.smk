@@ -10,10 +10,7 @@ rule evaluate:
         "results/{protocol}/logs/{method}-seed{seed}-evaluation.txt",
     threads: THREADS
     resources:
-        gpu=int(USES_GPU),
-        cpus_per_gpu=8,
-        mem_mb=megabytes,
-        runtime=minutes,
+        **RESOURCES,
     params:
         machine=lambda wildcards, output: f"--device {CONFIG.device} --threads {CONFIG.threads}",
     shell:
@@ -46,10 +43,7 @@ rule measure:
         "results/{protocol}/logs/{method}-seed{seed}-mechanisms.txt",
     threads: THREADS
     resources:
-        gpu=int(USES_GPU),
-        cpus_per_gpu=8,
-        mem_mb=megabytes,
-        runtime=minutes,
+        **RESOURCES,
     params:
         sizes=canonical_json(CONFIG.mechanisms.model_dump(mode="json")),
         teachers=lambda wildcards, input: shlex.join(teacher_options(input.teachers)),

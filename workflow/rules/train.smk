@@ -1,3 +1,14 @@
+TRAINED = {
+    "weights": f"{RUN}/weights.safetensors",
+    "history": f"{RUN}/history.csv",
+    "timing": f"{RUN}/timing.csv",
+    "logits": f"{RUN}/{EVALUATED}_logits.safetensors",
+    "predictions": f"{RUN}/predictions.csv",
+    "evaluation": f"{RUN}/evaluation.json",
+    "run": f"{RUN}/run.json",
+}
+
+
 rule write_settings:
     """What a method's training jobs may know: a changed label or plot colour trains nothing again. Runs of other settings
     that lie there are not whole from now on; the store has them.
@@ -22,13 +33,7 @@ rule train_teacher:
         data=DATA_FILE,
         settings=run_file,
     output:
-        weights=f"{RUN}/weights.safetensors",
-        history=f"{RUN}/history.csv",
-        timing=f"{RUN}/timing.csv",
-        logits=f"{RUN}/{EVALUATED}_logits.safetensors",
-        predictions=f"{RUN}/predictions.csv",
-        evaluation=f"{RUN}/evaluation.json",
-        run=f"{RUN}/run.json",
+        **TRAINED,
     log:
         "results/{protocol}/logs/{method}-seed{seed}.txt",
     wildcard_constraints:
@@ -37,10 +42,7 @@ rule train_teacher:
     priority: lambda wildcards: 10 if CONFIG.stage_of(wildcards.method) == "teacher" else 1
     threads: THREADS
     resources:
-        gpu=int(USES_GPU),
-        cpus_per_gpu=8,
-        mem_mb=megabytes,
-        runtime=minutes,
+        **RESOURCES,
     params:
         # They take `output`, so that nothing in them is a reason to train again.
         folder=lambda wildcards, output: Path(output.run).parent,
@@ -68,13 +70,7 @@ use rule train_teacher as train_kd_student with:
 use rule train_teacher as train_self_distillation with:
     """Section II-C: taught by its own deepest classifier."""
     output:
-        weights=f"{RUN}/weights.safetensors",
-        history=f"{RUN}/history.csv",
-        timing=f"{RUN}/timing.csv",
-        logits=f"{RUN}/{EVALUATED}_logits.safetensors",
-        predictions=f"{RUN}/predictions.csv",
-        evaluation=f"{RUN}/evaluation.json",
-        run=f"{RUN}/run.json",
+        **TRAINED,
         auxiliary=f"{RUN}/auxiliary.safetensors",
     wildcard_constraints:
         method=methods_of("self_distillation"),
