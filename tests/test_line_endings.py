@@ -44,9 +44,10 @@ def test_claims_with_other_line_endings_are_not_amended(repository, tmp_path):
 def test_logs_with_other_line_endings_are_those_that_were_recorded(tmp_path, refused):
     write_run(tmp_path, "kd", 0, [0.1, 0.2])
     settings, path = report_settings(rows=ROWS[1:2]), tmp_path / "kd/seed0/history.csv"
-    before = read_rows(settings, tmp_path)
+    (before,) = read_rows(settings, tmp_path).values()
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert read_rows(settings, tmp_path)[0].runs[0].history.equals(before[0].runs[0].history)
+    (after,) = read_rows(settings, tmp_path).values()
+    assert after[0].history.equals(before[0].history)
     path.write_bytes(path.read_bytes().replace(b"0.1", b"0.3"))
     with refused(BAD_DATA, "differs from what its run.json recorded"):
         read_rows(settings, tmp_path)

@@ -27,7 +27,7 @@ def edit(path, old: str, new: str) -> None:
 
 
 def test_the_last_epoch_counts(logs):
-    (run,) = read_rows(report_settings(), logs)[1].runs
+    (run,) = read_rows(report_settings(), logs)["kd"]
     assert run.accuracy == 0.9419
     assert run.training_seconds == pytest.approx(7986.54)
 
@@ -38,7 +38,7 @@ def test_a_missing_run_is_named(logs):
 
 def test_missing_runs_may_be_allowed(logs):
     records = read_rows(report_settings(seeds=(0, 1), allow_missing=True), logs)
-    assert [(len(record.runs), record.missing) for record in records] == [(1, [1])] * 3
+    assert [[run.seed for run in runs] for runs in records.values()] == [[0]] * 3
 
 
 def test_fewer_rows_than_epochs_are_refused(logs):
@@ -86,5 +86,5 @@ def test_seconds_come_from_run_json_where_there_is_no_timing(tmp_path):
     facts = read_sealed(folder / "run.json")
     del facts["outputs"]["timing.csv"]
     write_sealed(folder / "run.json", facts | {"training_seconds": 6977.53})
-    (record,) = read_rows(report_settings(rows=ROWS[:1]), tmp_path)
-    assert record.runs[0].training_seconds == 6977.53
+    (runs,) = read_rows(report_settings(rows=ROWS[:1]), tmp_path).values()
+    assert runs[0].training_seconds == 6977.53

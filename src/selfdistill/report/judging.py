@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 
 from selfdistill.config import types as t
 from selfdistill.config.block import Block
-from selfdistill.report.results import MethodResults, Results, correct_of
+from selfdistill.report.results import MethodResults, Results, check_test_set
 from selfdistill.report.table import rounded
 from selfdistill.statistics.differences import Difference, Sample, accuracy_difference, measure_difference
 
@@ -87,11 +87,13 @@ class Claim(Block):
 
 
 def difference(a: MethodResults, b: MethodResults) -> Difference | None:
-    """Accuracy of a minus accuracy of b; None where there is no interval."""
-    correct = correct_of(a, b)
-    if correct is None:
-        return None
-    return accuracy_difference(*(Sample(m.accuracy, c, m.teachers) for m, c in zip((a, b), correct, strict=True)))
+    """Accuracy of a minus accuracy of b; None where there is no interval.
+
+    Raises: Failure 65 where they answered to different test sets.
+    """
+    if a.answers is not None and b.answers is not None:
+        check_test_set(b.folders[0], b.answers[0], a.method, a.answers[0])
+    return accuracy_difference(*(Sample(m.accuracy, m.correct, m.teachers) for m in (a, b)))
 
 
 def measured(pair: Iterable[MethodResults], name: str) -> Difference | None:

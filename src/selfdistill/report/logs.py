@@ -19,16 +19,12 @@ RETRAIN = "rerun its training rule"
 
 
 class RunRecord(NamedTuple):
-    """A run's history (one row an epoch), its training time in seconds, its run.json, and where its time went.
-
-    timing: seconds by kind of work, one row an epoch; None where only the total is known.
-    """
+    """A run's history (one row an epoch), its training time in seconds, and its run.json."""
 
     seed: int
     history: pd.DataFrame
     training_seconds: float
     facts: dict[str, Any]
-    timing: pd.DataFrame | None = None
 
     @property
     def accuracy(self) -> float:
@@ -36,16 +32,9 @@ class RunRecord(NamedTuple):
         return float(self.history["test_accuracy"].iloc[-1])
 
 
-class RowRecords(NamedTuple):
-    """A row of the table with its runs, and the seeds whose runs are missing (allow_missing only)."""
-
-    row: ReportRow
-    runs: list[RunRecord]
-    missing: list[int]
-
-
-def read_rows(settings: ReportSettings, logs: Path, evaluated: str = "test") -> list[RowRecords]:
-    """The runs of every row under `logs`/<method>/seed<n>/; evaluated: on the `test` set, or (a sweep) on a `holdout`.
+def read_rows(settings: ReportSettings, logs: Path, evaluated: str = "test") -> dict[str, list[RunRecord]]:
+    """The runs of every row's method under `logs`/<method>/seed<n>/; evaluated: on the `test` set, or (a sweep) on a
+    `holdout`. A method has fewer than its seeds with allow_missing only.
 
     Raises: Failure 65 naming the run: missing or unfinished (unless allow_missing), damaged, or trained with
     other settings; and for rows of other images.
@@ -55,20 +44,22 @@ def read_rows(settings: ReportSettings, logs: Path, evaluated: str = "test") -> 
             what = "is evaluated on a hold-out" if evaluated == "test" else "is evaluated on the test set"
             wanted = "0 for results on the test set" if evaluated == "test" else "> 0 for a sweep"
             raise Failure(row.method, f"{what} (expected data.holdout_images {wanted})")
-    records = []
-    for row in settings.rows:
-        folders = {seed: logs / row.method / f"seed{seed}" for seed in row.seeds}
-        missing = {seed: lack for seed, folder in folders.items() if (lack := _lack(folder))}
-        for seed, lack in missing.items():
-            if not settings.allow_missing:
-                raise Failure(
-                    folders[seed], f"seed {seed} of {row.method}: {lack}", "train it, or set allow_missing: true"
-                )
-        runs = [read_run(folder, seed, row, evaluated) for seed, folder in folders.items() if seed not in missing]
-        records.append(RowRecords(row, runs, list(missing)))
-    if not any(record.runs for record in records):
+    found = {row.method: _read_row(row, logs / row.method, settings.allow_missing, evaluated) for row in settings.rows}
+    if not any(found.values()):
         raise Failure(logs, "holds none of the runs that the configuration names")
-    return records
+    return found
+
+
+def _read_row(row: ReportRow, folder: Path, allow_missing: bool, evaluated: str) -> list[RunRecord]:
+    """The runs of a row that are whole."""
+    runs = []
+    for seed in row.seeds:
+        path = folder / f"seed{seed}"
+        lack = _lack(path)
+        if lack and not allow_missing:
+            raise Failure(path, f"seed {seed} of {row.method}: {lack}", "train it, or set allow_missing: true")
+        runs += [] if lack else [read_run(path, seed, row, evaluated)]
+    return runs
 
 
 def leftovers(settings: ReportSettings, logs: Path) -> list[Path]:
@@ -97,8 +88,7 @@ def read_run(folder: Path, seed: int, row: ReportRow, evaluated: str = "test") -
     _check_facts(folder, facts, seed, row)
     history = read_table(folder / "history.csv", fixed_columns(evaluated))
     _check_history(folder / "history.csv", history, row.epochs, f"{evaluated}_accuracy")
-    seconds, timing = _read_time(folder, facts, row.epochs)
-    return RunRecord(seed, history, seconds, facts, timing)
+    return RunRecord(seed, history, _read_time(folder, facts, row.epochs), facts)
 
 
 def read_time(folder: Path) -> tuple[float, dict[str, Any]]:
@@ -113,17 +103,17 @@ def read_time(folder: Path) -> tuple[float, dict[str, Any]]:
         check_recorded(folder / "timing.csv", outputs if isinstance(outputs, dict) else {})
         if not isinstance(epochs, int):
             raise Failure(folder / "run.json", "does not say for how many epochs it was trained", RETRAIN)
-    return _read_time(folder, facts, epochs)[0], facts
+    return _read_time(folder, facts, epochs), facts
 
 
-def _read_time(folder: Path, facts: dict[str, Any], epochs: int | None) -> tuple[float, pd.DataFrame | None]:
-    """The seconds of training, and by kind of work if the run has a timing.csv."""
+def _read_time(folder: Path, facts: dict[str, Any], epochs: int | None) -> float:
+    """The seconds of training, of run.json where the run has no timing.csv."""
     path = folder / "timing.csv"
     if not path.is_file():
-        return _number(folder / "run.json", facts, "training_seconds"), None
+        return _number(folder / "run.json", facts, "training_seconds")
     timing = read_table(path, TIMING)
     _check_timing(path, timing, epochs)
-    return float(timing[list(WORK)].sum().sum()), timing
+    return float(timing[list(WORK)].sum().sum())
 
 
 def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow) -> None:

@@ -46,11 +46,6 @@ class MethodResults:
         return [run.seed for run in self.runs]
 
     @property
-    def names(self) -> list[str]:
-        """`kd/seed0` and so on."""
-        return [f"{self.method}/seed{seed}" for seed in self.seeds]
-
-    @property
     def accuracy(self) -> np.ndarray:
         """Accuracy of the last epoch in percent [seeds]."""
         return np.array([100 * right[-1] / self.images for right in self.right])
@@ -125,7 +120,7 @@ class MethodResults:
             return None
         labels = pairs[0][0]
         for folder, (own, _) in zip(self.folders, pairs, strict=True):
-            _check_test_set(folder, own, self.folders[0].name, labels)
+            check_test_set(folder, own, self.folders[0].name, labels)
         return labels, np.stack([predicted for _, predicted in pairs])
 
     def _predictions(self, folder: Path, run: RunRecord) -> tuple[np.ndarray, np.ndarray] | None:
@@ -172,17 +167,17 @@ class Results:
         from selfdistill.report.logs import leftovers, read_rows
 
         evaluated = "holdout" if settings.sweeps else "test"
-        records = read_rows(settings, logs, evaluated)
+        runs = read_rows(settings, logs, evaluated)
         self.settings, self.logs, self.folder, self.claims = settings, logs, folder, claims
-        self.missing = settings.missing + [
-            f"{record.row.method} seed {seed}" for record in records for seed in record.missing
-        ]
+        there = {(method, run.seed) for method, found in runs.items() for run in found}
+        wanted = [(row.method, seed) for row in settings.rows for seed in row.seeds]
+        self.missing = settings.missing + [f"{run[0]} seed {run[1]}" for run in wanted if run not in there]
         self.left_out = [f"{folder.parent.name} {folder.name}" for folder in leftovers(settings, logs)]
-        shown = [record for record in records if record.runs]
-        read = [
-            MethodResults(record.row, record.runs, logs, _images(record.row, settings), evaluated) for record in shown
-        ]
-        self.methods = {each.method: each for each in read}
+        self.methods = {
+            row.method: MethodResults(row, runs[row.method], logs, _images(row, settings), evaluated)
+            for row in settings.rows
+            if runs[row.method]
+        }
 
     @property
     def every(self) -> list[MethodResults]:
@@ -210,20 +205,7 @@ class Results:
         return sorted({str(run.facts.get("commit", "unknown")) for run in self.runs})
 
 
-def correct_of(*methods: MethodResults) -> list[np.ndarray] | None:
-    """The right answers of several methods [seeds, images] each; None where one has none.
-
-    Raises: Failure 65 where they answered to different test sets.
-    """
-    answers = [each.answers for each in methods]
-    if None in answers:
-        return None
-    for each, (labels, _) in zip(methods, answers, strict=True):
-        _check_test_set(each.folders[0], labels, methods[0].method, answers[0][0])
-    return [predicted == labels for labels, predicted in answers]
-
-
-def _check_test_set(folder: Path, labels: np.ndarray, first: str, wanted: np.ndarray) -> None:
+def check_test_set(folder: Path, labels: np.ndarray, first: str, wanted: np.ndarray) -> None:
     """Refuse (Failure 65) a run whose labels are not those of the first one."""
     if not np.array_equal(labels, wanted):
         what = f"its labels differ from those of {first}: another test set"
