@@ -29,7 +29,8 @@ def test_each_protocol_with_runs_of_the_control_has_a_column(tmp_path):
     assert ours[2:] == ["94.40", "94.41", "61.32", "", "1", "63.59", "0.21", "2", "", "", ""]
     assert (rows["control"]["overnight"], rows["kd"]["overnight"], rows["control"]["paper"]) == ("82.23", "", "")
     text = (tmp_path / "a/findings.md").read_text()
-    assert "| overnight: 10,000 training images, 60 epochs, quarter-width networks |" in text
+    assert "| Author's log | quick | quick_arms | overnight |" in text
+    assert "overnight: 10,000 training images, 60 epochs, quarter-width networks." in text
     assert "author's log −1.88 (one run each); quick −9.39 (too few runs for an interval);" in text
     assert "quick_arms −6.96 (−7.92 to −5.99)." in text
     assert "| ResNet18 (Self-Distillation) | 94.4 | 94.41 | 61.32 (1) | 63.59 ± 0.21 (2) |  |" in text

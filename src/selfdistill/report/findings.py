@@ -55,15 +55,14 @@ def findings(paper: Config, configs: list[Config], found: dict[str, Results]) ->
     """The table; found: the runs of each protocol."""
     columns = [Column("method"), Column("label", "Method")]
     columns += [Column("paper", "Paper", "number", 1), Column("author_log", "Author's log", "number")]
-    columns += [
-        Column(each.protocol, f"{each.protocol}: {each.reduced or each.table.caption}", "counted") for each in configs
-    ]
+    columns += [Column(each.protocol, each.protocol, "counted") for each in configs]
     rows = []
     for name in paper.rows:
         block, methods = paper.methods[name], [results.methods.get(name) for results in found.values()]
         cells = [method and (method.spread, len(method.runs)) for method in methods]
         rows.append([name, block.label, block.published and block.published.accuracy, block.author_log, *cells])
-    return Table(columns, [Group("", rows)], [f"{_differences(paper, found)}.", *NOTES])
+    settings = [f"{each.protocol}: {each.reduced}." for each in configs if each.reduced]
+    return Table(columns, [Group("", rows)], [f"{_differences(paper, found)}.", *settings, *NOTES])
 
 
 def _differences(paper: Config, read: dict[str, Results]) -> str:
