@@ -16,11 +16,11 @@ from selfdistill.models.resnet import BLOCKS, PAPER_WIDTH
 from selfdistill.models.weights import read_weights
 from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.system.files import read_sealed, sha256_bytes, write_atomically
-from selfdistill.tools.card import Evidence, model_card
+from selfdistill.tools.card import CARD, Evidence, model_card
 from selfdistill.tools.pictures import FORMATS, upright_square
 
 WEIGHTS = ("weights.safetensors", "auxiliary.safetensors")
-CARD, PROGRAM = "MODEL_CARD.md", "example.py"
+PROGRAM = "example.py"
 DEEPEST = 8  # the last stage's planes over the first's
 IMPORTS = '''\
 """Load the network beside this file with torchvision alone, and ask it: python {name} PICTURE..."""
