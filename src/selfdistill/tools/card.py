@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from selfdistill.config.datasets import Dataset
 from selfdistill.config.networks import MODELS, STEMS
 from selfdistill.config.settings import RunSettings
-from selfdistill.statistics.intervals import wilson
 from selfdistill.system.failures import Failure
 
 CARD = "MODEL_CARD.md"
@@ -81,8 +80,10 @@ def _rows(pairs: list[tuple[int, int]], classes: tuple[str, ...]) -> Iterator[li
 
 
 def _share(correct: int, images: int) -> list[str]:
-    interval = wilson(correct, images)
-    return [f"{correct} of {images}", f"{interval.estimate:.2f}", f"{interval.low:.2f} to {interval.high:.2f}"]
+    from scipy.stats import binomtest
+
+    low, high = (100 * end for end in binomtest(correct, images).proportion_ci(method="wilson"))
+    return [f"{correct} of {images}", f"{100 * correct / images:.2f}", f"{low:.2f} to {high:.2f}"]
 
 
 def _pairs(text: str, evaluation: Mapping[str, Any], classes: int) -> list[tuple[int, int]]:
