@@ -138,10 +138,10 @@ def row_axis(axes: Axes, labels: list[str]) -> None:
     axes.grid(axis="x")
 
 
-def interval_line(axes: Axes, y: float, low: float, high: float, color: str, label: str | None = None) -> None:
+def interval_line(axes: Axes, y: float, low: float, high: float, color: str) -> None:
     """An interval at a height, with an arrow where it goes on beyond the axis, whose limits are set before."""
     left, right = axes.get_xlim()
-    axes.plot([max(low, left), min(high, right)], [y, y], color=color, lw=1.2, solid_capstyle="butt", label=label)
+    axes.plot([max(low, left), min(high, right)], [y, y], color=color, lw=1.2, solid_capstyle="butt")
     for end, marker, beyond in ((left, "<", low < left), (right, ">", high > right)):
         if beyond:
             axes.plot([end], [y], marker, color=color, ms=3.5, clip_on=False)
@@ -185,14 +185,10 @@ def _part_labels(figure: Figure) -> None:
 
 def _apart(places: list[float], heights: list[float]) -> list[float]:
     """Rising places at least so far apart as the heights need, near the given ones."""
-    needed = np.cumsum([0.0, *((a + b) / 2 for a, b in pairwise(heights))])
-    free = np.array(places) - needed[: len(places)]
-    blocks: list[list[float]] = []
-    for place in free:  # the nearest rising sequence: neighbours in the wrong order share their mean
-        blocks.append([place])
-        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    return [np.mean(block) + room for (block, room) in zip((b for b in blocks for _ in b), needed, strict=False)]
+    from scipy.optimize import isotonic_regression
+
+    needed = np.cumsum([0.0, *((a + b) / 2 for a, b in pairwise(heights))])[: len(places)]
+    return list(isotonic_regression(np.array(places) - needed).x + needed) if places else []
 
 
 def saved(figure: Figure) -> dict[str, bytes]:
