@@ -167,28 +167,14 @@ def _columns(outcome: Outcome) -> list[tuple[Column, Callable[[CellResult], Any]
         (Column("accuracy", "Hold-out accuracy (%)", "spread"), lambda each: each.runs and each.runs.spread),
         (Column("below_best", "Below the best", "number"), outcome.below_best),
         (Column("mark", "Mark"), outcome.mark),
-        (Column("classifiers", "Classifiers 1 to 4, ensemble (%)"), lambda each: each.runs and _classifiers(each.runs)),
-        (Column("teacher_accuracy", "Teacher (%)", "number"), lambda each: each.runs and _share(each.runs, "correct")),
-        (Column("agreement", "Agreement (%)", "number"), lambda each: each.runs and _share(each.runs, "agreement")),
-        (Column("seconds_per_epoch", "", "number"), lambda each: each.runs and _epoch_seconds(each.runs)),
+        (Column("teacher_accuracy", "Teacher (%)", "number"), lambda each: each.runs and _teacher(each.runs)),
     ]
 
 
-def _classifiers(runs: MethodResults) -> str | None:
-    """The mean accuracy of each classifier, from shallow to deep, and of the ensemble; None without heads."""
-    columns = [name for name in runs.runs[0].history if name.startswith("holdout_accuracy_")]
-    means = [statistics.fmean(float(run.history[name].iloc[-1]) for run in runs.runs) for name in columns]
-    return " ".join(rounded(100 * mean, 2) for mean in means) or None
-
-
-def _share(runs: MethodResults, key: str) -> float | None:
-    """What evaluation.json counts of the teacher, in percent of the images, mean over runs; None without one."""
-    shares = [100 * teacher[key] / teacher["images"] for teacher in runs.taught if teacher]
+def _teacher(runs: MethodResults) -> float | None:
+    """The accuracy of the teachers in percent, mean over runs; None without one."""
+    shares = [100 * teacher["correct"] / teacher["images"] for teacher in runs.taught if teacher]
     return statistics.fmean(shares) if shares else None
-
-
-def _epoch_seconds(runs: MethodResults) -> float:
-    return statistics.fmean(run.training_seconds / len(run.history) for run in runs.runs)
 
 
 def notes(outcome: Outcome, settings: ReportSettings) -> list[str]:
