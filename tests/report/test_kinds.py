@@ -115,7 +115,7 @@ class Opposed(Several):
         return []
 
     def comparisons(self, results, rules):
-        return [(1, found(*ends, level=0.95)) for ends in self.ends]
+        return [(1, found(*ends, level=0.95).interval) for ends in self.ends]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -30,19 +31,14 @@ from selfdistill.report.results import MethodResults, Results
 from selfdistill.statistics.differences import Sample, measure_difference
 from selfdistill.statistics.intervals import FEW, Interval, sd_ratio
 
-
-class Estimate(Protocol):
-    """Something with an interval at each level, of which 0 says that there is no difference."""
-
-    def interval(self, level: float) -> Interval:
-        """At a level."""
+At = Callable[[float], Interval]  # an interval by its level, of something that is 0 where there is no difference
 
 
 class Several(Claim):
     """A claim that several comparisons judge; the claimed side of each is +1 (above 0) or -1."""
 
-    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, Estimate | None]]:
-        """The claimed side of each, and what was found; None where it cannot be made."""
+    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, At | None]]:
+        """The claimed side of each, and its interval; None where it cannot be made."""
         raise NotImplementedError
 
     def judge(self, results: Results, rules: Rules) -> Verdict:
@@ -50,10 +46,10 @@ class Several(Claim):
         if other := unlike(methods):
             return Verdict(INCOMPARABLE, counts(methods), other)
         pairs = list(self.comparisons(results, rules))
-        if any(found is None for _, found in pairs):
+        if any(interval is None for _, interval in pairs):
             return Verdict(OPEN, counts(methods), "a value is missing or does not vary")
-        at = [sign * found.interval(LEVEL).side for sign, found in pairs]
-        shared = [sign * found.interval(1 - SHARED / len(pairs)).side for sign, found in pairs]
+        at = [sign * interval(LEVEL).side for sign, interval in pairs]
+        shared = [sign * interval(1 - SHARED / len(pairs)).side for sign, interval in pairs]
         held = REPLICATED if set(at) == {1} else CONTRADICTED if -1 in shared and 1 not in at else OPEN
         return Verdict(held, f"{at.count(1)} of {len(at)} as claimed, {at.count(-1)} opposite, {counts(methods)}")
 
@@ -99,10 +95,11 @@ class Mechanism(Several):
         names = [(method, control) for method in self.methods for control in rules.controls[method]]
         return [(of[method], of[control]) for method, control in names if method in of and control in of]
 
-    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, Estimate | None]]:
+    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, At | None]]:
         for pair in self.pairs(results, rules):
             for name, side in self.measures.items():
-                yield 1 if side == "higher" else -1, measured(pair, name)
+                found = measured(pair, name)
+                yield 1 if side == "higher" else -1, found and found.interval
 
     def judge(self, results: Results, rules: Rules) -> Verdict:
         verdict = super().judge(results, rules)
@@ -112,17 +109,6 @@ class Mechanism(Several):
         if all(found is not None and found.interval().low > -rules.tolerance for found in accuracies):
             return verdict
         return verdict._replace(word=OPEN, why="the test accuracy may be lower")
-
-
-class SpreadRatio(NamedTuple):
-    """The logarithm of a standard deviation over runs divided by another one."""
-
-    ours: np.ndarray
-    theirs: np.ndarray
-
-    def interval(self, level: float) -> Interval:
-        """At a level."""
-        return Interval(*map(math.log, sd_ratio(self.ours, self.theirs, level)))
 
 
 class Variance(Several):
@@ -140,11 +126,16 @@ class Variance(Several):
         what = f"the 95 % intervals of the ratio of standard deviations over seeds ({', '.join(self.methods)} to"
         return rule_of(f"{what} {self.against})", "below 1", "above 1", len(self.methods))
 
-    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, Estimate | None]]:
+    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, At | None]]:
         theirs = results.methods[self.against].accuracy
         for name in self.methods:
             ours = results.methods[name].accuracy
-            yield -1, None if sd_ratio(ours, theirs) is None else SpreadRatio(ours, theirs)
+            yield -1, None if sd_ratio(ours, theirs) is None else partial(_log_ratio, ours, theirs)
+
+
+def _log_ratio(ours: np.ndarray, theirs: np.ndarray, level: float) -> Interval:
+    """The logarithm of a standard deviation over runs divided by another one."""
+    return Interval(*map(math.log, sd_ratio(ours, theirs, level)))
 
 
 class Convergence(Several):
@@ -161,7 +152,8 @@ class Convergence(Several):
         what = f"the 95 % interval of the mean test accuracy over all epochs ({self.method} minus {self.against})"
         return rule_of(what, "above 0", "below 0", 1)
 
-    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, Estimate | None]]:
+    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, At | None]]:
         methods = [results.methods[name] for name in (self.method, self.against)]
         means = [Sample([100 * right.mean() / m.images for right in m.right], teachers=m.teachers) for m in methods]
-        yield 1, measure_difference(*means)
+        found = measure_difference(*means)
+        yield 1, found and found.interval
