@@ -9,10 +9,7 @@ def test_the_package_of_another_checkout_is_refused(tmp_path, refused):
         require_own_package(tmp_path)
 
 
-def test_the_checkouts_own_package_may_be_reached_by_another_path(tmp_path):
-    (tmp_path / "src").symlink_to(PACKAGE.parent)
+def test_the_checkouts_own_package_may_be_reached_by_another_path_or_be_installed(tmp_path):
     require_own_package(tmp_path)
-
-
-def test_where_no_source_lies_the_installed_package_runs(tmp_path):
+    (tmp_path / "src").symlink_to(PACKAGE.parent)
     require_own_package(tmp_path)

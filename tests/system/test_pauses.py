@@ -54,18 +54,13 @@ def test_time_stopped_is_no_time_of_the_clock():
     assert told == 0
 
 
-def test_waiting_is_no_pause():
-    process = start("input")
+def test_neither_waiting_nor_work_that_lets_no_other_thread_run_is_a_pause():
+    waiting, working = start("input"), start("work")
     time.sleep(2)
-    seconds, paused, _ = answer(process)
-    assert seconds >= 2
-    assert paused == 0
-
-
-def test_work_that_lets_no_other_thread_run_is_no_pause():
-    seconds, paused, _ = answer(start("work"))
-    assert seconds >= 2.5
-    assert paused == 0
+    for process, least in ((waiting, 2), (working, 2.5)):
+        seconds, paused, _ = answer(process)
+        assert seconds >= least
+        assert paused == 0
 
 
 @pytest.fixture
@@ -98,9 +93,3 @@ def told(monkeypatch):
 def test_a_gap_without_work_is_a_pause(told, gap, work, pause):
     assert told(gap, work) == (100.0 + gap - pause, pause)
     assert told(0.1, 0.1) == (pytest.approx(100.1 + gap - pause), 0)
-
-
-def test_nothing_is_a_pause_before_the_watch():
-    pauses = Pauses()
-    assert pauses.take() == 0
-    assert pauses.clock() == pytest.approx(time.perf_counter(), abs=1)
