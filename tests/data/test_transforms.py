@@ -65,6 +65,7 @@ def as_a_notebook_does(pixels, label, augmentation, seed, number):
 def test_a_batch_is_what_the_notebooks_transforms_make(augmentation):
     pixels, _ = images()
     found, labels = epoch(training_set(augmentation), number=2, seed=3)
+    assert next(training_set(augmentation).batches(0, 0, 16)).images.is_contiguous(memory_format=torch.channels_last)
     for image, label in zip(found, labels.tolist(), strict=True):
         assert torch.equal(image, as_a_notebook_does(pixels[label], label, augmentation, 3, 2))
 
@@ -88,10 +89,13 @@ def test_workers_that_are_spawned_make_the_same():
         assert torch.equal(torch.from_numpy(here), there)
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, COUNT])
-def test_the_batch_size_changes_nothing(batch_size):
-    for here, there in zip(epoch(training_set(TEACHER)), epoch(training_set(TEACHER), 0, batch_size), strict=True):
-        assert torch.equal(here, there)
+def test_neither_the_batch_size_nor_the_global_generator_matters():
+    before = torch.get_rng_state()
+    whole = epoch(training_set(TEACHER))
+    assert torch.equal(torch.get_rng_state(), before)
+    for batch_size in (1, COUNT):
+        for here, there in zip(whole, epoch(training_set(TEACHER), 0, batch_size), strict=True):
+            assert torch.equal(here, there)
 
 
 def test_the_second_pass_over_an_epoch_takes_what_the_first_has_made(monkeypatch):
@@ -112,16 +116,6 @@ def test_an_epoch_that_was_broken_off_is_not_kept():
     data = training_set(STUDENT, workers=1, twice=True)
     next(data.batches(0, 0, 16))
     assert torch.equal(epoch(data)[0], epoch(training_set(STUDENT))[0])
-
-
-def test_the_global_generator_is_left_alone():
-    before = torch.get_rng_state()
-    epoch(training_set(TEACHER))
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_images_are_channels_last():
-    assert next(training_set(STUDENT).batches(0, 0, 16)).images.is_contiguous(memory_format=torch.channels_last)
 
 
 # Worker processes on a machine that lacks something
