@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from helpers.gallery import NOISE, encoded, gallery, png
+from helpers.gallery import NOISE, encoded, png
 from PIL import Image
 
 from selfdistill.system.failures import BAD_DATA, Failure
@@ -23,11 +23,6 @@ def pixels(path, image, **options):
     return read_picture(path).pixels
 
 
-def test_a_picture_of_the_networks_size_is_seen_as_it_is(path):
-    plain = NOISE[:32, :32, :3]
-    assert np.array_equal(pixels(path, Image.fromarray(np.ascontiguousarray(plain))), plain)
-
-
 def test_of_a_wide_picture_the_middle_is_seen(path):
     wide = np.zeros((64, 192, 3), np.uint8)
     wide[:, :64], wide[:, 64:128], wide[:, 128:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -37,7 +32,9 @@ def test_of_a_wide_picture_the_middle_is_seen(path):
     assert str(picture) == f"{path}: 192x64, its middle 64x64 seen at 32x32"
 
 
-def test_any_size_is_seen_at_32x32(path):
+def test_any_size_is_seen_at_32x32_and_that_of_the_network_as_it_is(path):
+    plain = np.ascontiguousarray(NOISE[:32, :32, :3])
+    assert np.array_equal(pixels(path, Image.fromarray(plain)), plain)
     for size in [(1, 1), (1, 5000), (5000, 1), (33, 31), (640, 480)]:
         assert (pixels(path, Image.new("RGB", size, (10, 20, 30))) == (10, 20, 30)).all()
         assert pixels(path, Image.new("RGB", size)).shape == (32, 32, 3)
@@ -93,11 +90,6 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
         assert (picture.width, picture.height) == (60, 40), orientation
 
 
-def test_every_kind_of_picture_is_seen(tmp_path):
-    for path in gallery(tmp_path):
-        assert read_picture(path).pixels.shape == (32, 32, 3), path.name
-
-
 # What is refused
 
 
@@ -109,24 +101,15 @@ def test_what_is_not_there_or_no_file_is_refused_without_waiting(tmp_path, refus
 
 
 def test_what_is_no_picture_is_refused(path, refused):
-    for content in (b"", b"<html></html>", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\x80\x04pickle"):
+    whole = encoded(Image.fromarray(NOISE[..., :3].repeat(4, 0).repeat(4, 1)), "PNG")
+    for content in (b"", b"<html></html>", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", whole[: len(whole) // 2]):
         path.write_bytes(content)
         with refused(BAD_DATA, path):
             read_picture(path)
-    for kind in ("GIF", "BMP", "TIFF", "PPM", "ICO"):
+    for kind in ("GIF", "BMP", "TIFF"):
         path.write_bytes(encoded(Image.fromarray(NOISE).convert("RGB"), kind))
         with refused(BAD_DATA, path, "is no PNG or JPEG picture"):
             read_picture(path)
-
-
-def test_a_cut_picture_is_refused(path, refused):
-    whole = Image.fromarray(NOISE[..., :3].repeat(4, 0).repeat(4, 1))
-    for kind in ("PNG", "JPEG"):
-        content = encoded(whole, kind)
-        for share in (0.1, 0.5, 0.9):
-            path.write_bytes(content[: int(share * len(content))])
-            with refused(BAD_DATA, path):
-                read_picture(path)
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(path, refused, monkeypatch):

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from selfdistill.system.lock import run_lock
 from selfdistill.tools.screen import LOCK, Screen, locked
 
 QUIET = [
@@ -108,10 +107,3 @@ def test_a_second_start_is_told_who_works_here(screen, capsys):
 def test_a_start_holds_its_lock(screen):
     screen.own()
     assert "in use by process " in str(locked(""))
-
-
-def test_one_lock_holds_out_another(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with run_lock(LOCK):
-        assert "in use by process " in str(locked(""))
-    assert "left by a start that was killed" in str(locked(""))
