@@ -1,18 +1,14 @@
 """The progress of runs and the time left, on files as a run leaves them, without any training."""
 
 import io
-import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from helpers.snakemake_runs import take_signals
+from helpers.terminals import Terminal
 from rich.console import Console
 
 from selfdistill.config.load import load_config
@@ -101,21 +97,14 @@ def test_a_run_has_failed_only_with_its_present_settings_and_code(results):
     assert results.run("control").state == "waiting"
 
 
-def test_a_finished_run_counts_whole_and_times_its_method(results):
+def test_a_run_is_done_with_its_settings_and_its_teacher_and_times_its_method(results):
+    results.finish("control", 80.0, batch_size=7)
+    assert results.run("control").state == "waiting"
     results.finish("control", 80.0)
     run = results.run("control")
     assert (run.state, run.epoch, run.pace, run.accuracy, run.left) == ("done", 8, 10.0, 0.875, 0)
-
-
-def test_a_run_of_other_settings_is_not_done(results):
-    for change in ({"batch_size": 7}, {"learning_rate": 0.5}):
-        results.finish("control", 80.0, **change)
-        assert results.run("control").state == "waiting"
-
-
-def test_a_student_is_done_only_with_the_teacher_that_is_there(results):
-    results.finish("teacher", 10.0)
-    results.finish("kd", 10.0)
+    for method in ("teacher", "kd"):
+        results.finish(method, 10.0)
     assert results.run("kd").state == "done"
     results.finish("teacher", 10.0, weights="b" * 64)  # while the student's own files stay what they were
     assert results.run("kd").state == "waiting"
@@ -123,7 +112,6 @@ def test_a_student_is_done_only_with_the_teacher_that_is_there(results):
 
 def test_data_that_are_prepared_meanwhile_are_seen(results):
     results.finish("control", 80.0)
-    assert results.run("control").state == "done"
     results.prepare("d" * 64)
     assert results.run("control").state == "waiting"
     results.save("control", 4)
@@ -201,55 +189,30 @@ def test_a_student_starts_after_all_of_its_teachers_and_others_fill_the_gap():
     assert parallel_seconds({"kd": 2, "one": 3}, {"kd": ["one", "ended"]}, 2) == 5  # `ended` keeps nobody waiting
 
 
-def test_without_a_terminal_the_command_prints_once(results):
-    results.finish("control", 80.0)
-    done = subprocess.run(command(results), capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stdout.startswith("8 of 40 epochs")
-    assert "\x1b" not in done.stdout + done.stderr
-    assert done.stderr == ""
-
-
 def command(results: Results) -> list[str]:
     options = ["status", "--watch", "--results", str(results.folder)]
     return [sys.executable, "-m", "selfdistill", *options, *map(str, results.files)]
 
 
-def read_until(terminal: int, wanted: str, seconds: float = 120) -> str:
-    """What a program writes to its terminal, until it has written this or ended."""
-    text, end = "", time.monotonic() + seconds
-    while wanted not in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text) and time.monotonic() < end:
-        if select.select([terminal], [], [], 0.1)[0]:
-            try:
-                text += os.read(terminal, 65536).decode(errors="replace")
-            except OSError:  # it has ended
-                break
-    return text
+def test_without_a_terminal_the_command_prints_once(results):
+    results.finish("control", 80.0)
+    done = subprocess.run(command(results), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("8 of 40 epochs")
+    assert "\x1b" not in done.stdout
 
 
 def test_on_a_terminal_it_follows_the_run_and_ctrl_c_ends_it_cleanly(results):
     results.log("control", [10.0])
-    terminal, theirs = pty.openpty()
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "80"}
+    terminal = Terminal(columns=80)
     with results.running("control"):
-        streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
-        options = {"env": environment, "start_new_session": True, "preexec_fn": take_signals}
-        program = subprocess.Popen(command(results), **streams, **options)
-        os.close(theirs)
-        try:
-            assert "1/8" in plain(read_until(terminal, "1 of 40 epochs"))
-            results.log("control", [10.0, 10.0])
-            assert "2/8" in plain(read_until(terminal, "2 of 40 epochs"))
-            program.send_signal(signal.SIGINT)
-            rest = read_until(terminal, "never written")
-            assert program.wait(timeout=600) == 1
-        finally:
-            program.kill()
-            os.close(terminal)
-    assert "Traceback" not in rest
-    assert "error" not in rest
-    assert "\x1b[?25h" in rest  # the cursor is shown again
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+        program = terminal.start(command(results))
+        assert terminal.read("1 of 40 epochs")
+        results.log("control", [10.0, 10.0])
+        assert terminal.read("2 of 40 epochs")
+        program.send_signal(signal.SIGINT)
+        terminal.read()
+        assert program.wait(timeout=600) == 1
+    assert "Traceback" not in terminal.text
+    assert "error" not in terminal.text
+    assert "\x1b[?25h" in terminal.text  # the cursor is shown again
