@@ -14,7 +14,8 @@ from helpers.trainer import machine_option, make_job
 from safetensors.torch import load_file
 
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import report_settings, to_yaml
+from selfdistill.config.report_settings import report_settings
+from selfdistill.config.settings import to_yaml
 from selfdistill.training.states import NAME, checkpoints
 
 ROOT = Path(__file__).parents[2]

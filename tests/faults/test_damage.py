@@ -11,8 +11,9 @@ from breakages import no_checksums
 from commands import sha256, train, trained
 from helpers import warm
 
+from selfdistill.config.report_settings import ReportRow
 from selfdistill.config.schema import Archive
-from selfdistill.config.settings import ReportRow, RunSettings, read_settings
+from selfdistill.config.settings import RunSettings, read_settings
 from selfdistill.data.download import obtain_archive
 from selfdistill.data.prepared import read_prepared
 from selfdistill.models.weights import decode, read_weights

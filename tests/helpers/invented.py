@@ -8,8 +8,8 @@ import numpy as np
 
 from helpers.reporting import ROOT, write_run
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import ReportSettings
-from selfdistill.config.settings import report_settings as settings_of
+from selfdistill.config.report_settings import ReportSettings
+from selfdistill.config.report_settings import report_settings as settings_of
 from selfdistill.mechanisms.measures import MEASURES
 from selfdistill.report.results import Results
 from selfdistill.system.files import read_sealed, write_sealed

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.reporting import report_settings
-from selfdistill.config.settings import ReportRow
+from selfdistill.config.report_settings import ReportRow
 from selfdistill.report.logs import RunRecord
 from selfdistill.report.results import MethodResults, Results
 

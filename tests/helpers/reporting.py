@@ -6,8 +6,8 @@ from pathlib import Path
 
 from selfdistill.columns import TIMING, history_columns, to_csv
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import ReportSettings
-from selfdistill.config.settings import report_settings as settings_of
+from selfdistill.config.report_settings import ReportSettings
+from selfdistill.config.report_settings import report_settings as settings_of
 from selfdistill.report.results import Results
 from selfdistill.system.files import write_sealed
 

@@ -6,7 +6,7 @@ from helpers.reporting import ROOT, evidence, protocol_settings
 
 from selfdistill.config.load import load_config
 from selfdistill.config.reading import read_yaml
-from selfdistill.config.settings import report_settings
+from selfdistill.config.report_settings import report_settings
 from selfdistill.report.ablation import figure, known, steps, table, told
 from selfdistill.report.plotting import styled
 

@@ -6,7 +6,7 @@ import pytest
 from helpers.reporting import ROOT
 
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import ReportSettings, report_settings
+from selfdistill.config.report_settings import ReportSettings, report_settings
 from selfdistill.report.budget import compared, figure, over_epochs
 from selfdistill.report.findings import write_findings
 from selfdistill.report.results import Results

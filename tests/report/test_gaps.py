@@ -14,7 +14,8 @@ from helpers.paper import is_quoted, needs_paper, quotations
 from helpers.reporting import PUBLISHED, ROOT
 
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import Departure, to_yaml
+from selfdistill.config.report_settings import Departure
+from selfdistill.config.settings import to_yaml
 from selfdistill.config.types import seconds_of
 from selfdistill.losses.equations import self_distillation_loss
 from selfdistill.report.gaps import SECTION, departures, read_gaps

@@ -14,7 +14,7 @@ MAKE = """
 import sys
 from pathlib import Path
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import ReportSettings, report_settings
+from selfdistill.config.report_settings import ReportSettings, report_settings
 from selfdistill.report.artefacts import write
 from selfdistill.report.results import Results
 from selfdistill.report.steps import STEPS

@@ -11,8 +11,9 @@ from helpers.reporting import ROOT, report_settings, write_run
 from selfdistill.config.load import load_config, merge, validate
 from selfdistill.config.reading import read_yaml
 from selfdistill.config.records import differences
-from selfdistill.config.settings import ReportSettings, run_settings
-from selfdistill.config.settings import report_settings as settings_of
+from selfdistill.config.report_settings import ReportSettings
+from selfdistill.config.report_settings import report_settings as settings_of
+from selfdistill.config.settings import run_settings
 from selfdistill.report import artefacts
 from selfdistill.report.results import Results
 from selfdistill.report.sweeps import noise, sweeps

@@ -9,13 +9,13 @@ from helpers.trainer import make_job, train_until_killed
 from helpers.verbs import selfdistill
 
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import known_runs, run_settings, to_yaml
+from selfdistill.config.report_settings import known_runs
+from selfdistill.config.settings import run_settings, to_yaml
 from selfdistill.system.failures import NON_FINITE, Failure
-from selfdistill.system.files import disk_failure, read_sealed, sha256_of, write_sealed
+from selfdistill.system.files import disk_failure, read_sealed, write_sealed
 from selfdistill.system.lock import run_lock
 from selfdistill.training import checkpoint, run, start
 from selfdistill.training.start import train
-from selfdistill.training.states import failure_record
 from selfdistill.training.status import RequestedRuns, describe_other_states, status
 
 TINY = """
@@ -124,6 +124,7 @@ def break_the_disk(monkeypatch):
 
 def test_nothing_yet_and_done(project, done):
     assert project.lines() == ["control seed 0  not started", "0 of 1 done"]
+    write_sealed(done.record, {"code": 70, "message": "x", "at": "then", "identity": done.identity})  # of before
     first, *_, last = done.lines()
     assert (first, last) == ("control seed 0  done", "1 of 1 done")
     train(done.job(store=done.results / ".runs"))  # its state goes once the store has it
@@ -148,11 +149,18 @@ def test_running(killed):
 # How the last attempt failed
 
 
-def test_failed(killed, monkeypatch):
+def test_a_failure_is_told_until_the_run_starts_again(killed, monkeypatch):
     fail(killed.job(), monkeypatch)
     line = killed.lines()[0]
     assert line.startswith("control seed 0  failed (70) at 20")
     assert line.endswith("training: train_loss is nan in epoch 2, resumable at epoch 2 of 3")
+    identity = read_sealed(killed.record)["identity"]
+    assert identity == killed.identity
+    train(killed.job())
+    assert killed.lines()[0] == "control seed 0  done"
+    assert not killed.record.exists()
+    facts = read_sealed(killed.results / "demo/control/seed0/run.json")
+    assert identity == {part: facts[part] for part in identity}
 
 
 def test_failed_on_the_disk(project, monkeypatch):
@@ -177,23 +185,6 @@ def test_a_record_that_the_disk_refuses_hides_no_failure(project, monkeypatch, r
         train(project.job())
     assert records == [("control-seed0.failure.json", False)]
     assert project.lines()[0] == "control seed 0  not started"
-
-
-def test_a_failure_has_the_runs_identity_and_is_forgotten_when_it_starts_again(killed, monkeypatch):
-    fail(killed.job(), monkeypatch)
-    identity = read_sealed(killed.record)["identity"]
-    assert identity == killed.identity
-    train(killed.job())
-    assert killed.lines()[0] == "control seed 0  done"
-    assert not killed.record.exists()
-    facts = read_sealed(killed.results / "demo/control/seed0/run.json")
-    assert identity == {part: facts[part] for part in identity}
-
-
-def test_a_students_record_names_its_teacher(digits, teacher, tmp_path, monkeypatch):
-    made = make_job(tmp_path, digits, "kd", teacher=teacher)
-    fail(made, monkeypatch)
-    assert read_sealed(failure_record(made.states, made.name))["identity"]["teacher_sha256"] == sha256_of(teacher)
 
 
 def test_a_failure_is_this_runs_with_its_settings_code_and_teacher_alone(project, monkeypatch):
@@ -225,11 +216,6 @@ def test_a_failure_before_the_settings_could_be_read_is_shown(project):
     assert project.lines()[0].startswith("control seed 0  failed (78) at 20")
 
 
-def test_what_is_done_has_not_failed(done):
-    write_sealed(done.record, {"code": 70, "message": "x", "at": "then", "identity": done.identity})
-    assert done.lines()[0] == "control seed 0  done"
-
-
 # What was trained is no longer what is wanted
 
 
@@ -249,19 +235,20 @@ def test_stale_settings_and_code(done, monkeypatch):
     assert "stale: other code" in done.lines()[0]
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "history.csv"])
-def test_damaged_outputs(name, done):
-    with open(done.results / "demo/control/seed0" / name, "ab") as file:
+def test_damaged_outputs(done):
+    with open(done.results / "demo/control/seed0/weights.safetensors", "ab") as file:
         file.write(b"\n")
     first, *_, last = done.lines()
     assert first == "control seed 0  resumable at epoch 3 of 3"
     shutil.rmtree(done.state())
-    assert (done.lines()[0], last) == (f"control seed 0  damaged: {name}", "0 of 1 done")
+    assert (done.lines()[0], last) == ("control seed 0  damaged: weights.safetensors", "0 of 1 done")
 
 
-def test_leftovers(project):
-    train(project.job(seed=4))
-    _, state, leftover, _ = project.lines()
+def test_leftovers(done):
+    """A run, and the state of another one, that the configuration does not name."""
+    (done.results / "demo/control/seed0").rename(done.results / "demo/control/seed4")
+    done.state().rename(done.results / "demo/.state/control-seed4-000000000000")
+    _, state, leftover, _ = done.lines()
     assert state.endswith("  stale state of epoch 3: the configuration does not name its run")
     assert leftover.startswith("control seed 4 ")
     assert leftover.endswith("  leftover: the configuration does not name it")

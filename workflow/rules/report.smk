@@ -1,5 +1,5 @@
 # The report: each step is one rule, whose files follow from the declarations in selfdistill.report.
-from selfdistill.config.settings import ReportSettings, report_settings
+from selfdistill.config.report_settings import ReportSettings, report_settings
 from selfdistill.report.artefacts import artefacts, needs
 from selfdistill.report.gaps import departures, read_gaps
 from selfdistill.report.steps import STEPS

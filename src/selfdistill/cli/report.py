@@ -21,7 +21,8 @@ def _add(step: str) -> None:
         claims: Claims = Path("workflow/claims.yaml"),
         log: LogFile = None,
     ) -> None:
-        from selfdistill.config.settings import ReportSettings, read_settings
+        from selfdistill.config.report_settings import ReportSettings
+        from selfdistill.config.settings import read_settings
         from selfdistill.report.artefacts import write
         from selfdistill.report.results import Results
 

@@ -13,11 +13,6 @@ from selfdistill.config.methods import OWN, Method, method_model
 from selfdistill.config.objectives import objectives
 from selfdistill.config.reading import merge
 
-
-class _Named(BaseModel):
-    name: t.Name
-
-
 Origins = dict[str, tuple]  # by key of a method: the place of the block, or of the defaults, that has it
 
 
@@ -36,12 +31,8 @@ def read_methods(blocks: Any, defaults: Any) -> tuple[dict[str, Method], dict[st
     usable = defaults if isinstance(defaults, dict) else None
     read = {name: _read(name, blocks, usable, problems) for name in blocks}
     problems += _default_problems(usable or {})
-    whole = {name: found for name, found in read.items() if found}
-    return (
-        {name: method for name, (method, _) in whole.items()},
-        {name: at for name, (_, at) in whole.items()},
-        problems,
-    )
+    methods = {name: found[0] for name, found in read.items() if found}
+    return methods, {name: found[1] for name, found in read.items() if found}, problems
 
 
 def where_written(place: tuple, origins: dict[str, Origins]) -> tuple:
@@ -54,7 +45,7 @@ def where_written(place: tuple, origins: dict[str, Origins]) -> tuple:
 def _read(name: str, blocks: dict, defaults: dict | None, problems: list[Problem]) -> tuple[Method, Origins] | None:
     """The method, or None after adding its problems. Without defaults only its shape can be checked."""
     place = ("methods", name)
-    problems += [(place, what) for _, what in validated(_Named, {"name": name})[1]]
+    problems += [(place, what) for _, what in validated(t.Name, name)[1]]
     found = _laid_over(name, blocks, problems)
     if found is None or defaults is None:
         return None

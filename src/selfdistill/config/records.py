@@ -14,8 +14,7 @@ def without_protocol(settings: dict[str, Any]) -> dict[str, Any]:
 
 def completed(settings: dict[str, Any]) -> dict[str, Any]:
     """A run's recorded settings in the form in which those of all times can be compared: with the defaults of the keys
-    that there were not yet when it was trained, and `t_squared: false` as it was recorded then, as a weight divided by
-    T^2.
+    that there were not yet when it was trained.
     """
     kept = without_protocol(settings)
     run, problems = validated(RunSettings, kept)
@@ -23,11 +22,7 @@ def completed(settings: dict[str, Any]) -> dict[str, Any]:
         return kept
     recorded = run.model_dump(mode="json", exclude_none=True)
     known = objectives().get(recorded["objective"])
-    parameters = dict(known.defaults if known else {}) | recorded["parameters"]
-    if not parameters.get("t_squared", True):
-        weight = parameters["distillation_weight"] / parameters["temperature"] ** 2
-        parameters |= {"t_squared": True, "distillation_weight": weight}
-    return recorded | {"parameters": parameters}
+    return recorded | {"parameters": (known.defaults if known else {}) | recorded["parameters"]}
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:

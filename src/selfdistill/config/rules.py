@@ -28,28 +28,14 @@ def unknown_name(place: tuple, name: str, known: dict) -> Problem:
 def _images(config: Config) -> Iterator[Problem]:
     """Counts of images that the classes of the dataset can share equally."""
     data, dataset = config.data, DATASETS[config.data.dataset]
-    classes = len(dataset.classes)
-    if data.train_images is not None:
-        most = dataset.smallest_class * classes
-        if data.train_images > most or data.train_images % classes:
-            expected = (
-                f"expected a multiple of {classes} up to {most} for {data.dataset}, or null for all {dataset.train}"
-            )
-            yield (
-                ("data", "train_images"),
-                f"{expected}, got {data.train_images}{_near(data.train_images, classes, most)}",
-            )
-    half = data.used_train_images // 2
-    if data.holdout_images % classes or data.holdout_images > half:
-        expected = f"expected a multiple of {classes} up to half of the {data.used_train_images} training images"
-        near = _near(data.holdout_images, classes, half // classes * classes)
-        yield ("data", "holdout_images"), f"{expected}, got {data.holdout_images}{near}"
-
-
-def _near(count: int, step: int, most: int) -> str:
-    """The nearest allowed counts."""
-    below = min(count // step * step, most)
-    return f" (nearest: {' or '.join(str(n) for n in (below, below + step) if 0 < n <= most)})"
+    classes, whole = len(dataset.classes), data.used_train_images
+    all_of_it = f"for {data.dataset}, or null for all {dataset.train}"
+    for key, count, most, of in (
+        ("train_images", data.train_images or 0, dataset.smallest_class * classes, all_of_it),
+        ("holdout_images", data.holdout_images, whole // 2, f"(half of the {whole} training images)"),
+    ):
+        if count % classes or count > most:
+            yield ("data", key), f"expected a multiple of {classes} up to {most} {of}, got {count}"
 
 
 def _archives(config: Config) -> Iterator[Problem]:

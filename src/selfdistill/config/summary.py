@@ -11,13 +11,13 @@ def summary(config: Config) -> list[str]:
 
     Raises: Failures (78) where the archives are files and none of them is there.
     """
-    lacking = _lacking_archives(config)
+    _require_an_archive(config)
     runs = sum(len(config.seeds_of(row)) for row in config.rows)
     lines = [f"valid: protocol {config.protocol}, {len(config.rows)} rows, {runs} runs"]
     lines += [f"  {row}: {_described(config, row)}" for row in config.rows]
     shown = {(row, seed) for row in config.rows for seed in config.seeds_of(row)}
     beside = [f"{method} seed {seed}" for method, seed in config.runs() if (method, seed) not in shown]
-    return [*lines, *([f"  trained beside them, to teach: {', '.join(beside)}"] if beside else []), *lacking]
+    return lines + [f"  trained beside them, to teach: {', '.join(beside)}"] * bool(beside)
 
 
 def _described(config: Config, row: str) -> str:
@@ -33,18 +33,8 @@ def _seeds(seeds: list[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
-def _lacking_archives(config: Config) -> list[str]:
-    """A line for each archive that is a file and not there; if no other is left, they are problems."""
-    archives = config.data.archives
-    lacking = [n for n, archive in enumerate(archives) if archive.path is not None and not _is_file(archive.path)]
-    problems = [
-        (("data", "archives", n, "path"), f"expected a file, got {archives[n].path!r}, which is not there")
-        for n in lacking
-    ]
-    if lacking and len(lacking) == len(archives):
-        raise failures(problems)
-    return [f"  {archives[n].path} is not there; the next archive is tried" for n in lacking]
-
-
-def _is_file(path: str) -> bool:
-    return os.path.isfile(os.path.expanduser(path))
+def _require_an_archive(config: Config) -> None:
+    paths = [archive.path for archive in config.data.archives]
+    if paths and not any(path is None or os.path.isfile(os.path.expanduser(path)) for path in paths):
+        what = f"expected a file, got {paths[0]!r}, which is not there"
+        raise failures([(("data", "archives", 0, "path"), what)])

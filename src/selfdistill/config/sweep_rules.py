@@ -1,12 +1,9 @@
 """What a sweep of the library must be to the methods: names, keys and values that there are."""
 
 from collections.abc import Iterator
-from functools import cache
 
-from pydantic import BaseModel, create_model
-
-from selfdistill.config.errors import Problem, unknown_key, validated
-from selfdistill.config.methods import OWN, Method, method_model
+from selfdistill.config.errors import Problem, validated
+from selfdistill.config.methods import OWN, PAIR, Method, method_model
 from selfdistill.config.rules import unknown_name
 from selfdistill.config.schema import Sweep
 from selfdistill.config.sweeps import made_by
@@ -55,32 +52,21 @@ def _leave_out(place: tuple, sweep: Sweep, methods: dict[str, Method]) -> Iterat
 
 
 def _grid(place: tuple, sweep: Sweep, methods: dict[str, Method]) -> Iterator[Problem]:
+    """Keys that a method does not take, or values that a key does not."""
     for key, values in sweep.grid.items():
-        for name in sweep.methods:
-            if name in methods:
-                yield from _values((*place, "grid", key), key, values, name, method_model(methods[name].objective))
+        for base in (methods[name] for name in sweep.methods if name in methods):
+            for value in values:
+                keys = value if isinstance(value, dict) else {key: value}
+                yield from (((*place, "grid", *inner), what) for inner, what in _cell(key, keys, base))
 
 
-def _values(place: tuple, key: str, values: list, method: str, model: type[Method]) -> Iterator[Problem]:
-    """A key that a method does not take, or values that the key does not."""
-    known = [name for name in model.model_fields if name not in OWN | {"objective"}]
-    if key not in known:
-        yield place, f"{unknown_key(key, known)} for {method}"
-        return
-    for index, value in enumerate(values):
-        several = isinstance(value, dict)
-        if several and key not in value:
-            yield (*place, index), f"expected {key} among the keys, got {list(value)}"
-        for name, part in value.items() if several else [(key, value)]:
-            inner = (*place, index, *([name] if several else []))
-            if name not in known:
-                yield inner, f"{unknown_key(name, known)} for {method}"
-                continue
-            for _, what in validated(_part(model, name), {name: part})[1]:
-                yield inner, what
-
-
-@cache
-def _part(model: type[Method], key: str) -> type[BaseModel]:
-    """A model of one key of a method."""
-    return create_model("Part", **{key: (model.model_fields[key].annotation, model.model_fields[key])})
+def _cell(key: str, keys: dict, base: Method) -> Iterator[Problem]:
+    """What is wrong with these keys laid over a method."""
+    if key not in keys:
+        yield (key,), f"expected {key} among the keys, got {list(keys)}"
+    for name in keys.keys() & {*OWN, "objective"}:
+        yield (name,), "unknown key: it is a method's own"
+    laid = {name: value for name, value in keys.items() if name not in {*OWN, "objective"}}
+    others = base.model_dump(exclude={"alpha", *PAIR})  # a protocol may write one where the grid has the other
+    found = validated(method_model(base.objective), others | laid)[1]
+    yield from ((inner, what) for inner, what in found if inner[0] in laid)

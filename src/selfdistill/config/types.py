@@ -58,6 +58,11 @@ def _between(least: float, most: float, unit: str = "") -> Any:
     return _real(expected, lambda value: least <= value <= most, ge=least, le=most)
 
 
+def _auto_or(least: int, most: int) -> Any:
+    check = _in_range(f"auto or a whole number from {least} to {most}", True, lambda value: least <= value <= most)
+    return Annotated[int | str, BeforeValidator(lambda value: value if value == "auto" else check(value))]
+
+
 Count = _whole(1, 10**9)
 Amount = _whole(0, 10**9)
 Width = _whole(1, 1024)
@@ -74,13 +79,6 @@ LearningRate = _real("a number in (0, 1000]", lambda value: 0 < value <= 1000, g
 Temperature = _between(1e-3, 1000)
 Percent = _between(0, 100, " (percent)")
 Inches = _between(1, 20, " (inches)")
-
-
-def _auto_or(least: int, most: int) -> Any:
-    check = _in_range(f"auto or a whole number from {least} to {most}", True, lambda value: least <= value <= most)
-    return Annotated[int | str, BeforeValidator(lambda value: value if value == "auto" else check(value))]
-
-
 Threads, Workers = _auto_or(1, 1024), _auto_or(0, 256)
 
 # Text
@@ -94,22 +92,16 @@ def matching(expected: str, pattern: str) -> Any:
             raise refuse(expected, value)
         return value
 
-    return Annotated[str, Field(pattern=f"^(?:{pattern})$"), BeforeValidator(check)]
+    return Annotated[str, BeforeValidator(check), Field(json_schema_extra={"pattern": f"^(?:{pattern})$"})]
 
 
 # Folders of results/<protocol>/ and report/<protocol>/ that are no method's.
-RESERVED_NAMES = {"data", "details", "logs", "settings"}
-NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,40}"
-
-
-def _free_name(value: Any) -> Any:
-    if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN, value) or value in RESERVED_NAMES:
-        rule = "a name of lower-case letters, digits, - and _, at most 41, a letter or digit first"
-        raise refuse(f"{rule} (and none of {', '.join(sorted(RESERVED_NAMES))})", value)
-    return value
-
-
-Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$"), BeforeValidator(_free_name)]
+RESERVED_NAMES = ("data", "details", "logs", "settings")
+Name = matching(
+    "a name of lower-case letters, digits, - and _, at most 41, a letter or digit first"
+    f" (and none of {', '.join(RESERVED_NAMES)})",
+    rf"(?!(?:{'|'.join(RESERVED_NAMES)})$)[a-z0-9][a-z0-9_-]{{0,40}}",
+)
 SweepName = matching("a name such as S1: capitals and digits, at most 8, a capital first", r"[A-Z][A-Z0-9]{0,7}")
 Sha256 = matching("64 hexadecimal digits in lower case", r"[0-9a-f]{64}")
 DURATION = r"([0-9]{1,6})h ([0-5]?[0-9])m ([0-5]?[0-9])s"
@@ -135,7 +127,7 @@ def _url(value: Any) -> Any:
     return value
 
 
-Url = Annotated[str, Field(pattern=r"^(?:https?://\S+)$"), BeforeValidator(_url)]
+Url = Annotated[str, BeforeValidator(_url), Field(json_schema_extra={"pattern": r"^https?://\S+$"})]
 
 
 def seconds_of(duration: str) -> int:
@@ -183,16 +175,6 @@ def one_of(*choices: str) -> Any:
     return Annotated[str, BeforeValidator(check), Field(json_schema_extra={"enum": list(choices)})]
 
 
-def _holdout_accuracy(value: Any) -> Any:
-    if value != "holdout_accuracy":
-        raise refuse("holdout_accuracy (a sweep chooses on the hold-out, never on the test set)", value)
-    return value
-
-
-HoldoutAccuracy = Annotated[
-    str, BeforeValidator(_holdout_accuracy), Field(json_schema_extra={"const": "holdout_accuracy"})
-]
-
 # Lists
 
 
@@ -229,26 +211,6 @@ def _teacher_seed(value: Any) -> Any:
 TeacherSeed = Annotated[int | str | list[Seed], BeforeValidator(_teacher_seed)]
 
 
-def _sweep_names(value: Any) -> Any:
-    items = _items(value)
-    named = isinstance(items, list) and all(isinstance(item, str) for item in items)
-    if not named or not items or len(set(items)) < len(items):
-        raise refuse("null or a list of different sweeps, such as [S1]", value)
-    return items
-
-
-SweepNames = Annotated[list[SweepName], BeforeValidator(_sweep_names)]
-
-
-def _values(value: Any) -> Any:
-    if not isinstance(value, list) or not value:
-        raise refuse("a list of at least one value", value)
-    return value
-
-
-Values = Annotated[list[Any], BeforeValidator(_values)]
-
-
 def distinct(item: Any, least: int = 0, order: Sequence[str] = ()) -> Any:
     """A list of different items, at least so many; with an order, put into it."""
 
@@ -258,3 +220,6 @@ def distinct(item: Any, least: int = 0, order: Sequence[str] = ()) -> Any:
         return sorted(values, key=order.index) if order else values
 
     return Annotated[list[item], AfterValidator(check), Field(json_schema_extra={"uniqueItems": True})]
+
+
+SweepNames = Annotated[distinct(SweepName, least=1), BeforeValidator(_items)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from selfdistill.config.settings import ReportSettings
+from selfdistill.config.report_settings import ReportSettings
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.comparison import INTERVALS, Difference, changes, compare, factors
 from selfdistill.report.differences import forest, with_count

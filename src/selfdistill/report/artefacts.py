@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from selfdistill.config.settings import ReportSettings
+from selfdistill.config.report_settings import ReportSettings
 from selfdistill.system.files import write_atomically
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from selfdistill.config import types as t
 from selfdistill.config.block import Block
 from selfdistill.config.errors import checked, dotted
 from selfdistill.config.reading import read_yaml
-from selfdistill.config.settings import ReportSettings
+from selfdistill.config.report_settings import ReportSettings
 from selfdistill.report import explanations, kinds
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.judging import Claim, Rules, Verdict

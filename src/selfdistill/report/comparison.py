@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from selfdistill.config.networks import MODELS
-from selfdistill.config.settings import ReportRow
+from selfdistill.config.report_settings import ReportRow
 from selfdistill.report.judging import difference, unlike
 from selfdistill.report.results import MethodResults
 from selfdistill.statistics.differences import Sample, measure_difference

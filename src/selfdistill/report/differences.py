@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from selfdistill.config.settings import ReportSettings
+from selfdistill.config.report_settings import ReportSettings
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.comparison import INTERVALS, MARGIN, Difference, compare
 from selfdistill.report.plotting import (

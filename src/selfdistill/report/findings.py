@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selfdistill.config.datasets import PAPERS
+from selfdistill.config.report_settings import ReportSettings, report_settings
 from selfdistill.config.schema import Config
-from selfdistill.config.settings import ReportSettings, report_settings
 from selfdistill.report.budget import figure
 from selfdistill.report.judging import difference
 from selfdistill.report.results import CONTROL, Results

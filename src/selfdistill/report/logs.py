@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from selfdistill.columns import TIMING, WORK, fixed_columns
 from selfdistill.config.records import other_settings
-from selfdistill.config.settings import ReportRow, ReportSettings
+from selfdistill.config.report_settings import ReportRow, ReportSettings
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed, sha256_of, sha256_of_text
 

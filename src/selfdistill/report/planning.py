@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selfdistill.config.report_settings import ReportSettings, report_settings
 from selfdistill.config.schema import Config
-from selfdistill.config.settings import ReportSettings, report_settings
 from selfdistill.report.claims import asked, least_seeds, read_claims
 from selfdistill.report.judging import RECIPE, Rules, percent
 from selfdistill.statistics.power import seeds_needed, smallest_difference

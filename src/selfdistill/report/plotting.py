@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from selfdistill.config.settings import ReportSettings
+    from selfdistill.config.report_settings import ReportSettings
 
 GREY = "#767676"  # what only stands behind
 LINES = 6  # in a panel, the control's among them

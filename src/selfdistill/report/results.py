@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from selfdistill.config.datasets import DATASETS
-from selfdistill.config.settings import ReportRow, ReportSettings
+from selfdistill.config.report_settings import ReportRow, ReportSettings
 from selfdistill.mechanisms.measures import read_mechanisms
 from selfdistill.report.table import Spread
 from selfdistill.system.failures import Failure

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from selfdistill.config.settings import ReportSettings, SweepSettings, SweptCell, to_yaml
+from selfdistill.config.report_settings import ReportSettings, SweepSettings, SweptCell
+from selfdistill.config.settings import to_yaml
 from selfdistill.config.sweeps import described, key_name, text
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.results import MethodResults, Results
