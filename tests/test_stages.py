@@ -45,7 +45,7 @@ def test_a_stage_imports_only_itself_and_stages_before_it():
 
 
 WITHOUT_TORCH = (
-    *("config.load", "config.settings", "system.files", "training.finished", "training.status", "training.job"),
+    *("config.load", "config.settings", "system.files", "training.status", "training.job"),
     *("training.start", "training.store", "training.replaced"),
     *("tools.progress", "tools.watch", "tools.clean", "tools.failed", "tools.screen", "tools.show"),
     *("data.prepare", "cli"),

@@ -21,7 +21,7 @@ from selfdistill.report.logs import read_run
 from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure, Failures
 from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.training.checkpoint import checkpoints, load_state
-from selfdistill.training.finished import damaged_outputs
+from selfdistill.training.store import damaged_outputs
 
 
 def flip(content: bytes, chance: random.Random) -> bytes:

@@ -19,20 +19,17 @@ def test_fc_is_average_pooling_and_one_linear_layer():
     assert [type(module) for module in head.modules() if list(module.parameters(recurse=False))] == [nn.Linear]
 
 
-@pytest.mark.parametrize("kind", HEADS)
-def test_there_is_one_head_behind_each_stage_but_the_last(kind):
+@pytest.mark.parametrize(
+    ("kind", "shapes"),
+    [("fc", [(4, 16), (8, 8), (16, 4)]), ("conv1x1", [(16, 16), (16, 8), (16, 4)]), ("bottleneck", [(32, 2)] * 3)],
+)
+def test_a_head_behind_each_stage_but_the_last_gives_logits_and_maps(kind, shapes):
+    """Channels and side of the maps: the stage's own, half the last stage's channels, or the last stage's shape."""
     heads = build_heads(kind, CHANNELS, 10, seed=0)
     stages = [torch.randn(2, count, side, side) for count, side in zip(CHANNELS[:3], (16, 8, 4), strict=True)]
-    assert [head(stage)[0].shape for head, stage in zip(heads, stages, strict=True)] == [(2, 10)] * 3
-
-
-@pytest.mark.parametrize(("kind", "shapes"), [("conv1x1", [(16, 16), (16, 8), (16, 4)]), ("bottleneck", [(32, 2)] * 3)])
-def test_feature_maps_can_be_compared_with_the_last_ones(kind, shapes):
-    """Channels and side: half the last stage's channels at any size, or the last stage's own shape."""
-    heads = build_heads(kind, CHANNELS, 10, seed=0)
-    stages = [torch.randn(2, count, side, side) for count, side in zip(CHANNELS[:3], (16, 8, 4), strict=True)]
-    maps = [head(stage)[1] for head, stage in zip(heads, stages, strict=True)]
-    assert [(tensor.shape[1], tensor.shape[2]) for tensor in maps] == shapes
+    found = [head(stage) for head, stage in zip(heads, stages, strict=True)]
+    assert [logits.shape for logits, _ in found] == [(2, 10)] * 3
+    assert [(maps.shape[1], maps.shape[2]) for _, maps in found] == shapes
 
 
 def test_a_bottleneck_head_takes_an_image_of_one_pixel():
@@ -52,14 +49,10 @@ def test_the_notebooks_head_folds_into_one_linear_layer():
     assert torch.allclose(stage.mean((2, 3)) @ weight.T + bias, head.eval()(stage)[0], atol=1e-5)
 
 
-def test_heads_are_a_function_of_the_seed():
+def test_heads_are_a_function_of_the_seed_and_leave_the_global_random_state():
+    before = torch.random.get_rng_state()
     first, again, other = (build_heads("fc", CHANNELS, 10, seed)[0].classifier.weight for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-
-
-def test_building_heads_leaves_the_global_random_state():
-    before = torch.random.get_rng_state()
-    build_heads("fc", CHANNELS, 10, seed=0)
     build_final_head("conv1x1", CHANNELS, 10, seed=0)
     assert torch.equal(before, torch.random.get_rng_state())

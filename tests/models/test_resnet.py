@@ -174,10 +174,12 @@ def test_stem_leaves_the_expected_image_size(stem, side, width):
     assert network.maxpool(network.conv1(images().to("meta"))).shape == (2, width, side, side)
 
 
-def test_a_seed_gives_one_network_and_another_seed_another():
+def test_a_seed_gives_one_network_and_leaves_the_global_random_state():
+    before = torch.random.get_rng_state()
     first, again, other = (build_backbone(settings(width=8), seed=seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in ("conv1.weight", "layer4.1.conv2.weight"))
+    assert torch.equal(before, torch.random.get_rng_state())
 
 
 @pytest.mark.parametrize("width", [8, 64])
@@ -191,12 +193,6 @@ def test_one_seed_gives_the_same_weights_behind_either_stem(width):
 def test_the_cifar_stem_is_the_same_for_every_model_of_a_seed():
     stems = [build_backbone(settings(model, width=8), seed=3).conv1.weight for model in TORCHVISION]
     assert torch.equal(*stems)
-
-
-def test_building_leaves_the_global_random_state():
-    before = torch.random.get_rng_state()
-    build_backbone(settings(width=8))
-    assert torch.equal(before, torch.random.get_rng_state())
 
 
 @pytest.mark.parametrize("width", [48, 64])

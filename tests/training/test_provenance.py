@@ -77,12 +77,3 @@ def test_the_environment_names_no_other_repository(tmp_path, monkeypatch):
         monkeypatch.setenv(f"GIT_{name}", str(other / value))
     assert commit_of(own, monkeypatch) == head
     assert commit_of(tmp_path / "none", monkeypatch) == "unknown"
-
-
-def test_a_second_work_tree_has_its_own_commit(tmp_path, monkeypatch):
-    own = checkout(tmp_path / "own")
-    git(own, "worktree", "add", "-q", "--detach", str(tmp_path / "second"))
-    second = tmp_path / "second"
-    (second / "src/selfdistill/loop.py").write_text("3\n")
-    assert commit_of(second, monkeypatch) == git(own, "rev-parse", "--short=12", "HEAD") + "+changes"
-    assert "+changes" not in commit_of(own, monkeypatch)

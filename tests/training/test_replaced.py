@@ -31,8 +31,7 @@ def said(tmp_path, repository):
     ("change", "words"),
     [
         ("{temperature: 8}", "temperature 4.0 -> 8.0"),
-        ("{alpha: .4}", "alpha 0.5 -> 0.4"),
-        ("{alpha: .4, temperature: 8}", "alpha 0.5 -> 0.4, temperature 4.0 -> 8.0"),
+        ("{alpha: .4}", "cross_entropy_weight 0.5 -> 0.4, distillation_weight 0.5 -> 0.6"),
         ("{nesterov: true}", "nesterov false -> true"),
         ("{augmentation: []}", 'augmentation ["crop"] -> []'),
     ],

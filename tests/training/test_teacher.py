@@ -26,41 +26,44 @@ def own_teacher(teacher, tmp_path):
     return folder / "weights.safetensors"
 
 
-def refused(tmp_path, digits, teacher, changes=None) -> str:
-    job = make_job(tmp_path, digits, "kd", teacher=teacher, changes=changes)
-    with pytest.raises(Failure) as failure:
+def edited(path):
+    backbone, _, facts, _ = read_weights(path)
+    path.write_bytes(encode(backbone.state_dict(), facts | {"seed": 1}))
+
+
+def random_of_the_right_shape(path):
+    backbone, _, facts, _ = read_weights(path)
+    torch.manual_seed(0)  # chance can reach the recorded number of so small a test set
+    torch.nn.init.normal_(backbone.fc.weight)
+    path.write_bytes(encode(backbone.state_dict(), facts))
+    recorded = path.parent / "evaluation.json"
+    write_sealed(recorded, read_sealed(recorded) | {"weights_sha256": sha256_of(path)})
+
+
+def without_a_record(path):
+    (path.parent / "evaluation.json").unlink()
+
+
+REFUSED = {
+    edited: ({}, "weights.safetensors: SHA-256 differs from its evaluation.json"),
+    random_of_the_right_shape: ({}, "does not reach its recorded accuracy"),
+    without_a_record: ({}, "evaluation.json: cannot be read"),
+    sha256_of: (
+        {"model": "resnet50"},
+        "expected a teacher resnet50 with cifar stem, width 8, 10 classes, got resnet18 ",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", REFUSED)
+def test_another_teacher_than_the_recorded_and_configured_one_is_refused(change, tmp_path, digits, own_teacher):
+    asked, words = REFUSED[change]
+    change(own_teacher)
+    job = make_job(tmp_path, digits, "kd", teacher=own_teacher, changes={"teacher": KINDS["kd"]["teacher"] | asked})
+    with pytest.raises(Failure, match=words) as failure:
         train(job)
     assert failure.value.code == BAD_DATA
     assert not (job.output / "run.json").exists()
-    return str(failure.value)
-
-
-def test_a_teacher_whose_file_changed_is_refused(tmp_path, digits, own_teacher):
-    backbone, _, facts, _ = read_weights(own_teacher)
-    own_teacher.write_bytes(encode(backbone.state_dict(), facts | {"seed": 1}))
-    assert f"{own_teacher}: SHA-256 differs from its evaluation.json" in refused(tmp_path, digits, own_teacher)
-
-
-def test_random_weights_of_the_right_shape_are_refused(tmp_path, digits, own_teacher):
-    backbone, _, facts, _ = read_weights(own_teacher)
-    torch.manual_seed(0)  # chance can reach the recorded number of so small a test set
-    torch.nn.init.normal_(backbone.fc.weight)
-    own_teacher.write_bytes(encode(backbone.state_dict(), facts))
-    recorded = own_teacher.parent / "evaluation.json"
-    write_sealed(recorded, read_sealed(recorded) | {"weights_sha256": sha256_of(own_teacher)})
-    assert "does not reach its recorded accuracy" in refused(tmp_path, digits, own_teacher)
-
-
-def test_a_teacher_of_another_network_is_refused(tmp_path, digits, own_teacher):
-    other = KINDS["kd"]["teacher"] | {"model": "resnet50"}
-    line = refused(tmp_path, digits, own_teacher, changes={"teacher": other})
-    assert "expected a teacher resnet50 with cifar stem, width 8" in line
-    assert "got resnet18 with cifar stem" in line
-
-
-def test_a_teacher_without_a_recorded_accuracy_is_refused(tmp_path, digits, own_teacher):
-    (own_teacher.parent / "evaluation.json").unlink()
-    assert "evaluation.json: cannot be read" in refused(tmp_path, digits, own_teacher)
 
 
 def test_teaching_leaves_the_teacher_as_it_was(tmp_path, digits, own_teacher):

@@ -10,7 +10,7 @@ from selfdistill.data.digits import read_digits
 from selfdistill.data.download import obtain_archive
 from selfdistill.data.prepared import check_images, read_prepared, write_prepared
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import link, remove
+from selfdistill.system.files import link, remove, sync_folder
 from selfdistill.system.lock import run_lock
 from selfdistill.system.log import Log
 
@@ -48,6 +48,7 @@ def _from_archive(dataset: str, path: Path, archive: Archive, output: Path, log:
     kept = _kept(archive, output)
     write_prepared(kept, dataset, images)
     link(kept, output)
+    sync_folder(output.parent)
 
 
 def _put_back(dataset: str, archive: Archive, output: Path, log: Log) -> bool:
@@ -62,6 +63,7 @@ def _put_back(dataset: str, archive: Archive, output: Path, log: Log) -> bool:
         remove(kept)
         return False
     link(kept, output)
+    sync_folder(output.parent)
     log.say(f"already prepared from the archive with SHA-256 {archive.sha256}")
     return True
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from selfdistill.system.failures import DISK, LOCKED, Failure
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
+NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 SEAL = "content_sha256"
 PRIVATE = 0o600
 
@@ -60,7 +61,8 @@ def remove(path: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a file a second name, in place of what may be there; a copy where the file system has no such links.
+    """Give a file a second name, in place of what may be there; a copy where the file system has no such links. The
+    name is durable once its folder is synced.
 
     Raises: Failure 74 or 73 when the disk refuses.
     """
@@ -69,11 +71,14 @@ def link(source: Path, target: Path) -> None:
         temporary.unlink(missing_ok=True)
         try:
             os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
-        temporary.unlink(missing_ok=True)  # which stays where both are names of one file already
-        sync_folder(target.parent)
+            os.replace(temporary, target)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            write_atomically(target, source.read_bytes())
+        finally:  # left by a failure, or by a rename between two names of one file, which does nothing
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise disk_failure(target, error) from error
 

@@ -11,6 +11,7 @@ from selfdistill.models.weights import pack, unpack
 from selfdistill.system.failures import CONFIGURATION, LOCKED, NON_FINITE, Failure
 from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, sha256_bytes, write_atomically
 from selfdistill.system.pauses import PAUSES
+from selfdistill.training.identity import other_parts
 from selfdistill.training.states import NAME, checkpoints
 
 KEPT = 2
@@ -68,7 +69,8 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
             say(f"warning: {path}: damaged, going back to the state before it")
             continue
         tensors, facts = unpack(path, content)
-        _check_identity(path, facts, identity)
+        if others := other_parts(facts["identity"], identity):
+            raise Failure(path, f"belongs to a run of other {', '.join(others)}", "remove it", code=CONFIGURATION)
         facts = _check_environment(path, facts, environment, policy, say)
         state = State(facts.pop("epoch"), tensors, facts)
         write_live_history(folder, state)
@@ -111,14 +113,6 @@ def unsaved_seconds(folder: Path) -> float:
     if not files or not last.exists():
         return 0.0
     return max(0.0, round(last.stat().st_mtime - files[0].stat().st_mtime, 3))
-
-
-def _check_identity(path: Path, facts: dict, identity: dict) -> None:
-    different = sorted(
-        key for key in identity.keys() | facts["identity"].keys() if identity.get(key) != facts["identity"].get(key)
-    )
-    if different:
-        raise Failure(path, f"belongs to a run with other {', '.join(different)}", "remove it", code=CONFIGURATION)
 
 
 def _check_environment(path: Path, facts: dict, environment: dict, policy: str, say) -> dict:

@@ -22,24 +22,19 @@ PARTS = {
 def run_identity(
     settings: dict[str, Any], seed: int, data: str | None, teachers: list[str | None], code: str | None = None
 ) -> dict[str, Any]:
-    """The identity of a run. data: SHA-256 of the prepared images; teachers: of the weights that teach it; code: the
-    fingerprint of the training code, the present one if it is not given.
+    """The identity of a run, without the parts that are not known: data not yet prepared, a teacher not yet trained.
+
+    data: SHA-256 of the prepared images; teachers: of the weights that teach it; code: the fingerprint of the training
+    code, the present one if it is not given.
     """
-    return {
+    unknown = {"data_sha256": data is None, "teacher_sha256": None in teachers}
+    identity = {
         "settings": settings,
         "seed": seed,
         "data_sha256": data,
         "teacher_sha256": teachers if len(teachers) > 1 else next(iter(teachers), None),
         "code_fingerprint": code or provenance.code_fingerprint(),
     }
-
-
-def known_identity(
-    settings: dict[str, Any], seed: int, data: str | None, teachers: list[str | None], code: str | None = None
-) -> dict[str, Any]:
-    """A run's identity without the parts that are not known: data not yet prepared, a teacher not yet trained."""
-    identity = run_identity(settings, seed, data, teachers, code)
-    unknown = {"data_sha256": data is None, "teacher_sha256": None in teachers}
     return {name: part for name, part in identity.items() if not unknown.get(name)}
 
 

@@ -12,7 +12,7 @@ from selfdistill.system.files import sha256_bytes
 
 PACKAGE = Path(__file__).parent.parent
 STAGES = ("data", "models", "losses", "evaluation", "training")  # what a run's result can depend on
-ONLY_LOOKS = ("status.py", "finished.py", "display.py", "store.py", "replaced.py")  # no result depends on them
+ONLY_LOOKS = ("status.py", "display.py", "store.py", "replaced.py")  # no result depends on them
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 
 
@@ -36,11 +36,6 @@ def _meaning(source: str) -> str:
 
 
 MADE = (":(exclude)report", ":(exclude)results")
-# What would show git another repository, index or set of objects than the checkout's own.
-ELSEWHERE = (
-    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX"),
-    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE"),
-)
 
 
 def versions() -> dict[str, str]:
@@ -64,5 +59,5 @@ def _git(*arguments: str) -> str:
     """What git says of the checkout that the package lies in, whatever repository lies around it or in GIT_*."""
     root = PACKAGE.parent.parent
     command = ["git", "-C", str(root), f"--git-dir={root / '.git'}", f"--work-tree={root}", *arguments]
-    own = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20, env=own).stdout.strip()

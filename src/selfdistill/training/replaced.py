@@ -10,7 +10,6 @@ from selfdistill.config.settings import run_settings
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import canonical_json, read_sealed
 
-WEIGHTS = {"cross_entropy_weight", "distillation_weight"}  # what `alpha` stands for
 PLAIN = ("parameters.", "network.")  # blocks of a run's settings that the configuration writes without them
 KEPT = 'kept in the store; to keep both side by side: README, "T = 8 beside T = 4"'
 
@@ -20,16 +19,13 @@ def replacement(config: Config, results: Path, method: str) -> list[str]:
 
     `kd: temperature 4.0 -> 8.0; 1 finished run is replaced (kept in the store; ...)`
     """
-    replaced = Counter(_changes(config, results, method, seed) for seed in _seeds(config, method))
-    return [f"{method}: {changes}; {_runs(count)} replaced ({KEPT})" for changes, count in replaced.items() if changes]
-
-
-def _seeds(config: Config, method: str) -> list[int]:
-    return [seed for name, seed in config.runs() if name == method]
-
-
-def _runs(count: int) -> str:
-    return "1 finished run is" if count == 1 else f"{count} finished runs are"
+    seeds = [seed for name, seed in config.runs() if name == method]
+    replaced = Counter(_changes(config, results, method, seed) for seed in seeds)
+    return [
+        f"{method}: {changes}; {count} finished run{'s are' if count > 1 else ' is'} replaced ({KEPT})"
+        for changes, count in replaced.items()
+        if changes
+    ]
 
 
 def _changes(config: Config, results: Path, method: str, seed: int) -> str:
@@ -47,20 +43,8 @@ def _changes(config: Config, results: Path, method: str, seed: int) -> str:
 
 
 def _described(keys: list[str], old: dict[str, Any], new: dict[str, Any]) -> str:
-    """`temperature 4.0 -> 8.0, alpha 0.5 -> 0.4`."""
-    before, now = _with_alpha(old), _with_alpha(new)
-    words = ["parameters.alpha"] if "alpha" in before["parameters"] and "alpha" in now["parameters"] else []
-    words = words if any(key.removeprefix("parameters.") in WEIGHTS for key in keys) else []
-    words += [key for key in keys if not words or key.removeprefix("parameters.") not in WEIGHTS]
-    return ", ".join(f"{_plain(key)} {_value(before, key)} -> {_value(now, key)}" for key in words)
-
-
-def _with_alpha(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings in which a pair of weights that `alpha` gives is shown as it, too."""
-    parameters = settings["parameters"]
-    hard, soft = (parameters.get(name) for name in sorted(WEIGHTS))
-    pair = hard is not None and soft is not None and abs(hard + soft - 1) < 1e-9
-    return settings | {"parameters": parameters | ({"alpha": hard} if pair else {})}
+    """`temperature 4.0 -> 8.0, epochs 5 -> 6`."""
+    return ", ".join(f"{_plain(key)} {_value(old, key)} -> {_value(new, key)}" for key in keys)
 
 
 def _plain(key: str) -> str:

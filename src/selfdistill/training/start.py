@@ -14,10 +14,9 @@ from selfdistill.system.lease import leased_gpu
 from selfdistill.system.lock import run_lock
 from selfdistill.system.log import Log
 from selfdistill.training import store
-from selfdistill.training.finished import forget
-from selfdistill.training.identity import PARTS, data_sha256, known_identity
+from selfdistill.training.identity import PARTS, data_sha256, run_identity
 from selfdistill.training.job import Job
-from selfdistill.training.states import failure_record, state_folder
+from selfdistill.training.states import failure_record, forget, state_folder
 
 
 def train(job: Job) -> None:
@@ -52,7 +51,7 @@ def _identity(job: Job, settings: RunSettings) -> dict[str, Any]:
     """The identity of the run that a job asks for, as far as its data and teachers are there."""
     described = settings.model_dump(mode="json", exclude_none=True)
     teachers = [sha256_of(path) if path.is_file() else None for path in job.teachers]
-    return known_identity(described, job.seed, data_sha256(job.data), teachers)
+    return run_identity(described, job.seed, data_sha256(job.data), teachers)
 
 
 def _train_or_restore(job: Job, settings: RunSettings, identity: dict[str, Any], log: Log) -> None:
@@ -78,9 +77,6 @@ def _restored(job: Job, identity: dict[str, Any], log: Log) -> bool:
 
 
 def _train(job: Job, settings: RunSettings, log: Log) -> None:
-    if settings.kept_epoch == "best_on_test" and job.machine.evaluate_every != 1:
-        what = f"expected 1 with kept_epoch: best_on_test in {job.settings}, got {job.machine.evaluate_every}"
-        raise Failure("evaluate_every", what, code=CONFIGURATION)
     try:
         with leased_gpu(job.machine.device, log.say):
             from selfdistill.training.run import train_run
@@ -96,11 +92,9 @@ def _train(job: Job, settings: RunSettings, log: Log) -> None:
 def _check_teachers(job: Job, settings: RunSettings) -> None:
     """Refuse (Failure 78) another number of teachers than the settings ask for, or one teacher twice."""
     wanted = settings.teacher.count if settings.teacher else 0
-    if len(job.teachers) != wanted:
-        need = {0: "takes no --teacher", 1: "needs --teacher"}.get(wanted, f"needs --teacher {wanted} times")
-        raise Failure("--teacher", f"{settings.method} {need}", code=CONFIGURATION)
-    if len(set(job.teachers)) < wanted:
-        raise Failure("--teacher", f"{settings.method} needs {wanted} different ones", code=CONFIGURATION)
+    if not len(job.teachers) == len(set(job.teachers)) == wanted:
+        what = f"expected {wanted} for {settings.method}, none of them twice, got {len(job.teachers)}"
+        raise Failure("--teacher", what, code=CONFIGURATION)
 
 
 def _keep(record: Path, identity: dict[str, Any], code: int, message: str) -> None:

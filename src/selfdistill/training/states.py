@@ -1,6 +1,8 @@
 """Where the resumable states of runs lie and how they are named. Imports no torch."""
 
+import contextlib
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,13 @@ def mark_forced(results: Path, runs: list[str]) -> None:
     for path in sorted(wanted):
         make_folder(path.parent, mode=0o700)
         path.touch()
+
+
+def forget(folder: Path) -> None:
+    """Remove a state if it is there; its history first, which would otherwise witness that states were lost."""
+    (folder / "history.csv").unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """What has become of each run, from its files alone. Imports no torch."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,10 +12,9 @@ from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.system.lock import owner_of
 from selfdistill.system.tensors import read_header
 from selfdistill.training import provenance
-from selfdistill.training.finished import damaged_outputs
-from selfdistill.training.identity import data_sha256, known_identity, other_parts, weights_sha256
+from selfdistill.training.identity import data_sha256, other_parts, run_identity, weights_sha256
 from selfdistill.training.states import NAME, checkpoints, epoch_of, failure_record
-from selfdistill.training.store import FOLDER, matches
+from selfdistill.training.store import FOLDER, damaged_outputs, matches
 
 STATE = re.compile(r"(.+)-seed(\d+)-[0-9a-f]{12}")
 DONE, NOT_STARTED = "done", "not started"
@@ -74,7 +74,7 @@ class RequestedRuns:
         """A run's identity without the parts that cannot be known: data not yet prepared, a teacher not yet trained."""
         teachers = [self.folder / name / f"seed{its_seed}" for name, its_seed in self.config.teachers_of(method, seed)]
         weights = [weights_sha256(teacher) for teacher in teachers]
-        return known_identity(run_settings(self.config, method), seed, self.data, weights, self.code)
+        return run_identity(run_settings(self.config, method), seed, self.data, weights, self.code)
 
 
 def _run(folder: Path, method: str, seed: int, identity: dict[str, Any]) -> Status:
@@ -156,29 +156,32 @@ def newest_state(folder: Path) -> tuple[int, dict[str, Any] | None, list[str]]:
 
 def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
     """A line for each other state of the same run: which it is, its epoch, and what it was of."""
-    lines = []
-    key = STATE.fullmatch(state.name)
-    for folder in sorted(state.parent.glob(f"{key[1]}-seed{key[2]}-*/")) if key else []:
-        epoch, its_identity, _ = newest_state(folder)
-        if folder.name != state.name and its_identity is not None:
-            lines.append(f"{folder.name} (epoch {epoch}) was of other {', '.join(other_parts(its_identity, identity))}")
-    return lines
+    run = STATE.fullmatch(state.name)
+    return [
+        f"{name} (epoch {epoch}) was of other {', '.join(other_parts(its_identity, identity))}"
+        for name, _, epoch, its_identity in _whole_states(state.parent, f"{run[1]}-seed{run[2]}-*/")
+        if name != state.name
+    ]
 
 
 def _other_states(folder: Path, requested: RequestedRuns) -> list[Status]:
     """States that no run of the configuration can go on from."""
-    runs, states = requested.config.runs(), []
-    for state in sorted((folder / ".state").glob("*/")):
-        match = STATE.fullmatch(state.name)
-        epoch, identity, _ = newest_state(state)
-        if match is None or identity is None:
-            continue
-        run = (match[1], int(match[2]))
-        if run not in runs:
-            states.append(Status(state.name, f"stale state of epoch {epoch}: the configuration does not name its run"))
-        elif others := other_parts(identity, requested.identity(*run)):
-            states.append(Status(state.name, f"stale state of epoch {epoch}: other {', '.join(others)}"))
-    return states
+    runs, found = requested.config.runs(), []
+    for name, run, epoch, identity in _whole_states(folder / ".state", "*/"):
+        others = other_parts(identity, requested.identity(*run)) if run in runs else []
+        if others or run not in runs:
+            why = f"other {', '.join(others)}" if others else "the configuration does not name its run"
+            found.append(Status(name, f"stale state of epoch {epoch}: {why}"))
+    return found
+
+
+def _whole_states(states: Path, pattern: str) -> Iterator[tuple[str, tuple[str, int], int, dict[str, Any]]]:
+    """The states that can be read: name of the folder, method and seed, and epoch and identity of the newest one."""
+    for folder in sorted(states.glob(pattern)):
+        match = STATE.fullmatch(folder.name)
+        epoch, identity, _ = newest_state(folder)
+        if match and identity is not None:
+            yield folder.name, (match[1], int(match[2])), epoch, identity
 
 
 def _leftover_runs(folder: Path, config: Config) -> list[Status]:

@@ -11,7 +11,6 @@ which commit trained it. A precision is matched as `config.records.other_setting
 """
 
 import contextlib
-import errno
 import os
 import re
 import shutil
@@ -23,19 +22,18 @@ from selfdistill.system.failures import Failure
 from selfdistill.system.files import (
     SEAL,
     disk_failure,
+    link,
     make_folder,
     read_sealed,
     remove,
     seal,
+    sha256_of,
     sync_folder,
-    write_atomically,
 )
 from selfdistill.system.lock import InUse, run_lock
-from selfdistill.training.finished import damaged_outputs
 from selfdistill.training.identity import other_parts
 
 FOLDER = ".runs"
-NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 COMPARED = ("history.csv", "weights.safetensors")
 CODE = "code_fingerprint"
 
@@ -70,6 +68,18 @@ def _facts(folder: Path) -> dict[str, Any]:
         return read_sealed(folder / "run.json")
     except Failure:
         return {}
+
+
+def damaged_outputs(folder: Path, facts: dict) -> list[str]:
+    """The outputs of a run that are missing or not the ones that its run.json describes."""
+    outputs = facts.get("outputs")
+    if not isinstance(outputs, dict) or not outputs:
+        return ["run.json names no outputs"]
+    return [
+        name
+        for name, expected in sorted(outputs.items())
+        if not (folder / name).is_file() or sha256_of(folder / name) != expected
+    ]
 
 
 def folder_of(store: Path, output: Path) -> Path | None:
@@ -110,9 +120,9 @@ def put_in_place(entry: Entry, output: Path) -> None:
             remove(output / "run.json")
             sync_folder(output)
         for name in entry.facts["outputs"]:
-            _link(entry.folder / name, output / name)
+            link(entry.folder / name, output / name)
         sync_folder(output)
-        _link(entry.folder / "run.json", output / "run.json")
+        link(entry.folder / "run.json", output / "run.json")
         sync_folder(output)
 
 
@@ -173,31 +183,14 @@ def _build(folder: Path, run: Entry, output: Path) -> None:
             make_folder(folder.parent)
             temporary.mkdir()
             for name in run.facts["outputs"]:
-                _link(run.folder / name, temporary / name)
-            _link(run.folder / "run.json", temporary / "run.json")
+                link(run.folder / name, temporary / name)
+            link(run.folder / "run.json", temporary / "run.json")
             sync_folder(temporary)
             with contextlib.suppress(FileExistsError):
                 os.rename(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         sync_folder(folder.parent)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a file a second name in place of whatever has it; a copy where the file system refuses that."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-        os.replace(temporary, target)
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        write_atomically(target, source.read_bytes())
-    finally:
-        # Left by a failure, or by a rename between two names of one file, which does nothing.
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def discard(folder: Path) -> None:

@@ -15,7 +15,7 @@ from selfdistill.data.prepared import read_prepared, training_and_evaluation
 from selfdistill.evaluation.evaluate import BATCH, Evaluation, evaluate
 from selfdistill.losses.equations import ensemble_logits
 from selfdistill.models.network import Network
-from selfdistill.models.resnet import freeze, replace_stem
+from selfdistill.models.resnet import freeze
 from selfdistill.models.weights import read_weights
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed, write_sealed
@@ -26,18 +26,10 @@ TOLERANCE = 10  # images of 10,000 that may differ on another device or in anoth
 
 
 def load_teacher(
-    path: Path,
-    expected: NetworkSettings,
-    test_set: TestSet,
-    machine: Machine,
-    stem_seed: int | None = None,
-    *,
-    as_notebook: bool = False,
+    path: Path, expected: NetworkSettings, test_set: TestSet, machine: Machine
 ) -> tuple[Network, dict, Evaluation]:
-    """The teacher, frozen and in evaluation mode, its evaluation.json, and its answers to the test set as it teaches.
+    """The teacher, frozen and in evaluation mode, its evaluation.json, and its answers to the test set.
 
-    stem_seed: of the untrained stem that takes the place of its own once it has passed, initialised `as_notebook` or
-    not; None keeps its own.
     Raises: Failure 65 when it is not the network that was configured, when its SHA-256 is not the recorded
     one, or when it does not reach its recorded accuracy here.
     """
@@ -47,12 +39,7 @@ def load_teacher(
     if settings != expected:
         raise Failure(path, f"expected a teacher {_describe(expected)}, got {_describe(settings)}")
     teacher = frozen(backbone, machine)
-    answers = check_accuracy(path, teacher, recorded, test_set, machine)
-    if stem_seed is not None:
-        replace_stem(backbone, stem_seed, as_notebook=as_notebook)
-        teacher = frozen(backbone, machine)
-        answers = evaluate(teacher, test_set, machine.autocast)
-    return teacher, recorded, answers
+    return teacher, recorded, check_accuracy(path, teacher, recorded, test_set, machine)
 
 
 def frozen(backbone: ResNet, machine: Machine) -> Network:
@@ -170,9 +157,6 @@ def evaluate_weights(
     network = Network(backbone).to(machine.device, memory_format=torch.channels_last)
     if recorded:
         check_accuracy(weights, network, recorded, test_set, machine)
-    result = evaluate(network, test_set, machine.autocast).summary() | {
-        "environment": machine.fingerprint(),
-        "weights_sha256": sha256,
-    }
+    result = evaluate(network, test_set, machine.autocast).summary() | vouch(machine, sha256)
     write_sealed(output, result)
     return result

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import TestSet, TrainingSet
-from selfdistill.evaluation.evaluate import Evaluation, describe_teacher
+from selfdistill.evaluation.evaluate import Evaluation, describe_teacher, evaluate
 from selfdistill.losses.equations import ensemble_logits
+from selfdistill.models.resnet import replace_stem
 from selfdistill.training.machine import Machine
-from selfdistill.training.teacher import FrozenTeacher, load_teacher
+from selfdistill.training.teacher import FrozenTeacher, frozen, load_teacher
 
 
 class TeacherRecord(NamedTuple):
@@ -29,12 +30,16 @@ class Teaching:
 
     def __init__(self, paths: tuple[Path, ...], settings: RunSettings, seed: int, test_set: TestSet, machine: Machine):
         self.settings, self.temperature = settings, settings.parameters.get("temperature", 1.0)
-        stem_seed = seed if settings.replaced_stem else None
-        as_notebook = settings.replaced_stem == "as_notebook"
-        parts = (settings.teacher.network, test_set, machine, stem_seed)
-        loaded = [load_teacher(path, *parts, as_notebook=as_notebook) for path in paths]
-        self.records = [TeacherRecord(path, *rest) for path, (_, *rest) in zip(paths, loaded, strict=True)]
-        self.teacher = FrozenTeacher([network for network, _, _ in loaded], machine, self.temperature)
+        self.records, members = [], []
+        for path in paths:
+            network, facts, answers = load_teacher(path, settings.teacher.network, test_set, machine)
+            if settings.replaced_stem:
+                replace_stem(network.backbone, seed, as_notebook=settings.replaced_stem == "as_notebook")
+                network = frozen(network.backbone, machine)
+                answers = evaluate(network, test_set, machine.autocast)
+            members.append(network)
+            self.records.append(TeacherRecord(path, facts, answers))
+        self.teacher = FrozenTeacher(members, machine, self.temperature)
         logits = ensemble_logits([record.answers.logits for record in self.records], self.temperature)
         self.answers = self.records[0].answers._replace(logits=logits)
 
