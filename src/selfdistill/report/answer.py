@@ -41,14 +41,15 @@ def answer(results: Results) -> Answer:
         each.method: relation(each, control, rules.level(each.method, control.method), rules.margin)
         for each in students
     }
+    listed = _listed([control, *students])
     if results.settings.by_author:
-        numbers = {each.method: _shown(each) for each in (control, *students)}
-        said = f"These are the author's own logs; by them {_compared(relations, numbers)}."
-        return Answer(f"In the author's logs {_headline(relations)}", said, counts)
+        return Answer(
+            f"In the author's logs {_headline(relations)}", f"These are the author's own logs: {listed}.", counts
+        )
     demonstrated = results.settings.badge == DEMONSTRATION
     headline = "The demonstration ran: every step works" if demonstrated else f"Here {_headline(relations)}"
     found, little = compare(students[-1], control), demonstrated or relations[students[-1].method] == OPEN
-    said = f"{_listed([control, *students])} ({_difference(found, little)})."
+    said = f"{listed} ({_difference(found, little)})."
     unlike = f" The two were trained with {found.unlike}." if found.unlike else ""
     return Answer(headline, said + unlike, counts)
 
@@ -70,32 +71,19 @@ def relation(method: MethodResults, control: MethodResults, level: float, margin
 
 
 def _headline(relations: dict[str, str]) -> str:
-    if set(relations.values()) == {OPEN}:
+    """`the plain ResNet18 is above the distilled one and below the self-distilled one`."""
+    sides: dict[str, list[str]] = {}
+    for name, side in relations.items():
+        sides.setdefault(side, []).append(STUDENTS[name])
+    if set(sides) == {OPEN}:
         return "it is not resolved whether distillation helps"
-    return _compared(relations, dict.fromkeys(("control", *relations), ""))
-
-
-def _compared(relations: dict[str, str], numbers: dict[str, str]) -> str:
-    """`the plain ResNet18 (96.3) is above both distilled ones (94.2, 94.4)`, numbers only where there are any."""
-    parts = []
-    for relation in dict.fromkeys(relations.values()):
-        names = [name for name in relations if relations[name] == relation]
-        which = "both distilled ones" if len(names) == len(STUDENTS) else STUDENTS[names[0]]
-        parts.append(f"{relation} {which}{_bracketed([numbers[name] for name in names])}")
-    return f"the plain ResNet18{_bracketed([numbers['control']])} is {' and '.join(parts)}"
-
-
-def _bracketed(numbers: list[str]) -> str:
-    return f" ({', '.join(numbers)})" if all(numbers) else ""
-
-
-def _shown(method: MethodResults) -> str:
-    return rounded(method.spread.mean, 1)
+    parts = [f"{side} {names[0] if len(names) == 1 else 'both distilled ones'}" for side, names in sides.items()]
+    return f"the plain ResNet18 is {' and '.join(parts)}"
 
 
 def _listed(methods: list[MethodResults]) -> str:
     """`Control 70.5 %, self-distillation 63.6 %`."""
-    words = ", ".join(f"{NAMES.get(one.method, one.label)} {_shown(one)}\u00a0%" for one in methods)
+    words = ", ".join(f"{NAMES.get(one.method, one.label)} {rounded(one.spread.mean, 1)}\u00a0%" for one in methods)
     return words[:1].upper() + words[1:]
 
 
