@@ -7,7 +7,7 @@ from helpers.methods import method, results
 from helpers.reporting import evidence, protocol_settings
 
 from selfdistill.report.artefacts import artefacts
-from selfdistill.report.classifiers import classifiers
+from selfdistill.report.curves import last_accuracy_of_each
 from selfdistill.report.runs import runs
 
 
@@ -54,7 +54,7 @@ def test_an_ensemble_and_a_resumed_run():
 
 
 def test_the_classifiers_of_committed_runs():
-    table = classifiers(evidence())
+    table = last_accuracy_of_each(evidence())
     cells = {row[0]: table.cells(row) for row in table.rows}
     assert list(cells) == ["deep_supervision", "self_distillation"]
     shown = "44.12 ± 1.78", "60.90 ± 0.05", "67.87 ± 0.45", "69.86 ± 0.45", "68.01 ± 0.94"
@@ -64,7 +64,7 @@ def test_the_classifiers_of_committed_runs():
 def test_one_seed_has_no_deviation_and_fewer_classifiers_leave_cells_empty():
     two = {"test_accuracy_head1": [0.1, 0.5], "test_accuracy_head2": [0.1, 0.9], "test_accuracy_ensemble": [0.1, 0.8]}
     three = two | {"test_accuracy_head3": [0.1, 0.95]}
-    table = classifiers(results(method("two", [90], columns=two), method("three", [95], columns=three)))
+    table = last_accuracy_of_each(results(method("two", [90], columns=two), method("three", [95], columns=three)))
     assert table.cells(table.rows[0])[1:] == ["1", "50.00", "90.00", "", "80.00"]
     assert table.cells(table.rows[1])[1:] == ["1", "50.00", "90.00", "95.00", "80.00"]
 

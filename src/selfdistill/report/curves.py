@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.plotting import LETTERS, LINES, blank, canvas, epoch_axis, key, looks, name_line, short
 from selfdistill.report.results import CONTROL, MethodResults, Results
-from selfdistill.report.table import rounded
+from selfdistill.report.table import Column, Group, Table, rounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ PARTS = {  # of the training loss: the columns of a history that add to it begin
 }
 BOLD = 1.6  # the line of the control
 LINES_OF = {"total": "-", "cross-entropy": (0, (4, 1.2)), "distillation": (0, (1, 1)), "features": "-."}
+HEAD, ENSEMBLE = "test_accuracy_head", "test_accuracy_ensemble"
 CLASSIFIERS = ("#7AD151", "#22A884", "#2A788E", "#414487", "#7B1FA2")  # from shallow to deep: no method's colours
 
 
@@ -144,16 +145,21 @@ def has_heads(settings) -> bool:
     return not settings.by_author and any(row.settings.get("heads") for row in settings.rows)
 
 
-def _with_heads(results: Results) -> list[MethodResults]:
-    return [method for method in results.every if "test_accuracy_head1" in method.runs[0].history]
+def heads_of(method: MethodResults) -> list[str]:
+    """The columns of a method's classifiers, from shallow to deep; none without auxiliary ones."""
+    return [name for name in method.runs[0].history if name.startswith(HEAD)]
+
+
+def with_heads(results: Results) -> list[MethodResults]:
+    """The methods with auxiliary classifiers."""
+    return [method for method in results.every if heads_of(method)]
 
 
 def last_of_each(results: Results) -> str:
     """What the figure shows, in a sentence."""
     parts = []
-    for method in _with_heads(results):
-        heads = [name for name in method.runs[0].history if name.startswith("test_accuracy_head")]
-        ends = [rounded(last.mean, 1) for name in heads if (last := method.spread_of(name))]
+    for method in with_heads(results):
+        ends = [rounded(last.mean, 1) for name in heads_of(method) if (last := method.spread_of(name))]
         parts.append(f"{method.label} {', '.join(ends)}")
     control = f" The control ends at {rounded(results.control.spread.mean, 1)}." if results.control else ""
     return f"At the end, from the shallowest classifier to the kept one, in percent: {'; '.join(parts)}.{control}"
@@ -169,7 +175,7 @@ def last_of_each(results: Results) -> str:
 )
 def classifiers(results: Results) -> Figure:
     """A panel for each method with auxiliary classifiers, and the control beside them."""
-    chosen = _with_heads(results)
+    chosen = with_heads(results)
     width = results.settings.figures.width
     if not chosen:
         return blank(width, "no run with auxiliary classifiers")
@@ -178,12 +184,12 @@ def classifiers(results: Results) -> Figure:
         if control := results.control:
             color = looks(results.settings)[CONTROL].color
             _named(axes, control, "test_accuracy", control.label, color, lw=BOLD)
-        heads = [name for name in method.runs[0].history if name.startswith("test_accuracy_head")]
+        heads = heads_of(method)
         for color, column in zip(CLASSIFIERS[-len(heads) :], heads, strict=True):
             kept = " (kept)" if column == heads[-1] else ""
-            label = f"classifier {column.removeprefix('test_accuracy_head')}{kept}"
+            label = f"classifier {column.removeprefix(HEAD)}{kept}"
             _named(axes, method, column, label, color)
-        _named(axes, method, "test_accuracy_ensemble", "ensemble", "#000000", ls=(0, (3, 1)))
+        _named(axes, method, ENSEMBLE, "ensemble", "#000000", ls=(0, (3, 1)))
         axes.set_title(method.label, loc="left")
         axes.set_ylabel("test accuracy (%)")
         epoch_axis(axes)
@@ -197,3 +203,27 @@ def _named(axes: Axes, method: MethodResults, column: str, label: str, color: st
     if curve is not None and last is not None:
         draw(axes, curve, color, 100, **style)
         name_line(axes, 100 * curve["mean"].iloc[-1], f"{short(label)}  {rounded(last.mean, 1)}", color)
+
+
+@artefact(
+    "details/classifiers",
+    step="claims",
+    title="Test accuracy of each classifier",
+    formats=("csv", "md"),  # wider than a column of a paper
+    when=has_heads,
+)
+def last_accuracy_of_each(results: Results) -> Table:
+    """A row for each method with auxiliary classifiers."""
+    chosen = with_heads(results)
+    deepest = max((len(heads_of(method)) for method in chosen), default=0)
+    heads = {f"{HEAD}{number}": f"classifier_{number}" for number in range(1, deepest + 1)} | {ENSEMBLE: "ensemble"}
+    columns = [Column("method"), Column("label", "Method"), Column("n", "n", "count")]
+    columns += [Column(key, key.replace("_", " ").capitalize(), "spread") for key in heads.values()]
+    rows = [
+        [method.method, method.label, len(method.runs), *(method.spread_of(name) for name in heads)]
+        for method in chosen
+    ]
+    told = "Accuracy in percent of each classifier, from shallow to deep, in the last epoch; mean"
+    told += " ± sample standard deviation over seeds where there are several."
+    kept = "A method's last classifier is the kept network's; the ensemble is the mean of the softmaxes of all of them."
+    return Table(columns, [Group("", rows)], [told, kept])

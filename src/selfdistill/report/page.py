@@ -32,7 +32,7 @@ FOLDED = ("rule",)  # columns that a click opens
 HEADINGS = {  # with the modules whose tables and figures stand beneath; what others declare comes behind them
     "What the paper claims, and what came out here": ("claims",),
     "Differences to the control": ("differences",),
-    "Training curves": ("curves", "classifiers"),
+    "Training curves": ("curves",),
     "Cost": ("costs",),
     "Ablation": ("ablation",),
     "The paper's explanations, measured": ("mechanisms",),
