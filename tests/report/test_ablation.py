@@ -6,8 +6,7 @@ from helpers.reporting import ROOT, evidence, protocol_settings
 
 from selfdistill.config.load import load_config
 from selfdistill.config.reading import read_yaml
-from selfdistill.config.report_settings import report_settings
-from selfdistill.report.ablation import figure, known, steps, table, told
+from selfdistill.report.ablation import figure, known, table, told
 from selfdistill.report.plotting import styled
 
 PATH = {"Path": ["control", "kd", "both"]}
@@ -41,13 +40,6 @@ def test_a_single_step_is_a_difference_and_no_ablation():
     assert not known(protocol_settings("quick"))
 
 
-def test_rows_that_have_no_runs_are_no_step():
-    config = load_config([ROOT / "config.yaml", ROOT / "workflow/protocols/quick_arms.yaml"])
-    rows = ["control", "deep_supervision", "self_distillation", "kd"]
-    found = {"Self-distillation": ["control", "deep_supervision", "self_distillation"]}
-    assert report_settings(config, rows)["ablations"] == found
-
-
 def test_a_users_ablation_joins_ours(tmp_path, refused):
     mine = tmp_path / "mine.yaml"
     mine.write_text("ablations: {Mine: [teacher, kd]}\n")
@@ -68,14 +60,6 @@ def test_the_steps_by_hand():
         "Path,control,kd,kd,knowledge distillation,yes,90.00,10.00,3.92,16.08,2,2",
         'Path,kd,both,both,"batch size, objective",no,85.00,-5.00,-11.08,1.08,2,2',
     ]
-
-
-def test_the_steps_add_up_to_the_whole_difference():
-    made = evidence()
-    for path in made.settings.ablations.values():
-        methods = [made.methods[name] for name in path]
-        whole = methods[-1].spread.mean - methods[0].spread.mean
-        assert sum(step.difference.estimate for step in steps(methods)) == whole
 
 
 def test_every_committed_step_changes_one_setting():

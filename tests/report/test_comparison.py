@@ -24,10 +24,9 @@ def test_an_estimate_is_exact():
     assert found.estimate == Fraction(-28815, 1000)
 
 
-@pytest.mark.parametrize("seeds", [2, 5])
-def test_with_single_answers_the_one_interval_stands(seeds):
+def test_with_single_answers_the_one_interval_stands():
     """Seeds that hardly vary on 100 images: what new images would do is most of it."""
-    right = [60 + seed % 2 for seed in range(seeds)]
+    right = [60, 61, 60, 61, 60]
     ours, theirs = method("kd", right), method("control", [50 + count % 2 for count in right])
     alone = compare(ours, theirs).interval
     both = answered(ours), answered(theirs, seed=1)
@@ -90,10 +89,9 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize(("before", "after"), STEPS)
-def test_a_step_in_words(before, after):
+def test_a_step_in_words():
     rows = {row.method: row for row in protocol_settings("controlled").rows}
-    assert changes(factors(rows[after], rows[before])) == STEPS[before, after]
+    assert {pair: changes(factors(rows[pair[1]], rows[pair[0]])) for pair in STEPS} == STEPS
 
 
 def test_teachers_of_one_network_are_other_teachers():

@@ -112,9 +112,3 @@ def test_classifiers_are_named_with_their_values_and_the_control():
 def test_missing_runs_leave_a_figure_that_says_so():
     (axes,) = classifiers(results(method("control", [80]))).axes
     assert axes.texts[0].get_text() == "no run with auxiliary classifiers"
-
-
-def test_published_logs_have_no_parts_and_no_classifiers():
-    figure = loss(evidence("published"))
-    assert not figure.legends
-    assert sum(axes.axison for axes in figure.axes) == 4

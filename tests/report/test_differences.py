@@ -71,12 +71,6 @@ def test_one_seed_has_a_difference_and_nothing_more():
     assert table.notes[1] == "One seed has no interval."
 
 
-def test_a_hostile_label_reaches_latex_as_text():
-    table = differences.table(results(method("control", [80, 81]), method("kd", [90, 92], label=HOSTILE)))
-    assert r"R18\_\allowbreak{}KD 100\% \& \#1 \$x\textasciicircum{}2\$ \textbackslash{}alpha" in table.tex()
-    assert r"R18_KD 100% & #1 $x^2$ \\alpha \<b\>\|~" in table.markdown()
-
-
 def test_a_control_without_runs_leaves_a_table_and_a_figure_that_say_so(drawn):
     made = results(method("kd", [90]), method("control", [80]))
     del made.methods["control"]

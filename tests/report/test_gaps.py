@@ -130,9 +130,6 @@ def test_the_numbers_of_the_entries():
     assert f"{1 / (1 + 0.7):.3f}".lstrip("0") + " would keep the notebook's ratio" in said
     rates = [f"{0.05 * (1 + math.cos(math.pi * (n - 1) / n)):.1e}".replace("e-0", "e-") for n in (300, 200)]
     assert f"runs at {rates[0]} (300 epochs) or {rates[1]} (200)" in said
-    alpha = METHODS["self_distillation"].alpha
-    assert METHODS["deep_supervision"].cross_entropy_weight == alpha
-    assert METHODS["control_loss_scale"].loss_scale == pytest.approx(1 + 3 * alpha)
 
 
 def test_training_times():

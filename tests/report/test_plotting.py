@@ -32,15 +32,6 @@ def test_labels_are_wrapped_between_words_and_numbers_keep_their_signs():
     assert short("unbreakable_name", 4) == "unbreakable_name"
 
 
-@pytest.mark.parametrize("places", [[0, 0, 0], [0, 1, 50], [10, 10.5, 11, 11]])
-def test_labels_are_moved_apart_as_little_as_possible(places):
-    heights = [2.0] * len(places)
-    found = plotting._apart(places, heights)
-    assert all(b - a >= 2 - 1e-9 for a, b in pairwise(found))
-    assert sum(found) == pytest.approx(sum(places)) or places == [0, 1, 50]
-    assert plotting._apart([0, 5, 50], [2, 2, 2]) == [0, 5, 50]
-
-
 def test_labels_at_line_ends_do_not_overlap(axes):
     axes.set_ylim(0, 1)
     for place in (0.5, 0.5, 0.51):
@@ -57,16 +48,6 @@ def test_an_interval_is_cut_at_the_axis_with_an_arrow(axes):
     line, arrow = axes.lines
     assert list(line.get_xdata()) == [-1, 0.5]
     assert (arrow.get_marker(), list(arrow.get_xdata())) == ("<", [-1])
-
-
-def test_rows_are_as_high_as_their_labels(axes):
-    labels = ["one", "two\nlines", "one"]
-    places, height = plotting.row_places(labels)
-    assert places[1] - places[0] == pytest.approx(places[2] - places[1])
-    assert 0 < places[0] < places[-1] < height
-    plotting.row_axis(axes, labels)
-    assert axes.get_ylim() == (height, 0)
-    assert list(axes.get_yticks()) == places
 
 
 def test_an_axis_has_room_even_for_a_single_value():
