@@ -29,13 +29,13 @@ INCH = 150  # pixels of the page to an inch of a figure, whose letters are then 
 ABOVE = ("label", "paper", "author_log", "accuracy", "minus_control", "time")  # columns of Table I on the first screen
 FIRST = ("table1", "curves_accuracy")  # what the first screen shows
 FOLDED = ("rule",)  # columns that a click opens
-HEADINGS = {  # with the modules whose tables and figures stand beneath; what others declare comes behind them
-    "What the paper claims, and what came out here": ("claims",),
-    "Differences to the control": ("differences",),
-    "Training curves": ("curves",),
-    "Cost": ("costs",),
-    "Ablation": ("ablation",),
-    "The paper's explanations, measured": ("mechanisms",),
+HEADINGS = {  # over the tables and figures that a module declares; what others declare comes behind them
+    "claims": "What the paper claims, and what came out here",
+    "differences": "Differences to the control",
+    "curves": "Training curves",
+    "costs": "Cost",
+    "ablation": "Ablation",
+    "mechanisms": "The paper's explanations, measured",
 }
 LAST = ("appendix", "runs")  # modules whose tables stand at the end, each opened by a click
 LONG = 25  # rows; a table of more is opened by a click
@@ -108,10 +108,9 @@ def first(results: Results) -> Table:
 def sections(results: Results) -> list[Section]:
     """The parts of the page behind its first screen, only those that there is something of."""
     others = [one for one in artefacts(results.settings) if one.name not in FIRST and module_of(one) not in LAST]
-    known = {module: heading for heading, modules in HEADINGS.items() for module in modules}
-    parts: dict[str, list[Artefact]] = {heading: [] for heading in HEADINGS}
+    parts: dict[str, list[Artefact]] = {heading: [] for heading in HEADINGS.values()}
     for one in others:
-        parts.setdefault(known.get(module_of(one), one.title), []).append(one)
+        parts.setdefault(HEADINGS.get(module_of(one), one.title), []).append(one)
     found = [_section(f"part-{n}", heading, parts[heading], results) for n, heading in enumerate(parts, 1)]
     return [section for section in found if section.sheets or section.pictures]
 
