@@ -55,7 +55,8 @@ class Log:
 
     def _print(self, line: str) -> None:
         with contextlib.suppress(OSError):
-            print(terminal.clear() + line, file=sys.stderr, flush=True)
+            # With its end in one write, because other jobs write to the same screen.
+            print(f"{terminal.clear()}{line}\n", end="", file=sys.stderr, flush=True)
 
     def _write(self, line: str) -> None:
         if self._descriptor is None:
