@@ -80,4 +80,5 @@ class State:
 def _write(state: str) -> None:
     width = shutil.get_terminal_size().columns - 1
     with contextlib.suppress(OSError):
-        print(f"{CLEAR}{state[:width]}", end="\r", file=sys.stderr, flush=True)
+        # With its end in one write, because other jobs write to the same screen.
+        print(f"{CLEAR}{state[:width]}\r", end="", file=sys.stderr, flush=True)
