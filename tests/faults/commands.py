@@ -2,14 +2,13 @@
 
 import contextlib
 import hashlib
-import http.server
 import json
 import shutil
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from helpers.servers import SHA256, SIZE
 from helpers.trainer import machine_option, make_job
 from safetensors.torch import load_file
 
@@ -22,7 +21,6 @@ ROOT = Path(__file__).parents[2]
 STORE = ".runs"
 SMALL = {"width": 1, "stem": "imagenet"}  # a sixteenth of the CIFAR stem's work, with the same files
 TINY = {"epochs": 3, "batch_size": 10, "network": SMALL, "data": {"train_images": 20}}
-ARCHIVE = bytes(range(256)) * 1500
 VOLATILE = ("attempts", "training_seconds", "content_sha256", "commit")  # of run.json: times, and this checkout
 
 
@@ -164,33 +162,9 @@ def report(step: str, rows: list[str] | None = None) -> Callable[[Path], list]:
     return arguments
 
 
-@contextlib.contextmanager
-def server(content: bytes = ARCHIVE) -> Iterator[str]:
-    """The URL of an archive on this machine."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            with contextlib.suppress(ConnectionError):
-                self.wfile.write(content)
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as service:
-        service.handle_error = lambda *_: None
-        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{service.server_port}/archive.tar.gz"
-        service.shutdown()
-        thread.join()
-
-
 def subjects(data: Path, teacher: Path, url: str, stored: Path | None = None) -> dict[str, Subject]:
     """Every write path by name. stored: a folder in which `kept` has been run, for `restored`."""
-    archives = json.dumps([{"url": url, "sha256": sha256(ARCHIVE), "size": len(ARCHIVE)}])
+    archives = json.dumps([{"url": url, "sha256": SHA256, "size": SIZE}])
     prepare = ["prepare", "--dataset", "digits", "--archives", "[]", "--output"]
     whole = {"result": files, "torn": torn_files}
     run = {"result": trained, "torn": torn_run}

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import pytest
 from breakages import die_after_two_epochs
-from commands import SMALL, Subject, kept, server, subjects, train
+from commands import SMALL, Subject, kept, subjects, train
 from helpers import warm
+from helpers.servers import serving
 
 HERE = Path(__file__).parent
 
@@ -91,9 +92,9 @@ def stored_run(tiny_data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def archive_url():
-    """Where `commands.ARCHIVE` can be fetched."""
-    with server() as url:
-        yield url
+    """Where an archive can be fetched."""
+    with serving() as service:
+        yield f"{service.address}/good.tar.gz"
 
 
 @pytest.fixture(scope="session")
