@@ -24,7 +24,7 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
-    """The report of the configured protocol: Table I, curves, claims and their page; of a hold-out, its sweeps."""
+    """The report of the configured protocol: Table I, curves, claims and the page; with a hold-out, its sweeps."""
     default_target: True
     input:
         written(*REPORT_STEPS),

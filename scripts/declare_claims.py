@@ -11,8 +11,8 @@ from selfdistill.report.claims import fingerprint
 
 CLAIMS = Path("workflow/claims.yaml")
 HEAD = """\
-# What the claims, the code that judges them and the protocols that judge were when they were declared. Written by
-# `make declare`; a report says "amended" where they are others. The history of this file shows each declaration.
+# The SHA-256 of the claims, of the code that judges them and of the protocols that judge, when they were declared.
+# Written by `make declare`; a report says "amended" if it differs. The history of this file shows each declaration.
 """
 
 

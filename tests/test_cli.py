@@ -100,7 +100,7 @@ def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_p
         "ResNet18 (Student, KD)         70.55          -1.02      94.20     0h 01m 02s",
         "ResNet18 (Control)             71.57                               0h 01m 00s",
         "",
-        "One seed a row: a difference of a point or two means little.",
+        "One seed per row: a difference of a point or two means little.",
         "",
         "page     report/demo/report.html",
         "table    report/demo/table1.csv",
@@ -155,7 +155,7 @@ def test_a_stopped_command_ends_with_75_and_one_line(tmp_path):
         _, said = process.communicate(timeout=300)  # a busy machine is slow
         assert process.returncode == 75
         name = signal.Signals(number).name
-        assert said.startswith(f"data: stopped by {name}; to go on: python -m selfdistill prepare ")
+        assert said.startswith(f"data: stopped by {name}; to resume: python -m selfdistill prepare ")
         assert said.count("\n") == 1
 
 

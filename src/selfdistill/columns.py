@@ -1,4 +1,4 @@
-"""Columns of a run's logs, shared by the training that writes them and the report that reads them."""
+"""The columns of a run's logs, shared by training, which writes them, and the report, which reads them."""
 
 HISTORY_START = ("epoch", "learning_rate", "train_loss", "train_cross_entropy", "train_distillation", "train_feature")
 TIMING = ("epoch", "data", "train", "teacher", "evaluation", "checkpoint", "compile")

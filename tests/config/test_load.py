@@ -132,7 +132,7 @@ REFUSED = [
     ("rows", ["kd", "contrl"], "rows.1: expected one of teacher, kd, self_distillation, control, "),
     ("methods.kd.batch_size", 50_001, "methods.kd.batch_size: expected at most the 50000 training images, got 50001"),
     ("methods.kd.teacher", "teachr", "methods.kd.teacher: expected one of teacher, kd, "),
-    ("methods.kd.teacher", "kd", "methods.kd.teacher: expected a teacher that is not its own pupil, got kd <- kd"),
+    ("methods.kd.teacher", "kd", "methods.kd.teacher: expected a teacher that is not its own student, got kd <- kd"),
     ("data.train_images", 1096, "data.train_images: expected a multiple of 10 up to 50000 for cifar10, or null for all"
      " 50000, got 1096"),
     ("data.archives", [], "data.archives: expected at least one archive for cifar10, got none"),
@@ -154,7 +154,7 @@ def test_a_rule_keeps_what_belongs_together(values, problems):
     """Each with the change that breaks it."""
     odd = "has an oddity of the published notebooks"
     for change, line in [
-        ({"data": DIGITS}, "reduced: expected how this differs from the paper's protocol, whose dataset is not digits"),
+        ({"data": DIGITS}, "reduced: expected a description, because the dataset digits"),
         ({"data": {"dataset": "cifar100"}, "reduced": "x"}, "data.archives.0.sha256: expected an archive of cifar100,"),
         ({"data": DIGITS | {"train_images": 1340}, "reduced": "x"}, "data.train_images: expected a multiple of 10 up to"
          " 1330 for digits, or null for all 1437, got 1340"),
@@ -193,7 +193,7 @@ def test_the_best_epoch_is_sought_among_all_of_them(values, problems):
     assert validate(values).evaluate_every == 5
     values["methods"]["teacher"]["kept_epoch"] = "best_on_test"
     assert problems(values) == [
-        "evaluate_every: expected 1 with methods.teacher.kept_epoch: best_on_test, which looks at every epoch, got 5"
+        "evaluate_every: expected 1 with methods.teacher.kept_epoch: best_on_test, which needs every epoch, got 5"
     ]
     values["rows"] = ["control"]  # which has no teacher
     assert validate(values)
@@ -222,11 +222,11 @@ def test_rows_with_a_common_latex_macro_are_refused(values, problems):
     for name, macro in {"kd_paper": "KdPaperAccuracy", "k-d": "KDAccuracy", "k_d": "KDAccuracy"}.items():
         values["methods"][name] = {"like": "kd", "label": "Mine"}
         values["rows"] = ["kd", name]
-        what = f"expected a name whose LaTeX macros are its own, got {name!r} beside 'kd' (both have \\{macro})"
+        what = f"expected a name with its own LaTeX macros, got {name!r} and 'kd' (both have \\{macro})"
         assert problems(values) == [f"rows.1: {what}"]
     values["methods"] |= {"kd1": {"like": "kd", "label": "1"}, "kd_one": {"like": "kd", "label": "One"}}
     values["rows"] = ["kd1", "kd_one"]
-    assert problems(values)[0].startswith("rows.1: expected a name whose LaTeX macros are its own, got 'kd_one'")
+    assert problems(values)[0].startswith("rows.1: expected a name with its own LaTeX macros, got 'kd_one'")
 
 
 def test_rows_with_one_label_are_refused(values, problems):
@@ -241,7 +241,7 @@ def test_teachers_in_a_circle_are_refused(values, problems):
     values["methods"]["kd"]["teacher"] = "kd_b"
     values["methods"] |= {"kd_b": {"like": "kd", "label": "B", "teacher": "kd"}}
     values["methods"] |= {"kd_c": {"like": "kd", "label": "C", "teacher": "kd"}}  # a pupil of the circle
-    wrong = "expected a teacher that is not its own pupil, got"
+    wrong = "expected a teacher that is not its own student, got"
     found = [line for line in problems(values) if "kd_b:" not in line]
     assert f"methods.kd.teacher: {wrong} kd <- kd_b <- kd" in found
     assert f"methods.kd_b.teacher: {wrong} kd_b <- kd <- kd_b" in found
@@ -291,7 +291,7 @@ def test_files_that_are_laid_over_another_say_in_one_line_that_it_comes_first(re
     for names in (["quick", "demo"], *([name] for name in names_of)):
         paths = [str(repository / f"workflow/protocols/{name}.yaml") for name in names]
         files = " ".join(paths)
-        alone = f"error: {files}: cannot stand alone (without "
+        alone = f"error: {files}: cannot stand alone (missing: "
         comes_first = f"; config.yaml comes first: config.yaml {files}"
         with refused(CONFIGURATION, alone, comes_first):
             load_config(paths)

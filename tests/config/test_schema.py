@@ -54,7 +54,7 @@ def test_check_says_what_it_understood(config):
     ]
     assert summary(alone.model_copy(update={"seeds": [0]}))[-2:] == [
         "  born_again: seed 0, 200 epochs, taught by control seed 1",
-        "  trained beside them, to teach: control seed 1",
+        "  also trained, as teachers: control seed 1",
     ]
 
 
@@ -64,7 +64,7 @@ def test_check_says_that_no_archive_is_there(config, tmp_path, refused):
     def with_archives(*archives):
         return config.model_copy(update={"data": config.data.model_copy(update={"archives": list(archives)})})
 
-    with refused(78, f"data.archives.0.path: expected a file, got '{tmp_path}/a.tar', which is not there"):
+    with refused(78, f"data.archives.0.path: expected a file, got '{tmp_path}/a.tar', which does not exist"):
         summary(with_archives(file))
     assert summary(with_archives(file, url))  # which is tried next
     (tmp_path / "a.tar").touch()

@@ -153,9 +153,11 @@ def test_a_sweep_chooses_on_the_hold_out_alone(values, problems):
     values["oddities"].append("best_on_test")
     values["methods"]["kd"]["kept_epoch"] = "best_on_test"
     found = problems(asked(values))
-    assert all("kept_epoch: expected last with data.holdout_images, which is no test set" in line for line in found)
+    assert all(
+        "kept_epoch: expected last with data.holdout_images, because there is no test set" in line for line in found
+    )
     values["data"]["holdout_images"] = 0
-    expected = "expected data.holdout_images > 0, on which a sweep chooses (never on the test set), got 0"
+    expected = "expected data.holdout_images > 0, because sweeps select on a hold-out, got 0"
     assert problems(asked(values)) == [f"sweep: {expected}"]
 
 

@@ -159,7 +159,7 @@ def test_another_sha256_is_refused_before_the_archive_is_opened(path, refused, m
     monkeypatch.setattr(archives, "read_members", lambda *args: pytest.fail("the archive was opened"))
     path.write_bytes(b"something else")
     for read_it in (read_cifar10, read_cifar100):
-        with refused(BAD_DATA, path, "SHA-256 differs", "0" * 64, "14 bytes", "fetch it again"):
+        with refused(BAD_DATA, path, "SHA-256 differs", "0" * 64, "14 bytes", "download it again"):
             read_it(path, "0" * 64)
 
 

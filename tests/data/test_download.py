@@ -115,7 +115,7 @@ def test_the_next_source_is_tried_after_each_that_cannot_be_had(source, tmp_path
 
 
 def test_every_obstacle_is_named_and_how_to_do_it_by_hand(source, tmp_path, folder, refused):
-    route = f"fetch {source('not_found').url} with a browser", "data.archives as {path: WHERE-YOU-PUT-IT, sha256: "
+    route = f"download {source('not_found').url} with a browser", "add {path: WHERE-YOU-PUT-IT, sha256: "
     with refused(BAD_DATA, "the server answered 404", "no such file", "SHA-256 differs", *route):
         obtain_archive([source("not_found"), local(tmp_path / "none"), source("wrong_bytes")], folder)
     assert left_in(folder) == []
@@ -174,7 +174,7 @@ def test_a_second_process_does_not_fetch_into_the_same_folder(source, folder, re
 def test_a_full_disk_is_said_before_the_download(source, folder, refused, server, monkeypatch):
     usage = shutil.disk_usage(folder.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=SIZE - 1))
-    with refused(DISK, "of free space for the archive"):
+    with refused(DISK, "of free disk space for the archive"):
         obtain_archive([source("good")], folder)
     assert server.asked == []
 

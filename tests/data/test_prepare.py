@@ -62,7 +62,7 @@ def test_verified_data_outlives_the_attempt_to_replace_it(archive, path, tmp_pat
     assert path.stat().st_nlink == 2  # and takes no second place on the disk
     Path(archive.path).unlink()
     path.unlink()
-    with refused(UNAVAILABLE, "no archive could be had"):
+    with refused(UNAVAILABLE, "no archive is available"):
         prepare("cifar10", [nowhere], path)
     assert not path.exists()
     prepare("cifar10", [nowhere, archive], path)  # neither archive is there any more

@@ -96,7 +96,7 @@ def test_a_truncated_file_is_refused(prepared, refused):
     whole = prepared.read_bytes()
     for keep in (0, 5, 200, -1):
         prepared.write_bytes(whole[:keep])
-        with refused(BAD_DATA, prepared, "is no prepared dataset"):
+        with refused(BAD_DATA, prepared, "is not a prepared dataset"):
             read_prepared(prepared, "cifar10")
 
 
@@ -115,7 +115,7 @@ def test_foreign_metadata_and_tensors_are_refused(prepared, refused):
         with refused(BAD_DATA, prepared):
             read_prepared(prepared, "cifar10")
     prepared.write_bytes(save({"weights": np.zeros(3)}, {METADATA: json.dumps({"dataset": "cifar10"})}))
-    with refused(BAD_DATA, prepared, "is no prepared dataset"):
+    with refused(BAD_DATA, prepared, "is not a prepared dataset"):
         read_prepared(prepared, "cifar10")
 
 

@@ -143,7 +143,7 @@ def stuck(monkeypatch):
 
 def test_waiting_for_a_worker_ends(stuck, refused, monkeypatch):
     monkeypatch.setattr(module, "LONGEST_WAIT", 0.4)
-    with refused(69, "error: workers: 1 worker processes gave no batch for 0.4 s; set a lower number"):
+    with refused(69, "error: workers: 1 worker processes returned no batch for 0.4 s; reduce workers"):
         epoch(stuck)
 
 
@@ -157,7 +157,7 @@ def test_a_signal_ends_the_wait_for_a_worker(stuck, monkeypatch):
 def test_a_killed_worker_is_told_by_its_key(refused, monkeypatch):
     monkeypatch.setattr(module, "LOOK", 0.2)
     monkeypatch.setattr(Transform, "__getitems__", lambda self, keys: os.kill(os.getpid(), signal.SIGKILL))
-    with refused(71, "error: workers: 1 worker processes cannot work here", "set a lower number"):
+    with refused(71, "error: workers: 1 worker processes cannot run here", "reduce workers"):
         epoch(training_set(STUDENT, workers=1))
 
 
@@ -166,7 +166,7 @@ def test_workers_that_cannot_be_started_are_told_by_their_key(refused, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("multiprocessing.process.BaseProcess.start", none)
-    with refused(71, "error: workers: 2 worker processes cannot work here ([Errno 28] No space left on device)"):
+    with refused(71, "error: workers: 2 worker processes cannot run here ([Errno 28] No space left on device)"):
         epoch(training_set(STUDENT, workers=2))
 
 

@@ -218,7 +218,7 @@ def test_a_run_goes_back_to_the_good_state_and_ends_the_same(half, tiny_data, tm
     newest.write_bytes(newest.read_bytes()[:-1])
     assert warm.run(arguments, tmp_path / "run") == 0
     said = (tmp_path / "run.said.txt").read_text()
-    assert f"warning: {newest}: damaged, going back to the state before it" in said
+    assert f"warning: {newest}: damaged; using the previous state" in said
     assert "resumed after epoch 1 of 3" in said
     unbroken = tmp_path / "unbroken"
     assert warm.run(train("control", tiny_data)(unbroken), unbroken) == 0

@@ -144,7 +144,7 @@ def test_a_real_full_disk(tiny_data, tmp_path, figure):
         arguments = train("control", tiny_data, network={"width": 8}, epochs=2)(disk / "run")
         assert warm.run(arguments, disk / "run") == 74
         said = (disk / "run.said.txt").read_text()
-        assert "of free space for states and outputs" in said
+        assert "of free disk space for states and outputs" in said
         assert "epoch 1/" not in said
     finally:
         os.system(f"umount {disk}")

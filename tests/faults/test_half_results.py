@@ -183,7 +183,7 @@ def test_a_run_may_be_missing_where_that_is_allowed(case, logs, tmp_path):
     row = table_of(tmp_path / "out")["kd"]
     assert (row["seeds"], row["accuracy"]) == ("2", "82.50")
     note = (tmp_path / "out/table1.md").read_text()
-    assert "Runs that are missing: kd seed 1." in note
+    assert "Missing runs: kd seed 1." in note
     assert "teacher: n = 3; kd: n = 2" in note
 
 

@@ -63,7 +63,7 @@ def test_stops_at_any_moment(arguments, unbroken, tmp_path, figure):
         assert litter(folder) == []
         last = command.output().splitlines()[-1]
         assert SIGNALS[trial % len(SIGNALS)].name in last
-        again = shlex.split(last.split("to go on: ")[1])
+        again = shlex.split(last.split("to resume: ")[1])
         assert again[:3] == ["python", "-m", "selfdistill"]
         assert warm.run(again[3:], folder) == 0  # the command that it names
         assert trained(folder) == whole

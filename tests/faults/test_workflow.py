@@ -99,7 +99,7 @@ def test_a_signal_to_the_process_group_stops_in_order(number, alone, control_bit
         time.sleep(0.05)
     last = alone.log("control").splitlines()[-1]
     assert f"stopped by {number.name}; epoch " in last
-    assert "20 is saved; to go on: python -m selfdistill train " in last
+    assert "20 is saved; to resume: python -m selfdistill train " in last
     finish(alone)
     assert "resumed after epoch" in alone.log("control")
     assert alone.bits() == control_bits
@@ -125,7 +125,7 @@ def test_an_orphaned_trainer_keeps_a_second_one_out(alone, control_bits):
     os.kill(orphan, signal.SIGSTOP)
     alone.run("--unlock", files=("longer.yaml",))
     text = alone.run("table", files=("longer.yaml",), check=False)
-    said = "error: .+: in use by process {} on .+; wait for it or stop it"
+    said = "error: .+: in use by process {} on .+; wait until it has finished, or stop it"
     assert re.fullmatch(said.format(orphan), alone.log("control").strip())
     assert re.search(said.format(orphan), text)
     assert not re.search("killed from outside|Logfile .* not found", text)

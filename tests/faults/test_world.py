@@ -40,7 +40,7 @@ def test_other_settings_start_afresh_and_say_so(what, half, tiny_data, tmp_path)
     changes, word = OTHER[what]
     code, said = again(folder, train("control", tiny_data, **changes)(folder))
     assert code == 0
-    (line,) = [line for line in said.splitlines() if "control seed 0: starting afresh: " in line]
+    (line,) = [line for line in said.splitlines() if "control seed 0: starting from the beginning: " in line]
     assert word in line
     assert "(epoch 2)" in line
     assert len(list((folder / ".state").glob("control-seed0-*/"))) == 2
@@ -50,7 +50,7 @@ def test_other_code_starts_afresh_and_says_so(half):
     folder, arguments = half
     code, said = again(folder, arguments, breakage=other_code)
     assert code == 0
-    assert any("control seed 0: starting afresh: " in line and "code" in line for line in said.splitlines())
+    assert any("control seed 0: starting from the beginning: " in line and "code" in line for line in said.splitlines())
 
 
 def other_code() -> None:
@@ -68,7 +68,8 @@ def test_other_data_start_afresh_and_say_so(half, tiny_data, tmp_path):
     code, said = again(folder, train("control", tmp_path / "other.safetensors")(folder))
     assert code == 0
     assert any(
-        "control seed 0: starting afresh: " in line and line.endswith("other data") for line in said.splitlines()
+        "control seed 0: starting from the beginning: " in line and line.endswith("other data")
+        for line in said.splitlines()
     )
 
 
@@ -80,7 +81,7 @@ def test_another_teacher_starts_afresh_and_says_so(tiny_data, tiny_teacher, tmp_
     assert warm.run(arguments, folder, breakage=die_after_two_epochs) == -9
     code, said = again(folder, train("kd", tiny_data, other / "control/seed0/weights.safetensors")(folder))
     assert code == 0
-    assert any("kd seed 0: starting afresh: " in line and "teacher" in line for line in said.splitlines())
+    assert any("kd seed 0: starting from the beginning: " in line and "teacher" in line for line in said.splitlines())
 
 
 def other_torch() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def built_once(factory, name: str, build: Callable[[Path], object]) -> Path:
-    """A folder that the first process to ask for it has built; `build` is given the folder, which is not there yet.
+    """A folder that the first process to ask for it has built; `build` is given the folder, which does not exist yet.
     The others wait for it. Nobody may change it.
     """
     base = factory.getbasetemp()

@@ -73,7 +73,7 @@ def test_a_method_without_runs_is_left_out_of_its_path():
     del made.methods["both"]
     assert table(made).rows == []
     with styled():
-        assert figure(made).axes[0].texts[0].get_text() == "no two methods of an ablation have runs"
+        assert figure(made).axes[0].texts[0].get_text() == "no ablation has two methods with runs"
 
 
 def test_one_seed_has_no_interval():

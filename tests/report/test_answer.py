@@ -28,7 +28,7 @@ def results(folder, seeds=2, spread=0.001, augmentation=("crop",), options=None,
         (0.80, 0.81, 0.001, f"{HERE}above both distilled ones"),
         (0.95, 0.96, 0.001, f"{HERE}below both distilled ones"),
         (0.80, 0.96, 0.001, f"{HERE}above the distilled one and below the self-distilled one"),
-        (0.80, 0.9004, 0.001, f"{HERE}above the distilled one and not told apart from the self-distilled one"),
+        (0.80, 0.9004, 0.001, f"{HERE}above the distilled one and not distinguishable from the self-distilled one"),
         (0.91, 0.92, 0.05, "Here it is not resolved whether distillation helps"),
         (0.9, 0.9, 0.0001, f"{HERE}as good as both distilled ones"),
     ],
@@ -43,9 +43,9 @@ def test_the_numbers_are_those_of_the_runs():
     assert found.headline == f"{HERE}above both distilled ones"
     assert found.numbers.replace("\u00a0", " ") == (
         "Control 70.5 %, knowledge distillation 60.7 %, self-distillation 63.6 %"
-        " (difference to the control −7.0 points, 95 % interval −7.9 to −6.0)."
+        " (difference from the control −7.0 points, 95 % interval −7.9 to −6.0)."
     )
-    assert found.counts == "This counts for the reduced setting alone; the paper's own takes a GPU (`make replicate`)."
+    assert found.counts == "This holds only in the reduced setting; the paper's setting needs a GPU (`make replicate`)."
 
 
 def test_the_authors_logs_are_called_so():
@@ -54,7 +54,7 @@ def test_the_authors_logs_are_called_so():
     assert found.numbers.replace("\u00a0", " ") == (
         "These are the author's own logs: Control 96.3 %, knowledge distillation 94.2 %, self-distillation 94.4 %."
     )
-    assert found.counts.startswith("Each is one unseeded run")
+    assert found.counts.startswith("Each number is one unseeded run")
 
 
 def test_one_seed_is_called_one_seed(tmp_path):
@@ -63,21 +63,21 @@ def test_one_seed_is_called_one_seed(tmp_path):
     assert near.numbers.endswith("+0.5 points; one seed: differences this small mean little).")
     far = answer(results(tmp_path / "far", 1, self_distillation=0.8, control=0.9))
     assert far.headline == f"{HERE}above the self-distilled one"
-    assert far.numbers.endswith("−10.0 points; one seed: how far another would differ is not known).")
+    assert far.numbers.endswith("−10.0 points; one seed: the variation between seeds is not known).")
 
 
 def test_a_demonstration_names_no_winner(tmp_path):
     options = {"kind": "demonstration", "reduced": "digits", "dataset": "digits"}
     found = answer(results(tmp_path, 1, options=options, kd=0.95, self_distillation=0.5, control=0.9))
-    assert found.headline == "The demonstration ran: every step works"
+    assert found.headline == "The demonstration ran without errors"
     assert "differences this small mean little" in found.numbers
-    assert found.counts == "It says nothing of the paper's own setting."
+    assert found.counts == "It says nothing about the paper's setting."
 
 
 def test_what_is_not_alike_is_said(tmp_path):
     found = answer(results(tmp_path, augmentation=["crop", "flip"], self_distillation=0.8, control=0.9))
     assert found.numbers.endswith(" The two were trained with different augmentation.")
-    assert found.counts == "This counts for the full-length training that the paper describes."
+    assert found.counts == "This holds for the full-length training that the paper describes."
 
 
 def test_without_a_control_there_is_nothing_to_be_above(tmp_path):

@@ -134,7 +134,10 @@ def test_one_seed_judges_nothing_and_says_what_to_write(tmp_path):
     table = claims(results(tmp_path, found))
     assert {row[5] for row in table.rows} == {"needs 4 seeds"}
     assert {row[0]: row[4] for row in table.rows}["C1"].startswith("9")
-    assert "Too few seeds judge nothing: `seeds: [0, 1, 2, 3]` in the configuration judges them all." in table.notes
+    assert (
+        "There are too few seeds for a verdict; `seeds: [0, 1, 2, 3]` in the configuration is enough for all claims."
+        in table.notes
+    )
 
 
 def test_a_claim_is_judged_once_when_all_seeds_are_there(tmp_path):
@@ -145,7 +148,7 @@ def test_a_claim_is_judged_once_when_all_seeds_are_there(tmp_path):
     words = {row[0]: (row[5], row[4]) for row in table.rows}
     assert words["C2"] == words["H1"] == words["H3"] == ("interim", "3 of 4 seeds of kd")
     assert words["H2"][0] == "not resolved"
-    assert "A claim is judged once, when all configured seeds of its methods are there." in table.notes
+    assert "A claim is judged once, when all configured seeds of its methods are finished." in table.notes
 
 
 def test_a_reduced_protocol_judges_signs_and_mechanisms_here(tmp_path):
@@ -169,11 +172,11 @@ def test_the_seeds_of_controlled_are_those_that_its_comparisons_need(read):
 def test_what_seeds_can_show_is_said_before_they_run():
     config, folder = CLAIMS.parents[1] / "config.yaml", CLAIMS.parent / "protocols"
     assert seed_lines(load_config([config])) == [
-        "seeds: too few for 13 of 13 claims; `seeds: [0, 1, 2, 3]` judges them"
+        "seeds: too few to judge 13 of 13 claims; `seeds: [0, 1, 2, 3]` is enough"
     ]
     first, second = seed_lines(load_config([config, folder / "controlled.yaml"]))
     assert first.startswith(
-        "seeds: 14 a method find 0.2 points (98.3 % interval, 80 % power, seed sd 0.15); configured: kd"
+        "seeds: 14 per method detect 0.2 points (98.3 % interval, 80 % power, seed sd 0.15); configured: kd"
     )
-    assert second.endswith("no number of seeds finds 0.26 points or less")
+    assert second.endswith("no number of seeds detects 0.26 points or less")
     assert seed_lines(load_config([config, folder / "quick_arms.yaml"])) == []

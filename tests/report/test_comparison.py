@@ -85,7 +85,7 @@ STEPS = {
     ("self_distillation", "sd_bottleneck"): "auxiliary classifiers: bottleneck",
     ("self_distillation", "sd_conv1x1"): "final classifier, auxiliary classifiers",
     ("control", "control_final_head"): "final classifier: 1x1 convolution",
-    ("kd", "kd"): "nothing that the settings name",
+    ("kd", "kd"): "no setting",
 }
 
 

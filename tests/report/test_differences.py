@@ -68,14 +68,14 @@ def test_one_seed_has_a_difference_and_nothing_more():
     table = differences.table(results(method("control", [80]), method("kd", [90])))
     assert table.csv().splitlines()[1] == "kd,kd,1,10.00,,"
     assert table.cells(table.rows[0]) == ["kd", "1", "+10.00"]
-    assert table.notes[1] == "One seed has no interval."
+    assert table.notes[1] == "A single seed has no interval."
 
 
 def test_a_control_without_runs_leaves_a_table_and_a_figure_that_say_so(drawn):
     made = results(method("kd", [90]), method("control", [80]))
     del made.methods["control"]
     assert differences.table(made).rows == []
-    assert differences.table(made).notes == ["Nothing to compare: no run of the control."]
+    assert differences.table(made).notes == ["No comparison: no run of the control."]
     assert drawn(made).texts[0].get_text() == "no run of the control"
 
 

@@ -39,7 +39,7 @@ def test_the_rules_in_words(claim, read):
         "Replicated if the 98.3 % interval of the difference lies above +1; contradicted if below +1; otherwise not"
         " resolved."
     )
-    assert "(+0.1 to +0.3, since two numbers were rounded) and lies between 0 and +0.4: " in claim["H4"].rule(
+    assert "(+0.1 to +0.3, because two numbers were rounded) and lies between 0 and +0.4; " in claim["H4"].rule(
         read.rules
     )
     assert "all lie below 1; contradicted if none does and at least one lies above 1 at 97.5 %" in claim["V1"].rule(
@@ -49,7 +49,7 @@ def test_the_rules_in_words(claim, read):
     assert "(kd minus control and minus constant_teacher; self_distillation minus control and minus deep_" in said
     assert said.endswith(
         "at 99.4 % (5 % shared by 8); otherwise not resolved."
-        " Not replicated while a test accuracy may be lower by 0.5 points or more."
+        " Not replicated unless the test accuracy is shown to be lower by less than 0.5 points."
     )
 
 

@@ -33,7 +33,7 @@ def test_the_last_epoch_counts(logs):
 
 
 def test_a_missing_run_is_named(logs):
-    assert f"{logs}/teacher/seed1: seed 1 of teacher: no such run" in refused(logs, seeds=(0, 1))
+    assert f"{logs}/teacher/seed1: seed 1 of teacher: the run does not exist" in refused(logs, seeds=(0, 1))
 
 
 def test_missing_runs_may_be_allowed(logs):
@@ -77,7 +77,7 @@ def test_a_damaged_run_json_is_named(logs, content):
 
 
 def test_no_log_at_all_is_refused_even_if_missing_runs_are_allowed(tmp_path):
-    assert "holds none of the runs" in refused(tmp_path, allow_missing=True)
+    assert "contains none of the configured runs" in refused(tmp_path, allow_missing=True)
 
 
 def test_seconds_come_from_run_json_where_there_is_no_timing(tmp_path):

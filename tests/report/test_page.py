@@ -94,7 +94,9 @@ def test_the_finding_stands_first_with_its_badge(pages):
     starts = {name: page[page.index("<h1>") : page.index("<table")] for name, page in pages.items()}
     assert "<h1>Here the plain ResNet18 is above both distilled ones</h1>" in starts["quick_arms"]
     assert ">reduced: 10,000 training images, 15 epochs" in starts["quick_arms"]
-    assert "self-distillation 63.6\u00a0% (difference to the control −7.0 points, 95 % interval" in starts["quick_arms"]
+    assert (
+        "self-distillation 63.6\u00a0% (difference from the control −7.0 points, 95 % interval" in starts["quick_arms"]
+    )
     assert "<code>make replicate</code>" in starts["quick_arms"]
     assert "one seed" in starts["quick"]
     assert ">author&#39;s logs</span>" in starts["published"]
@@ -120,8 +122,8 @@ def test_the_authors_numbers_stand_once(pages):
 
 
 def test_a_part_is_there_if_its_artefacts_are(pages):
-    assert "Differences to the control" in headings(pages["quick_arms"])
-    assert not {"Differences to the control", "Cost"} & set(headings(pages["published"]))
+    assert "Differences from the control" in headings(pages["quick_arms"])
+    assert not {"Differences from the control", "Cost"} & set(headings(pages["published"]))
     for page in pages.values():
         order = [heading for heading in HEADINGS.values() if escape(heading) in headings(page)]
         assert [escape(heading) for heading in order] == headings(page)[: len(order)]

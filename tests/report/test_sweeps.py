@@ -72,8 +72,8 @@ def test_the_worked_example(golden, tmp_path):
     assert names == [f"sweep_S1.{suffix}" for suffix in ("csv", "md", "yaml")]
     assert (tmp_path / "sweep_S1.csv").read_text() == GOLDEN  # the last cell is .30 below: just within noise
     text = (tmp_path / "sweep_S1.md").read_text()
-    assert "on 5,000 training images that no run was trained on; the test set was not looked at" in text
-    assert "at most 0.30 points below the best (2 sd of a cell, assumed: one seed a cell)" in text
+    assert "on 5,000 held-out training images; the test set was not used" in text
+    assert "at most 0.30 points below the best (2 sd of a cell, assumed: one seed per cell)" in text
     assert (tmp_path / "sweep_S1.yaml").read_text() == sweeps(golden)["sweep_S1.yaml"]
 
 
@@ -120,14 +120,16 @@ def test_short_trainings_are_chosen_only_beside_a_whole_one(tmp_path):
     results = results_of(tmp_path, swept([("kd", {"epochs": 3}), ("kd", {"epochs": 4})], budget=9), [[0.9], [0.8]])
     assert [row["mark"] for row in table_of(results)] == ["not ranked"] * 2
     assert "nothing: no cell was run, or none may be ranked" in sweeps(results)["sweep_S1.yaml"]
-    assert "Nothing was chosen." in sweeps(results)["sweep_S1.md"]
+    assert "No cell was selected." in sweeps(results)["sweep_S1.md"]
     whole = swept([("kd", {"epochs": 3}), ("kd", {"epochs": 9})], budget=9)
     assert [row["mark"] for row in table_of(results_of(tmp_path / "whole", whole, [[0.9], [0.8]]))] == ["chosen", ""]
 
 
 def test_the_file_that_retrains_what_was_chosen(golden):
     text = sweeps(golden)["sweep_S1.yaml"]
-    assert text.startswith("# What sweep S1 of protocol sweep chose on its hold-out: KD, alpha 0.1, T 1 (95.34 %).\n")
+    assert text.startswith(
+        "# What sweep S1 of protocol sweep selected on its hold-out: KD, alpha 0.1, T 1 (95.34 %).\n"
+    )
     assert yaml.safe_load(text) == {
         "protocol": "sweep-s1",
         "sweep": None,

@@ -5,7 +5,7 @@ def test_the_package_of_another_checkout_is_refused(tmp_path, refused):
     own = tmp_path / "src" / "selfdistill"
     own.mkdir(parents=True)
     (own / "__init__.py").touch()
-    with refused(78, f"error: {own}: is not the package that runs", PACKAGE, f"PYTHONPATH={own.parent}"):
+    with refused(78, f"error: {own}: is not the imported package", PACKAGE, f"PYTHONPATH={own.parent}"):
         require_own_package(tmp_path)
 
 

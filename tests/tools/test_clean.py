@@ -156,5 +156,5 @@ WRONG = [[], ["--unused"], ["--unused", "--run", "x"], ["--unused", "--state", "
 
 def test_clean_needs_a_run_or_a_configuration(refused):
     for words in WRONG:
-        with refused(CONFIGURATION, "expected --run, or --unused with the configuration's files"):
+        with refused(CONFIGURATION, "expected --run, or --unused with configuration files"):
             CliRunner().invoke(app, ["clean", *words], catch_exceptions=False)

@@ -106,7 +106,7 @@ def test_a_wider_network_is_slower_when_it_is_really_timed(config):
 def test_a_precision_that_this_machine_lacks_is_said_and_not_timed(monkeypatch, config, steady):
     monkeypatch.setattr(estimate, "choose_device", lambda device: torch.device("cpu"))
     monkeypatch.setattr(estimate, "choose_precision", lambda wanted, device: "fp32")
-    for precision, needs in {"tf32": "a GPU: tf32", "bf16": "a processor with bf16 units"}.items():
+    for precision, needs in {"tf32": "a GPU: tf32", "bf16": "a CPU with bf16 units"}.items():
         wants = config({"defaults": {"precision": precision}})
         assert doctor.protocol_lines([wants]) == [f"paper        needs {needs} (or precision: auto)"]
     assert steady == []
@@ -124,7 +124,7 @@ def test_the_plan_of_a_configuration_has_a_line_for_each_method_and_one_for_all(
     ]
     assert whole.startswith("all of paper: 4.2 to 12.6 h ")
     (line,) = doctor.plan_lines(config({"logs": "somewhere"}))
-    assert line == "paper trains nothing: it reports on the logs in somewhere"
+    assert line == "paper trains nothing; its report is made from the logs in somewhere"
 
 
 def test_the_papers_protocol_says_its_cost_before_it_starts(repository):

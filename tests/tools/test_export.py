@@ -175,17 +175,17 @@ def test_predictions_that_evaluation_did_not_count_are_refused(run, tmp_path, re
     lines[lines.index(wrong)] = "0,0"
     path.write_text("\n".join(lines) + "\n")
     edit(run, "run.json", lambda facts: facts["outputs"].update({path.name: sha256_of(path)}))
-    with refused(BAD_DATA, "predictions.csv", "right as in evaluation.json"):
+    with refused(BAD_DATA, "predictions.csv", "correct, as in evaluation.json"):
         export(run, tmp_path / "out", "CC0")
 
 
 def test_the_runs_own_folder_and_a_record_without_its_parts_are_refused(run, tmp_path, refused):
-    with refused(CONFIGURATION, "--output", "expected another folder"):
+    with refused(CONFIGURATION, "--output", "expected a folder other than"):
         export(run, run, "CC0")
     whole = read_sealed(run / "run.json")
     for key in ("settings", "outputs"):
         write_sealed(run / "run.json", {name: value for name, value in whole.items() if name != key})
-        with refused(BAD_DATA, run / "run.json", "is no record of a run"):
+        with refused(BAD_DATA, run / "run.json", "is not the record of a run"):
             export(run, tmp_path / "out", "CC0")
 
 
@@ -217,8 +217,8 @@ def test_the_card_says_what_the_run_recorded_under_the_headings_of_mitchell_et_a
         "Licence of the data: CC BY 4.0.",
         "90 training images",
         "2 epochs, batch 40",
-        f"| behind stage 4: the kept network {kept}",
-        f"| behind stage 1, not kept | {counts['head1']} of 360 |",
+        f"| after stage 4: the final classifier {kept}",
+        f"| after stage 1, only in training | {counts['head1']} of 360 |",
         f"| all four together (mean of the softmaxes) | {counts['ensemble']} of 360 |",
         (exported / "example.py").read_text(),
         *(f"| {name} | `{sha256_of(exported / name)}` |" for name in ("weights.safetensors", "auxiliary.safetensors")),
@@ -245,9 +245,9 @@ def test_a_network_without_other_classifiers_or_predictions_has_one_row_and_one_
         edit(run, "run.json", lambda facts, name=name: facts["outputs"].pop(name))
     card = exported_card(run, tmp_path)
     assert not (tmp_path / "out" / "auxiliary.safetensors").exists()
-    assert "| the kept network |" in card
+    assert "| final classifier |" in card
     assert "behind stage" not in card
-    assert "Not run: accuracy of each class" in card
+    assert "The accuracy of each class is not available" in card
     assert "Most often taken for" not in card
 
 
@@ -264,10 +264,10 @@ def test_oddities_wrong_labels_and_every_teacher_stand_in_the_card(run, tmp_path
     card = exported_card(run, tmp_path)
     for words in (
         "`undetached_target`",
-        "20% of the labels were made wrong on purpose",
+        "20% of the labels were deliberately made wrong",
         "best on the test set",
-        *(f"- Taught by weights of SHA-256 `{teacher}`." for teacher in teachers),
-        "not reproducible bit for bit",
+        *(f"- Teacher: weights with SHA-256 `{teacher}`." for teacher in teachers),
+        "not bitwise reproducible",
         "held out; not the test set",
         "60 training images",
     ):

@@ -16,7 +16,7 @@ Error in rule {rule}:
 Logfile results/control.txt:
 """
 AGAIN, STATUS = "snakemake --cores 1", "python -m selfdistill status config.yaml"
-BY_HAND = "fetch https://x/y with a browser and name the file"
+BY_HAND = "download https://x/y with a browser and name the file"
 
 
 @pytest.fixture
@@ -43,25 +43,27 @@ def test_the_error_of_each_job_once(folder):
         "train_kd failed (log: kd.txt):",
         "error: a: b",
         "error: c: d",
-        f"to go on: {AGAIN}",
-        f"what is saved: {STATUS}",
+        f"to resume: {AGAIN}",
+        f"state of the runs: {STATUS}",
     ]
 
 
 def test_an_archive_that_cannot_be_had_goes_on_by_hand(folder):
-    assert said(folder, data=f"error: data.archives: no archive could be had (x: y); {BY_HAND}\n") == [
+    assert said(folder, data=f"error: data.archives: no archive is available (x: y); {BY_HAND}\n") == [
         "train_data failed (log: data.txt):",
-        "error: data.archives: no archive could be had (x: y)",
-        f"to go on: {BY_HAND}",
+        "error: data.archives: no archive is available (x: y)",
+        f"to resume: {BY_HAND}",
     ]
 
 
 def test_a_job_that_gave_no_reason_was_killed(folder):
     lines = said(folder, control="".join(f"epoch {n}/9\n" for n in range(1, 8)))
-    assert lines[0] == "train_control failed without a reason, perhaps for lack of memory (log: control.txt)"
+    assert (
+        lines[0] == "train_control failed without an error message, perhaps because memory ran out (log: control.txt)"
+    )
     assert lines[1:6] == [f"  epoch {n}/9" for n in range(3, 8)]
-    assert lines[6] == f"to go on: {AGAIN}"
-    assert said(folder, kd="")[:2] == [lines[0].replace("control", "kd"), f"to go on: {AGAIN}"]
+    assert lines[6] == f"to resume: {AGAIN}"
+    assert said(folder, kd="")[:2] == [lines[0].replace("control", "kd"), f"to resume: {AGAIN}"]
 
 
 STOPPED = "kd seed 0: stopped by SIGINT; epoch 3 of 8 is saved\n"
@@ -71,14 +73,14 @@ def test_runs_that_were_stopped_are_one_line(folder):
     nothing = "control seed 1: stopped by SIGTERM; no epoch is saved yet\n"
     assert said(folder, kd=STOPPED, control=nothing, measure="stopped by SIGINT\n") == [
         "stopped: kd seed 0 (epoch 3 of 8 is saved), control seed 1 (no epoch is saved yet), train_measure;"
-        f" to go on: {AGAIN}"
+        f" to resume: {AGAIN}"
     ]
 
 
 def test_ctrl_c_is_one_line_whatever_it_hit(folder):
-    one = f"stopped: kd seed 0 (epoch 3 of 8 is saved); to go on: {AGAIN}"
+    one = f"stopped: kd seed 0 (epoch 3 of 8 is saved); to resume: {AGAIN}"
     assert said(folder, interrupted=True, kd=STOPPED, table="") == [one]
-    assert said(folder, interrupted=True) == [f"stopped; to go on: {AGAIN}"]
+    assert said(folder, interrupted=True) == [f"stopped; to resume: {AGAIN}"]
     lines = said(folder, kd=STOPPED, control="error: x\n")  # beside a job that failed
     assert lines[:2] == ["train_kd failed (log: kd.txt):", "kd seed 0 (epoch 3 of 8 is saved)"]
     assert "error: x" in lines

@@ -29,7 +29,7 @@ def test_of_a_wide_picture_the_middle_is_seen(path):
     Image.fromarray(wide).save(path)
     picture = read_picture(path)
     assert (picture.pixels[:, 2:-2] == (0, 255, 0)).all()  # a smooth filter looks a little beyond the edge
-    assert str(picture) == f"{path}: 192x64, its middle 64x64 seen at 32x32"
+    assert str(picture) == f"{path}: 192x64, central 64x64 resized to 32x32"
 
 
 def test_any_size_is_seen_at_32x32_and_that_of_the_network_as_it_is(path):
@@ -95,7 +95,11 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
 
 def test_what_is_not_there_or_no_file_is_refused_without_waiting(tmp_path, refused):
     os.mkfifo(tmp_path / "pipe.png")
-    for name, words in (("none.png", "no such file"), (".", "is no regular file"), ("pipe.png", "is no regular file")):
+    for name, words in (
+        ("none.png", "no such file"),
+        (".", "is not a regular file"),
+        ("pipe.png", "is not a regular file"),
+    ):
         with refused(BAD_DATA, tmp_path / name, words):
             read_picture(tmp_path / name)
 
@@ -108,7 +112,7 @@ def test_what_is_no_picture_is_refused(path, refused):
             read_picture(path)
     for kind in ("GIF", "BMP", "TIFF"):
         path.write_bytes(encoded(Image.fromarray(NOISE).convert("RGB"), kind))
-        with refused(BAD_DATA, path, "is no PNG or JPEG picture"):
+        with refused(BAD_DATA, path, "is not a PNG or JPEG picture"):
             read_picture(path)
 
 

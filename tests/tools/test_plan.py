@@ -12,10 +12,10 @@ def config(repository):
 @pytest.mark.parametrize(
     ("word", "words"),
     [
-        ("results/demo/kd/seed5/run.json", ["seed5/run.json", "is no run of kd (expected seed 0, got 5)"]),
-        ("report/demo/kd/seed5/run.json", ["is no run of kd (expected seed 0, got 5)"]),
+        ("results/demo/kd/seed5/run.json", ["seed5/run.json", "is not a run of kd (expected seed 0, got 5)"]),
+        ("report/demo/kd/seed5/run.json", ["is not a run of kd (expected seed 0, got 5)"]),
         ("results/demo/kdd/seed0/run.json", ["expected one of teacher, kd, self_distillation, control, got kdd"]),
-        ("results/paper/kd/seed0/run.json", ["is of another protocol (expected demo, got paper)"]),
+        ("results/paper/kd/seed0/run.json", ["belongs to another protocol (expected demo, got paper)"]),
     ],
 )
 def test_files_of_runs_that_are_not_configured_are_refused(config, refused, word, words):

@@ -64,18 +64,18 @@ def test_the_verb_prints_a_line_for_each_classifier(self_distilled, shown):
     done = CliRunner().invoke(app, ["predict", "--weights", str(weights), *map(str, shown)], catch_exceptions=False)
     title, *blocks, note = done.stdout.rstrip("\n").split("\n\n")
     right = json.loads((self_distilled / "evaluation.json").read_text())["correct"]
-    of = f"resnet18, self_distillation seed 0, scikit-learn's handwritten digits: {right} of 360 test images right"
+    of = f"resnet18, self_distillation seed 0, scikit-learn's handwritten digits: {right} of 360 test images correct"
     assert title == f"{weights}: {of}"
     recorded = load_file(self_distilled / "test_logits.safetensors")["logits"].softmax(1)
     for block, path, place in zip(blocks, shown, PLACES, strict=True):
         head, *lines = block.splitlines()
-        assert head == f"{path}: 32x32, its middle 32x32 seen at 32x32"
+        assert head == f"{path}: 32x32, central 32x32 resized to 32x32"
         assert [line.split()[0] for line in lines] == ["head1", "head2", "head3", "final", "ensemble"]
         assert len({len(line) for line in lines}) == 1
         best = recorded[place].topk(3)
         expected = [word for p, k in zip(*best, strict=True) for word in (str(int(k)), percent(float(p)))]
         assert re.split(r"\s{2,}", lines[3].strip()) == ["final", *expected]
-    assert note == "It can only answer with its 10 classes, whatever a picture shows."
+    assert note == "The network can only answer with its 10 classes, whatever a picture shows."
 
 
 def test_a_network_without_auxiliary_classifiers_has_one_line(run, shown):
@@ -92,7 +92,10 @@ def test_a_seven_that_is_dark_on_light_is_said_to_be_unlike_the_training_images(
     ImageOps.invert(seven).save(tmp_path / "light.png")
     paths = [tmp_path / "7.png", tmp_path / "light.png"]
     _, dark, light, _ = predict(paths, self_distilled / "weights.safetensors", 1).split("\n\n")
-    assert dark.splitlines()[1] == "  Unlike the training images: it is dark on light, they are light on dark."
+    assert (
+        dark.splitlines()[1]
+        == "  This picture is unlike the training images: it is dark on light; they are light on dark."
+    )
     assert "Unlike" not in light
 
 
@@ -120,7 +123,7 @@ def test_a_photograph_of_a_colour_that_is_far_from_the_recorded_mean_is_unlike(s
 
 def test_all_bad_pictures_are_named_at_once_a_line_each(self_distilled, shown, tmp_path, refused):
     (tmp_path / "x.png").write_text("no picture")
-    lines = [f"error: {tmp_path}/x.png: is no PNG or JPEG picture", f"error: {tmp_path}/none.png: no such file"]
+    lines = [f"error: {tmp_path}/x.png: is not a PNG or JPEG picture", f"error: {tmp_path}/none.png: no such file"]
     with refused(BAD_DATA, "\n".join(lines)):
         predict([tmp_path / "x.png", shown[0], tmp_path / "none.png"], self_distilled / "weights.safetensors", 3)
 
@@ -131,7 +134,7 @@ def test_classifiers_that_do_not_belong_to_the_weights_are_refused(run, refused)
     name = next(iter(decode(path, whole)[0]))
     lame = torch.full_like(decode(path, whole)[0][name], float("nan"))
     cases = [
-        ({"seed": 5}, (), "is of another run than the weights beside it (seed differ)"),
+        ({"seed": 5}, (), "belongs to another run than the weights in the same folder (seed differ)"),
         *(({"heads": heads}, (), path) for heads in ("conv1x1", "bottleneck", "nope", None)),
         ({}, [(name, lame)], "not finite"),
     ]

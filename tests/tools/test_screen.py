@@ -66,7 +66,7 @@ def test_a_failure_is_told_at_once_only_where_others_go_on(screen, capsys):
     assert capsys.readouterr().err == ""
     screen.workflow.scheduler.running.add("control")
     assert not screen.filter(failed)
-    line = "train_kd_student failed (log: kd.txt); the jobs that still run are finished first\n"
+    line = "train_kd_student failed (log: kd.txt); waiting for the jobs that are still running\n"
     assert capsys.readouterr().err == line
 
 
@@ -87,12 +87,15 @@ def told(screen, capsys) -> str:
 
 def test_a_second_start_is_told_who_works_here(screen, capsys):
     assert told(screen, capsys) == (
-        "error: .snakemake/locks: left by a start that was killed;"
-        " to go on: snakemake --cores 2 --unlock, and the command again\n"
+        "error: .snakemake/locks: left by a Snakemake that was killed;"
+        " to resume: snakemake --cores 2 --unlock, and the command again\n"
     )
     for path, step in (
-        ("results/demo/.state/kd-seed0.lock", "of a start that was killed; wait for it or stop it, then: snakemake"),
-        (LOCK, "wait for it, or stop it there with Ctrl-C\n"),
+        (
+            "results/demo/.state/kd-seed0.lock",
+            "whose Snakemake was killed; wait for it or stop it, then run: snakemake",
+        ),
+        (LOCK, "wait until it has finished, or stop it with Ctrl-C\n"),
     ):
         words = [sys.executable, "-c", HOLDS, str(path)]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:

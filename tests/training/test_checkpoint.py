@@ -40,7 +40,7 @@ def test_a_damaged_state_is_named_and_the_one_before_it_used(tmp_path):
     newest.write_bytes(newest.read_bytes()[:-7])
     lines = []
     assert load(tmp_path, lines).epoch == 1
-    assert lines == [f"warning: {newest}: damaged, going back to the state before it"]
+    assert lines == [f"warning: {newest}: damaged; using the previous state"]
 
 
 def test_all_states_damaged_is_an_error_and_never_a_fresh_start(tmp_path):

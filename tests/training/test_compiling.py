@@ -105,7 +105,7 @@ def test_where_compiling_fails_the_run_goes_on_with_one_line(machine, monkeypatc
     said = []
     compiled, _ = compile_network(Small(), [2], machine, said.append)
     assert compiled is None
-    assert said == ["compiling failed (RuntimeError: no compiler at all); going on without"]
+    assert said == ["compiling failed (RuntimeError: no compiler at all); continuing without it"]
 
 
 def test_out_of_memory_while_compiling_is_no_failure_to_compile(machine, monkeypatch):

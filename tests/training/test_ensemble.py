@@ -47,7 +47,7 @@ def test_every_member_is_recorded(taught, members):
     assert read_sealed(taught.output / "run.json")["settings"]["teacher"]["members"] == 3
     for path in members:
         correct = read_sealed(path.parent / "evaluation.json")["correct"]
-        line = f"teacher control/{path.parent.name}: {correct} of 360 test images right, as recorded"
+        line = f"teacher control/{path.parent.name}: {correct} of 360 test images correct, as recorded"
         assert line in taught.log.read_text()
 
 
@@ -62,7 +62,9 @@ def test_what_is_recorded_beside_the_student_is_the_ensembles(taught, members):
     assert told["entropy"] == pytest.approx(-(mean * mean.log()).sum(1).mean().item(), rel=1e-5)
     right = [read_sealed(path.parent / "evaluation.json")["correct"] for path in members]
     assert told["members_correct"] == right
-    assert f"3 members, the mean of their probabilities: {told['correct']} test images right" in taught.log.read_text()
+    assert (
+        f"3 members, the mean of their probabilities: {told['correct']} test images correct" in taught.log.read_text()
+    )
 
 
 def test_the_members_answer_as_they_do_alone(digits, members):

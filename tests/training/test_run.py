@@ -54,7 +54,7 @@ def test_a_pause_is_told_and_recorded(unbroken, digits, tmp_path, monkeypatch):
     assert bits(job) == bits(unbroken["control"])
     (attempt,) = json.loads((job.output / "run.json").read_text())["attempts"]
     assert attempt["paused_seconds"] == 42.7
-    assert "paused for 41 s (not counted)" in job.log.read_text().splitlines()
+    assert "paused for 41 s (not counted as training time)" in job.log.read_text().splitlines()
 
 
 def test_randomness_elsewhere_changes_nothing(unbroken, digits, tmp_path, monkeypatch):

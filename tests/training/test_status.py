@@ -169,7 +169,7 @@ def test_failed_on_the_disk(project, monkeypatch):
         train(project.job())
     line = project.lines()[0]
     assert line.startswith("control seed 0  failed (74) at 20")
-    assert line.endswith("cannot be written (No space left on device); free some space and run again")
+    assert line.endswith("cannot be written (No space left on device); free some space and run the command again")
 
 
 def test_a_record_that_the_disk_refuses_hides_no_failure(project, monkeypatch, refused):
@@ -251,14 +251,14 @@ def test_leftovers(done):
     _, state, leftover, _ = done.lines()
     assert state.endswith("  stale state of epoch 3: the configuration does not name its run")
     assert leftover.startswith("control seed 4 ")
-    assert leftover.endswith("  leftover: the configuration does not name it")
+    assert leftover.endswith("  unused: not in the configuration")
 
 
 def test_a_run_that_only_a_block_of_the_library_needs_is_left_over(project):
     student = "  student: {like: kd, label: S, teacher: control, teacher_seed: 1}"
     project.change("methods: {control: {epochs: 3, batch_size: 50}}", f"methods:\n  control: {{epochs: 3}}\n{student}")
     write_sealed(project.results / "demo/control/seed1/run.json", {})
-    assert "control seed 1  leftover: the configuration does not name it" in project.lines()
+    assert "control seed 1  unused: not in the configuration" in project.lines()
     assert known_runs(project.config)["control"] == [0]
 
 
@@ -266,7 +266,7 @@ def test_other_states_are_described(killed):
     state, identity = killed.state(), killed.identity
     other = identity | {"settings": identity["settings"] | {"batch_size": 25}}
     (line,) = describe_other_states(state.with_name("control-seed0-" + "0" * 12), other)
-    assert line == f"{state.name} (epoch 2) was of other settings.batch_size"
+    assert line == f"{state.name} (epoch 2) belongs to other settings.batch_size"
 
 
 def test_the_command_ends_with_0_when_all_is_done_and_else_with_1(project, done, monkeypatch):

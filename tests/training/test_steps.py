@@ -108,7 +108,7 @@ def test_a_capture_that_fails_is_said_and_the_eager_step_goes_on():
         plain(batch)
         step(batch)
     assert lines == [
-        "capture failed (RuntimeError: operation not permitted when stream is capturing); going on without"
+        "capture failed (RuntimeError: operation not permitted when stream is capturing); continuing without it"
     ]
     assert step.sums.means() == plain.sums.means()
     assert all(torch.equal(a, b) for a, b in zip(tensors(plain), tensors(step), strict=True))

@@ -160,7 +160,7 @@ def test_a_damaged_entry_is_said_removed_and_trained_again(job, trained, name):
     content[len(content) // 2] ^= 1
     (entry / name).write_bytes(content)  # the run's own file too: it is the same one
     train(job())
-    assert log(job())[0] == f"the stored run {entry} is damaged ({name}): removed"
+    assert log(job())[0] == f"the stored run {entry} is damaged ({name}) and was removed"
     assert only_entry(job()) != entry
     train(job())
     assert len(trained) == 2

@@ -68,7 +68,7 @@ def test_cifar100_from_its_archive_to_table_card_and_prediction(tmp_path):
     Image.new("RGB", (50, 40), "red").save(tmp_path / "red.png")
     said = workflow.selfdistill("predict", tmp_path / "red.png", "--weights", run / "weights.safetensors")
     assert any(name in said for name in CIFAR100)
-    assert "It can only answer with its 100 classes" in said
+    assert "The network can only answer with its 100 classes" in said
     workflow.selfdistill("export", "--run", run, "--output", tmp_path / "out")
     card = (tmp_path / "out/MODEL_CARD.md").read_text()
     assert "| worm |" in card

@@ -78,7 +78,7 @@ def test_without_the_plugin_one_line_says_so(workflow, tmp_path):
     process = terminal.start(command(workflow, "table", protocol="published"), workflow.folder, PYTHONPATH=paths)
     terminal.read()
     assert process.wait() == 0, terminal.text
-    notice = "notice: no bars: snakemake_logger_plugin_rich is not installed (sh scripts/set_up.sh)"
+    notice = "notice: no progress bars, because snakemake_logger_plugin_rich is not installed (sh scripts/set_up.sh)"
     assert terminal.shown() == [FIRST, notice]
 
 
@@ -100,8 +100,8 @@ def test_ctrl_c_is_one_line(piped, workflow, tmp_path):
     assert process.wait(600) == 1
     lines = (tmp_path / "said.txt").read_text().splitlines() if piped else terminal.shown()
     assert not [line for line in lines if len(line) > 250 or re.search("Error|Traceback|failed|[╭│╰]", line)]
-    again = re.escape(lines[-1].split("to go on: ")[1])
-    assert re.fullmatch(rf"stopped: control seed 0 \(epoch \d+ of 9999 is saved\); to go on: {again}", lines[-1])
+    again = re.escape(lines[-1].split("to resume: ")[1])
+    assert re.fullmatch(rf"stopped: control seed 0 \(epoch \d+ of 9999 is saved\); to resume: {again}", lines[-1])
     assert again.replace("\\", "").endswith(" ".join(given[3:]))
     before = lines[-2]
     assert LINE.fullmatch(before), before
@@ -115,9 +115,9 @@ def test_an_archive_that_cannot_be_had_is_said_once_with_the_way_to_go_on(workfl
     assert done.stderr.splitlines() == [
         FIRST,
         "download_data failed (log: results/data/logs/cifar10.txt):",
-        "error: data.archives: no archive could be had (absent.tar.gz: no such file)",
-        f"to go on: name the file under data.archives as {{path: WHERE-YOU-PUT-IT, sha256: {'0' * 64}}}"
-        " in a file of yours (--configfile my.yaml)",
+        "error: data.archives: no archive is available (absent.tar.gz: no such file)",
+        f"to resume: add {{path: WHERE-YOU-PUT-IT, sha256: {'0' * 64}}}"
+        " to data.archives in your own file (--configfile my.yaml)",
     ]
 
 

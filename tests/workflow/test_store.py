@@ -158,7 +158,7 @@ def test_a_flipped_byte_in_the_store_is_said_and_trained_again(done):
     (entry / "weights.safetensors").write_bytes(content)
     shutil.rmtree(done.folder / f"{RESULTS}/control/seed0")
     said = done.run("control")
-    assert f"the stored run {entry.relative_to(done.folder)} is damaged (weights.safetensors): removed" in said
+    assert f"the stored run {entry.relative_to(done.folder)} is damaged (weights.safetensors) and was removed" in said
     assert trained(said) == ["control/0"]
 
 

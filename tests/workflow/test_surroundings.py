@@ -63,9 +63,9 @@ def test_a_target_of_a_run_that_is_not_configured_is_refused(workflow):
     code, text = snakemake(workflow, "table", "results/demo/kd/seed5/run.json", "results/demo/kdd/seed0/run.json")
     assert code == 78
     assert errors(text) == [
-        "error: results/demo/kd/seed5/run.json: is no run of kd (expected seed 0, got 5); seeds says which are trained",
-        "error: results/demo/kdd/seed0/run.json: is no run of the configuration (expected one of teacher, kd,"
-        " self_distillation, control, got kdd); rows says which methods are trained",
+        "error: results/demo/kd/seed5/run.json: is not a run of kd (expected seed 0, got 5); add the seed to seeds",
+        "error: results/demo/kdd/seed0/run.json: is not a run of the configuration (expected one of teacher, kd,"
+        " self_distillation, control, got kdd); add the method to rows",
     ]
 
 

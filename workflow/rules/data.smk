@@ -1,5 +1,5 @@
 rule download_data:
-    """Section II: the dataset, fetched if need be, verified, and converted to one file."""
+    """Section II: the dataset, downloaded if necessary, verified, and converted to one file."""
     input:
         honest_plan,
     output:

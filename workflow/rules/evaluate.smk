@@ -1,5 +1,5 @@
 rule evaluate:
-    """Test the kept network as it stands in its file; it must reach the accuracy that its training recorded."""
+    """Evaluate the network from its file; it must reach its recorded accuracy."""
     input:
         data=DATA_FILE,
         weights=f"{RUN}/weights.safetensors",
@@ -19,7 +19,7 @@ rule evaluate:
 
 
 rule evaluation:
-    """Target: every row's kept networks tested once more, from their files."""
+    """Target: the networks of all rows, evaluated again from their files."""
     input:
         [
             f"results/{CONFIG.protocol}/{row}/seed{seed}/kept_network.json"
@@ -29,7 +29,7 @@ rule evaluation:
 
 
 rule measure:
-    """The paper's explanations, measured on the kept network of a run; asked for where `explanations: true`."""
+    """Measure the paper's explanations on the network of a run, if `explanations: true`."""
     input:
         teachers=compared_teachers,
         evaluations=lambda wildcards: [str(Path(p).with_name("evaluation.json")) for p in compared_teachers(wildcards)],

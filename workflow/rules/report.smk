@@ -12,14 +12,14 @@ SHOWN = [(row, seed) for row in CONFIG.rows for seed in CONFIG.seeds_of(row)]
 
 
 def run_files(names, runs):
-    """These files of runs; where runs are taken as they are and not trained here, those that are there."""
+    """These files of runs; if no run is trained here, only those that exist."""
     paths = [f"{LOGS}/{method}/seed{seed}/{name}" for method, seed in runs for name in names]
     trained = CONFIG.logs == "results" and not CONFIG.allow_missing
     return paths if trained else [path for path in paths if Path(path).is_file()]
 
 
 def settings_of_report():
-    """What the report may know of the configuration; with allow_missing, of the rows that have a run."""
+    """The part of the configuration that the report reads; with allow_missing, only rows with a run."""
     there = {Path(path).parts[-3] for path in run_files(["run.json"], SHOWN)}
     rows = [row for row in CONFIG.rows if row in there] if CONFIG.allow_missing else CONFIG.rows
     gaps, paper = read_gaps(BASE / "docs" / "paper-gaps.yaml"), load_config([BASE / "config.yaml"])
@@ -42,19 +42,19 @@ def written(*steps):
 
 
 def read_by(step):
-    """The files of runs that a step reads; of teachers that are no row, how long they took."""
+    """The files of runs that a step reads; for teachers that are no row, their times."""
     beside = [run for run in CONFIG.runs() if run not in SHOWN] if step == "claims" else []
     return run_files(needs(REPORT, step), SHOWN) + run_files(["timing.csv", "run.json"], beside)
 
 
 def report_options(wildcards, output):
-    """Takes `output`, because the same logs in another folder make the same report."""
+    """It reads `output`, because the same logs in another folder make the same report."""
     words = ["--logs", LOGS, "--output", f"report/{CONFIG.protocol}", "--claims", ours("workflow/claims.yaml")]
     return shlex.join(words)
 
 
 rule write_report_settings:
-    """What a report may know of the configuration."""
+    """The part of the configuration that a report reads."""
     input:
         honest_plan,
     output:
@@ -111,7 +111,7 @@ rule findings:
 if CONFIG.logs == "results":
 
     rule copy_evidence:
-        """A run's logs, small enough to be committed beside the table that they prove."""
+        """A run's logs, small enough to be committed."""
         input:
             f"results/{CONFIG.protocol}/{{method}}/seed{{seed}}/{{file}}",
         output:

@@ -10,8 +10,8 @@ TRAINED = {
 
 
 rule write_settings:
-    """What a method's training jobs may know: a changed label or plot colour trains nothing again. Runs of other settings
-    that lie there are not whole from now on; the store has them.
+    """The part of the configuration that a method's training jobs read: a changed label or colour triggers no training.
+    Runs with other settings are made incomplete; the store has them.
     """
     output:
         "results/{protocol}/{method}/settings-{content}.yaml",
@@ -28,7 +28,7 @@ rule write_settings:
 
 
 rule train_teacher:
-    """Section II-A: hard labels alone. Its command trains every method; the rules below restate what differs."""
+    """Section II-A: the hard labels alone. The rules below use the same command and change what differs."""
     input:
         data=DATA_FILE,
         settings=run_file,
@@ -57,7 +57,7 @@ rule train_teacher:
 
 
 use rule train_teacher as train_kd_student with:
-    """Section II-B: taught by the teacher's weights of the same seed (or those that teacher_seed names)."""
+    """Section II-B: taught by the teacher of the same seed, or of the seed in teacher_seed."""
     input:
         data=DATA_FILE,
         settings=run_file,

@@ -17,9 +17,9 @@ from selfdistill.system.log import Log, say_last
 from selfdistill.system.stop import REQUEST, Stopped
 from selfdistill.system.terminal import in_workflow
 
-RULES = "What the workflow's rules call"
-LOOK = "Look at a run"
-USE = "Use a result"
+RULES = "Commands of the workflow"
+LOOK = "Inspect runs"
+USE = "Use results"
 
 
 class GroupedHelp(TyperGroup):
@@ -60,7 +60,7 @@ def main() -> None:
     except Stopped as stopped:
         if in_workflow() and Log.latest is None:  # nothing was done
             raise SystemExit(STOPPED) from None
-        again = f"; to go on: {shlex.join(['python', '-m', 'selfdistill', *sys.argv[1:]])}"
+        again = f"; to resume: {shlex.join(['python', '-m', 'selfdistill', *sys.argv[1:]])}"
         _end(f"{stopped}{'' if in_workflow() else again}", STOPPED, debug)
     except BrokenPipeError:  # nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -70,12 +70,12 @@ def main() -> None:
             failure = disk_failure(error.filename or "disk", error)
             _end(str(failure), failure.code, debug)
         if is_out_of_memory(error):
-            _end("error: memory: out of memory; close other programs", OUT_OF_MEMORY, debug)
+            _end("error: memory: out of memory; close other programs or use a smaller batch", OUT_OF_MEMORY, debug)
         _end(f"error: {type(error).__name__}: {error}; run again with --debug for the traceback", 1, debug)
 
 
 def _open_what_is_closed() -> None:
-    """Give a process that was started without stdin, stdout or stderr the null device in their place."""
+    """Open the null device for each of stdin, stdout and stderr that a process was started without."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

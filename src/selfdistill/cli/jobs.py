@@ -1,4 +1,4 @@
-"""The verbs that make data and runs, and measure them."""
+"""The verbs that prepare data, train runs and measure networks."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,9 +26,10 @@ from selfdistill.system.log import Log
 
 @app.command(rich_help_panel=RULES)
 def download(
-    archives: Archives, folder: Annotated[Path, Option(help="Where to keep it.")] = Path("results/data/archives")
+    archives: Archives,
+    folder: Annotated[Path, Option(help="The folder for the archive.")] = Path("results/data/archives"),
 ) -> None:
-    """Fetch and verify an archive, to be carried elsewhere."""
+    """Download and verify an archive, for use on another machine."""
     from selfdistill.data.download import obtain_archive
 
     path, archive = obtain_archive(read_archives(archives), folder, Log(None))
@@ -42,7 +43,7 @@ def prepare(
     output: Annotated[Path, Option(help="The safetensors file to write.")],
     log: LogFile = None,
 ) -> None:
-    """Fetch (if need be), verify and convert a dataset."""
+    """Download (if necessary), verify and convert a dataset."""
     from selfdistill.config.datasets import DATASETS
     from selfdistill.data.prepare import prepare as prepare_dataset
 
@@ -61,13 +62,13 @@ def train(
     seed: Annotated[int, Option(min=0)],
     output: Annotated[Path, Option(help="The run's folder, .../<method>/seed<n>.")],
     teacher: Annotated[
-        list[Path] | None, Option(help="The teacher's weights.safetensors; each member's of an ensemble.")
+        list[Path] | None, Option(help="The teacher's weights.safetensors; repeat for an ensemble.")
     ] = None,
-    machine: Annotated[str, Option(help="Options that change no result, as JSON: device, threads, ...")] = "{}",
-    store: Annotated[Path | None, Option(help="Where finished runs are kept and looked for: results/.runs.")] = None,
+    machine: Annotated[str, Option(help="Keys of class run, as JSON: device, threads, ...")] = "{}",
+    store: Annotated[Path | None, Option(help="The store of finished runs, usually results/.runs.")] = None,
     log: LogFile = None,
 ) -> None:
-    """Train one run, resume it, or take it from the store."""
+    """Train a run, resume it, or restore it from the store."""
     from selfdistill.config.schema import MachineSettings
     from selfdistill.training.job import Job
     from selfdistill.training.start import train as train_run
@@ -81,13 +82,13 @@ def evaluate(
     weights: Annotated[Path, Option(help="A weights.safetensors of this project.")],
     data: DataFile,
     output: OutputFile,
-    expect: Annotated[Path | None, Option(help="An evaluation.json whose accuracy must be reached.")] = None,
+    expect: Annotated[Path | None, Option(help="An evaluation.json; the same accuracy is required.")] = None,
     device: Device = "auto",
     threads: Threads = "auto",
     precision: Annotated[str, Option(help="fp32, tf32, bf16, fp16 or auto.")] = "auto",
     log: LogFile = None,
 ) -> None:
-    """Evaluate the kept network from its file on the test set."""
+    """Evaluate a weights file on the test set."""
     from selfdistill.config import types as t
     from selfdistill.config.methods import PRECISIONS
 
@@ -99,7 +100,7 @@ def evaluate(
     lines = Log(log)
     with leased_gpu(device, lines.say):
         evaluation = evaluate_weights(weights, data, output, expect, device, threads, precision)
-    lines.say(f"{evaluation['correct']} of {evaluation['images']} test images right ({weights})")
+    lines.say(f"{evaluation['correct']} of {evaluation['images']} test images correct ({weights})")
 
 
 @app.command(rich_help_panel=RULES)
@@ -109,12 +110,12 @@ def measure(
     settings: Settings,
     sizes: Annotated[str, Option(help="The block `mechanisms` of the configuration, as JSON.")],
     output: OutputFile,
-    teacher: Annotated[list[Path] | None, Option(help="Weights to compare with; several times.")] = None,
+    teacher: Annotated[list[Path] | None, Option(help="Weights to compare with; may be repeated.")] = None,
     device: Device = "auto",
     threads: Threads = "auto",
     log: LogFile = None,
 ) -> None:
-    """Measure the paper's explanations on a run's kept network."""
+    """Measure the paper's explanations on a run's network."""
     from selfdistill.config.schema import Mechanisms
     from selfdistill.config.settings import RunSettings, read_settings
 

@@ -1,4 +1,4 @@
-"""The verbs that look at runs, before, while and after they are trained."""
+"""The verbs that inspect configurations and runs."""
 
 import contextlib
 import sys
@@ -14,10 +14,10 @@ from selfdistill.system.failures import CONFIGURATION, Failure
 
 @app.command(rich_help_panel=LOOK)
 def check(
-    files: Annotated[list[Path], Argument(help="config.yaml, then the files laid over it.")],
-    schema: Annotated[Path | None, Option(help="Also write the JSON schema for editors here.")] = None,
+    files: Annotated[list[Path], Argument(help="config.yaml, then the files that override it.")],
+    schema: Annotated[Path | None, Option(help="Also write the JSON schema for editors to this file.")] = None,
 ) -> None:
-    """Validate configuration files as a run would."""
+    """Validate configuration files."""
     from selfdistill.config.json_schema import json_schema
     from selfdistill.config.load import load_config
     from selfdistill.config.summary import summary
@@ -33,12 +33,12 @@ def check(
 @app.command(rich_help_panel=LOOK)
 def doctor(
     files: Annotated[
-        list[Path] | None, Argument(help="Only the cost of this: config.yaml, then files over it.")
+        list[Path] | None, Argument(help="Estimate only this configuration: config.yaml, then your files.")
     ] = None,
-    protocols: Annotated[Path, Option(help="The folder of protocols.")] = Path("workflow/protocols"),
+    protocols: Annotated[Path, Option(help="The folder of the protocol files.")] = Path("workflow/protocols"),
     base: Base = Path("config.yaml"),
 ) -> None:
-    """List what this machine has, and time each protocol on it."""
+    """List this machine's hardware and estimate each protocol's time."""
     from selfdistill.config.load import load_config
 
     over = [[], *([path] for path in sorted(protocols.glob("*.yaml")))]
@@ -49,7 +49,7 @@ def doctor(
         print("\n".join(finding.line() for finding in findings(Path.cwd())), flush=True)
     print("timing a few steps of each network ...", file=sys.stderr, flush=True)
     lines = plan_lines(configs[0]) if files else protocol_lines([c for c in configs if c.logs == "results"])
-    print("training from the start, on a quiet machine to one as busy as now:")
+    print("time of training from the start, on an idle machine to one as busy as now:")
     print("\n".join(f"    {line}" for line in lines))
 
 
@@ -57,9 +57,9 @@ def doctor(
 def status(
     files: Files = None,
     results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
-    watch: Annotated[bool, Option("--watch", help="Follow the epochs of all runs, with the time left.")] = False,
+    watch: Annotated[bool, Option("--watch", help="Keep showing the epochs of all runs and the time left.")] = False,
 ) -> None:
-    """List the state of every run (exit code 0: all are done)."""
+    """Show the state of every run (exit code 0: all are done)."""
     from selfdistill.config.load import load_config
     from selfdistill.tools.progress import ProgressReader
     from selfdistill.tools.space import disk_use
@@ -77,10 +77,12 @@ def status(
 
 @app.command(rich_help_panel=LOOK)
 def clean(
-    files: Annotated[list[Path] | None, Argument(help="With --unused: config.yaml, then files over it.")] = None,
+    files: Annotated[list[Path] | None, Argument(help="With --unused: config.yaml, then your files.")] = None,
     run: Annotated[str | None, Option(help="<protocol>/<method>-seed<n>.")] = None,
-    state: Annotated[bool, Option("--state", help="Only what it goes on from: it trains from the start.")] = False,
-    clean_unused: Annotated[bool, Option("--unused", help="Remove from the store what nothing names.")] = False,
+    state: Annotated[
+        bool, Option("--state", help="Remove only the saved state; the run then starts from the beginning.")
+    ] = False,
+    clean_unused: Annotated[bool, Option("--unused", help="Remove stored runs that nothing uses.")] = False,
     yes: Annotated[bool, Option("--yes", help="Remove without asking.")] = False,
 ) -> None:
     """Remove a run, or stored runs that nothing uses."""
@@ -88,7 +90,7 @@ def clean(
     from selfdistill.tools.clean import removal, remove, unused
 
     if clean_unused == (run is not None) or clean_unused != bool(files) or (clean_unused and state):
-        raise Failure("clean", "expected --run, or --unused with the configuration's files", code=CONFIGURATION)
+        raise Failure("clean", "expected --run, or --unused with configuration files", code=CONFIGURATION)
     if clean_unused:
         found = contextlib.nullcontext(unused(load_config(files), Path("results")))
     else:
@@ -108,7 +110,7 @@ def _agrees(paths: list[Path], yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        what = "expected it where there is no terminal to ask on (with make: YES=1)"
+        what = "required without a terminal (with make: YES=1)"
         raise Failure("--yes", what, code=CONFIGURATION)
     with contextlib.suppress(EOFError):
         if input("remove all this? [y/N] ").strip().lower() in ("y", "yes"):

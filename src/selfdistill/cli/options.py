@@ -8,18 +8,18 @@ from typer import Argument, Option
 
 from selfdistill.system.failures import CONFIGURATION, Failure
 
-Archives = Annotated[str, Option(help="Where the dataset can be had, as JSON: [{url or path, sha256, size}].")]
+Archives = Annotated[str, Option(help="Sources of the dataset, as JSON: [{url or path, sha256, size}].")]
 DataFile = Annotated[Path, Option(help="The prepared dataset.")]
 Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:<n>.")]
 Threads = Annotated[str, Option(help="Torch threads, or auto.")]
-Settings = Annotated[Path, Option(help="The job's settings, as its rule wrote them.")]
-LogFile = Annotated[Path | None, Option(help="Also write every line to this file.")]
+Settings = Annotated[Path, Option(help="The settings file that the workflow wrote.")]
+LogFile = Annotated[Path | None, Option(help="Also write the output to this file.")]
 OutputFile = Annotated[Path, Option(help="The file to write.")]
 OutputFolder = Annotated[Path, Option(help="The folder to write to.")]
 ReportFolder = Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")]
 Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
-Files = Annotated[list[Path] | None, Argument(help="config.yaml (the default), then files over it.")]
-Base = Annotated[Path, Option(help="The paper's protocol.")]
+Files = Annotated[list[Path] | None, Argument(help="config.yaml (the default), then your files.")]
+Base = Annotated[Path, Option(help="The configuration of the paper's protocol.")]
 
 
 def checked(option: str, kind: Any, value: Any) -> Any:

@@ -10,7 +10,7 @@ from selfdistill.cli.options import Base, LogFile, Logs, OutputFolder, Settings
 from selfdistill.report.steps import STEPS
 from selfdistill.system.log import Log
 
-Claims = Annotated[Path, Option(help="The claims; the checksum of their declaration lies beside them.")]
+Claims = Annotated[Path, Option(help="The claims; their declared checksum is in the same folder.")]
 
 
 def _add(step: str) -> None:
@@ -30,7 +30,7 @@ def _add(step: str) -> None:
         names = write(read, step, Results(read, logs, output, claims), output)
         lines.say(f"{step}: wrote {len(names)} files to {output}")
 
-    app.command(step, help=f"Make a step of the report: {STEPS[step]}.", rich_help_panel=RULES)(make)
+    app.command(step, help=f"Write a part of the report: {STEPS[step]}.", rich_help_panel=RULES)(make)
 
 
 for name in STEPS:
@@ -40,12 +40,12 @@ for name in STEPS:
 @app.command(rich_help_panel=RULES)
 def findings(
     output: OutputFolder,
-    protocols: Annotated[list[Path], Argument(help="Protocols over --base that may have committed runs.")],
+    protocols: Annotated[list[Path], Argument(help="Protocol files; each overrides --base.")],
     base: Base = Path("config.yaml"),
     reports: Annotated[Path, Option(help="The folder with <protocol>/<method>/seed<n>/.")] = Path("report"),
     log: LogFile = None,
 ) -> None:
-    """Write what was found so far, by protocol, in one table."""
+    """Write a table of the results of all protocols."""
     from selfdistill.config.load import load_config
     from selfdistill.report.findings import write_findings
 

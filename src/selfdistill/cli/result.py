@@ -1,4 +1,4 @@
-"""The verbs that use a result: read it, hand it on, ask it."""
+"""The verbs that use a result: show, export, predict."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from selfdistill.cli.options import OutputFolder, ReportFolder
 def show(
     report: ReportFolder,
     results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
-    started: Annotated[float | None, Option(help="When it was started, in seconds since 1970.")] = None,
+    started: Annotated[float | None, Option(help="The start time, in seconds since 1970.")] = None,
 ) -> None:
     """Print Table I, the files to open and what to try next."""
     from selfdistill.tools.show import last_screen
@@ -24,7 +24,7 @@ def show(
 @app.command(rich_help_panel=USE)
 def predict(
     pictures: Annotated[list[Path], Argument(help="PNG or JPEG, of any size.")],
-    weights: Annotated[Path, Option(help="A weights.safetensors, of a run or an exported folder.")],
+    weights: Annotated[Path, Option(help="The weights.safetensors of a run or of an exported folder.")],
     top: Annotated[int, Option(min=1, help="How many classes to show.")] = 3,
 ) -> None:
     """Classify your own pictures with a trained network."""
@@ -38,10 +38,10 @@ def export(
     run: Annotated[Path, Option(help="A run's folder, results/<protocol>/<method>/seed<n>.")],
     output: OutputFolder,
     licence: Annotated[
-        str, Option(help="Of the weights, as the model card says it.")
+        str, Option(help="The licence of the weights in the model card.")
     ] = "MIT, as the code that made them",
 ) -> None:
-    """Write weights, model card and a program for torchvision alone."""
+    """Write weights, model card and a program for torchvision."""
     from selfdistill.tools.export import export as export_run
 
     for name in export_run(run, output, licence):

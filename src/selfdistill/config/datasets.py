@@ -56,9 +56,9 @@ CIFAR100 = tuple(  # the fine classes, in the order of the alphabet
 KRIZHEVSKY = {
     "shows": "32x32 colour photographs, one object each",
     "source": "Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images",
-    "licence": "its authors' page names none and asks to cite the technical report",
+    "licence": "not stated; the authors ask to cite the technical report",
 }
-FOUND_ON_THE_WEB = "The photographs were found on the web by English nouns; who and what is on them was not balanced."
+FOUND_ON_THE_WEB = "The photographs were collected from the web by English nouns and are not balanced."
 
 PAPERS = "cifar10"  # the dataset of the paper's numbers
 DATASETS = {
@@ -94,8 +94,8 @@ DATASETS = {
         suite="CIFAR-100-C-12 (regenerated)",
         flaws=(
             "About 10 % of the test images have a near-duplicate among the training images (arXiv 1902.00423).",
-            "Five classes are people (baby, boy, girl, man, woman). The network guesses age and gender from pixels"
-            " and learned it from photographs that nobody balanced: use it for no decision about a person.",
+            "Five classes are people (baby, boy, girl, man, woman). The network guesses age and gender from"
+            " unbalanced photographs: do not use it for decisions about people.",
             FOUND_ON_THE_WEB,
         ),
         **KRIZHEVSKY,
@@ -114,8 +114,8 @@ DATASETS = {
         source="test set of Optical Recognition of Handwritten Digits (UCI, 1998, doi 10.24432/C50P49)",
         licence="CC BY 4.0",
         flaws=(
-            "Training and test images come from the same few writers: a new hand may be read worse.",
-            "A digit that is dark on light, or not in the middle, is nothing that the network has seen.",
+            "Training and test images come from the same few writers; accuracy on other writers may be lower.",
+            "The network has not seen digits that are dark on light or off-centre.",
         ),
         light_on_dark=True,
     ),

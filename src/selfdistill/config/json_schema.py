@@ -16,7 +16,7 @@ def json_schema() -> dict[str, Any]:
         block = method_model(objective).model_json_schema()
         definitions |= block.pop("$defs", {})
         blocks |= block["properties"]
-    blocks["like"] = {"type": "string", "description": "another method, whose block this one is laid over"}
+    blocks["like"] = {"type": "string", "description": "another method, whose keys this one copies"}
     block = {"type": "object", "additionalProperties": False, "properties": blocks}
     schema["properties"] |= {"defaults": block, "methods": {"type": "object", "additionalProperties": block}}
     return _without_required(schema)

@@ -46,7 +46,7 @@ def load_config(paths: Iterable[Path | str], entries: Iterable[str] = ()) -> Con
         if len(missing) < 2 or _has_networks(values) or BASE in [Path(path).name for path in paths]:
             raise
         files, without = " ".join(map(str, paths)), ", ".join(missing[:3])
-        what = f"cannot stand alone (without {without}, ...)"
+        what = f"cannot stand alone (missing: {without}, ...)"
         raise Failure(files, what, f"{BASE} comes first: {BASE} {files}", code=CONFIGURATION) from None
 
 

@@ -15,9 +15,9 @@ from selfdistill.system.files import canonical_json
 
 OWN = {"label", "published", "author_log", "role", "seeds"}  # keys of a block that `like` does not bring
 ODDITIES = {  # of the published notebooks, by name: what they are
-    "replaced_stem": "the teacher's first convolution is replaced by an untrained one after its weights were loaded",
-    "undetached_target": "the final classifier also learns to please the shallow ones",
-    "best_on_test": "the weights kept are those of the epoch that was best on the test set",
+    "replaced_stem": "the teacher's first convolution is replaced by an untrained one after loading its weights",
+    "undetached_target": "the target is not detached: the final classifier also gets a gradient of the divergences",
+    "best_on_test": "the kept weights are those of the best epoch on the test set",
 }
 AUGMENTATIONS = ("crop", "flip", "rotation", "autoaugment", "color_jitter", "random_erasing")  # as they are applied
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
@@ -39,7 +39,7 @@ class Method(OptimiserSettings):
         None, description="test accuracy of the last epoch in the author's published log; class report"
     )
     seeds: t.Seeds | None = Field(None, description="own seeds instead of the shared ones; class plan")
-    role: t.one_of("teacher", "student") = Field("student", description="which rule trains it; class plan")
+    role: t.one_of("teacher", "student") = Field("student", description="the rule that trains it; class plan")
     model: t.one_of(*MODELS)
     stem: t.one_of(*STEMS)
     width: t.Width = Field(description="channels of the first stage; 64 is the paper's")
@@ -48,11 +48,13 @@ class Method(OptimiserSettings):
     epochs: t.Count
     batch_size: t.Count
     augmentation: t.distinct(t.one_of(*AUGMENTATIONS), order=AUGMENTATIONS) = Field(
-        description="applied in the order of this schema, however they are listed"
+        description="applied in the order of this schema"
     )
     precision: t.one_of(*PRECISIONS)
-    final_head: t.one_of(*FINAL_HEADS) = Field("fc", description="trained in place of the linear layer it folds into")
-    kept_epoch: t.one_of("last", "best_on_test") = Field("last", description="whose weights are kept")
+    final_head: t.one_of(*FINAL_HEADS) = Field(
+        "fc", description="trained instead of the linear layer, and folded into it"
+    )
+    kept_epoch: t.one_of("last", "best_on_test") = Field("last", description="the epoch whose weights are kept")
     label_noise: t.Fraction = Field(0.0, description="share of the training images with a wrong label, symmetric")
 
     @property
@@ -100,7 +102,7 @@ class AlphaPair(Method):
     def _alpha_or_weights(cls, alpha: float | None, info: ValidationInfo) -> float | None:
         weights = [info.data[name] for name in PAIR if name in info.data]  # one that is wrong in itself is not
         if alpha is not None and any(weight is not None for weight in weights):
-            raise PydanticCustomError("refused", "expected either alpha or the two weights (alpha: null drops it)")
+            raise PydanticCustomError("refused", "expected either alpha or the two weights (alpha: null removes it)")
         if alpha is None and None in weights:
             raise PydanticCustomError("refused", "expected alpha, or cross_entropy_weight and distillation_weight")
         return alpha

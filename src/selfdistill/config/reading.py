@@ -91,7 +91,7 @@ def read_yaml(path: Path | str, largest: int = LARGEST_FILE) -> dict[str, Any]:
         raise Failure(path, what, code=CONFIGURATION) from error
     value = parse_yaml(text, path)
     if value is None:
-        raise Failure(path, "is empty", "write keys and values into it, or leave it out", code=CONFIGURATION)
+        raise Failure(path, "is empty", "write keys and values into it, or do not give it", code=CONFIGURATION)
     if not isinstance(value, dict):
         raise Failure(path, f"expected keys and values, got {type(value).__name__}", code=CONFIGURATION)
     return value
@@ -110,8 +110,8 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def _library() -> dict[str, Any]:
     for path in LIBRARY:
         if not path.is_file():
-            what = "is not there: the package was installed without its checkout"
-            raise Failure(path, what, "in the checkout: pip install -e .", code=CONFIGURATION)
+            what = "is missing: the package was installed without its checkout"
+            raise Failure(path, what, "run in the checkout: pip install -e .", code=CONFIGURATION)
     return reduce(merge, map(read_yaml, LIBRARY))
 
 

@@ -55,7 +55,7 @@ def _papers_dataset(config: Config) -> Iterator[Problem]:
     """The paper's numbers hold of CIFAR-10 alone."""
     dataset = config.data.dataset
     if dataset != PAPERS and config.reduced is None:
-        what = f"expected how this differs from the paper's protocol, whose dataset is not {dataset}, got null"
+        what = f"expected a description, because the dataset {dataset} is not the paper's, got null"
         yield ("reduced",), what
 
 
@@ -72,7 +72,7 @@ def _rows(config: Config) -> Iterator[Problem]:
         for other in rows[:index]:
             macros = macros_of(row)
             if shared := macros.keys() & macros_of(other).keys():
-                what = f"expected a name whose LaTeX macros are its own, got {row!r} beside {other!r}"
+                what = f"expected a name with its own LaTeX macros, got {row!r} and {other!r}"
                 yield ("rows", index), f"{what} (both have \\{macros[min(shared)]})"
             if other in config.methods and config.methods[other].label == config.methods[row].label:
                 what = f"expected another label than that of {other}, got {config.methods[row].label!r}"
@@ -86,7 +86,7 @@ def _teachers(config: Config) -> Iterator[Problem]:
         if teacher is not None and teacher not in config.methods:
             yield unknown_name(("methods", name, "teacher"), teacher, config.methods)
         elif chain := _circle(config.methods, name):
-            what = f"expected a teacher that is not its own pupil, got {' <- '.join(chain)}"
+            what = f"expected a teacher that is not its own student, got {' <- '.join(chain)}"
             yield ("methods", name, "teacher"), what
 
 
@@ -113,7 +113,7 @@ def _sweep_names(config: Config) -> Iterator[Problem]:
     for index, name in unknown:
         yield unknown_name(("sweep", index), name, config.sweeps)
     if config.sweep and not unknown and not config.data.holdout_images:
-        what = "expected data.holdout_images > 0, on which a sweep chooses (never on the test set), got 0"
+        what = "expected data.holdout_images > 0, because sweeps select on a hold-out, got 0"
         yield ("sweep",), what
 
 
@@ -150,10 +150,10 @@ def _kept_epoch(config: Config, name: str) -> Iterator[Problem]:
     if kept == "last":
         return
     if config.data.holdout_images:
-        what = f"expected last with data.holdout_images, which is no test set, got {kept!r}"
+        what = f"expected last with data.holdout_images, because there is no test set, got {kept!r}"
         yield ("methods", name, "kept_epoch"), what
     if config.evaluate_every != 1:  # a machine's key that would choose other weights
-        what = f"expected 1 with methods.{name}.kept_epoch: {kept}, which looks at every epoch"
+        what = f"expected 1 with methods.{name}.kept_epoch: {kept}, which needs every epoch"
         yield ("evaluate_every",), f"{what}, got {config.evaluate_every}"
 
 

@@ -26,7 +26,7 @@ class Archive(Block):
     url: t.Url | None = None
     path: t.Line | None = None
     sha256: t.Sha256
-    size: t.Count | None = Field(None, description="bytes; a download that grows beyond them is broken off")
+    size: t.Count | None = Field(None, description="bytes; a larger download is stopped")
 
     @model_validator(mode="after")
     def _one_place(self):
@@ -43,10 +43,10 @@ class Data(Block):
         None, description="first images of each class in file order; null: all of them"
     )
     holdout_images: t.Amount = Field(
-        0, description="last ones of each class among them: not trained on, and evaluated in place of the test set"
+        0, description="validation images, held out of training: the last of each class; they replace the test set"
     )
     mean: tuple[t.Number, t.Number, t.Number] | None = Field(
-        None, description="of red, green and blue, pixels from 0 to 1; null: the dataset's own"
+        None, description="of red, green and blue, for pixels from 0 to 1; null: the dataset's own values"
     )
     std: tuple[t.Positive, t.Positive, t.Positive] | None = Field(None, description="the same")
     archives: list[Archive]
@@ -84,9 +84,9 @@ class MachineSettings(Block):
 
     device: t.Device = "auto"
     threads: t.Threads = Field("auto", description="torch threads of a job")
-    workers: t.Workers = Field("auto", description="processes that transform images ahead (not crop and flip)")
+    workers: t.Workers = Field("auto", description="processes that transform images (not for crop and flip)")
     deterministic: t.Switch = True
-    compile: t.one_of(*CHOICES) = Field("auto", description="auto: long runs on a GPU")
+    compile: t.one_of(*CHOICES) = Field("auto", description="torch.compile; auto: for long runs on a GPU")
     capture: t.one_of(*CHOICES) = Field("auto", description="a CUDA graph of the whole step; auto: on a GPU")
     resume_policy: t.one_of("strict", "relaxed") = "strict"
     checkpoint: Checkpoint = Checkpoint(overhead=0.02, grace=25)
@@ -132,14 +132,14 @@ class Sweep(Block):
     """
 
     methods: t.distinct(t.Name, least=1)
-    grid: dict[str, Values] = Field(description="empty: the methods are compared as they are")
+    grid: dict[str, Values] = Field(description="empty: the methods are compared without changes")
     mini: dict[str, Values] = Field(description="the same keys, each with some of its values")
-    mini_methods: t.distinct(t.Name, least=1) | None = Field(None, description="of the methods some; null: all")
+    mini_methods: t.distinct(t.Name, least=1) | None = Field(None, description="some of the methods; null: all")
     leave_out: list[dict[str, Any]] = Field(
         [], description="combinations of values that are not trained; a list stands for any of its values"
     )
     reference: t.Name | None = Field(
-        None, description="a method to compare with; trained as it is if not among methods"
+        None, description="a method to compare with; trained without changes if it is not among methods"
     )
     choose_by: t.one_of("holdout_accuracy") = Field(description="never anything of the test set")
 
@@ -148,36 +148,38 @@ class Config(MachineSettings):
     """The whole configuration; `methods` holds validated blocks of `method_model`."""
 
     protocol: t.Name = Field(description="names results/<protocol>/ and report/<protocol>/")
-    reduced: t.Line | None = Field(description="how this protocol falls short of the paper's; null: it does not")
-    kind: t.one_of(*KINDS) = Field("replication", description="what the report's badge says; class report")
+    reduced: t.Line | None = Field(description="how this protocol is smaller than the paper's; null: it is not")
+    kind: t.one_of(*KINDS) = Field("replication", description="the text of the report's badge; class report")
     seeds: t.Seeds
-    rows: list[t.Name] = Field(description="methods to train and show; a row's teacher comes with it")
+    rows: list[t.Name] = Field(description="methods to train and show; their teachers are trained too")
     oddities: t.distinct(t.one_of(*ODDITIES)) = Field(
-        [], description="which oddities of the published notebooks a method may have; class plan"
+        [], description="the oddities of the published notebooks that methods may have; class plan"
     )
-    same_augmentation: t.Switch = Field(False, description="refuse rows whose augmentations differ; class plan")
-    sweep: t.SweepNames | None = Field(None, description="which sweeps' cells are the rows; null: none; class plan")
+    same_augmentation: t.Switch = Field(False, description="refuse rows with different augmentations; class plan")
+    sweep: t.SweepNames | None = Field(None, description="the sweeps whose cells are the rows; null: none; class plan")
     sweep_size: t.one_of("mini", "full") = Field("mini", description="class plan")
     sweep_noise: t.NonNegative = Field(
-        0.3, description="points: 2 sd of a run at full length (assumed); measured where a cell has seeds; class report"
+        0.3, description="points: 2 sd of a run at full length (assumed); measured if a cell has seeds; class report"
     )
-    sweeps: dict[t.SweepName, Sweep] = Field({}, description="laid over those of workflow/sweeps.yaml")
+    sweeps: dict[t.SweepName, Sweep] = Field({}, description="override those of workflow/sweeps.yaml")
     ablations: dict[t.Line, t.distinct(t.Name, least=2)] = Field(
         {},
-        description="methods that each are a step from the one before; laid over workflow/ablations.yaml; class report",
+        description="paths of methods, each a step from the one before; override workflow/ablations.yaml; class report",
     )
     data: Data
     allow_missing: t.Switch = Field(
-        False, description="show the runs that are there, say which are missing, train none of those; class report"
+        False, description="show the existing runs, list the missing ones, and do not train them; class report"
     )
-    logs: t.Line = Field("results", description="results, or a folder of logs to report on instead of training")
+    logs: t.Line = Field(
+        "results", description="results, or a folder with logs, from which the report is made without training"
+    )
     table: Table
     figures: Figures = Figures()
     explanations: t.Switch = Field(
-        False, description="measure the paper's explanations on every run's kept network, and judge them; class report"
+        False, description="measure the paper's explanations on the network of every run, and judge them; class report"
     )
     mechanisms: Mechanisms = Mechanisms()
-    methods: dict[str, Any] = Field(description="laid over those of workflow/methods.yaml")
+    methods: dict[str, Any] = Field(description="override those of workflow/methods.yaml")
 
     @property
     def machine(self) -> MachineSettings:

@@ -17,7 +17,7 @@ def summary(config: Config) -> list[str]:
     lines += [f"  {row}: {_described(config, row)}" for row in config.rows]
     shown = {(row, seed) for row in config.rows for seed in config.seeds_of(row)}
     beside = [f"{method} seed {seed}" for method, seed in config.runs() if (method, seed) not in shown]
-    return lines + [f"  trained beside them, to teach: {', '.join(beside)}"] * bool(beside)
+    return lines + [f"  also trained, as teachers: {', '.join(beside)}"] * bool(beside)
 
 
 def _described(config: Config, row: str) -> str:
@@ -36,5 +36,5 @@ def _seeds(seeds: list[int]) -> str:
 def _require_an_archive(config: Config) -> None:
     paths = [archive.path for archive in config.data.archives]
     if paths and not any(path is None or os.path.isfile(os.path.expanduser(path)) for path in paths):
-        what = f"expected a file, got {paths[0]!r}, which is not there"
+        what = f"expected a file, got {paths[0]!r}, which does not exist"
         raise failures([(("data", "archives", 0, "path"), what)])

@@ -62,7 +62,7 @@ def check_sha256(path: Path, expected: str) -> None:
     actual = sha256_of(path)
     if actual != expected:
         size = Path(path).stat().st_size
-        raise Failure(path, f"SHA-256 differs (expected {expected}, got {actual}; {size} bytes)", "fetch it again")
+        raise Failure(path, f"SHA-256 differs (expected {expected}, got {actual}; {size} bytes)", "download it again")
 
 
 def read_members(path: Path, names: Collection[str]) -> dict[str, memoryview]:
@@ -85,7 +85,7 @@ def read_members(path: Path, names: Collection[str]) -> dict[str, memoryview]:
                     raise Failure(path, f"{member.name!r}: expected a regular file")
                 files[member.name] = memoryview(content)[member.offset_data :][: member.size]
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, *HEADER_ERRORS) as error:
-        raise Failure(path, f"cannot be read as a tar archive ({error})", "fetch it again") from error
+        raise Failure(path, f"cannot be read as a tar archive ({error})", "download it again") from error
     if missing := [name for name in names if name not in files]:
         raise Failure(path, f"lacks {', '.join(missing)}", READ)
     return files

@@ -45,22 +45,22 @@ def obtain_archive(archives: Sequence[Archive], folder: Path, log: Log | None = 
             obstacles.append(failure)
     last = obstacles[-1]
     reasons = " | ".join(f"{failure.where}: {failure.what}" for failure in obstacles)
-    raise Failure("data.archives", f"no archive could be had ({reasons})", manual_route(archives), code=last.code)
+    raise Failure("data.archives", f"no archive is available ({reasons})", manual_route(archives), code=last.code)
 
 
 def manual_route(archives: Sequence[Archive]) -> str:
     """How to provide the archive by hand."""
     first = next((archive for archive in archives if archive.url), archives[0])
-    fetch = f"fetch {first.url} with a browser and " if first.url else ""
+    fetch = f"download {first.url} with a browser and " if first.url else ""
     entry = f"{{path: WHERE-YOU-PUT-IT, sha256: {first.sha256}}}"
-    return f"{fetch}name the file under data.archives as {entry} in a file of yours (--configfile my.yaml)"
+    return f"{fetch}add {entry} to data.archives in your own file (--configfile my.yaml)"
 
 
 def _obtain(archive: Archive, folder: Path, log: Log) -> Path:
     if archive.path is not None:
         path = Path(os.path.expanduser(archive.path))  # unlike Path.expanduser it lets an unknown ~user stand
         if not os.path.isfile(path) or not os.access(path, os.R_OK):
-            unreadable = "cannot be read" if os.path.isfile(path) else "is no regular file"
+            unreadable = "cannot be read" if os.path.isfile(path) else "is not a regular file"
             raise Failure(path, unreadable if os.path.exists(path) else "no such file", code=UNAVAILABLE)
         check_sha256(path, archive.sha256)
         return path

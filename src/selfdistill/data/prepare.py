@@ -59,7 +59,7 @@ def _put_back(dataset: str, archive: Archive, output: Path, log: Log) -> bool:
     try:
         read_prepared(kept, dataset)
     except Failure as damaged:
-        log.say(f"{damaged.where}: {damaged.what}; making it again")
+        log.say(f"{damaged.where}: {damaged.what}; preparing it again")
         remove(kept)
         return False
     link(kept, output)

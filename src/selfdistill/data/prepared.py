@@ -55,7 +55,7 @@ def read_prepared(path: Path, dataset: str) -> tuple[Images, str]:
     except OSError as error:
         raise Failure(path, f"cannot be read ({error.strerror})", "rerun download_data") from error
     except (SafetensorError, TypeError, ValueError, KeyError) as error:
-        raise Failure(path, f"is no prepared dataset ({str(error)[:120]})", REPAIR) from error
+        raise Failure(path, f"is not a prepared dataset ({str(error)[:120]})", REPAIR) from error
     if facts.get("dataset") != dataset:
         raise Failure(path, f"expected the dataset {dataset}, got {facts.get('dataset')!r}", REPAIR)
     check_images(path, dataset, images)

@@ -98,8 +98,8 @@ class Workers:
         except (OSError, RuntimeError) as error:
             if not self.count or str(error).startswith("Caught"):  # by a worker: not about processes
                 raise
-            what = f"{self.count} worker processes cannot work here ({str(error).splitlines()[0]})"
-            raise Failure("workers", what, "set a lower number; 0 needs no processes", code=OUT_OF_MEMORY) from error
+            what = f"{self.count} worker processes cannot run here ({str(error).splitlines()[0]})"
+            raise Failure("workers", what, "reduce workers; 0 uses no processes", code=OUT_OF_MEMORY) from error
 
     def _awaited(self, batches: Iterator[T]) -> Iterator[T]:
         """The batches; while one is waited for, signals are looked at, and the wait ends."""
@@ -117,8 +117,8 @@ class Workers:
                 return
             yield batch
             looks = 0
-        what = f"{self.count} worker processes gave no batch for {LONGEST_WAIT} s"
-        raise Failure("workers", what, "set a lower number; 0 needs no processes", code=UNAVAILABLE)
+        what = f"{self.count} worker processes returned no batch for {LONGEST_WAIT} s"
+        raise Failure("workers", what, "reduce workers; 0 uses no processes", code=UNAVAILABLE)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         tensor = torch.from_numpy(array)

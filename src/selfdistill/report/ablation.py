@@ -16,7 +16,7 @@ from selfdistill.report.table import Column, Group, Range, Table, rounded, signe
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Step by step: which setting moves the accuracy"
+TITLE = "Ablation: effect of each setting on the accuracy"
 
 
 class Step(NamedTuple):
@@ -71,8 +71,10 @@ def table(results: Results) -> Table:
         first, *_ = methods
         start = [title, None, first.method, first.label, None, None, first.spread.mean, *[None] * 3, len(first.runs)]
         groups.append(Group(title, [start, *(_row(title, step) for step in steps(methods))]))
-    told = ["Accuracy in percent, last epoch, and its difference from the row above in points.", INTERVALS]
-    return Table(columns, groups, [*told, "A step that changes several settings has no single cause."])
+    told = ["Accuracy in percent in the last epoch, and its difference from the row above in points.", INTERVALS]
+    return Table(
+        columns, groups, [*told, "If a step changes several settings, its effect cannot be attributed to one of them."]
+    )
 
 
 def _row(title: str, step: Step) -> list:
@@ -111,7 +113,7 @@ def figure(results: Results) -> Figure:
         for title, methods in paths(results).items()
     }
     if not panels:
-        return blank(results.settings.figures.width, "no two methods of an ablation have runs")
+        return blank(results.settings.figures.width, "no ablation has two methods with runs")
     return forest(panels, "accuracy minus that of the method before (points)", results)
 
 

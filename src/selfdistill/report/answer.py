@@ -12,13 +12,18 @@ from selfdistill.report.table import rounded, signed
 
 NAMES = {"control": "control", "kd": "knowledge distillation", "self_distillation": "self-distillation"}
 STUDENTS = {"kd": "the distilled one", "self_distillation": "the self-distilled one"}  # as a headline calls them
-ABOVE, EQUAL, BELOW, OPEN = "above", "as good as", "below", "not told apart from"  # the control, seen from a student
+ABOVE, EQUAL, BELOW, OPEN = (
+    "above",
+    "as good as",
+    "below",
+    "not distinguishable from",
+)  # the control, seen from a student
 DEMONSTRATION = "demonstration"
 COUNTS = {  # for what the numbers count
-    "reduced": "This counts for the reduced setting alone; the paper's own takes a GPU (`make replicate`).",
-    DEMONSTRATION: "It says nothing of the paper's own setting.",
-    "author's logs": "Each is one unseeded run; the plain ResNet18 was augmented more than the distilled one, and"
-    " trained in another precision than both; the distilled one's teacher had an untrained first layer.",
+    "reduced": "This holds only in the reduced setting; the paper's setting needs a GPU (`make replicate`).",
+    DEMONSTRATION: "It says nothing about the paper's setting.",
+    "author's logs": "Each number is one unseeded run; the plain ResNet18 was augmented more than the distilled one,"
+    " and trained in another precision than both; the distilled one's teacher had an untrained first layer.",
 }
 
 
@@ -33,7 +38,7 @@ class Answer(NamedTuple):
 def answer(results: Results) -> Answer:
     """What came out of the runs, whichever there are of the control and the two students."""
     control, students = results.control, [results.methods[name] for name in STUDENTS if name in results.methods]
-    counts = COUNTS.get(results.settings.badge, "This counts for the full-length training that the paper describes.")
+    counts = COUNTS.get(results.settings.badge, "This holds for the full-length training that the paper describes.")
     if control is None or not students:
         return Answer("Accuracy of each method; no control was trained", f"{_listed(results.every)}.", counts)
     rules = read_claims(results.claims, list(results.settings.known)).rules
@@ -47,7 +52,7 @@ def answer(results: Results) -> Answer:
             f"In the author's logs {_headline(relations)}", f"These are the author's own logs: {listed}.", counts
         )
     demonstrated = results.settings.badge == DEMONSTRATION
-    headline = "The demonstration ran: every step works" if demonstrated else f"Here {_headline(relations)}"
+    headline = "The demonstration ran without errors" if demonstrated else f"Here {_headline(relations)}"
     found, little = compare(students[-1], control), demonstrated or relations[students[-1].method] == OPEN
     said = f"{listed} ({_difference(found, little)})."
     unlike = f" The two were trained with {found.unlike}." if found.unlike else ""
@@ -92,7 +97,7 @@ def _difference(found: Difference, little: bool) -> str:
     values = (found.estimate, *(found.interval[1:] if found.interval else ()))
     estimate, *ends = (signed(value, 1) for value in values)
     if ends:
-        return f"difference to the control {estimate} points, 95 % interval {' to '.join(ends)}"
-    few = "one seed" if 1 in found.counts else "no spread over seeds"
-    known = "differences this small mean little" if little else "how far another would differ is not known"
-    return f"difference to the control {estimate} points; {few}: {known}"
+        return f"difference from the control {estimate} points, 95 % interval {' to '.join(ends)}"
+    few = "one seed" if 1 in found.counts else "no variation between seeds"
+    known = "differences this small mean little" if little else "the variation between seeds is not known"
+    return f"difference from the control {estimate} points; {few}: {known}"

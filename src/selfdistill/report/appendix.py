@@ -9,7 +9,7 @@ from selfdistill.report.results import Results
 from selfdistill.report.table import Column, Group, Table
 
 MACHINE = {"device": "Device", "threads": "Threads", "precision": "Precision", "deterministic": "Deterministic"}
-MACHINE |= {"cpu_capability": "Processor's instructions", "python": "Python"}
+MACHINE |= {"cpu_capability": "CPU capability", "python": "Python"}
 CODE = {"commit": "Commit", "code_fingerprint": "Training code (SHA-256)", "data_sha256": "Data (SHA-256)"}
 CODE |= {"source": "Source"}
 UNKNOWN = "not recorded"
@@ -30,7 +30,7 @@ def departures(results: Results) -> Table:
     return Table(columns, [Group("", rows)])
 
 
-@artefact("environment", step="report", title="Machine, versions and code of the runs", formats=())
+@artefact("environment", step="report", title="Hardware, versions and code of the runs", formats=())
 def environment(results: Results) -> Table:
     """A row for each thing that decides the bits, a column for each machine and code that runs were made with."""
     kinds: dict[tuple[tuple[str, str], ...], dict[str, list[str]]] = {}

@@ -144,7 +144,7 @@ COLUMNS = [
 @artefact(
     "claims",
     step="claims",
-    title="What the paper claims, and what came out here",
+    title="Claims of the paper and verdicts",
     needs=("predictions.csv",),  # what is measured is asked for with the measures' own table
     when=lambda settings: not settings.by_author and (not settings.reduced or _several(settings)),
 )
@@ -171,15 +171,15 @@ def _row(claim: Claim, verdict: Verdict, rules: Rules) -> list[Any]:
 def notes(results: Results, wanted: list[Claim], verdicts: list[Verdict]) -> list[str]:
     """What a reader must know, a sentence each."""
     settings, words = results.settings, {verdict.word for verdict in verdicts}
-    found = ["Differences in points of test accuracy, with the interval of the rule; n: seeds a method."]
+    found = ["Differences are in points of test accuracy, with the interval of the rule; n: seeds per method."]
     if settings.reduced:
-        found.append(
-            "“Here” means this reduced setting: it says nothing of the paper's own, and levels, sizes and costs"
-        )
+        found.append("“Here” means this reduced setting, which says nothing about the paper's; levels, sizes and costs")
         found[-1] += " are not judged in it."
     if "interim" in words:
-        found.append("A claim is judged once, when all configured seeds of its methods are there.")
+        found.append("A claim is judged once, when all configured seeds of its methods are finished.")
     if needed := [least_seeds(claim, settings) for claim, v in zip(wanted, verdicts, strict=True) if "needs" in v.word]:
         seeds = ", ".join(map(str, range(max(needed))))
-        found.append(f"Too few seeds judge nothing: `seeds: [{seeds}]` in the configuration judges them all.")
+        found.append(
+            f"There are too few seeds for a verdict; `seeds: [{seeds}]` in the configuration is enough for all claims."
+        )
     return [*found, declaration(results.claims)]

@@ -13,7 +13,9 @@ from selfdistill.statistics.differences import Sample, measure_difference
 from selfdistill.statistics.intervals import Interval
 
 MARGIN = 0.2  # points; by how much the paper's two kinds of distillation differ: Table I, workflow/claims.yaml
-INTERVALS = "95 % intervals are for new trainings and new images; one seed has none. Runs that share a teacher are one."
+INTERVALS = (
+    "95 % intervals are for new trainings and new images; one seed has none. Runs that share a teacher count as one."
+)
 
 
 class Difference(NamedTuple):
@@ -86,7 +88,7 @@ def changes(found: list[Factor]) -> str:
     """What differs: one setting with its value, several by their names."""
     if len(found) == 1:
         return found[0].becomes
-    return ", ".join(factor.name for factor in found) or "nothing that the settings name"
+    return ", ".join(factor.name for factor in found) or "no setting"
 
 
 def _flat(row: ReportRow) -> dict[str, Any]:

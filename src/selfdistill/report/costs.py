@@ -108,9 +108,9 @@ def notes(rows: list[list[Any]], results: Results) -> list[str]:
         kinds.setdefault(row[-1], []).append(row[1])
     several = {kind: f" ({', '.join(labels)})" if len(kinds) > 1 else "" for kind, labels in kinds.items()}
     told = [f"Trained on {'; '.join(kind + methods for kind, methods in several.items())}."]
-    told.append("Means over runs, evaluations and checkpoints included; with teacher: with all runs trained before.")
+    told.append("Means over runs, including evaluations and checkpoints. “With teacher” includes all earlier runs.")
     if len(kinds) > 1:
         told.append("Times on different machines are not compared.")
     if any(row[6] is None for row in rows):
-        told.append("Without the logs of its teacher a method has no time with it.")
+        told.append("If the logs of a teacher are missing, the time with teacher is empty.")
     return told

@@ -79,7 +79,7 @@ def last_losses(results: Results) -> str:
     "curves_loss",
     step="figures",
     kind="figure",
-    title="Training loss over epochs, and the terms it is the sum of",
+    title="Training loss and its terms over epochs",
     alt=last_losses,
 )
 def loss(results: Results) -> Figure:

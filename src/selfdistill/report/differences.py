@@ -108,7 +108,7 @@ def forest(panels: dict[str, list[tuple[str, Difference]]], minus: str, results:
         axes.set_title(title, loc="left")
     axes.set_xlabel(short(minus, 32))
     marks = {"95 % interval": {"lw": 1.2}} if any(each.interval for each in every) else {}
-    marks |= {"a seed": SEED | {"ls": ""}} if any(len(each.method.runs) > 1 for each in every) else {}
+    marks |= {"one seed": SEED | {"ls": ""}} if any(len(each.method.runs) > 1 for each in every) else {}
     key(drawn, marks | {f"±{MARGIN:g} points": BAND})
     return drawn
 
@@ -158,9 +158,9 @@ def table(results: Results) -> Table:
 def notes(results: Results, found: list[Difference]) -> list[str]:
     """What a reader must know, a sentence each."""
     if results.control is None:
-        return [f"Nothing to compare: {NO_CONTROL}."]
+        return [f"No comparison: {NO_CONTROL}."]
     told = [f"Accuracy in the last epoch minus that of {with_count(results.control)}, in points."]
-    told.append(INTERVALS if any(each.interval for each in found) else "One seed has no interval.")
+    told.append(INTERVALS if any(each.interval for each in found) else "A single seed has no interval.")
     if others := [f"{each.method.label} ({each.unlike})" for each in found if each.unlike]:
         told.append(f"Not comparable: {'; '.join(others)}.")
     compared = [CONTROL, *(each.method.method for each in found)]

@@ -86,7 +86,7 @@ class Mechanism(Several):
             dict.fromkeys({"higher": "above 0", "lower": "below 0"}[s] for s in self.measures.values())
         )
         number = len(self.measures) * sum(len(rules.controls[method]) for method in self.methods)
-        need = f" Not replicated while a test accuracy may be lower by {rules.tolerance:g} points or more."
+        need = f" Not replicated unless the test accuracy is shown to be lower by less than {rules.tolerance:g} points."
         return rule_of(what, f"on the claimed side ({claimed})", "on the other side", number) + need * bool(self.needs)
 
     def pairs(self, results: Results, rules: Rules) -> list[tuple[MethodResults, MethodResults]]:
@@ -112,7 +112,7 @@ class Mechanism(Several):
 
 
 class Variance(Several):
-    """The accuracies of methods vary less over seeds than those of another one."""
+    """The accuracies of methods vary less over seeds than those of another method."""
 
     kind: Literal["variance"]
     methods: Annotated[list[t.Name], Field(min_length=1)]
@@ -139,7 +139,7 @@ def _log_ratio(ours: np.ndarray, theirs: np.ndarray, level: float) -> Interval:
 
 
 class Convergence(Several):
-    """A method's test accuracy, averaged over the epochs, is higher than another one's: it gets there sooner."""
+    """A method's test accuracy, averaged over the epochs, is higher than another one's: its accuracy rises sooner."""
 
     kind: Literal["convergence"]
     method: t.Name

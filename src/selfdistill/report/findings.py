@@ -16,7 +16,7 @@ COMPARED = "self_distillation"
 NOTES = (
     "Test accuracy in percent, last epoch: mean ± sample standard deviation over seeds (number of seeds).",
     "Author's log: the published notebooks' last epoch, one run each.",
-    "Compare within a column: a protocol with fewer images, epochs or channels is not the paper's setting.",
+    "Compare only within a column: a protocol with fewer images, epochs or channels is not the paper's setting.",
 )
 
 

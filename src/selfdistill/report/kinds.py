@@ -69,7 +69,7 @@ class Level(Claim):
 
 
 class Comparison(Claim):
-    """A claim on a method and another one, judged by the difference of their accuracies."""
+    """A claim that compares two methods, judged by the difference of their accuracies."""
 
     method: t.Name
     against: t.Name
@@ -107,7 +107,7 @@ class Comparison(Claim):
 
 
 class Better(Comparison):
-    """A method is better than another one, by at least so many points."""
+    """A method is better than another, by at least so many points."""
 
     kind: Literal["better"]
     at_least: t.NonNegative = 0.0
@@ -141,7 +141,7 @@ class Better(Comparison):
 
 
 class By(Comparison):
-    """A method is better than another one by about so many points."""
+    """A method is better than another by about so many points."""
 
     kind: Literal["by"]
     published: t.Positive
@@ -158,9 +158,9 @@ class By(Comparison):
     def rule(self, rules: Rules) -> str:
         low, high = self._printed(rules)
         return (
-            f"Replicated if the {percent(self.level(rules))} interval of the difference reaches the printed one"
-            f" (+{low:g} to +{high:g}, since two numbers were rounded) and lies between 0 and +{2 * self.published:g}:"
-            " neither none nor twice as much fits; contradicted if it does not reach it; otherwise not resolved."
+            f"Replicated if the {percent(self.level(rules))} interval of the difference includes a value of the"
+            f" printed one (+{low:g} to +{high:g}, because two numbers were rounded) and lies between 0 and"
+            f" +{2 * self.published:g}; contradicted if it includes none; otherwise not resolved."
         )
 
     def word(self, found: Difference, rules: Rules) -> str:
@@ -171,7 +171,7 @@ class By(Comparison):
 
 
 class Cost(Comparison):
-    """A method's training takes such a multiple of another one's time; ratio: from, to."""
+    """A method's training takes a multiple of another method's time; ratio: from, to."""
 
     kind: Literal["cost"]
     ratio: tuple[t.Positive, t.Positive]
@@ -188,7 +188,7 @@ class Cost(Comparison):
         low, high = self._ends(rules)
         return (
             f"Replicated if the 95 % interval of the ratio of the training times lies between {low:g} and {high:g};"
-            f" contradicted if it lies outside; otherwise not resolved. Not comparable but on one {rules.device}, in"
+            f" contradicted if it lies outside; otherwise not resolved. Comparable only on an {rules.device}, in"
             " float32 with or without TF32."
         )
 

@@ -46,7 +46,7 @@ def read_rows(settings: ReportSettings, logs: Path, evaluated: str = "test") -> 
             raise Failure(row.method, f"{what} (expected data.holdout_images {wanted})")
     found = {row.method: _read_row(row, logs / row.method, settings.allow_missing, evaluated) for row in settings.rows}
     if not any(found.values()):
-        raise Failure(logs, "holds none of the runs that the configuration names")
+        raise Failure(logs, "contains none of the configured runs")
     return found
 
 
@@ -74,7 +74,7 @@ def _lack(folder: Path) -> str | None:
     names = ("history.csv", "run.json")
     absent = [name for name in names if not (folder / name).is_file()]
     if len(absent) == len(names):
-        return "no such run"
+        return "the run does not exist"
     if not absent:
         outputs = read_sealed(folder / "run.json").get("outputs")
         logs = [name for name in ("history.csv", "timing.csv") if isinstance(outputs, dict) and name in outputs]
@@ -102,7 +102,7 @@ def read_time(folder: Path) -> tuple[float, dict[str, Any]]:
     if (folder / "timing.csv").is_file():
         check_recorded(folder / "timing.csv", outputs if isinstance(outputs, dict) else {})
         if not isinstance(epochs, int):
-            raise Failure(folder / "run.json", "does not say for how many epochs it was trained", RETRAIN)
+            raise Failure(folder / "run.json", "does not record the number of epochs", RETRAIN)
     return _read_time(folder, facts, epochs), facts
 
 
@@ -120,7 +120,7 @@ def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow)
     """Refuse a run.json that does not vouch for its logs, is another run's, or is of other settings."""
     path, outputs = folder / "run.json", facts.get("outputs")
     if not isinstance(outputs, dict) or "history.csv" not in outputs:
-        raise Failure(path, "does not vouch for history.csv (outputs lacks its SHA-256)", RETRAIN)
+        raise Failure(path, "has no SHA-256 of history.csv under outputs", RETRAIN)
     for name in ("history.csv", "timing.csv"):
         if (folder / name).is_file():
             check_recorded(folder / name, outputs)
@@ -146,7 +146,7 @@ def check_recorded(path: Path, outputs: dict[str, str]) -> None:
 def _check_epochs(path: Path, log: pd.DataFrame, epochs: int) -> None:
     got, expected = log["epoch"].tolist(), list(range(1, epochs + 1))
     if got != expected:
-        what = "the same not in order" if sorted(got) == expected else f"{len(got)} rows"
+        what = "these epochs in another order" if sorted(got) == expected else f"{len(got)} rows"
         raise Failure(path, f"expected epochs 1 to {epochs} once each, got {what}", RETRAIN)
 
 

@@ -30,8 +30,8 @@ ABOVE = ("label", "paper", "author_log", "accuracy", "minus_control", "time")  #
 FIRST = ("table1", "curves_accuracy")  # what the first screen shows
 FOLDED = ("rule",)  # columns that a click opens
 HEADINGS = {  # over the tables and figures that a module declares; what others declare comes behind them
-    "claims": "What the paper claims, and what came out here",
-    "differences": "Differences to the control",
+    "claims": "Claims of the paper and verdicts",
+    "differences": "Differences from the control",
     "curves": "Training curves",
     "costs": "Cost",
     "ablation": "Ablation",
@@ -94,7 +94,7 @@ def facts(results: Results) -> list[str]:
     """What stands above the headline: the protocol, the data, the seeds and the code."""
     counts = sorted({len(method.runs) for method in results.every})
     seeds = " to ".join(map(str, counts if len(counts) < 3 else counts[:: len(counts) - 1]))
-    number = f"{seeds} seed{'s' * (counts != [1])} a method"
+    number = f"{seeds} seed{'s' * (counts != [1])} per method"
     known = [commit for commit in results.commits if commit != "unknown"]
     return [DATASETS[results.settings.dataset].title, number, *(f"commit {commit}" for commit in known)]
 
@@ -161,7 +161,7 @@ def picture(one: Artefact, results: Results) -> Picture:
             dots = image.info.get("dpi", (INCH, INCH))[0]
             few = _fewer_colours(image.convert("RGB"))
     except (OSError, UnidentifiedImageError) as error:
-        raise Failure(path, "cannot be read as a picture", "make the report's figures first") from error
+        raise Failure(path, "cannot be read as a picture", "run the rule figures first") from error
     data = BytesIO()
     few.save(data, "PNG")
     width, height = (round(side * INCH / dots) for side in few.size)

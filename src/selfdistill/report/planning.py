@@ -30,7 +30,7 @@ def seed_lines(config: Config, path: Path = CLAIMS) -> list[str]:
     ]
     if least:
         enough = ", ".join(map(str, range(max(least))))
-        return [f"seeds: too few for {len(least)} of {len(wanted)} claims; `seeds: [{enough}]` judges them"]
+        return [f"seeds: too few to judge {len(least)} of {len(wanted)} claims; `seeds: [{enough}]` is enough"]
     compared = dict.fromkeys(name for pair in read.rules.primary if _alike(pair, settings) for name in pair)
     return _power(read.rules, {name: seeds[name] for name in compared}) if compared else []
 
@@ -49,6 +49,6 @@ def _power(rules: Rules, seeds: dict[str, int]) -> list[str]:
     configured = ", ".join(f"{name} {count}" for name, count in seeds.items())
     how = f"{percent(level)} interval, 80 % power, seed sd {rules.seed_sd:g}"
     return [
-        f"seeds: {needed} a method find {rules.size:g} points ({how}); configured: {configured}",
-        f"  where methods differ on a tenth of the test images, no number of seeds finds {hidden:.2f} points or less",
+        f"seeds: {needed} per method detect {rules.size:g} points ({how}); configured: {configured}",
+        f"  if methods differ on a tenth of the test images, no number of seeds detects {hidden:.2f} points or less",
     ]

@@ -209,7 +209,7 @@ def check_test_set(folder: Path, labels: np.ndarray, first: str, wanted: np.ndar
     """Refuse (Failure 65) a run whose labels are not those of the first one."""
     if not np.array_equal(labels, wanted):
         what = f"its labels differ from those of {first}: another test set"
-        raise Failure(folder / "predictions.csv", what, "compare runs on one test set")
+        raise Failure(folder / "predictions.csv", what, "compare only runs on the same test set")
 
 
 def read_measures(path: Path, run: RunRecord) -> dict[str, float | None] | None:

@@ -1,4 +1,4 @@
-"""Every run on a line, for programs: what it reached, its teacher, its time, and what made it."""
+"""One line per run, for programs: accuracy, teacher, time, and code."""
 
 from __future__ import annotations
 

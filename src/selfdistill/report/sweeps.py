@@ -127,7 +127,7 @@ def noise(accuracies: list[np.ndarray], assumed: float) -> tuple[float, bool]:
 @artefact(
     "sweep_{sweep}",
     step="sweep",
-    title="A sweep's cells on the hold-out, and the configuration that trains the chosen ones",
+    title="Cells of a sweep on the hold-out, and the configuration of the selected ones",
     formats=("csv", "md", "yaml"),
     needs=("evaluation.json",),
 )
@@ -181,12 +181,12 @@ def _teacher(runs: MethodResults) -> float | None:
 def notes(outcome: Outcome, settings: ReportSettings) -> list[str]:
     """What a reader must know, a sentence each."""
     images = settings.rows[0].settings["data"]["holdout_images"]
-    source = "measured over seeds, pooled over cells" if outcome.measured else "assumed: one seed a cell"
+    source = "measured over seeds, pooled over cells" if outcome.measured else "assumed: one seed per cell"
     among = "of each method" if len(outcome.groups) > 1 else "of all"
-    chosen = f"Chosen: the best cell {among}; train it again on all images before it is tested."
+    chosen = f"Selected: the best cell {among}. Train it again on all images before testing it."
     found = [
-        f"Accuracy of the last epoch on {images:,} training images that no run was trained on; the test set was not"
-        f" looked at. {chosen if outcome.chosen else 'Nothing was chosen.'}",
+        f"Accuracy of the last epoch on {images:,} held-out training images; the test set was not used."
+        f" {chosen if outcome.chosen else 'No cell was selected.'}",
         f"Within noise: at most {rounded(outcome.noise, 2)} points below the best (2 sd of a cell, {source}).",
     ]
     if any(outcome.mark(result) == "not ranked" for result in outcome.results):
@@ -212,9 +212,9 @@ def retraining(outcome: Outcome, settings: ReportSettings) -> str:
     protocol = f"{settings.protocol}-{sweep.name.lower()}"[:LONGEST_NAME]
     values = {"protocol": protocol, "sweep": None, "rows": rows, "data": {"holdout_images": 0}}
     lines = [
-        f"# What sweep {sweep.name} of protocol {settings.protocol} chose on its hold-out:"
+        f"# What sweep {sweep.name} of protocol {settings.protocol} selected on its hold-out:"
         f" {chosen or 'nothing: no cell was run, or none may be ranked'}.",
-        "# Laid over the sweep's own files, this trains it on all images and tests it once:",
+        "# Given after the sweep's own files, this trains the selected cells on all images and tests them once:",
         "#   snakemake --cores 2 --configfile <the sweep's own files> <this file>",
     ]
     return "\n".join([*lines, to_yaml(values | ({"methods": methods} if methods else {}))])

@@ -74,14 +74,16 @@ def notes(results: Results) -> list[str]:
     """What a reader must know, a sentence each; the first is about the seeds."""
     settings, counts = results.settings, {len(method.runs) for method in results.every}
     if counts == {1}:
-        found = ["Top-1 accuracy on the test set, last epoch, one seed a row (n = 1)."]
+        found = ["Top-1 accuracy on the test set in the last epoch, one seed per row (n = 1)."]
     else:
         each = (
             f"n = {counts.pop()}"
             if len(counts) == 1
             else "; ".join(f"{m.method}: n = {len(m.runs)}" for m in results.every)
         )
-        found = [f"Top-1 accuracy on the test set, last epoch, mean ± sample standard deviation over seeds ({each})."]
+        found = [
+            f"Top-1 accuracy on the test set in the last epoch, mean ± sample standard deviation over seeds ({each})."
+        ]
     if settings.by_author:
         found.append("These are the author's own logs, not a replication.")
     elif settings.reduced:
@@ -98,9 +100,9 @@ def notes(results: Results) -> list[str]:
     if odd := [f"{m.label}: {', '.join(m.settings['oddities'])}" for m in results.every if m.settings.get("oddities")]:
         found.append(f"Oddities of the published notebooks: {'; '.join(odd)}.")
     if results.missing:
-        found.append(f"Runs that are missing: {', '.join(results.missing)}.")
+        found.append(f"Missing runs: {', '.join(results.missing)}.")
     if results.left_out:
-        found.append(f"Runs that the configuration does not name, left out: {', '.join(results.left_out)}.")
+        found.append(f"Left out, because they are not in the configuration: {', '.join(results.left_out)}.")
     found += _left_out_of_times([run.facts for run in results.runs])
     if any(run.facts.get("bit_exact") is False for run in results.runs):
         found.append("Some runs were resumed in another environment (bit_exact: false in run.json).")
@@ -109,11 +111,11 @@ def notes(results: Results) -> list[str]:
 
 def _left_out_of_times(runs: list[dict[str, Any]]) -> list[str]:
     """A sentence about the seconds that are in no time of the table; none if there were none."""
-    kinds = {"redone_seconds": "of epochs that were trained again after a stop", "paused_seconds": "of pauses"}
+    kinds = {"redone_seconds": "of epochs that were repeated after an interruption", "paused_seconds": "of pauses"}
     attempts = [attempt for facts in runs for attempt in facts.get("attempts", [])]
     sums = {key: sum(attempt.get(key, 0) for attempt in attempts) for key in kinds}
     parts = [f"{duration(seconds)} {kinds[key]}" for key, seconds in sums.items() if seconds >= 1]
-    return [f"Not in the times: {' and '.join(parts)}."] if parts else []
+    return [f"Not counted in the times: {' and '.join(parts)}."] if parts else []
 
 
 def provenance(results: Results) -> list[str]:
@@ -122,7 +124,7 @@ def provenance(results: Results) -> list[str]:
     sources = sorted({str(run.facts["source"]) for run in results.runs if "source" in run.facts})
     seeds = "; ".join(f"{m.method}: {', '.join(map(str, m.seeds))}" for m in results.every)
     lines = [
-        f"protocol {results.settings.protocol} ({results.settings.badge}), made by selfdistill from the runs' CSV logs"
+        f"protocol {results.settings.protocol} ({results.settings.badge}), made by selfdistill from the runs' logs"
     ]
     lines += [f"Python packages of the runs: {', '.join(versions)}"] if versions else []
     lines += [f"seeds: {seeds}", f"commit of the runs: {', '.join(results.commits)}"]

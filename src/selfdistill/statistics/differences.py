@@ -138,7 +138,7 @@ def _crossed(a: Sample, b: Sample, *, take_residual_away: bool) -> Variance:
     equal S it is the mean of (MS_S + MS_I - MS_E) / (N S) of D = a - b over all ways to pair the runs.
 
     Where the sum is not above 0, the residuals stand for it: the error of independent answers, the longest of the
-    honest choices.
+    conservative choices.
     """
     images, over_images, runs, residuals = a.correct.shape[1], [], [], []
     for side in (a, b):

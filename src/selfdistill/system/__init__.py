@@ -1,1 +1,1 @@
-"""Stage 0: files, locks, signals, terminal and failures: what every stage stands on. Imports no torch."""
+"""Stage 0: files, locks, signals, terminal and errors, used by all stages. Imports no torch."""

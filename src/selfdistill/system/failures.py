@@ -1,4 +1,4 @@
-"""How a run ends when it cannot go on: one line for people, one exit code (sysexits.h) for programs."""
+"""Expected errors: one line for people, an exit code (sysexits.h) for programs."""
 
 BAD_DATA = 65
 UNAVAILABLE = 69
@@ -11,7 +11,7 @@ CONFIGURATION = 78
 
 
 class Failure(Exception):
-    """An expected end of a command.
+    """An expected error of a command.
 
     where: the file or dotted configuration key; what: what is wrong, with the expected and the found
     value; next_step: what to do about it (may be empty); code: the exit status.
@@ -27,7 +27,7 @@ class Failure(Exception):
 
 
 class Failures(Exception):
-    """Several failures found at once; the exit status is that of the first."""
+    """Several failures; the exit status is that of the first."""
 
     def __init__(self, failures: list[Failure]):
         self.failures, self.code = failures, failures[0].code

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes, checksums, sealed JSON. Imports no torch."""
+"""Atomic writes, checksums, and JSON files with their own checksum. Imports no torch."""
 
 import contextlib
 import errno
@@ -112,7 +112,9 @@ def sync_folder(folder: Path) -> None:
 def disk_failure(path: Path | str, error: OSError) -> Failure:
     """The failure that stands for an error of the file system."""
     if error.errno in DISK_ERRORS:
-        return Failure(path, f"cannot be written ({error.strerror})", "free some space and run again", code=DISK)
+        return Failure(
+            path, f"cannot be written ({error.strerror})", "free some space and run the command again", code=DISK
+        )
     return Failure(path, f"cannot be written ({error.strerror})", "check the folder's permissions", code=LOCKED)
 
 
@@ -125,7 +127,9 @@ def check_free_space(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(there).free
     if free < needed:
         need, have = (f"{size / 1e6:,.0f} MB" for size in (needed, free))
-        raise Failure(folder, f"expected {need} of free space for {what}, got {have}", "free some space", code=DISK)
+        raise Failure(
+            folder, f"expected {need} of free disk space for {what}, got {have}", "free some space", code=DISK
+        )
 
 
 def sha256_of(path: Path) -> str:
@@ -188,7 +192,7 @@ def _read_object(path: Path) -> tuple[dict, str]:
     except (ValueError, RecursionError) as error:
         raise Failure(path, f"is not valid JSON ({error})", "delete it and rerun the rule that made it") from error
     if not isinstance(value, dict):
-        raise Failure(path, "holds no JSON object", "delete it and rerun the rule that made it")
+        raise Failure(path, "contains no JSON object", "delete it and rerun the rule that made it")
     return value, text
 
 

@@ -1,4 +1,4 @@
-"""What the workflow must know of the machine that it runs on, without importing torch."""
+"""Facts about the machine for the workflow. Imports no torch."""
 
 import contextlib
 import getpass
@@ -24,7 +24,7 @@ def require_own_package(checkout: Path) -> None:
     here = own / "__init__.py"
     if here.is_file() and not here.samefile(PACKAGE / "__init__.py"):
         step = f"use this checkout's environment (sh scripts/set_up.sh makes .venv), or PYTHONPATH={own.parent}"
-        raise Failure(own, f"is not the package that runs (expected it, got {PACKAGE})", step, code=CONFIGURATION)
+        raise Failure(own, f"is not the imported package ({PACKAGE})", step, code=CONFIGURATION)
 
 
 def name_this_user() -> None:

@@ -1,4 +1,4 @@
-"""A GPU of its own for each command, where a machine has several. Imports no torch."""
+"""Reservation of one GPU for each command on a machine with several. Imports no torch."""
 
 import contextlib
 import os

@@ -52,12 +52,14 @@ def _acquire(path: Path, descriptor: int) -> None:
         _try_for(GLANCE, descriptor)
     except BlockingIOError:
         owner = os.pread(descriptor, 4096, 0).decode(errors="replace")
-        raise InUse(path, f"in use by {_describe(owner)}", "wait for it or stop it", code=LOCKED) from None
+        raise InUse(
+            path, f"in use by {_describe(owner)}", "wait until it has finished, or stop it", code=LOCKED
+        ) from None
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL):
             raise disk_failure(path, error) from error
-        what = f"this file system takes no locks ({error.strerror})"
-        raise Failure(path, what, "put the project on one that does", code=LOCKED) from error
+        what = f"this file system does not support file locks ({error.strerror})"
+        raise Failure(path, what, "move the project to a file system that does", code=LOCKED) from error
 
 
 def _try_for(seconds: float, descriptor: int) -> None:

@@ -1,4 +1,4 @@
-"""What a command says: to the terminal, and to the log file that its rule names."""
+"""The output of a command: to the terminal, and to the log file of its rule."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What a safetensors file says of itself, read without its tensors. Imports no torch."""
+"""The metadata of a safetensors file, read without its tensors. Imports no torch."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How far something is, as a line on the terminal that the next line replaces."""
+"""Progress as a line on the terminal that the next line replaces."""
 
 import contextlib
 import os

@@ -1,1 +1,1 @@
-"""What people use beside the workflow and after it: status, doctor, export, predict. Rules use failed and plan."""
+"""Commands outside the workflow: status, doctor, export, predict. The Snakefile uses failed, plan and screen."""

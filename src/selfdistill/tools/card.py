@@ -17,9 +17,9 @@ from selfdistill.system.failures import Failure
 CARD = "MODEL_CARD.md"
 USUAL_WIDTH = 64
 CLASSIFIERS = {
-    "kept": "the kept network",
-    **{f"head{k}": f"behind stage {k}, not kept" for k in (1, 2, 3)},
-    "head4": "behind stage 4: the kept network",
+    "kept": "final classifier",
+    **{f"head{k}": f"after stage {k}, only in training" for k in (1, 2, 3)},
+    "head4": "after stage 4: the final classifier",
     "ensemble": "all four together (mean of the softmaxes)",
 }
 
@@ -97,7 +97,7 @@ def _pairs(text: str, evaluation: Mapping[str, Any], classes: int) -> list[tuple
         raise Failure("predictions.csv", f"cannot be read ({error})", "rerun the run's training rule") from error
     right = sum(label == prediction for label, prediction in pairs)
     if (right, len(pairs)) != (evaluation["correct"], evaluation["images"]):
-        expected = f"{evaluation['correct']} of {evaluation['images']} right as in evaluation.json"
+        expected = f"{evaluation['correct']} of {evaluation['images']} correct, as in evaluation.json"
         raise Failure("predictions.csv", f"expected {expected}, got {right} of {len(pairs)}")
     if {label for label, _ in pairs} != set(range(classes)):
         raise Failure("predictions.csv", f"expected images of {classes} classes")

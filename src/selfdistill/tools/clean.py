@@ -41,7 +41,7 @@ def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[li
     with run_lock(states / f"{name}.lock"):
         for path in (folder, folder / method, outputs, states):
             if path.is_symlink():
-                raise Failure(path, "is a symbolic link, whose target is not removed", "remove it", code=LOCKED)
+                raise Failure(path, "is a symbolic link; its target is not removed", "remove it", code=LOCKED)
         saved = [*sorted(states.glob(f"{name}-*/")), failure_record(states, name)]
         files = [forced_mark(states, name), folder / "logs" / f"{name}.txt"]
         everything = [outputs, *saved, *files, *_stored(results / store.FOLDER, name, outputs)]

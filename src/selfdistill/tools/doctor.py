@@ -1,4 +1,4 @@
-"""The parts of this machine that the project can use, and the time that each protocol would take on it."""
+"""The hardware and software of this machine, and the estimated time of each protocol on it."""
 
 import os
 import platform
@@ -55,7 +55,7 @@ def protocol_lines(configs: list[Config]) -> list[str]:
 def plan_lines(config: Config) -> list[str]:
     """The cost of each method of a configuration on this machine, and of all, as if nothing were trained yet."""
     if config.logs != "results":
-        return [f"{config.protocol} trains nothing: it reports on the logs in {config.logs}"]
+        return [f"{config.protocol} trains nothing; its report is made from the logs in {config.logs}"]
     if why := unavailable(config):
         return [f"{config.protocol} {why}"]
     paces = measure([config])
@@ -111,7 +111,7 @@ def _processors() -> Finding:
 def _precision() -> Finding:
     device = choose_device("auto")
     precision = choose_precision("auto", device)
-    why = "in hardware" if precision == "bf16" else "no bf16 in hardware"
+    why = "in hardware" if precision == "bf16" else "the hardware has no bf16"
     return Finding("precision", f"auto is {precision} on {device.type} ({why})", precision == "bf16")
 
 
@@ -120,8 +120,8 @@ def _gpu() -> Finding:
         cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
         return Finding("GPU", ", ".join(f"{card.name} with {size(card.total_memory)}" for card in cards), True)
     if torch.version.cuda is None:
-        return Finding("GPU", "none that this torch, built for processors alone, could use", False)
-    return Finding("GPU", f"none found by torch's CUDA {torch.version.cuda}; everything runs on the processor", False)
+        return Finding("GPU", "not usable: this torch is built without CUDA", False)
+    return Finding("GPU", f"none found by torch's CUDA {torch.version.cuda}; everything runs on the CPU", False)
 
 
 def _memory() -> Finding:
@@ -137,7 +137,7 @@ def _disk(folder: Path) -> Finding:
 
 def _latex() -> Finding:
     if shutil.which("pdflatex") is None:
-        return Finding("LaTeX", "no pdflatex: tables are written all the same, and can be compiled elsewhere", False)
+        return Finding("LaTeX", "no pdflatex; tables are written and can be compiled elsewhere", False)
     booktabs = bool(_said("kpsewhich", "booktabs.sty"))
     return Finding("LaTeX", "pdflatex, booktabs" if booktabs else "pdflatex without booktabs.sty", booktabs)
 
@@ -146,12 +146,12 @@ def _slurm() -> Finding:
     if shutil.which("sbatch") is None:
         return Finding("Slurm", "not here")
     if find_spec("snakemake_executor_plugin_slurm") is None:
-        return Finding("Slurm", "sbatch, without Snakemake's executor for it: docs/cluster.md", False)
-    return Finding("Slurm", "sbatch, and Snakemake's executor for it: docs/cluster.md", True)
+        return Finding("Slurm", "sbatch, without Snakemake's executor for Slurm: docs/cluster.md", False)
+    return Finding("Slurm", "sbatch and Snakemake's executor for Slurm: docs/cluster.md", True)
 
 
 def _tools() -> list[Finding]:
-    uses = {"git": "run.json cannot name the commit", "make": "give the commands of the Makefile by hand"}
+    uses = {"git": "run.json cannot name the commit", "make": "run the commands of the Makefile by hand"}
     missing = {tool: f"missing: {use}" for tool, use in uses.items() if shutil.which(tool) is None}
     return [Finding(tool, missing.get(tool, shutil.which(tool) or ""), tool not in missing) for tool in uses]
 

@@ -50,7 +50,7 @@ def unavailable(config: Config) -> str | None:
     if device.type == "cpu" and (lacking := sorted(wanted & NEEDS_GPU)):
         return f"needs a GPU: {lacking[0]} (or precision: auto)"
     if device.type == "cpu" and "bf16" in wanted and choose_precision("auto", device) != "bf16":
-        return "needs a processor with bf16 units (or precision: auto)"
+        return "needs a CPU with bf16 units (or precision: auto)"
     return None
 
 

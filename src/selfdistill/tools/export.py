@@ -1,4 +1,4 @@
-"""A run as a folder to hand on: weights, model card, and a program that loads them with torchvision alone."""
+"""Export of a run: weights, model card, and a program that loads them with only torchvision."""
 
 import inspect
 import json
@@ -23,7 +23,7 @@ WEIGHTS = ("weights.safetensors", "auxiliary.safetensors")
 PROGRAM = "example.py"
 DEEPEST = 8  # the last stage's planes over the first's
 IMPORTS = '''\
-"""Load the network beside this file with torchvision alone, and ask it: python {name} PICTURE..."""
+"""Classify pictures with the network in this folder, using only torchvision: python {name} PICTURE..."""
 
 import sys
 from pathlib import Path
@@ -60,7 +60,7 @@ def export(run: Path, output: Path, licence: str) -> list[str]:
     Raises: Failure 65 for a run whose files are not those that its run.json vouches for, 78 for its own folder.
     """
     if output.resolve() == run.resolve():
-        raise Failure("--output", "expected another folder than the run's", code=CONFIGURATION)
+        raise Failure("--output", "expected a folder other than that of the run", code=CONFIGURATION)
     facts, evaluation = read_sealed(run / "run.json"), read_sealed(run / "evaluation.json")
     try:
         settings = RunSettings.model_validate(without_protocol(dict(facts["settings"])))
@@ -70,11 +70,11 @@ def export(run: Path, output: Path, licence: str) -> list[str]:
         _vouched(run / "evaluation.json", vouched["evaluation.json"])
         listed = vouched.get("predictions.csv")
     except (KeyError, TypeError, ValueError) as error:
-        what = f"is no record of a run of this project ({type(error).__name__})"
+        what = f"is not the record of a run of this project ({type(error).__name__})"
         raise Failure(run / "run.json", what, "rerun the run's training rule") from error
     _, network, *_ = read_weights(run / "weights.safetensors")
     if network != settings.network:
-        raise Failure(run / "weights.safetensors", "is no network of the settings in run.json")
+        raise Failure(run / "weights.safetensors", "does not match the settings in run.json")
     dataset, data = DATASETS[settings.data.dataset], settings.data
     predictions = _vouched(run / "predictions.csv", listed).decode() if listed else None
     program = loading_program(PROGRAM, network, dataset.classes, data.mean, data.std)

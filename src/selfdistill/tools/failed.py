@@ -1,4 +1,4 @@
-"""How the workflow ended that did not come to its end: from Snakemake's own log. Imports no torch."""
+"""How a failed workflow ended, from Snakemake's own log. Imports no torch."""
 
 import re
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class Ended(NamedTuple):
         if errors or self.stopped:
             return [f"{self.rule} failed (log: {self.log}):", *(errors or [self.stopped])]
         end = [f"  {line}" for line in self.lines[-LINES:]]
-        return [f"{self.rule} failed without a reason, perhaps for lack of memory (log: {self.log})", *end]
+        return [f"{self.rule} failed without an error message, perhaps because memory ran out (log: {self.log})", *end]
 
 
 def ended_jobs(logs: Iterable[str | Path]) -> list[Ended]:
@@ -55,11 +55,11 @@ def last_words(jobs: Iterable[Ended], *, interrupted: bool, again: str, status: 
     jobs = list(jobs)
     if interrupted or (jobs and all(job.stopped for job in jobs)):
         saved = ", ".join(job.stopped for job in jobs if job.stopped)
-        return [f"stopped{': ' * bool(saved)}{saved}; to go on: {again}"]
+        return [f"stopped{': ' * bool(saved)}{saved}; to resume: {again}"]
     lines = [line for job in jobs for line in job.reason()]
     if by_hand and any(line.endswith(f"; {by_hand}") for line in lines):
-        return [*(line.removesuffix(f"; {by_hand}") for line in lines), f"to go on: {by_hand}"]
-    return [*lines, f"to go on: {again}", f"what is saved: {status}"]
+        return [*(line.removesuffix(f"; {by_hand}") for line in lines), f"to resume: {by_hand}"]
+    return [*lines, f"to resume: {again}", f"state of the runs: {status}"]
 
 
 def _read(path: Path) -> str:

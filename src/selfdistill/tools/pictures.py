@@ -1,4 +1,4 @@
-"""Pictures of one's own as a network sees them, in `predict` and in an exported program alike."""
+"""The preprocessing of pictures, the same in `predict` and in an exported program."""
 
 import warnings
 from pathlib import Path
@@ -26,7 +26,7 @@ class Picture(NamedTuple):
 
     def __str__(self) -> str:
         least = min(self.width, self.height)
-        return f"{self.path}: {self.width}x{self.height}, its middle {least}x{least} seen at {SIDE}x{SIDE}"
+        return f"{self.path}: {self.width}x{self.height}, central {least}x{least} resized to {SIDE}x{SIDE}"
 
 
 def upright_square(image: Image.Image, side: int = 32) -> Image.Image:
@@ -48,7 +48,7 @@ def read_picture(path: Path) -> Picture:
     Raises: Failure 65 for what is no such picture, damaged, or of more than MOST_PIXELS.
     """
     if not path.is_file():
-        raise Failure(path, "is no regular file" if path.exists() else "no such file")
+        raise Failure(path, "is not a regular file" if path.exists() else "no such file")
     try:
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")  # of large pictures, which are looked at here
@@ -61,7 +61,7 @@ def read_picture(path: Path) -> Picture:
     except Failure:
         raise
     except Image.UnidentifiedImageError as error:
-        raise Failure(path, f"is no {' or '.join(FORMATS)} picture") from error
+        raise Failure(path, f"is not a {' or '.join(FORMATS)} picture") from error
     except Exception as error:  # whatever a damaged file provokes in a decoder
         what = str(error).splitlines() or [type(error).__name__]
         raise Failure(path, f"cannot be decoded ({what[0][:120]})") from error

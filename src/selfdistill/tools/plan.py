@@ -27,8 +27,8 @@ def check_plan(workflow: Any) -> None:
         "trust-io-cache": dag.trust_io_cache,
     }
     expected = {"rerun-triggers": f"expected {', '.join(TRIGGERS)} among them, got {', '.join(triggers)}"}
-    what = "with it, results that do not fit their settings go unnoticed ({})"
-    step = "leave it out of the command and of your profile (--profile, SNAKEMAKE_PROFILE)"
+    what = "otherwise results with other settings are not detected ({})"
+    step = "remove it from the command and from your profile (--profile, SNAKEMAKE_PROFILE)"
     if wrong := [name for name, set_ in said.items() if set_]:
         texts = {name: what.format(expected.get(name, "expected it unset")) for name in wrong}
         raise Failures([Failure(f"--{name}", text, step, code=CONFIGURATION) for name, text in texts.items()])
@@ -46,14 +46,17 @@ def _unknown(match: re.Match, config: Config) -> Failure | None:
     (protocol, method, seed), runs = match.groups(), config.runs()
     seeds = [str(number) for name, number in runs if name == method]
     if protocol != config.protocol:
-        what, step = f"is of another protocol (expected {config.protocol}, got {protocol})", "name it with --configfile"
+        what, step = (
+            f"belongs to another protocol (expected {config.protocol}, got {protocol})",
+            "give that protocol with --configfile",
+        )
     elif not seeds:
         methods = ", ".join(dict.fromkeys(name for name, _ in runs))
-        what = f"is no run of the configuration (expected one of {methods}, got {method})"
-        step = "rows says which methods are trained"
+        what = f"is not a run of the configuration (expected one of {methods}, got {method})"
+        step = "add the method to rows"
     elif str(int(seed)) not in seeds:
-        what = f"is no run of {method} (expected seed {', '.join(seeds)}, got {seed})"
-        step = "seeds says which are trained"
+        what = f"is not a run of {method} (expected seed {', '.join(seeds)}, got {seed})"
+        step = "add the seed to seeds"
     else:
         return None
     return Failure(match.string, what, step, code=CONFIGURATION)

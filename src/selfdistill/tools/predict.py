@@ -1,4 +1,4 @@
-"""The predictions of a trained network, with all of its classifiers, for pictures of one's own."""
+"""Predictions of all classifiers of a trained network for the user's pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ FINAL = "final"
 ENSEMBLE = "ensemble"  # mean of the softmaxes
 BORDER = 2  # pixels
 COLOURS = ("red", "green", "blue")
-DARK_ON_LIGHT = "it is dark on light, they are light on dark"
+DARK_ON_LIGHT = "it is dark on light; they are light on dark"
 FAR = 1.7  # standard deviations of a channel's pixels; as far in one of them are 0.4 % of CIFAR-10's training images
 
 
@@ -59,7 +59,9 @@ class LoadedNetwork(NamedTuple):
         facts = self.facts
         of = f"{facts['model']}, {facts.get('method', 'method unknown')} seed {facts.get('seed', 'unknown')}"
         images = "hold-out" if "holdout_images" in facts else "test"
-        right = f"{facts['correct']} of {facts['images']} {images} images right" if "correct" in facts else "not tested"
+        right = (
+            f"{facts['correct']} of {facts['images']} {images} images correct" if "correct" in facts else "not tested"
+        )
         return f"{of}, {self.dataset.title}: {right}"
 
 
@@ -91,7 +93,9 @@ def _read_heads(path: Path, facts: dict[str, Any], channels: list[int], classes:
     tensors, theirs = decode(path, content)
     other = [key for key, value in theirs.items() if key != "heads" and facts.get(key) != value]
     if other:
-        raise Failure(path, f"is of another run than the weights beside it ({', '.join(sorted(other))} differ)")
+        raise Failure(
+            path, f"belongs to another run than the weights in the same folder ({', '.join(sorted(other))} differ)"
+        )
     kind = theirs.get("heads")
     if kind not in HEADS:
         raise Failure(path, f"expected heads {', '.join(HEADS)}, got {str(kind)[:40]!r}")
@@ -99,7 +103,7 @@ def _read_heads(path: Path, facts: dict[str, Any], channels: list[int], classes:
     try:
         heads.load_state_dict(tensors)
     except RuntimeError as error:
-        raise Failure(path, f"are no {kind} heads of the network beside it") from error
+        raise Failure(path, f"are no {kind} heads of this network") from error
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values() if tensor.is_floating_point()):
         raise Failure(path, "has values that are not finite")
     return heads
@@ -125,7 +129,7 @@ def predict(paths: Sequence[Path], weights: Path, top: int) -> str:
         )
         for index, picture in enumerate(pictures)
     ]
-    note = f"It can only answer with its {len(classes)} classes, whatever a picture shows."
+    note = f"The network can only answer with its {len(classes)} classes, whatever a picture shows."
     return "\n\n".join([f"{weights}: {network}", *tables, note])
 
 
@@ -147,7 +151,7 @@ def _table(
         )
         for row in rows
     )
-    hint = [] if unlike is None else [f"  Unlike the training images: {unlike}."]
+    hint = [] if unlike is None else [f"  This picture is unlike the training images: {unlike}."]
     return "\n".join([str(picture), *hint, *(f"  {line}" for line in lines)])
 
 

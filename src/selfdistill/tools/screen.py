@@ -27,7 +27,7 @@ NOISE = re.compile(
     r"|Reasons:|Some jobs were triggered|Rules with provenance|Config file .* is extended|Assuming unrestricted"
 )
 OUTCOMES = ("At least one job did not complete", "CalledProcessError in ")  # told by `last_words`
-BEFORE = "stopped before the first job; the same command goes on"
+BEFORE = "stopped before the first job; run the same command to start again"
 LOCK = Path(".snakemake/running.lock")
 
 
@@ -51,7 +51,7 @@ class Screen(logging.Filter):
             return self._is_news(record, message)
         if event == "job_error" and len(self.workflow.scheduler.running) > 1 and not self.interrupted:
             self.say(
-                f"{record.rule_name} failed (log: {', '.join(record.log)}); the jobs that still run are finished first"
+                f"{record.rule_name} failed (log: {', '.join(record.log)}); waiting for the jobs that are still running"
             )
         if event == "run_info" and self.workflow.dryrun:
             first, self._planned = not self._planned, True  # a dry run tells it twice
@@ -113,7 +113,9 @@ def _bars(settings: Any) -> Any:
     try:
         from selfdistill.tools.bars import Bars
     except ImportError as error:
-        print(f"notice: no bars: {error.name} is not installed (sh scripts/set_up.sh)", file=sys.stderr)
+        print(
+            f"notice: no progress bars, because {error.name} is not installed (sh scripts/set_up.sh)", file=sys.stderr
+        )
         return None
     return Bars(settings)
 
@@ -128,14 +130,14 @@ def _told_in_one_line(kind: type, error: BaseException, trace: Any) -> None:
 def locked(again: str) -> Failure:
     """Why Snakemake cannot lock the folder: another start, what is left of one that was killed, or its lock alone."""
     if owner := owner_of(LOCK):
-        return Failure(LOCK, f"in use by {owner}", "wait for it, or stop it there with Ctrl-C", code=LOCKED)
+        return Failure(LOCK, f"in use by {owner}", "wait until it has finished, or stop it with Ctrl-C", code=LOCKED)
     for path in sorted(Path("results").glob("*/.state/*.lock")):
         if owner := owner_of(path):
-            step = f"wait for it or stop it, then: {again} --unlock, and the command again"
-            return Failure(path, f"in use by {owner}, of a start that was killed", step, code=LOCKED)
+            step = f"wait for it or stop it, then run: {again} --unlock, and the command again"
+            return Failure(path, f"in use by {owner}, whose Snakemake was killed", step, code=LOCKED)
     return Failure(
         ".snakemake/locks",
-        "left by a start that was killed",
-        f"to go on: {again} --unlock, and the command again",
+        "left by a Snakemake that was killed",
+        f"to resume: {again} --unlock, and the command again",
         code=LOCKED,
     )

@@ -1,4 +1,4 @@
-"""The last screen of `make demo` and its like: what was done, Table I, what to open, what to try next."""
+"""The last output of `make demo` and similar targets: Table I, the files to open, what to try next."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ NEXT = {
     "quick": "CIFAR-10 with small networks (downloads 170 MB)",
     "replicate": "the paper's protocol (hours on a GPU)",
 }
-LITTLE = "One seed a row: a difference of a point or two means little."
+LITTLE = "One seed per row: a difference of a point or two means little."
 T8 = "echo 'methods: {kd: {temperature: 8}}' > t8.yaml; make %s CONFIG=t8.yaml"
 
 
@@ -44,7 +44,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
     except OSError as error:
-        raise Failure(path, f"cannot be read ({error.strerror})", "make the table first") from error
+        raise Failure(path, f"cannot be read ({error.strerror})", "run the rule table first") from error
 
 
 def _described(protocol: str, results: Path) -> str:

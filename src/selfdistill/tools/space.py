@@ -1,4 +1,4 @@
-"""What the results of a protocol take on the disk. Imports no torch."""
+"""The disk space of the results of a protocol. Imports no torch."""
 
 import os
 import shutil

@@ -59,14 +59,14 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
     run or to another environment.
     """
     if folder.is_symlink():
-        raise Failure(folder, "is a symbolic link, and states are not looked for elsewhere", "remove it", code=LOCKED)
+        raise Failure(folder, "is a symbolic link, which is not followed", "remove it", code=LOCKED)
     for leftover in folder.glob(".*.tmp"):
         remove(leftover)
     files = checkpoints(folder)
     for path in files:
         content = _read(path)
         if content is None or sha256_bytes(content)[:16] != NAME.fullmatch(path.name)[2]:
-            say(f"warning: {path}: damaged, going back to the state before it")
+            say(f"warning: {path}: damaged; using the previous state")
             continue
         tensors, facts = unpack(path, content)
         if others := other_parts(facts["identity"], identity):
@@ -76,9 +76,9 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
         write_live_history(folder, state)
         return state
     if files:
-        raise Failure(folder, f"all {len(files)} saved states are damaged", "remove it to train from the start")
+        raise Failure(folder, f"all {len(files)} saved states are damaged", "remove it to start from the beginning")
     if (folder / "history.csv").exists():  # it is written after a state, and never before the first
-        raise Failure(folder, "its saved states are gone", "put them back, or remove it to train from the start")
+        raise Failure(folder, "its saved states are missing", "restore them, or remove it to start from the beginning")
     return None
 
 
@@ -125,7 +125,7 @@ def _check_environment(path: Path, facts: dict, environment: dict, policy: str, 
     if not changes:
         return facts
     if policy == "strict":
-        advice = "set resume_policy: relaxed to go on, or remove the state to start again"
+        advice = "set resume_policy: relaxed to resume, or remove the state to start again"
         raise Failure(path, f"saved in another environment ({', '.join(changes)})", advice, code=CONFIGURATION)
     say(f"resuming in another environment ({', '.join(changes)}); the result is marked bit_exact: false")
     return facts | {"environment": environment, "bit_exact": False}

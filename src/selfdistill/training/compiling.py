@@ -40,7 +40,7 @@ def compile_network(
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        say(f"compiling failed ({type(error).__name__}: {' '.join(str(error).split())[:120]}); going on without")
+        say(f"compiling failed ({type(error).__name__}: {' '.join(str(error).split())[:120]}); continuing without it")
         forward = None
     network.zero_grad(set_to_none=True)
     for name, buffer in network.named_buffers():

@@ -40,7 +40,7 @@ class EpochDisplay:
         say = self.log.say if seconds > WORTH_SAYING * epochs else self.log.note
         say(f"about {duration(seconds)} to train {epochs} epochs of {self.images} images")
         if self.machine.device.type == "cpu" and seconds > LONG:
-            self.log.say("this is a CPU: `make quick` runs the reduced protocol in about 15 minutes; going on")
+            self.log.say("this is a CPU; `make quick` runs a reduced protocol in 15 to 45 minutes. Continuing ...")
 
     def after_epoch(self, row: dict, seconds: float) -> None:
         """Log an epoch, and say it in brief with the time left."""

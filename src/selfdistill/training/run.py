@@ -105,7 +105,7 @@ class Run:
             evaluation = self._evaluate()
         described = self.settings, self.job.seed, self.network, progress, evaluation, self.teaching, self.machine
         write_outputs(self.job.output, *described, record_of(self))
-        right = f"{evaluation.correct} of {evaluation.images} {self.settings.data.evaluated} images right"
+        right = f"{evaluation.correct} of {evaluation.images} {self.settings.data.evaluated} images correct"
         self.log.note(f"done: {right} ({self.job.output})")
 
     def _compile(self) -> None:
@@ -121,7 +121,7 @@ class Run:
         state = checkpoint.load_state(self.folder, self.identity, self.environment, policy, self.log.say)
         if state is None:
             for line in describe_other_states(self.folder, self.identity):
-                self.log.say(f"starting afresh: {line}")
+                self.log.say(f"starting from the beginning: {line}")
             return
         self.parts.load(state.tensors, state.facts["scaler"])
         progress.load(state.epoch, state.tensors, state.facts)
@@ -201,7 +201,7 @@ class Run:
         """Say and record for how long the process stood still; that stands in no epoch's row."""
         if seconds:
             self.progress.attempts[-1]["paused_seconds"] += round(seconds, 3)
-            self.log.say(f"paused for {duration(seconds)} (not counted)")
+            self.log.say(f"paused for {duration(seconds)} (not counted as training time)")
 
     def _save(self, cadence: checkpoint.Cadence) -> None:
         """Save the state. Its cost is known only afterwards, so it stands in this epoch's row from the next save on,

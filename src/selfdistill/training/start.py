@@ -85,7 +85,7 @@ def _train(job: Job, settings: RunSettings, log: Log) -> None:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        what, advice = f"out of memory with {settings.batch_size}", "choose a smaller one (never changed silently)"
+        what, advice = f"out of memory with {settings.batch_size}", "choose a smaller one"
         raise Failure(f"methods.{settings.method}.batch_size", what, advice, code=OUT_OF_MEMORY) from error
 
 

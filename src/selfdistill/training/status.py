@@ -67,7 +67,7 @@ class RequestedRuns:
         identity = self.identity(method, seed)
         answer = _run(self.folder, method, seed, identity)
         if answer.text == NOT_STARTED and matches(self.store, f"{method}-seed{seed}", identity):
-            return answer._replace(text=f"{NOT_STARTED} (the store has it: nothing to train)")
+            return answer._replace(text=f"{NOT_STARTED} (in the store: nothing to train)")
         return answer
 
     def identity(self, method: str, seed: int) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
     for folder in sorted(states.glob(f"{key}-*/")):
         epoch, its_identity, damaged = newest_state(folder)
         if its_identity is None and (damaged or (folder / "history.csv").exists()):
-            lost = f"all states in {folder.name} are damaged or gone (make clean STATE=1 removes them)"
+            lost = f"all states in {folder.name} are damaged or missing (make clean STATE=1 removes them)"
         if its_identity is not None and not other_parts(its_identity, identity):
             note = f" (newer states are damaged: {', '.join(damaged)})" if damaged else ""
             return f"resumable at epoch {epoch} of {identity['settings']['epochs']}{note}"
@@ -158,7 +158,7 @@ def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
     """A line for each other state of the same run: which it is, its epoch, and what it was of."""
     run = STATE.fullmatch(state.name)
     return [
-        f"{name} (epoch {epoch}) was of other {', '.join(other_parts(its_identity, identity))}"
+        f"{name} (epoch {epoch}) belongs to other {', '.join(other_parts(its_identity, identity))}"
         for name, _, epoch, its_identity in _whole_states(state.parent, f"{run[1]}-seed{run[2]}-*/")
         if name != state.name
     ]
@@ -191,5 +191,5 @@ def _leftover_runs(folder: Path, config: Config) -> list[Status]:
     for run in sorted(folder.glob("*/seed*/run.json")):
         method, seed = run.parent.parent.name, run.parent.name.removeprefix("seed")
         if f"{method}/seed{seed}" not in needed:
-            leftovers.append(Status(f"{method} seed {seed}", "leftover: the configuration does not name it"))
+            leftovers.append(Status(f"{method} seed {seed}", "unused: not in the configuration"))
     return leftovers

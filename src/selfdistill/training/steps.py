@@ -108,7 +108,9 @@ class CapturedStep:
             if is_out_of_memory(error):
                 raise
             self.failed = True
-            self.say(f"capture failed ({type(error).__name__}: {' '.join(str(error).split())[:120]}); going on without")
+            self.say(
+                f"capture failed ({type(error).__name__}: {' '.join(str(error).split())[:120]}); continuing without it"
+            )
         undo()
 
     def _undo(self) -> Work:
@@ -161,7 +163,7 @@ def choose_step(step: EagerStep, choice: str, say: Callable[[str], None]) -> Eag
     """
     possible = step.machine.device.type == "cuda" and step.machine.precision != "fp16"
     if choice == "on" and not possible:
-        raise Failure("capture", "on needs a GPU and another precision than fp16", "set it to auto", code=CONFIGURATION)
+        raise Failure("capture", "on needs a GPU and a precision other than fp16", "set it to auto", code=CONFIGURATION)
     if choice == "off" or not possible:
         return step
     return CapturedStep(step, say, cuda_capture())

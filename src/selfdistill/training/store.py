@@ -105,7 +105,7 @@ def find(store: Path, name: str, wanted: dict[str, Any], say: Callable[[str], No
         wrong = damaged_outputs(entry.folder, entry.facts) if entry.facts else ["run.json"]
         if not wrong:
             return entry
-        say(f"the stored run {entry.folder} is damaged ({', '.join(wrong)}): removed")
+        say(f"the stored run {entry.folder} is damaged ({', '.join(wrong)}) and was removed")
         discard(entry.folder)
     return None
 

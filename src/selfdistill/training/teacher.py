@@ -51,7 +51,7 @@ def check_sha256(path: Path, sha256: str, recorded: dict[str, Any]) -> None:
     """Refuse (Failure 65) weights that are not the file of which an evaluation.json speaks."""
     if sha256 != recorded.get("weights_sha256"):
         what = f"SHA-256 differs from its evaluation.json (expected {recorded.get('weights_sha256')}, got {sha256})"
-        raise Failure(path, what, "train it again, or run `evaluate` on weights of your own")
+        raise Failure(path, what, "train it again; for weights of your own, run `evaluate` first")
 
 
 def check_accuracy(
@@ -67,7 +67,7 @@ def check_accuracy(
     same = machine.deterministic and recorded.get("environment") == machine.fingerprint()
     allowed = 0 if same else max(1, TOLERANCE * len(test_set) // 10_000)
     if recorded.get("images") != len(test_set) or abs(correct - recorded.get("correct", -1)) > allowed:
-        expected = f"{recorded.get('correct')} of {recorded.get('images')} test images right"
+        expected = f"{recorded.get('correct')} of {recorded.get('images')} test images correct"
         raise Failure(
             path, f"does not reach its recorded accuracy (expected {expected}, got {correct} of {len(test_set)})"
         )

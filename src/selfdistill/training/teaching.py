@@ -54,12 +54,12 @@ class Teaching:
         lines = []
         for path, facts, _ in self.records:
             which = f" {path.parent.parent.name}/{path.parent.name}" if several else ""
-            right = f"{facts['correct']} of {facts['images']} {evaluated} images right"
+            right = f"{facts['correct']} of {facts['images']} {evaluated} images correct"
             lines.append(f"teacher{which}: {right}, as recorded")
-        changed = ["its stem replaced"] * bool(self.settings.replaced_stem)
+        changed = ["replaced stem"] * bool(self.settings.replaced_stem)
         changed += [f"{len(self.records)} members, the mean of their probabilities"] * several
         if changed:
-            right = f"{self.answers.correct} {evaluated} images right"
+            right = f"{self.answers.correct} {evaluated} images correct"
             lines.append(f"teacher with {' and '.join(changed)}: {right}")
         return lines
 
