@@ -1,56 +1,4 @@
-# The report: each step is one rule, whose files follow from the declarations in selfdistill.report.
-from selfdistill.config.report_settings import ReportSettings, report_settings
-from selfdistill.report.artefacts import artefacts, needs
-from selfdistill.report.gaps import departures, read_gaps
-from selfdistill.report.steps import STEPS
-
-EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "run.json")
-# Where the runs' logs lie: what was trained here, or a folder to report on.
-LOGS = f"results/{CONFIG.protocol}" if CONFIG.logs == "results" else CONFIG.logs
-LOGS = LOGS if CONFIG.logs == "results" or Path(LOGS).is_dir() else ours(LOGS)
-SHOWN = [(row, seed) for row in CONFIG.rows for seed in CONFIG.seeds_of(row)]
-
-
-def run_files(names, runs):
-    """These files of runs; if no run is trained here, only those that exist."""
-    paths = [f"{LOGS}/{method}/seed{seed}/{name}" for method, seed in runs for name in names]
-    trained = CONFIG.logs == "results" and not CONFIG.allow_missing
-    return paths if trained else [path for path in paths if Path(path).is_file()]
-
-
-def settings_of_report():
-    """The part of the configuration that the report reads; with allow_missing, only rows with a run."""
-    there = {Path(path).parts[-3] for path in run_files(["run.json"], SHOWN)}
-    rows = [row for row in CONFIG.rows if row in there] if CONFIG.allow_missing else CONFIG.rows
-    gaps, paper = read_gaps(BASE / "docs" / "paper-gaps.yaml"), load_config([BASE / "config.yaml"])
-    return report_settings(CONFIG, rows, departures(gaps, CONFIG, paper))
-
-
-KNOWN = settings_of_report()
-REPORT_TEXT, REPORT = to_yaml(KNOWN), ReportSettings.model_validate(KNOWN)
-REPORT_STEPS = [step for step in STEPS if artefacts(REPORT, step)]
-
-
-def written(*steps):
-    """The files of steps, marked for `snakemake --report`."""
-    found = []
-    for step, one in [(step, one) for step in steps for one in artefacts(REPORT, step)]:
-        for path in one.files(REPORT):
-            labels = {"shows": one.title, "as": path.rpartition(".")[2]}
-            found.append(report(f"report/{CONFIG.protocol}/{path}", category=STEPS[step], labels=labels))
-    return found
-
-
-def read_by(step):
-    """The files of runs that a step reads; for teachers that are no row, their times."""
-    beside = [run for run in CONFIG.runs() if run not in SHOWN] if step == "claims" else []
-    return run_files(needs(REPORT, step), SHOWN) + run_files(["timing.csv", "run.json"], beside)
-
-
-def report_options(wildcards, output):
-    """It reads `output`, because the same logs in another folder make the same report."""
-    words = ["--logs", LOGS, "--output", f"report/{CONFIG.protocol}", "--claims", ours("workflow/claims.yaml")]
-    return shlex.join(words)
+# Each step of the report is one rule.
 
 
 rule write_report_settings:
@@ -85,9 +33,9 @@ for step in REPORT_STEPS:
             f"results/{CONFIG.protocol}/logs/{step}.txt",
         localrule: True
         params:
-            options=report_options,
+            options=report_options(step),
         shell:
-            "python -m selfdistill {rule} {params.options} --settings {input.settings:q} --log {log:q}"
+            "python -m selfdistill {params.options} --settings {input.settings:q} --log {log:q}"
 
 
 rule findings:
