@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from helpers.snakemake_runs import Workflow
+from helpers.snakemake_runs import Workflow, take_signals
 from helpers.terminals import Terminal, interrupt
 
 pytestmark = pytest.mark.slow
@@ -30,11 +30,12 @@ def test_make_demo_in_a_pipe_is_short_and_ends_with_table_i(workflow):
     workflow.add_make()
     workflow.write("few.yaml", "data: {train_images: 100}\ndefaults: {width: 8}\n")
     done = workflow.make_target("demo", "CONFIG=few.yaml")
-    lines = done.stdout.splitlines()
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(lines) <= 60, done.stdout
+    text = done.stderr + done.stdout
+    lines = text.splitlines()
+    assert done.returncode == 0, text
+    assert len(lines) <= 60, text
     assert [line for line in lines if len(line) > 120] == []
-    assert not re.search(r"[\x1b\r]", done.stdout)
+    assert not re.search(r"[\x1b\r]", text)
     epochs = [match.groups() for line in lines if (match := LINE.fullmatch(line))]
     assert {name: int(last) for name, _, last, _ in epochs}.keys() == {"teacher", "kd", "self_distillation", "control"}
     assert len(epochs) == sum(int(last) for name, last in {(name, last) for name, _, last, _ in epochs})
@@ -85,7 +86,12 @@ def test_without_the_plugin_one_line_says_so(workflow, tmp_path):
 @pytest.mark.parametrize("piped", [True, False])
 def test_ctrl_c_is_one_line(piped, workflow, tmp_path):
     given = command(workflow, "control", files=(workflow.write("endless.yaml", ENDLESS),))
-    options = {"env": workflow.environment, "cwd": workflow.folder, "start_new_session": True}
+    options = {
+        "env": workflow.environment,
+        "cwd": workflow.folder,
+        "start_new_session": True,
+        "preexec_fn": take_signals,
+    }
     if piped:
         with (tmp_path / "said.txt").open("w") as file:
             process = subprocess.Popen(given, stdout=file, stderr=file, **options)
