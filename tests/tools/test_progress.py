@@ -87,7 +87,7 @@ def results(tmp_path) -> Results:
 def test_nothing_yet_is_not_timed_and_no_time_is_made_up(results):
     overview = results.read()
     assert (overview.epoch, overview.epochs, overview.left) == (0, 40, None)
-    assert headline(overview) == "0 of 40 epochs (nothing is running)"
+    assert headline(overview) == "0 of 40 epochs"
 
 
 def test_a_run_has_failed_only_with_its_present_settings_and_code(results):
@@ -171,7 +171,7 @@ def test_the_time_left_is_the_whole_only_where_every_method_is_timed(results):
         results.finish(method, 10.0 * epochs, epochs=epochs)
     results.log("control", [10.0] * 5)
     results.save("control", 4)
-    assert headline(results.read()) == "36 of 40 epochs, about 40 s left (nothing is running)"
+    assert headline(results.read()) == "36 of 40 epochs, about 40 s left"
 
 
 def test_jobs_side_by_side():
@@ -199,6 +199,7 @@ def test_without_a_terminal_the_command_prints_once(results):
     done = subprocess.run(command(results), capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith("8 of 40 epochs")
+    assert done.stdout.splitlines()[0].endswith(" (nothing is running)")
     assert "\x1b" not in done.stdout
 
 

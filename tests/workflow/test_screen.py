@@ -64,7 +64,7 @@ def test_on_a_terminal_two_runs_have_whole_lines_and_a_bar_each(workflow):
     assert not [line for line in shown if line[0] in "╭│╰"]  # the bars are gone
     for name in ("control", "self_distillation"):
         assert re.search(rf"{name} seed 0  epoch \d/4(  left \d:\d\d)? +━", drawn)
-    assert re.search(r"─ \d of 8 epochs(, (about|at least) \d+ (s|min) left)? ─", drawn)
+    assert re.search(r"─ \d of 8 epochs(, (about|at least) \d+ (s|min) left|, all runs done)? ─", drawn)
 
 
 def only_own(workflow: Workflow) -> dict[str, str]:

@@ -38,7 +38,7 @@ def headline(overview: Overview) -> str:
         return f"{text}, all runs done"
     if overview.left is not None:
         text += f", {'at least' if overview.untimed else 'about'} {duration(overview.left)} left"
-    return text + ("" if overview.running else " (nothing is running)")
+    return text
 
 
 def picture(overview: Overview) -> Group:
@@ -50,7 +50,8 @@ def picture(overview: Overview) -> Group:
         name, *cells = _cells(run)
         bar = ProgressBar(total=run.epochs, completed=run.epoch, width=BAR)
         grid.add_row(name, bar, *(Text(cell, no_wrap=True) for cell in cells))
-    return Group(Text(headline(overview)), grid)
+    idle = "" if overview.running or overview.done else " (nothing is running)"
+    return Group(Text(headline(overview) + idle), grid)
 
 
 def _cells(run: RunProgress) -> tuple[str, ...]:
