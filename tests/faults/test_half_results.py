@@ -194,7 +194,7 @@ def test_a_leftover_is_in_no_mean_and_is_named(case, logs, tmp_path):
     assert refusal(folder, tmp_path / "out") is None
     row = table_of(tmp_path / "out")["kd"]
     assert (row["seeds"], row["accuracy"]) == ("3", "82.00")
-    assert f"left out: {case.run.replace('/', ' ')}." in (tmp_path / "out/table1.md").read_text()
+    assert f"not in the configuration: {case.run.replace('/', ' ')}." in (tmp_path / "out/table1.md").read_text()
 
 
 def test_a_run_of_another_environment_is_marked_in_the_note(logs, tmp_path):

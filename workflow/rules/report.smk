@@ -11,7 +11,7 @@ rule write_report_settings:
         "results/{protocol}/logs/report-settings-{content}.txt",
     localrule: True
     params:
-        text=REPORT_TEXT,
+        text=lambda wildcards: REPORT_TEXT,  # a string would be expanded: a label may have braces
     shell:
         "rm -f results/{wildcards.protocol}/settings/report-*.yaml 2> {log:q}"
         " && printf %s {params.text:q} > {output:q} 2>> {log:q}"
