@@ -60,6 +60,20 @@ def remove(path: Path) -> None:
         raise disk_failure(path, error) from error
 
 
+def remove_folder(folder: Path, *first: str) -> None:
+    """Remove a folder if it is there; first: its files that say that the rest is whole, which go before it.
+
+    Raises: Failure 74 or 73 when it cannot be removed.
+    """
+    try:
+        for name in first:
+            (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise disk_failure(error.filename or folder, error) from error
+
+
 def link(source: Path, target: Path) -> None:
     """Give a file a second name, in place of what may be there; a copy where the file system has no such links. The
     name is durable once its folder is synced.

@@ -4,13 +4,13 @@ Imports no torch.
 
 import contextlib
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from selfdistill.config.schema import Config
+from selfdistill.system import files
 from selfdistill.system.failures import CONFIGURATION, LOCKED, Failure
-from selfdistill.system.files import disk_failure, read_sealed
+from selfdistill.system.files import read_sealed
 from selfdistill.system.lock import run_lock
 from selfdistill.training import store
 from selfdistill.training.states import failure_record, forced_mark
@@ -43,8 +43,8 @@ def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[li
             if path.is_symlink():
                 raise Failure(path, "is a symbolic link; its target is not removed", "remove it", code=LOCKED)
         saved = [*sorted(states.glob(f"{name}-*/")), failure_record(states, name)]
-        files = [forced_mark(states, name), folder / "logs" / f"{name}.txt"]
-        everything = [outputs, *saved, *files, *_stored(results / store.FOLDER, name, outputs)]
+        others = [forced_mark(states, name), folder / "logs" / f"{name}.txt"]
+        everything = [outputs, *saved, *others, *_stored(results / store.FOLDER, name, outputs)]
         yield [path for path in (saved if only_state else everything) if path.exists()]
 
 
@@ -70,14 +70,9 @@ def unused(config: Config, results: Path) -> list[Path]:
 def remove(paths: list[Path]) -> None:
     """Remove what `removal` or `unused` named, so that nothing half removed looks whole."""
     for path in paths:
-        try:
-            if path.is_symlink() or not path.is_dir():
-                path.unlink(missing_ok=True)
-                continue
-            for name in WITNESSES:
-                (path / name).unlink(missing_ok=True)
-            shutil.rmtree(path)
-            with contextlib.suppress(OSError):  # the folder of a method without other seeds
-                path.parent.rmdir()
-        except OSError as error:
-            raise disk_failure(error.filename or path, error) from error
+        if path.is_symlink() or not path.is_dir():
+            files.remove(path)
+            continue
+        files.remove_folder(path, *WITNESSES)
+        with contextlib.suppress(OSError):  # the folder of a method without other seeds
+            path.parent.rmdir()

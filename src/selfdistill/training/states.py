@@ -1,12 +1,10 @@
 """Where the resumable states of runs lie and how they are named. Imports no torch."""
 
-import contextlib
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
-from selfdistill.system.files import canonical_json, make_folder, remove, sha256_bytes
+from selfdistill.system.files import canonical_json, make_folder, remove, remove_folder, sha256_bytes
 
 NAME = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
 
@@ -41,9 +39,7 @@ def mark_forced(results: Path, runs: list[str]) -> None:
 
 def forget(folder: Path) -> None:
     """Remove a state if it is there; its history first, which would otherwise witness that states were lost."""
-    (folder / "history.csv").unlink(missing_ok=True)
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+    remove_folder(folder, "history.csv")
 
 
 def checkpoints(folder: Path) -> list[Path]:

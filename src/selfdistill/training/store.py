@@ -26,6 +26,7 @@ from selfdistill.system.files import (
     make_folder,
     read_sealed,
     remove,
+    remove_folder,
     seal,
     sha256_of,
     sync_folder,
@@ -195,10 +196,7 @@ def _build(folder: Path, run: Entry, output: Path) -> None:
 
 def discard(folder: Path) -> None:
     """Remove an entry, run.json first, so that no half one looks whole; one that is gone already is fine."""
-    with _disk(folder):
-        (folder / "run.json").unlink(missing_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(folder)
+    remove_folder(folder, "run.json")
 
 
 @contextlib.contextmanager
