@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from selfdistill.report.curves import band, draw
 from selfdistill.report.plotting import LOOKS, canvas, epoch_axis, name_line, saved, short, styled
 from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import signed
@@ -56,7 +57,7 @@ def figure(protocols: dict[str, Results]) -> dict[str, bytes]:
 
 def _line(axes: Axes, label: str, differences: pd.DataFrame, color: str) -> None:
     """The mean over seeds, a band from the lowest to the highest, and the last value at the end."""
-    mean = differences.mean(axis=1)
-    axes.plot(mean.index, mean, color=color, marker="." if len(mean) < 10 else None)
-    axes.fill_between(mean.index, differences.min(axis=1), differences.max(axis=1), color=color, alpha=0.2, lw=0)
-    name_line(axes, mean.iloc[-1], f"{short(label)}  {signed(float(mean.iloc[-1]), 1)}", color)
+    curve = band(differences)
+    draw(axes, curve, color, **({"marker": "."} if len(curve) < 10 else {}))
+    last = float(curve["mean"].iloc[-1])
+    name_line(axes, last, f"{short(label)}  {signed(last, 1)}", color)

@@ -40,8 +40,13 @@ def over_seeds(method: MethodResults, column: str, weights: dict[str, float] | N
         return None
     sums = [sum(weight * history[name] for name, weight in columns.items()) for history in histories]
     together = pd.concat(sums, axis=1).dropna()
-    if together.empty:
-        return None
+    return None if together.empty else band(together)
+
+
+def band(together: pd.DataFrame) -> pd.DataFrame:
+    """The mean, least and largest value in each row: of an epoch over seeds."""
+    import pandas as pd
+
     return pd.DataFrame({"mean": together.mean(axis=1), "low": together.min(axis=1), "high": together.max(axis=1)})
 
 

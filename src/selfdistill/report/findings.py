@@ -32,22 +32,22 @@ def write_findings(configs: Sequence[Config], reports: Path, output: Path) -> li
     tested = [one for one in configs if one.data.dataset == PAPERS and one.kind == paper.kind and not one.sweep]
     ordered = sorted(tested, key=lambda config: config.reduced is not None)
     found = {config.protocol: read for config in ordered if (read := _results(config, paper.rows, reports))}
-    whole = {config.protocol: _results(config, config.rows, reports) for config in ordered if config.protocol in found}
     table = findings(paper, [config for config in ordered if config.protocol in found], found)
     contents = {"findings.md": f"# What was found so far\n\n{table.markdown()}", "findings.csv": table.csv()}
-    contents |= {f"budget.{suffix}": content for suffix, content in figure(whole).items()}
+    contents |= {f"budget.{suffix}": content for suffix, content in figure(found).items()}
     for name, content in contents.items():
         write_atomically(output / name, content)
     return [output / name for name in contents]
 
 
-def _results(config: Config, rows: Sequence[str], reports: Path) -> Results | None:
-    """A protocol's runs of these rows; None without one of the control."""
+def _results(config: Config, papers: Sequence[str], reports: Path) -> Results | None:
+    """A protocol's runs of its rows, and of the paper's that it only trains; None without one of the control."""
     logs = reports / config.protocol
     if not any(logs.glob(f"{CONTROL}/seed*/run.json")):
         return None
     trained = {method for method, _ in config.runs()}
-    settings = report_settings(config, [row for row in rows if row in trained])
+    taught = [row for row in papers if row in trained and row not in config.rows]
+    settings = report_settings(config, config.rows + taught)
     return Results(ReportSettings.model_validate(settings | {"allow_missing": True}), logs)
 
 
