@@ -30,6 +30,9 @@ def take_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+OUTSIDE_MAKE = ["env", "-u", "MAKELEVEL", "-u", "MAKEFLAGS", "-u", "MFLAGS"]  # what a suite under make hands down
+
+
 class Workflow:
     """A checkout of the workflow and the package; configuration files are laid over `demo`."""
 
@@ -86,7 +89,7 @@ class Workflow:
 
     def make_target(self, *words: str) -> subprocess.CompletedProcess:
         """make, without the flags and the depth that a suite which make itself started hands down."""
-        return self.process(["env", "-u", "MAKELEVEL", "-u", "MAKEFLAGS", "-u", "MFLAGS", "make", *words])
+        return self.process([*OUTSIDE_MAKE, "make", *words])
 
     def process(self, command: list[str], **environment: str) -> subprocess.CompletedProcess:
         """A command that has ended in this folder, with its package."""

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import yaml
-from helpers.snakemake_runs import ROOT, TINY, Workflow
+from helpers.snakemake_runs import OUTSIDE_MAKE, ROOT, TINY, Workflow
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTROLLED = "snakemake --cores 1 --configfile workflow/protocols/controlled.yaml"
@@ -59,9 +59,7 @@ def small(checkout) -> Workflow:
 def run(workflow: Workflow, command: str) -> str:
     """What a command prints; it must end well."""
     environment = {"PATH": f"{workflow.folder / 'bin'}:{os.environ['PATH']}"}
-    done = workflow.process(
-        ["env", "-u", "MAKELEVEL", "-u", "MAKEFLAGS", "-u", "MFLAGS", "sh", "-c", command], **environment
-    )
+    done = workflow.process([*OUTSIDE_MAKE, "sh", "-c", command], **environment)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
 
