@@ -17,15 +17,15 @@ GAPS = """\
 
 # What the paper leaves open
 
-One row for each point that the paper does not say, or says in two ways: what the text says, what the author's
-published notebooks did, and what protocol `paper` does, and why; below it {others} where they do otherwise. The values
-are read from the configuration files. Each published number comes from one run without a seed.
+Each row is a point that the paper does not state or states inconsistently. It shows the paper's text, what the author's
+published notebooks did, the choice of the protocol `paper` with its reason, and those of {others} where they differ.
+The values are read from the configuration files. Each published number comes from one run without a seed.
 
-The source is that of the value in `paper`. *paper* and a section: the text says it. *published notebook*: the author's
-executed notebooks (github.com/veljko2404/pytorch, folder 1_research_self_distillation, read on 2026-11-24), whose
-printed times are the paper's to the second. They carry no licence, so only facts are taken from them. Where text and
-notebooks differ, the text decides. *assumed*: our choice. *Computed* marks arithmetic on published numbers. A D with a
-number is a row of [the contradictions of the text](contradictions.md).
+The last column is the source of the value in `paper`. *paper* with a section: the text. *published notebook*: the
+author's executed notebooks (github.com/veljko2404/pytorch, folder 1_research_self_distillation, read on 2026-11-24),
+whose printed times equal the paper's to the second. They have no licence, so we take only facts from them. If text and
+notebooks differ, we follow the text. *assumed*: our choice. *Computed* marks arithmetic on published numbers. D1 to
+D22 are rows of [the contradictions of the text](contradictions.md).
 """
 
 

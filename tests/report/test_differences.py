@@ -119,5 +119,5 @@ def test_one_seed_each_has_a_figure_without_what_it_does_not_show():
 def test_those_who_cannot_see_the_figure_are_told():
     made = results(method("control", [80, 82]), method("kd", [70, 71]), method("near", [80, 83]), method("one", [85]))
     assert differences.told(made) == (
-        "Below the control: kd. Not told apart from the control: near. Without an interval: one +4.0 points."
+        "Below the control: kd. Not distinguishable from the control: near. Without an interval: one +4.0 points."
     )

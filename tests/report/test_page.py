@@ -179,7 +179,7 @@ def test_a_claim_has_its_rule_behind_a_click_and_its_verdict_in_colour(page_with
 def test_points_of_departure_are_shown(tmp_path):
     point = {"point": "Data", "paper": "all <50,000>", "here": "half", "why": "time"}
     text = report(tiny(tmp_path, departures=[point]))["report.html"]
-    assert "<summary>Where this departs from the paper</summary>" in text
+    assert "<summary>Differences from the paper&#39;s setting</summary>" in text
     assert "all &lt;50,000&gt;" in text
     assert "departs" not in report(tiny(tmp_path / "as_it_is"))["report.html"]
 

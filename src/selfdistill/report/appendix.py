@@ -18,7 +18,7 @@ UNKNOWN = "not recorded"
 @artefact(
     "departures",
     step="report",
-    title="Where this departs from the paper",
+    title="Differences from the paper's setting",
     formats=(),
     when=lambda settings: bool(settings.departures),
 )

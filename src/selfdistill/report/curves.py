@@ -229,6 +229,6 @@ def last_accuracy_of_each(results: Results) -> Table:
         for method in chosen
     ]
     told = "Accuracy in percent of each classifier, from shallow to deep, in the last epoch; mean"
-    told += " ± sample standard deviation over seeds where there are several."
-    kept = "A method's last classifier is the kept network's; the ensemble is the mean of the softmaxes of all of them."
+    told += " ± sample standard deviation over seeds, if there are several."
+    kept = "The last classifier of a method is that of the kept network; the ensemble is the mean of all softmaxes."
     return Table(columns, [Group("", rows)], [told, kept])

@@ -33,7 +33,7 @@ TITLE = "Accuracy minus the control's"
 SEED = {"marker": ".", "ms": 3.5, "alpha": 0.7, "mew": 0}
 BAND = {"color": "#DDDDDD", "lw": 6}
 NO_CONTROL = "no run of the control"
-SIDES = {1: "Above the control", -1: "Below the control", 0: "Not told apart from the control"}
+SIDES = {1: "Above the control", -1: "Below the control", 0: "Not distinguishable from the control"}
 
 
 def comparable(settings: ReportSettings) -> list[str]:

@@ -75,7 +75,7 @@ def damaged_outputs(folder: Path, facts: dict) -> list[str]:
     """The outputs of a run that are missing or not the ones that its run.json describes."""
     outputs = facts.get("outputs")
     if not isinstance(outputs, dict) or not outputs:
-        return ["run.json names no outputs"]
+        return ["run.json lists no outputs"]
     return [
         name
         for name, expected in sorted(outputs.items())
