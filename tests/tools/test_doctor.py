@@ -4,11 +4,12 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.reporting import ROOT
+from helpers.verbs import selfdistill
 
 from selfdistill.config.load import load_config
 from selfdistill.tools import doctor, estimate
@@ -22,7 +23,6 @@ from selfdistill.tools.estimate import (
     whole_seconds,
 )
 
-ROOT = Path(__file__).parents[2]
 BASE, PROTOCOLS = ROOT / "config.yaml", ROOT / "workflow/protocols"
 
 
@@ -54,21 +54,14 @@ def steady(monkeypatch):
 def test_an_epoch_is_its_training_its_teachers_answers_and_its_tests(config, steady):
     paper = config({"threads": 1})
     paces = measure([paper])
+    seconds = {method: epoch_seconds(paper, method, paces) for method in ("control", "kd", "kd_ensemble")}
     student, teacher = 555_422_720, 83_431_424  # multiply-adds of ResNet18 and, with the ImageNet stem, of ResNet50
-    assert epoch_seconds(paper, "control", paces) * 1e12 == pytest.approx(
-        np.array([1, 3]) * student * (50_000 + 10_000 / 3)
-    )
-    taught = epoch_seconds(paper, "kd", paces) - epoch_seconds(paper, "control", paces)
-    assert taught * 1e12 == pytest.approx(np.array([1, 3]) * teacher * 50_000 / 3)
-    taught = epoch_seconds(paper, "kd_ensemble", paces) - epoch_seconds(paper, "control", paces)  # by three students
-    assert taught * 1e12 == pytest.approx(np.array([1, 3]) * 3 * student * 50_000 / 3)
-
-
-def test_threads_share_an_epoch_but_not_evenly(config, steady):
-    one, four = (config({"threads": threads}) for threads in (1, 4))
-    paces = measure([one])
-    gain = epoch_seconds(one, "control", paces) / epoch_seconds(four, "control", paces)
-    assert gain == pytest.approx([4, 4**0.7])
+    busy = np.array([1e-12, 3e-12])
+    assert seconds["control"] == pytest.approx(busy * student * (50_000 + 10_000 / 3))
+    assert seconds["kd"] - seconds["control"] == pytest.approx(busy * teacher * 50_000 / 3)
+    assert seconds["kd_ensemble"] - seconds["control"] == pytest.approx(busy * 3 * student * 50_000 / 3)  # by three
+    gain = seconds["control"] / epoch_seconds(config({"threads": 4}), "control", paces)
+    assert gain == pytest.approx([4, 4**0.7])  # threads share an epoch, but not evenly
 
 
 def test_a_protocol_is_its_runs_side_by_side(config, steady):
@@ -85,13 +78,9 @@ def test_a_protocol_is_its_runs_side_by_side(config, steady):
 
 def test_each_network_is_timed_once_for_all_protocols(config, steady):
     measure([config(protocol="demo"), config(protocol="overnight"), config()])
-    assert [(n.model, n.stem, n.width) for n in steady] == [
-        ("resnet50", "imagenet", 8),
-        ("resnet18", "cifar", 8),
-        ("resnet18", "cifar", 16),
-        ("resnet50", "imagenet", 64),
-        ("resnet18", "cifar", 64),
-    ]
+    large, small = ("resnet50", "imagenet"), ("resnet18", "cifar")
+    expected = [(*large, 8), (*small, 8), (*small, 16), (*large, 64), (*small, 64)]
+    assert [(n.model, n.stem, n.width) for n in steady] == expected
 
 
 def test_a_wider_network_is_slower_when_it_is_really_timed(config):
@@ -127,10 +116,8 @@ def test_the_plan_of_a_configuration_has_a_line_for_each_method_and_one_for_all(
     assert line == "paper trains nothing; its report is made from the logs in somewhere"
 
 
-def test_the_papers_protocol_says_its_cost_before_it_starts(repository):
-    shown = subprocess.run(
-        ["make", "-n", "replicate", "CONFIG=my.yaml"], cwd=repository, capture_output=True, text=True
-    )
+def test_the_papers_protocol_says_its_cost_before_it_starts():
+    shown = subprocess.run(["make", "-n", "replicate", "CONFIG=my.yaml"], cwd=ROOT, capture_output=True, text=True)
     assert shown.stdout.index("doctor config.yaml my.yaml") < shown.stdout.index("snakemake --cores 1")
 
 
@@ -144,30 +131,30 @@ def test_a_range_is_one_number_where_its_ends_are_alike():
         assert in_words(np.array(seconds)) == words
 
 
+def found(folder):
+    return {finding.name: finding for finding in doctor.findings(folder)}
+
+
 def test_the_findings_of_this_machine(tmp_path):
-    found = {finding.name: finding for finding in doctor.findings(tmp_path)}
-    assert {"Python", "processor", "precision", "GPU", "memory", "disk", "LaTeX", "Slurm", "git", "make"} == set(found)
-    assert sys.executable in found["Python"].text
+    here = found(tmp_path)
+    assert set(here) == {"Python", "processor", "precision", "GPU", "memory", "disk", "LaTeX", "Slurm", "git", "make"}
+    assert sys.executable in here["Python"].text
     assert doctor.usable_cores() >= 1
-    assert all(finding.line().isprintable() for finding in found.values())
+    assert all(finding.line().isprintable() for finding in here.values())
 
 
 def test_what_is_missing_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor.shutil, "which", lambda tool: None)
-    found = {finding.name: finding for finding in doctor.findings(tmp_path)}
-    assert found["LaTeX"].fine is False
-    assert "no pdflatex" in found["LaTeX"].line()
-    assert "missing" in found["git"].text
-    assert found["Slurm"].text == "not here"
-
-
-def test_slurm_without_snakemakes_executor_is_said(monkeypatch, tmp_path):
+    here = found(tmp_path)
+    assert here["LaTeX"].fine is False
+    assert "no pdflatex" in here["LaTeX"].line()
+    assert "missing" in here["git"].text
+    assert here["Slurm"].text == "not here"
     monkeypatch.setattr(doctor.shutil, "which", lambda tool: f"/usr/bin/{tool}")
-    for spec in (None, object()):
-        monkeypatch.setattr(doctor, "find_spec", lambda name, spec=spec: spec)
-        slurm = {finding.name: finding for finding in doctor.findings(tmp_path)}["Slurm"]
-        assert slurm.fine is (spec is not None)
-        assert ("without" in slurm.text) is (spec is None)
+    for executor in (None, object()):
+        monkeypatch.setattr(doctor, "find_spec", lambda name, spec=executor: spec)
+        slurm = found(tmp_path)["Slurm"]
+        assert (slurm.fine, "without" in slurm.text) == (executor is not None, executor is None)
 
 
 def test_fewer_processors_under_a_containers_quota(monkeypatch, tmp_path):
@@ -182,10 +169,10 @@ def test_fewer_processors_under_a_containers_quota(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_the_command(tmp_path):
-    (tmp_path / "tiny.yaml").write_text("protocol: tiny\nrows: [control]\ndefaults: {width: 2}\n")
-    (tmp_path / "wants.yaml").write_text("protocol: wants\nrows: [control]\ndefaults: {width: 2, precision: tf32}\n")
-    command = [sys.executable, "-m", "selfdistill", "doctor", "--base", str(BASE), "--protocols", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    for name, precision in (("tiny", "fp32"), ("wants", "tf32")):
+        text = f"protocol: {name}\nrows: [control]\ndefaults: {{width: 2, precision: {precision}}}\n"
+        (tmp_path / f"{name}.yaml").write_text(text)
+    done = selfdistill("doctor", "--base", BASE, "--protocols", tmp_path)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()[-3:]
     assert [line.split()[0] for line in lines] == ["paper", "tiny", "wants"]

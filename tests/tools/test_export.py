@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 import torch
 from helpers.gallery import gallery
+from helpers.verbs import selfdistill
 from PIL import Image
-from safetensors.torch import load_file, save_file
-from typer.testing import CliRunner
+from safetensors.torch import load_file
 
-from selfdistill.cli import app
 from selfdistill.config.networks import STEMS
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.prepared import read_prepared
@@ -29,32 +28,16 @@ from selfdistill.tools.export import export, loading_program
 from selfdistill.tools.pictures import read_picture
 from selfdistill.tools.predict import load_network
 
-ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # as the suite's own processes have
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
-ALONE = """
-import runpy, sys
-from pathlib import Path
-from statistics import NormalDist
-sys.modules["selfdistill"] = None  # cannot be imported
-import torch
-from safetensors.torch import load_file, save_file
-images, folders = load_file(sys.argv[1])["images"], sys.argv[2:]
-sys.argv = sys.argv[:1]
-for folder in map(Path, folders):
-    network = runpy.run_path(str(folder / "example.py"))["network"]
-    assert not network.training
-    with torch.inference_mode():
-        save_file({"logits": network(images)}, folder / "answers.safetensors")
-"""
 
 
-def logits_alone(folders, images, tmp_path):
-    """The logits of the exported programs' networks for normalised images, in a Python that has no selfdistill."""
-    save_file({"images": images}, tmp_path / "images.safetensors")
-    command = [sys.executable, "-c", ALONE, tmp_path / "images.safetensors", *folders]
-    done = subprocess.run(command, cwd=tmp_path, env=ONE_THREAD, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return [load_file(folder / "answers.safetensors")["logits"] for folder in folders]
+def alone(folder, monkeypatch):
+    """What an exported program has made, where selfdistill cannot be imported."""
+    with monkeypatch.context() as patch:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "selfdistill"]:
+            patch.setitem(sys.modules, name, None)
+        patch.setattr(sys, "argv", ["example.py"])
+        return runpy.run_path(str(folder / "example.py"))
 
 
 @pytest.fixture(scope="module")
@@ -91,48 +74,43 @@ def exported_card(run, tmp_path):
 # The program
 
 
-def test_torchvision_alone_loads_every_model_stem_and_width(exported, self_distilled, digits, tmp_path):
+def test_torchvision_alone_loads_every_model_stem_and_width(exported, self_distilled, digits, tmp_path, monkeypatch):
     test_images = torch.from_numpy(read_prepared(digits, "digits")[0].test_images)
     images = (test_images[:8].float() / 255 - 0.3) / 0.4
+    expected = {exported: load_file(self_distilled / "test_logits.safetensors")["logits"][:8]}
+    assert expected[exported].std() > 0.1  # they say something
     shapes = [("resnet18", stem, 64) for stem in STEMS] + [("resnet18", "cifar", 8), ("resnet50", "imagenet", 24)]
-    copy = shutil.copytree(exported, tmp_path / "exported")
-    folders, expected = [copy], [load_file(self_distilled / "test_logits.safetensors")["logits"][:8]]
-    assert expected[0].std() > 0.1  # they say something
     for model, stem, width in shapes:
         settings = NetworkSettings(model=model, stem=stem, width=width, classes=100)
         network = build_backbone(settings, seed=1)
         with torch.no_grad():
             network.train()(images[:4])  # statistics that are not all 0 and 1
-        folder = tmp_path / f"{model}-{stem}-{width}"
+            folder = tmp_path / f"{model}-{stem}-{width}"
+            expected[folder] = network.eval()(images)
         folder.mkdir()
         (folder / "weights.safetensors").write_bytes(encode_weights(network.state_dict(), settings, {}))
         program = loading_program("example.py", settings, [f"class {k}" for k in range(100)], MEAN, STD)
         (folder / "example.py").write_text(program)
-        assert "selfdistill" not in program
         assert max(map(len, program.splitlines())) <= 120
-        assert ("Narrow" in program) == (width != 64)
-        folders.append(folder)
-        with torch.inference_mode():
-            expected.append(network.eval()(images))
-    for folder, ours, theirs in zip(folders, expected, logits_alone(folders, images, tmp_path), strict=True):
-        assert torch.allclose(theirs, ours, rtol=1e-4, atol=1e-4), folder.name
+    for folder, logits in expected.items():
+        network = alone(folder, monkeypatch)["network"]
+        assert not network.training
+        with torch.no_grad():
+            assert torch.allclose(network(images), logits, rtol=1e-4, atol=1e-4), folder.name
 
 
 def test_the_program_sees_every_picture_as_predict_does(exported, digits, tmp_path, monkeypatch):
-    paths = gallery(tmp_path)
-    Image.fromarray(read_prepared(digits, "digits")[0].test_images[7].transpose(1, 2, 0)).save(tmp_path / "digit.png")
-    paths.append(tmp_path / "digit.png")
-    seen = [read_picture(path) for path in paths]
-    monkeypatch.setattr(sys, "argv", ["example.py"])
-    upright_square = runpy.run_path(str(exported / "example.py"))["upright_square"]
+    paths = [*gallery(tmp_path), tmp_path / "digit.png"]
+    Image.fromarray(read_prepared(digits, "digits")[0].test_images[7].transpose(1, 2, 0)).save(paths[-1])
+    seen, upright_square = [read_picture(path) for path in paths], alone(exported, monkeypatch)["upright_square"]
     for path, picture in zip(paths, seen, strict=True):
         assert np.array_equal(np.asarray(upright_square(Image.open(path))), picture.pixels), path.name
     network = load_network(exported / "weights.safetensors")
     probabilities, labels = network.probabilities(seen)["final"].max(1)
     expected = [f"{network.dataset.classes[k]} ({p:.1%})" for p, k in zip(probabilities, labels, strict=True)]
     assert len(set(expected)) > 20  # so that it matters what is seen
-    command = [sys.executable, exported / "example.py", *paths]
-    done = subprocess.run(command, env=ONE_THREAD, capture_output=True, text=True)
+    command, one_thread = [sys.executable, exported / "example.py", *paths], os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=one_thread, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"{path}: {text}" for path, text in zip(paths, expected, strict=True)]
 
@@ -141,10 +119,8 @@ def test_the_program_sees_every_picture_as_predict_does(exported, digits, tmp_pa
 
 
 def test_the_folder_is_the_runs_own_bytes_with_program_and_card(exported, self_distilled, tmp_path):
-    options = ["--run", str(self_distilled), "--output", str(tmp_path / "out")]
-    done = CliRunner().invoke(app, ["export", *options], catch_exceptions=False)
-    written = sorted(map(str, (tmp_path / "out").iterdir()))
-    assert sorted(done.stdout.splitlines()) == written
+    done = selfdistill("export", "--run", self_distilled, "--output", tmp_path / "out")
+    assert sorted(done.stdout.splitlines()) == sorted(map(str, (tmp_path / "out").iterdir()))
     assert "Licence of the weights: MIT" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
     for name in ("weights.safetensors", "auxiliary.safetensors"):
         assert (exported / name).read_bytes() == (self_distilled / name).read_bytes()
@@ -168,25 +144,22 @@ def test_a_run_whose_files_are_not_its_own_is_refused(name, run, tmp_path, refus
     assert not (tmp_path / "out").exists()
 
 
-def test_predictions_that_evaluation_did_not_count_are_refused(run, tmp_path, refused):
-    path = run / "predictions.csv"
-    lines = path.read_text().splitlines()
-    wrong = next(line for line in lines[1:] if line.split(",")[0] != line.split(",")[1])
-    lines[lines.index(wrong)] = "0,0"
-    path.write_text("\n".join(lines) + "\n")
-    edit(run, "run.json", lambda facts: facts["outputs"].update({path.name: sha256_of(path)}))
-    with refused(BAD_DATA, "predictions.csv", "correct, as in evaluation.json"):
-        export(run, tmp_path / "out", "CC0")
-
-
-def test_the_runs_own_folder_and_a_record_without_its_parts_are_refused(run, tmp_path, refused):
+def test_a_record_that_does_not_fit_and_the_runs_own_folder_are_refused(run, tmp_path, refused):
     with refused(CONFIGURATION, "--output", "expected a folder other than"):
         export(run, run, "CC0")
-    whole = read_sealed(run / "run.json")
+    whole, path = read_sealed(run / "run.json"), run / "predictions.csv"
     for key in ("settings", "outputs"):
         write_sealed(run / "run.json", {name: value for name, value in whole.items() if name != key})
         with refused(BAD_DATA, run / "run.json", "is not the record of a run"):
             export(run, tmp_path / "out", "CC0")
+    write_sealed(run / "run.json", whole)
+    lines = path.read_text().splitlines()
+    wrong = next(line for line in lines[1:] if line.split(",")[0] != line.split(",")[1])
+    lines[lines.index(wrong)] = "0,0"  # a prediction that evaluation did not count
+    path.write_text("\n".join(lines) + "\n")
+    edit(run, "run.json", lambda facts: facts["outputs"].update({path.name: sha256_of(path)}))
+    with refused(BAD_DATA, "predictions.csv", "correct, as in evaluation.json"):
+        export(run, tmp_path / "out", "CC0")
 
 
 # The card
@@ -245,30 +218,25 @@ def test_a_network_without_other_classifiers_or_predictions_has_one_row_and_one_
         edit(run, "run.json", lambda facts, name=name: facts["outputs"].pop(name))
     card = exported_card(run, tmp_path)
     assert not (tmp_path / "out" / "auxiliary.safetensors").exists()
-    assert "| final classifier |" in card
-    assert "behind stage" not in card
-    assert "The accuracy of each class is not available" in card
-    assert "Most often taken for" not in card
+    for words in ("| final classifier |", "The accuracy of each class is not available"):
+        assert words in card
+    for words in ("behind stage", "Most often taken for"):
+        assert words not in card
 
 
 def test_oddities_wrong_labels_and_every_teacher_stand_in_the_card(run, tmp_path):
     teachers = ["ab" * 32, "cd" * 32]
 
     def change(facts):
-        facts["settings"] |= {"oddities": ["undetached_target"], "label_noise": 0.2}
-        facts["settings"] |= {"kept_epoch": "best_on_test"}
+        facts["settings"] |= {"oddities": ["undetached_target"], "label_noise": 0.2, "kept_epoch": "best_on_test"}
         facts["settings"]["data"]["holdout_images"] = 30
         facts |= {"teacher_sha256": teachers, "bit_exact": False}
 
     edit(run, "run.json", change)
     card = exported_card(run, tmp_path)
     for words in (
-        "`undetached_target`",
-        "20% of the labels were deliberately made wrong",
-        "best on the test set",
+        *("`undetached_target`", "20% of the labels were deliberately made wrong", "best on the test set"),
         *(f"- Teacher: weights with SHA-256 `{teacher}`." for teacher in teachers),
-        "not bitwise reproducible",
-        "held out; not the test set",
-        "60 training images",
+        *("not bitwise reproducible", "held out; not the test set", "60 training images"),
     ):
         assert words in card

@@ -58,29 +58,21 @@ def test_an_archive_that_cannot_be_had_goes_on_by_hand(folder):
 
 def test_a_job_that_gave_no_reason_was_killed(folder):
     lines = said(folder, control="".join(f"epoch {n}/9\n" for n in range(1, 8)))
-    assert (
-        lines[0] == "train_control failed without an error message, perhaps because memory ran out (log: control.txt)"
-    )
-    assert lines[1:6] == [f"  epoch {n}/9" for n in range(3, 8)]
-    assert lines[6] == f"to resume: {AGAIN}"
-    assert said(folder, kd="")[:2] == [lines[0].replace("control", "kd"), f"to resume: {AGAIN}"]
+    killed = "train_control failed without an error message, perhaps because memory ran out (log: control.txt)"
+    assert lines[:-1] == [killed, *(f"  epoch {n}/9" for n in range(3, 8)), f"to resume: {AGAIN}"]
+    assert said(folder, kd="")[:2] == [killed.replace("control", "kd"), f"to resume: {AGAIN}"]
 
 
-STOPPED = "kd seed 0: stopped by SIGINT; epoch 3 of 8 is saved\n"
-
-
-def test_runs_that_were_stopped_are_one_line(folder):
-    nothing = "control seed 1: stopped by SIGTERM; no epoch is saved yet\n"
-    assert said(folder, kd=STOPPED, control=nothing, measure="stopped by SIGINT\n") == [
+def test_runs_that_were_stopped_and_ctrl_c_whatever_it_hit_are_one_line(folder):
+    kd = "kd seed 0: stopped by SIGINT; epoch 3 of 8 is saved\n"
+    control = "control seed 1: stopped by SIGTERM; no epoch is saved yet\n"
+    assert said(folder, kd=kd, control=control, measure="stopped by SIGINT\n") == [
         "stopped: kd seed 0 (epoch 3 of 8 is saved), control seed 1 (no epoch is saved yet), train_measure;"
         f" to resume: {AGAIN}"
     ]
-
-
-def test_ctrl_c_is_one_line_whatever_it_hit(folder):
     one = f"stopped: kd seed 0 (epoch 3 of 8 is saved); to resume: {AGAIN}"
-    assert said(folder, interrupted=True, kd=STOPPED, table="") == [one]
+    assert said(folder, interrupted=True, kd=kd, table="") == [one]
     assert said(folder, interrupted=True) == [f"stopped; to resume: {AGAIN}"]
-    lines = said(folder, kd=STOPPED, control="error: x\n")  # beside a job that failed
+    lines = said(folder, kd=kd, control="error: x\n")  # beside a job that failed
     assert lines[:2] == ["train_kd failed (log: kd.txt):", "kd seed 0 (epoch 3 of 8 is saved)"]
     assert "error: x" in lines

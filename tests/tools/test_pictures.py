@@ -66,23 +66,16 @@ def test_what_is_transparent_is_white(path):
     assert (pixels(path, palette, transparency=3) == 255).all()
 
 
-def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
+def test_a_photograph_is_turned_as_its_camera_says(path):
     upright = np.zeros((40, 60, 3), np.uint8)
     upright[:20, :30] = 255  # the upper left quarter is light
-    stored = {
-        1: lambda a: a,
-        2: np.fliplr,
-        3: lambda a: np.rot90(a, 2),
-        4: np.flipud,
-        5: lambda a: a.transpose(1, 0, 2),
-        6: lambda a: np.rot90(a, 1),  # shown upright after a quarter turn clockwise
-        7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
-        8: lambda a: np.rot90(a, -1),
-    }
-    path, exif = tmp_path / "p.jpg", Image.Exif()
-    for orientation, store in stored.items():
+    turned = {1: upright, 3: np.rot90(upright, 2), 6: np.rot90(upright, 1), 8: np.rot90(upright, -1)}
+    turned |= {2: np.fliplr(upright), 4: np.flipud(upright)}  # 6: shown upright after a quarter turn clockwise
+    turned |= {5: upright.transpose(1, 0, 2), 7: turned[3].transpose(1, 0, 2)}
+    path, exif = path.with_suffix(".jpg"), Image.Exif()
+    for orientation, stored in turned.items():
         exif[0x0112] = orientation
-        Image.fromarray(np.ascontiguousarray(store(upright))).save(path, exif=exif, quality=95)
+        Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif, quality=95)
         picture = read_picture(path)
         seen = picture.pixels.astype(int)
         assert seen[4:12, 4:12].min() > 200, orientation
@@ -93,18 +86,15 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
 # What is refused
 
 
-def test_what_is_not_there_or_no_file_is_refused_without_waiting(tmp_path, refused):
+def test_what_is_no_picture_is_refused_without_waiting(tmp_path, path, refused):
     os.mkfifo(tmp_path / "pipe.png")
-    for name, words in (
-        ("none.png", "no such file"),
-        (".", "is not a regular file"),
-        ("pipe.png", "is not a regular file"),
-    ):
+    for name, words in {
+        "none.png": "no such file",
+        ".": "not a regular file",
+        "pipe.png": "not a regular file",
+    }.items():
         with refused(BAD_DATA, tmp_path / name, words):
             read_picture(tmp_path / name)
-
-
-def test_what_is_no_picture_is_refused(path, refused):
     whole = encoded(Image.fromarray(NOISE[..., :3].repeat(4, 0).repeat(4, 1)), "PNG")
     for content in (b"", b"<html></html>", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", whole[: len(whole) // 2]):
         path.write_bytes(content)

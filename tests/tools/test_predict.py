@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.verbs import selfdistill
 from PIL import Image, ImageDraw, ImageOps
 from safetensors.torch import load_file
-from typer.testing import CliRunner
 
-from selfdistill.cli import app
 from selfdistill.config.datasets import DATASETS
 from selfdistill.data.prepared import read_prepared
 from selfdistill.models.weights import decode, encode
@@ -61,8 +60,7 @@ def test_every_classifier_says_what_it_said_of_the_test_image(self_distilled, sh
 
 def test_the_verb_prints_a_line_for_each_classifier(self_distilled, shown):
     weights = self_distilled / "weights.safetensors"
-    done = CliRunner().invoke(app, ["predict", "--weights", str(weights), *map(str, shown)], catch_exceptions=False)
-    title, *blocks, note = done.stdout.rstrip("\n").split("\n\n")
+    title, *blocks, note = selfdistill("predict", "--weights", weights, *shown).stdout.rstrip("\n").split("\n\n")
     right = json.loads((self_distilled / "evaluation.json").read_text())["correct"]
     of = f"resnet18, self_distillation seed 0, scikit-learn's handwritten digits: {right} of 360 test images correct"
     assert title == f"{weights}: {of}"
@@ -88,15 +86,13 @@ def test_a_network_without_auxiliary_classifiers_has_one_line(run, shown):
 def test_a_seven_that_is_dark_on_light_is_said_to_be_unlike_the_training_images(self_distilled, tmp_path):
     seven = Image.new("L", (280, 280), 255)
     ImageDraw.Draw(seven).line([(90, 70), (190, 70), (130, 220)], fill=0, width=24)
-    seven.save(tmp_path / "7.png")
-    ImageOps.invert(seven).save(tmp_path / "light.png")
     paths = [tmp_path / "7.png", tmp_path / "light.png"]
+    for image, path in zip((seven, ImageOps.invert(seven)), paths, strict=True):
+        image.save(path)
     _, dark, light, _ = predict(paths, self_distilled / "weights.safetensors", 1).split("\n\n")
-    assert (
-        dark.splitlines()[1]
-        == "  This picture is unlike the training images: it is dark on light; they are light on dark."
-    )
-    assert "Unlike" not in light
+    hint = "  This picture is unlike the training images: it is dark on light; they are light on dark."
+    assert dark.splitlines()[1] == hint
+    assert hint not in light
 
 
 def test_no_image_of_the_digits_is_unlike_them_and_each_is_with_its_light_inverted(self_distilled, digits):
@@ -109,16 +105,13 @@ def test_no_image_of_the_digits_is_unlike_them_and_each_is_with_its_light_invert
 def test_a_photograph_of_a_colour_that_is_far_from_the_recorded_mean_is_unlike(self_distilled):
     facts = {"mean": [0.49, 0.48, 0.45], "std": [0.25, 0.24, 0.26]}
     network = load_network(self_distilled / "weights.safetensors")._replace(dataset=DATASETS["cifar10"], facts=facts)
-    said = {
-        colour: network.unlike(Picture(Path(), np.full((32, 32, 3), colour, np.uint8), 32, 32))
-        for colour in [(125, 122, 115), (200, 60, 90), (255, 255, 255), (10, 120, 110)]
-    }
-    assert list(said.values()) == [
-        None,
-        None,
-        "its mean green is +2.2 standard deviations from theirs",
-        "its mean red is -1.8 standard deviations from theirs",
-    ]
+    for colour, said in {
+        (125, 122, 115): None,
+        (200, 60, 90): None,
+        (255, 255, 255): "its mean green is +2.2 standard deviations from theirs",
+        (10, 120, 110): "its mean red is -1.8 standard deviations from theirs",
+    }.items():
+        assert network.unlike(Picture(Path(), np.full((32, 32, 3), colour, np.uint8), 32, 32)) == said
 
 
 def test_all_bad_pictures_are_named_at_once_a_line_each(self_distilled, shown, tmp_path, refused):
@@ -128,38 +121,31 @@ def test_all_bad_pictures_are_named_at_once_a_line_each(self_distilled, shown, t
         predict([tmp_path / "x.png", shown[0], tmp_path / "none.png"], self_distilled / "weights.safetensors", 3)
 
 
-def test_classifiers_that_do_not_belong_to_the_weights_are_refused(run, refused):
-    path = run / "auxiliary.safetensors"
+def test_files_that_do_not_belong_together_or_are_no_networks_are_refused(run, refused):
+    weights, path = run / "weights.safetensors", run / "auxiliary.safetensors"
     whole = path.read_bytes()
-    name = next(iter(decode(path, whole)[0]))
-    lame = torch.full_like(decode(path, whole)[0][name], float("nan"))
-    cases = [
+    name, tensor = next(iter(decode(path, whole)[0].items()))
+    for facts, tensors, words in [
         ({"seed": 5}, (), "belongs to another run than the weights in the same folder (seed differ)"),
         *(({"heads": heads}, (), path) for heads in ("conv1x1", "bottleneck", "nope", None)),
-        ({}, [(name, lame)], "not finite"),
-    ]
-    for facts, tensors, words in cases:
+        ({}, [(name, torch.full_like(tensor, float("nan")))], "not finite"),
+    ]:
         path.write_bytes(whole)
         rewrite(path, tensors, **facts)
         with refused(BAD_DATA, path, words):
-            load_network(run / "weights.safetensors")
+            load_network(weights)
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with refused(BAD_DATA, path):
-        load_network(run / "weights.safetensors")
-
-
-def test_weights_of_an_unknown_dataset_are_refused(run, refused):
-    path = run / "weights.safetensors"
+        load_network(weights)
     for dataset in (None, "mnist", "cifar100"):
-        rewrite(path, dataset=dataset)
-        with refused(BAD_DATA, path):
-            load_network(path)
+        rewrite(weights, dataset=dataset)
+        with refused(BAD_DATA, weights):
+            load_network(weights)
 
 
-def test_every_dataset_has_a_name_for_each_class():
+def test_every_datasets_classes_are_in_the_order_of_its_labels():
     for dataset in DATASETS.values():
-        assert len(set(dataset.classes)) == len(dataset.classes)
-        assert list(dataset.classes) == sorted(dataset.classes)  # which is the order of all three's labels
+        assert list(dataset.classes) == sorted(dataset.classes)
 
 
 def test_a_probability_is_never_said_to_be_certain():

@@ -3,12 +3,13 @@
 import io
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers.reporting import ROOT
 from helpers.terminals import Terminal
+from helpers.verbs import selfdistill
 from rich.console import Console
 
 from selfdistill.config.load import load_config
@@ -21,11 +22,8 @@ from selfdistill.tools.watch import headline, picture
 from selfdistill.training.states import state_folder
 from selfdistill.training.status import RequestedRuns
 
-ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "config.yaml", ROOT / "workflow/protocols/demo.yaml"]
-EPOCHS = """
-methods: {teacher: {epochs: 16}, kd: {epochs: 8}, self_distillation: {epochs: 8}, control: {epochs: 8}}
-"""
+EPOCHS = "methods: {teacher: {epochs: 16}, kd: {epochs: 8}, self_distillation: {epochs: 8}, control: {epochs: 8}}"
 
 
 class Results:
@@ -36,7 +34,7 @@ class Results:
         (folder / "epochs.yaml").write_text(EPOCHS)
         self.folder, self.files = folder, [*FILES, folder / "epochs.yaml"]
         self.config = load_config(self.files)
-        self.reader = ProgressReader(self.config, folder)
+        self.read = ProgressReader(self.config, folder).read
 
     def log(self, method: str, epochs: list[float], seed: int = 0, images: str = "test") -> None:
         path = self.folder / f"demo/logs/{method}-seed{seed}.txt"
@@ -65,15 +63,8 @@ class Results:
         facts = {"code": 70, "message": "x", "at": "then", "identity": identity | changes}
         write_sealed(self.folder / f"demo/.state/{method}-seed0.failure.json", facts)
 
-    def prepare(self, sha256: str) -> None:
-        (self.folder / "data").mkdir(parents=True, exist_ok=True)
-        (self.folder / "data/digits.safetensors").write_bytes(pack({}, {"content_sha256": sha256}))
-
     def running(self, method: str):
         return run_lock(self.folder / f"demo/.state/{method}-seed0.lock")
-
-    def read(self):
-        return self.reader.read()
 
     def run(self, method: str):
         return next(run for run in self.read().runs if run.method == method)
@@ -84,20 +75,17 @@ def results(tmp_path) -> Results:
     return Results(tmp_path / "results")
 
 
-def test_nothing_yet_is_not_timed_and_no_time_is_made_up(results):
+def test_a_run_waits_or_has_failed_with_its_present_settings_and_code_and_no_time_is_made_up(results):
     overview = results.read()
     assert (overview.epoch, overview.epochs, overview.left) == (0, 40, None)
     assert headline(overview) == "0 of 40 epochs"
-
-
-def test_a_run_has_failed_only_with_its_present_settings_and_code(results):
     results.fail("control")
     assert results.run("control").state == "failed"
     results.fail("control", code_fingerprint="0" * 64)
     assert results.run("control").state == "waiting"
 
 
-def test_a_run_is_done_with_its_settings_and_its_teacher_and_times_its_method(results):
+def test_a_run_is_done_with_its_settings_data_and_teacher_and_times_its_method(results):
     results.finish("control", 80.0, batch_size=7)
     assert results.run("control").state == "waiting"
     results.finish("control", 80.0)
@@ -108,28 +96,20 @@ def test_a_run_is_done_with_its_settings_and_its_teacher_and_times_its_method(re
     assert results.run("kd").state == "done"
     results.finish("teacher", 10.0, weights="b" * 64)  # while the student's own files stay what they were
     assert results.run("kd").state == "waiting"
-
-
-def test_data_that_are_prepared_meanwhile_are_seen(results):
-    results.finish("control", 80.0)
-    results.prepare("d" * 64)
+    (results.folder / "data").mkdir()  # data that are prepared meanwhile
+    (results.folder / "data/digits.safetensors").write_bytes(pack({}, {"content_sha256": "d" * 64}))
     assert results.run("control").state == "waiting"
     results.save("control", 4)
     assert (results.run("control").state, results.run("control").epoch) == ("stopped", 4)
 
 
-def test_a_running_run_is_as_far_as_its_log_says(results):
+def test_a_run_is_as_far_as_its_log_says_while_it_runs_and_then_as_its_state(results):
     results.log("control", [99.0, 10.0, 10.0, 12.0, 11.0, 10.0])
     with results.running("control"):
-        overview = results.read()
-    run = next(run for run in overview.runs if run.method == "control")
-    assert (run.state, run.epoch, run.pace, run.accuracy) == ("running", 6, 10.0, 0.09)  # the median of the last five
-    assert run.left == 20
-    assert headline(overview) == "6 of 40 epochs, at least 20 s left"
-
-
-def test_a_stopped_run_is_as_far_as_its_state(results):
-    results.log("control", [10.0] * 5)
+        run = results.run("control")
+        assert headline(results.read()) == "6 of 40 epochs, at least 20 s left"
+    # The median of the last five.
+    assert (run.state, run.epoch, run.pace, run.accuracy, run.left) == ("running", 6, 10.0, 0.09, 20)
     results.save("control", 4)
     run = results.run("control")
     assert (run.state, run.epoch, run.accuracy, run.left) == ("stopped", 4, 0.09, 40.0)
@@ -137,8 +117,8 @@ def test_a_stopped_run_is_as_far_as_its_state(results):
 
 def test_the_accuracy_is_the_last_one_that_was_evaluated(results):
     results.log("control", [10.0] * 2, images="holdout")
-    path = results.folder / "demo/logs/control-seed0.txt"
-    path.write_text(path.read_text() + "epoch 3/8  lr 0.1  loss 1.0  train 8.00 %  10.0 s\n")
+    with (results.folder / "demo/logs/control-seed0.txt").open("a") as log:
+        log.write("epoch 3/8  lr 0.1  loss 1.0  train 8.00 %  10.0 s\n")
     with results.running("control"):
         run = results.run("control")
     assert (run.epoch, run.accuracy) == (3, 0.09)
@@ -174,32 +154,24 @@ def test_the_time_left_is_the_whole_only_where_every_method_is_timed(results):
     assert headline(results.read()) == "36 of 40 epochs, about 40 s left"
 
 
-def test_jobs_side_by_side():
-    jobs = {"a": 4, "b": 3, "c": 2, "d": 1}
-    assert [parallel_seconds(jobs, {}, slots) for slots in (1, 2, 3, 0)] == [10, 5, 4, 10]
-    assert parallel_seconds({}, {}, 2) == 0
+def test_jobs_side_by_side_a_student_after_all_of_its_teachers_while_others_fill_the_gap():
+    def shared(seconds, needs, *slots):
+        return [parallel_seconds(seconds, needs, number) for number in slots]
 
-
-def test_a_student_starts_after_all_of_its_teachers_and_others_fill_the_gap():
-    seconds, needs = {"kd": 2, "teacher": 3, "control": 2}, {"kd": ["teacher"]}
-    assert [parallel_seconds(seconds, needs, slots) for slots in (1, 2, 9)] == [7, 5, 5]
+    assert shared({}, {}, 2) == [0]
+    assert shared({"a": 4, "b": 3, "c": 2, "d": 1}, {}, 1, 2, 3, 0) == [10, 5, 4, 10]
+    assert shared({"kd": 2, "teacher": 3, "control": 2}, {"kd": ["teacher"]}, 1, 2, 9) == [7, 5, 5]
     seconds = {"kd": 2, "one": 3, "other": 5}
-    assert parallel_seconds(seconds, {"kd": ["one", "other"]}, 2) == 7
-    assert parallel_seconds(seconds, {"kd": ["other", "one"]}, 1) == 10
-    assert parallel_seconds({"kd": 2, "one": 3}, {"kd": ["one", "ended"]}, 2) == 5  # `ended` keeps nobody waiting
-
-
-def command(results: Results) -> list[str]:
-    options = ["status", "--watch", "--results", str(results.folder)]
-    return [sys.executable, "-m", "selfdistill", *options, *map(str, results.files)]
+    assert shared(seconds, {"kd": ["one", "other"]}, 2) == [7]
+    assert shared(seconds, {"kd": ["other", "one"]}, 1) == [10]
+    assert shared({"kd": 2, "one": 3}, {"kd": ["one", "ended"]}, 2) == [5]  # `ended` keeps nobody waiting
 
 
 def test_without_a_terminal_the_command_prints_once(results):
     results.finish("control", 80.0)
-    done = subprocess.run(command(results), capture_output=True, text=True)
+    done = selfdistill("status", "--watch", "--results", results.folder, *results.files)
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout.startswith("8 of 40 epochs")
-    assert done.stdout.splitlines()[0].endswith(" (nothing is running)")
+    assert re.match(r"8 of 40 epochs.* \(nothing is running\)\n", done.stdout)
     assert "\x1b" not in done.stdout
 
 
@@ -207,7 +179,8 @@ def test_on_a_terminal_it_follows_the_run_and_ctrl_c_ends_it_cleanly(results):
     results.log("control", [10.0])
     terminal = Terminal(columns=80)
     with results.running("control"):
-        program = terminal.start(command(results))
+        words = [sys.executable, "-m", "selfdistill", "status", "--watch", "--results", results.folder]
+        program = terminal.start([*words, *results.files])
         assert terminal.read("1 of 40 epochs")
         results.log("control", [10.0, 10.0])
         assert terminal.read("2 of 40 epochs")

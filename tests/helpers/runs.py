@@ -1,0 +1,31 @@
+"""Small runs that were trained to their end, what they left, and what they are trained on."""
+
+import csv
+from pathlib import Path
+
+import torch
+
+from helpers.trainer import make_job
+from selfdistill.data.batches import Normalisation, TrainingSet
+from selfdistill.data.prepared import read_prepared
+from selfdistill.training.start import train
+
+
+def trained(folder: Path, data: Path, kind: str = "control", **options) -> Path:
+    """The folder of a finished run; the options are those of `make_job`."""
+    job = make_job(folder, data, kind, **options)
+    train(job)
+    return job.output
+
+
+def rows(run: Path, name: str = "history.csv") -> list[dict[str, str]]:
+    """The rows of a run's history.csv, or of another table of it."""
+    with (run / name).open() as file:
+        return list(csv.DictReader(file))
+
+
+def training_set(digits: Path, count: int, device: str = "cpu") -> TrainingSet:
+    """The first digits, cropped and flipped as in training."""
+    images, _ = read_prepared(digits, "digits")
+    normalise = Normalisation((0.3,) * 3, (0.4,) * 3, torch.device(device))
+    return TrainingSet(images.train_images[:count], images.train_labels[:count], ("crop", "flip"), normalise)
