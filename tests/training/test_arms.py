@@ -1,40 +1,27 @@
 """The arms of a comparison, trained: limiting cases, the notebooks' oddities, wrong labels, the teacher's gate."""
 
-import csv
-import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from helpers.trainer import KINDS, WEIGHTS, make_job
+from helpers.runs import rows, trained
+from helpers.trainer import KINDS
 from safetensors.torch import load_file
 
 from selfdistill.data.label_noise import with_label_noise
 from selfdistill.models.weights import read_weights
 from selfdistill.system.files import read_sealed, sha256_of
-from selfdistill.training.start import train
 from selfdistill.training.teacher import evaluate_weights
 
 
-def trained(folder, digits, kind="control", changes=None, **options):
-    """The folder of a finished run."""
-    job = make_job(folder, digits, kind, changes=changes, **options)
-    train(job)
-    return job.output
-
-
-def tensors(folder, name="weights.safetensors"):
-    return load_file(folder / name)
-
-
-def equal(first, second, name="weights.safetensors") -> bool:
-    ours, theirs = tensors(first, name), tensors(second, name)
+def equal(*runs) -> bool:
+    ours, theirs = (load_file(run / "weights.safetensors") for run in runs)
     return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
-def rows(folder):
-    with (folder / "history.csv").open() as file:
-        return list(csv.DictReader(file))
+def answers(run):
+    return load_file(run / "test_logits.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -43,22 +30,12 @@ def control(digits, tmp_path_factory):
     return trained(tmp_path_factory.mktemp("control"), digits)
 
 
-# Limiting cases
-
-
-def test_kd_with_alpha_1_trains_the_control_bit_for_bit(control, digits, teacher, tmp_path):
-    alone = {"parameters": {"temperature": 4.0, "cross_entropy_weight": 1.0, "distillation_weight": 0.0}}
-    kd = trained(tmp_path, digits, "kd", alone, teacher=teacher)
-    assert equal(kd, control)
-
-
-def test_self_distillation_without_divergences_trains_deep_supervision_bit_for_bit(digits, tmp_path):
-    without = {"parameters": WEIGHTS | {"distillation_weight": 0.0}}
-    first = trained(tmp_path / "a", digits, "self_distillation", without)
-    deep = {"objective": "deep_supervision", "heads": "fc", "parameters": {"cross_entropy_weight": 0.5}}
-    second = trained(tmp_path / "b", digits, changes=deep)
-    assert equal(first, second)
-    assert equal(first, second, "auxiliary.safetensors")
+@pytest.mark.parametrize(("kind", "alpha"), [("kd", 1.0), ("self_distillation", 0.0)])
+def test_a_limiting_case_trains_the_control_bit_for_bit(kind, alpha, control, digits, teacher, tmp_path):
+    """Alpha 1 in Eq. (3); no term of a shallow classifier in Eq. (7)."""
+    alone = {"parameters": {"temperature": 4.0, "cross_entropy_weight": alpha, "distillation_weight": 0.0}}
+    taught_by = teacher if kind == "kd" else None
+    assert equal(trained(tmp_path, digits, kind, changes=alone, teacher=taught_by), control)
 
 
 # The notebooks' oddities
@@ -68,61 +45,45 @@ def test_self_distillation_without_divergences_trains_deep_supervision_bit_for_b
 def notebooks(digits, tmp_path_factory):
     """A run whose best epoch on the test set is not its last, on any machine: every label that it learns is wrong."""
     few = {"epochs": 4, "learning_rate": 0.1, "data": {"train_images": 400}, "batch_size": 20, "label_noise": 1.0}
-    return trained(tmp_path_factory.mktemp("notebooks"), digits, "notebooks", few)
+    return trained(tmp_path_factory.mktemp("notebooks"), digits, "notebooks", changes=few)
 
 
-def test_the_kept_network_is_of_the_best_epoch_on_the_test_set(notebooks):
-    folder = notebooks
-    accuracies = [float(row["test_accuracy"]) for row in rows(folder)]
-    evaluation = read_sealed(folder / "evaluation.json")
-    assert evaluation["correct"] / evaluation["images"] == max(accuracies)
+def test_the_kept_network_is_of_the_best_epoch_on_the_test_set(notebooks, digits, tmp_path):
+    accuracies = [float(row["test_accuracy"]) for row in rows(notebooks)]
     assert max(accuracies) > accuracies[-1], "the last epoch is the best one: this shows nothing"
-    _, _, facts, _ = read_weights(folder / "weights.safetensors")
-    assert facts["kept_epoch"] == 1 + accuracies.index(max(accuracies))
-
-
-def test_the_kept_network_with_a_folded_head_reaches_what_training_recorded(notebooks, digits, tmp_path):
-    recorded = notebooks / "evaluation.json"
-    result = evaluate_weights(
-        notebooks / "weights.safetensors", digits, tmp_path / "k.json", recorded, "cpu", 1, "auto"
-    )
-    assert result["correct"] == read_sealed(recorded)["correct"]
+    weights, recorded = notebooks / "weights.safetensors", notebooks / "evaluation.json"
+    evaluation = read_sealed(recorded)
+    assert evaluation["correct"] / evaluation["images"] == max(accuracies)
+    assert read_weights(weights)[2]["kept_epoch"] == 1 + accuracies.index(max(accuracies))
+    alone = evaluate_weights(weights, digits, tmp_path / "k.json", recorded, "cpu", 1, "auto")  # its head is folded
+    assert alone["correct"] == evaluation["correct"]
 
 
 def test_the_feature_distance_and_the_oddities_are_logged(notebooks):
-    row, facts = rows(notebooks)[-1], json.loads((notebooks / "run.json").read_text())
-    parts = sum(facts["coefficients"][name] * float(row[name]) for name in facts["coefficients"])
-    assert float(row["train_loss"]) == pytest.approx(parts, rel=1e-5)
-    assert float(row["train_feature"]) > 0
-    assert [name for name in facts["coefficients"] if "feature" in name] == [
-        f"train_feature_head{k}" for k in (1, 2, 3)
-    ]
+    coefficients = read_sealed(notebooks / "run.json")["coefficients"]
+    assert float(rows(notebooks)[-1]["train_feature"]) > 0
+    assert [name for name in coefficients if "feature" in name] == [f"train_feature_head{k}" for k in (1, 2, 3)]
     said = (notebooks.parents[1] / "notebooks.txt").read_text()
-    assert "notice: undetached_target, an oddity of the published notebooks: " in said
-    assert "notice: best_on_test, an oddity of the published notebooks: " in said
-
-
-def imagenet_teacher(digits, tmp_path):
-    network = {"network": {"stem": "imagenet"}}
-    return trained(tmp_path / "t", digits, changes=network), KINDS["kd"]["teacher"] | {"stem": "imagenet"}
+    for oddity in KINDS["notebooks"]["oddities"]:
+        assert f"notice: {oddity}, an oddity of the published notebooks: " in said
 
 
 def test_a_teacher_whose_stem_is_replaced_passes_its_gate_before_and_not_after(digits, tmp_path):
-    folder, settings = imagenet_teacher(digits, tmp_path)
-    weights, changes = folder / "weights.safetensors", {"teacher": settings, "epochs": 1}
-    intact = trained(tmp_path / "i", digits, "kd", changes, teacher=weights)
-    swapped = trained(tmp_path / "s", digits, "kd", {**changes, "replaced_stem": True}, teacher=weights)
-    recorded = read_sealed(folder / "evaluation.json")["correct"]
-    beside = [read_sealed(run / "evaluation.json")["teacher"] for run in (intact, swapped)]
-    assert beside[0]["correct"] == recorded
-    assert beside[1]["spread"] < beside[0]["spread"]
-    assert "teacher with replaced stem: " in (tmp_path / "s" / "kd.txt").read_text()
-    answers = [tensors(run, "test_logits.safetensors")["teacher_logits"] for run in (intact, swapped)]
-    assert torch.equal(answers[0], tensors(folder, "test_logits.safetensors")["logits"])
-    assert not torch.allclose(answers[0], answers[1], atol=0.1)
-    as_there = trained(tmp_path / "n", digits, "kd", {**changes, "replaced_stem": "as_notebook"}, teacher=weights)
-    assert not torch.allclose(answers[1], tensors(as_there, "test_logits.safetensors")["teacher_logits"], atol=0.1)
-    assert sha256_of(weights) == read_sealed(folder / "evaluation.json")["weights_sha256"]
+    own = trained(tmp_path / "t", digits, changes={"network": {"stem": "imagenet"}})
+    weights, recorded = own / "weights.safetensors", read_sealed(own / "evaluation.json")
+    changes = {"teacher": KINDS["kd"]["teacher"] | {"stem": "imagenet"}, "epochs": 1}
+    intact, swapped, as_there = (
+        trained(tmp_path / str(stem), digits, "kd", changes=changes | {"replaced_stem": stem}, teacher=weights)
+        for stem in (False, True, "as_notebook")
+    )
+    before, after = (read_sealed(run / "evaluation.json")["teacher"] for run in (intact, swapped))
+    assert before["correct"] == recorded["correct"]
+    assert after["spread"] < before["spread"]
+    assert "teacher with replaced stem: " in (tmp_path / "True/kd.txt").read_text()
+    taught = [answers(run)["teacher_logits"] for run in (intact, swapped, as_there)]
+    assert torch.equal(taught[0], answers(own)["logits"])
+    assert not any(torch.allclose(*pair, atol=0.1) for pair in pairwise(taught))
+    assert sha256_of(weights) == recorded["weights_sha256"]
 
 
 # Wrong labels
@@ -142,8 +103,8 @@ def test_so_many_labels_are_wrong_and_any_other_class_alike():
 
 
 def test_label_noise_changes_the_run_and_not_the_test_set(control, digits, tmp_path):
-    clean, noisy = control, trained(tmp_path, digits, changes={"label_noise": 0.5})
-    assert not equal(clean, noisy)
-    labels = [tensors(run, "test_logits.safetensors")["labels"] for run in (clean, noisy)]
-    assert torch.equal(*labels)
-    assert float(rows(noisy)[0]["train_cross_entropy"]) > float(rows(clean)[0]["train_cross_entropy"])
+    noisy = trained(tmp_path, digits, changes={"label_noise": 0.5})
+    assert not equal(control, noisy)
+    assert torch.equal(answers(control)["labels"], answers(noisy)["labels"])
+    clean_loss, noisy_loss = (float(rows(run)[0]["train_cross_entropy"]) for run in (control, noisy))
+    assert noisy_loss > clean_loss

@@ -1,15 +1,12 @@
 """Runs with a hold-out: evaluated on it, and blind to the test set."""
 
-import csv
-
 import numpy as np
 import pytest
-from helpers.trainer import make_job
+from helpers.runs import rows, trained
 
 from selfdistill.data.prepared import read_prepared, write_prepared
 from selfdistill.system.failures import BAD_DATA
 from selfdistill.system.files import read_sealed
-from selfdistill.training.start import train
 from selfdistill.training.teacher import evaluate_weights
 
 HOLDOUT = {"data": {"holdout_images": 20}, "epochs": 2}
@@ -25,15 +22,9 @@ def other_test_set(digits, tmp_path_factory):
     return path
 
 
-def trained(folder, data, kind="control", **options):
-    job = make_job(folder, data, kind, changes=HOLDOUT, **options)
-    train(job)
-    return job.output
-
-
 @pytest.fixture(scope="module")
 def control(digits, tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("control"), digits)
+    return trained(tmp_path_factory.mktemp("control"), digits, changes=HOLDOUT)
 
 
 def outputs(folder):
@@ -42,45 +33,34 @@ def outputs(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in skipped}
 
 
-def test_the_test_set_is_not_looked_at(control, other_test_set, tmp_path):
-    assert outputs(trained(tmp_path, other_test_set)) == outputs(control)
+def test_the_test_set_is_not_looked_at(control, digits, other_test_set, tmp_path):
+    assert outputs(trained(tmp_path, other_test_set, changes=HOLDOUT)) == outputs(control)
+    options = {"changes": HOLDOUT, "teacher": control / "weights.safetensors"}
+    first, second = (
+        trained(tmp_path / f"kd{n}", data, "kd", **options) for n, data in enumerate((digits, other_test_set))
+    )
+    assert outputs(first) == outputs(second)
 
 
 def test_this_would_be_seen(digits, other_test_set, tmp_path):
-    folders = []
-    for name, data in (("a", digits), ("b", other_test_set)):
-        job = make_job(tmp_path / name, data, changes={"epochs": 1})
-        train(job)
-        folders.append(job.output)
-    assert outputs(folders[0])["history.csv"] != outputs(folders[1])["history.csv"]
+    one, other = (
+        trained(tmp_path / str(n), data, changes={"epochs": 1}) for n, data in enumerate((digits, other_test_set))
+    )
+    assert outputs(one)["history.csv"] != outputs(other)["history.csv"]
 
 
-def test_neither_by_a_student(control, digits, other_test_set, tmp_path):
-    weights = control / "weights.safetensors"
-    found = [
-        trained(tmp_path / name, data, "kd", teacher=weights) for name, data in (("a", digits), ("b", other_test_set))
-    ]
-    assert outputs(found[0]) == outputs(found[1])
-
-
-def test_the_columns_are_of_the_hold_out(control, digits, tmp_path):
-    with (control / "history.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0])[-3:] == ["train_accuracy", "holdout_loss", "holdout_accuracy"]
-    folder = trained(tmp_path, digits, "self_distillation")
-    header = (folder / "history.csv").read_text().splitlines()[0].split(",")
+def test_the_columns_and_the_kept_networks_accuracy_are_of_the_hold_out(control, digits, tmp_path):
+    history, recorded = rows(control), control / "evaluation.json"
+    assert list(history[0])[-3:] == ["train_accuracy", "holdout_loss", "holdout_accuracy"]
+    header = rows(trained(tmp_path, digits, "self_distillation", changes=HOLDOUT))[0]
     assert {"holdout_accuracy_head1", "holdout_accuracy_ensemble"} <= set(header)
     assert not any(name.startswith("test") for name in header)
-    evaluation = read_sealed(control / "evaluation.json")
-    assert (evaluation["images"], evaluation["accuracy"]) == (20, float(rows[-1]["holdout_accuracy"]))
-
-
-def test_the_kept_network_is_tested_on_its_hold_out(control, digits, tmp_path):
-    recorded = control / "evaluation.json"
+    evaluation = read_sealed(recorded)
+    assert (evaluation["images"], evaluation["accuracy"]) == (20, float(history[-1]["holdout_accuracy"]))
     found = evaluate_weights(control / "weights.safetensors", digits, tmp_path / "k.json", recorded, "cpu", 1, "auto")
-    assert (found["images"], found["correct"]) == (20, read_sealed(recorded)["correct"])
+    assert (found["images"], found["correct"]) == (20, evaluation["correct"])
 
 
 def test_a_teacher_that_saw_the_hold_out_does_not_teach(digits, teacher, tmp_path, refused):
     with refused(BAD_DATA, teacher, "does not reach its recorded accuracy"):
-        trained(tmp_path, digits, "kd", teacher=teacher)
+        trained(tmp_path, digits, "kd", changes=HOLDOUT, teacher=teacher)

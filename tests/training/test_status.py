@@ -5,13 +5,14 @@ import os
 import shutil
 
 import pytest
+from helpers.reporting import ROOT
 from helpers.trainer import make_job, train_until_killed
 from helpers.verbs import selfdistill
 
 from selfdistill.config.load import load_config
 from selfdistill.config.report_settings import known_runs
 from selfdistill.config.settings import run_settings, to_yaml
-from selfdistill.system.failures import NON_FINITE, Failure
+from selfdistill.system.failures import CONFIGURATION, NON_FINITE, Failure
 from selfdistill.system.files import disk_failure, read_sealed, write_sealed
 from selfdistill.system.lock import run_lock
 from selfdistill.training import checkpoint, run, start
@@ -30,17 +31,13 @@ methods: {control: {epochs: 3, batch_size: 50}}
 class Project:
     """A results folder, and its configuration: one run of three epochs."""
 
-    def __init__(self, folder, repository):
+    def __init__(self, folder):
         self.folder, self.results = folder, folder / "results"
-        self.files = [repository / "config.yaml", repository / "workflow/protocols/demo.yaml", folder / "tiny.yaml"]
+        self.files = [ROOT / "config.yaml", ROOT / "workflow/protocols/demo.yaml", folder / "tiny.yaml"]
         self.record = self.results / "demo/.state/control-seed0.failure.json"
 
-    @classmethod
-    def make(cls, folder, repository, digits):
-        (folder / "results/data").mkdir(parents=True)
-        (folder / "tiny.yaml").write_text(TINY)
-        os.link(digits, folder / "results/data/digits.safetensors")
-        return cls(folder, repository)
+    def copy(self, folder):
+        return Project(shutil.copytree(self.folder, folder))
 
     @property
     def config(self):
@@ -68,58 +65,43 @@ class Project:
         return folder
 
 
-@pytest.fixture
-def project(tmp_path, digits, repository):
-    """Nothing has been trained."""
-    return Project.make(tmp_path / "project", repository, digits)
-
-
-def built(factory, digits, repository, build):
-    """A function that copies a project for which `build` was done once."""
-    made = Project.make(factory.mktemp("built") / "project", repository, digits)
-    build(made.job())
-    return lambda folder: Project(shutil.copytree(made.folder, folder / "copy"), repository)
-
-
 @pytest.fixture(scope="module")
-def copy_done(tmp_path_factory, digits, pytestconfig):
-    return built(tmp_path_factory, digits, pytestconfig.rootpath, train)
-
-
-@pytest.fixture(scope="module")
-def copy_killed(tmp_path_factory, digits, pytestconfig):
-    return built(tmp_path_factory, digits, pytestconfig.rootpath, lambda job: train_until_killed(job, 2))
-
-
-@pytest.fixture
-def done(copy_done, tmp_path):
-    """The run has been trained, and its state is still there."""
-    return copy_done(tmp_path)
+def built(digits, tmp_path_factory):
+    """Projects by what became of their run: nothing, it was trained, or killed after two epochs."""
+    new = Project(tmp_path_factory.mktemp("projects") / "new")
+    (new.results / "data").mkdir(parents=True)
+    new.files[-1].write_text(TINY)
+    shutil.copy(digits, new.results / "data")
+    done, killed = (new.copy(new.folder.with_name(name)) for name in ("done", "killed"))
+    train(done.job())
+    train_until_killed(killed.job(), 2)
+    return {"new": new, "done": done, "killed": killed}
 
 
 @pytest.fixture
-def killed(copy_killed, tmp_path):
-    """The run was killed after two epochs."""
-    return copy_killed(tmp_path)
+def project(built, tmp_path):
+    return built["new"].copy(tmp_path / "project")
 
 
-def fail(made, monkeypatch):
+@pytest.fixture
+def done(built, tmp_path):
+    return built["done"].copy(tmp_path / "done")
+
+
+@pytest.fixture
+def killed(built, tmp_path):
+    return built["killed"].copy(tmp_path / "killed")
+
+
+def fail(made, monkeypatch, refused):
     """An attempt that ends with a loss that is not finite."""
 
     def explode(*arguments):
         raise Failure("training", "train_loss is nan in epoch 2", code=NON_FINITE)
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, refused(NON_FINITE, "train_loss is nan"):
         patch.setattr(run, "train_epoch", explode)
-        with pytest.raises(Failure, match="train_loss is nan"):
-            train(made)
-
-
-def break_the_disk(monkeypatch):
-    def full(folder, *rest):
-        raise disk_failure(folder, OSError(errno.ENOSPC, "No space left on device"))
-
-    monkeypatch.setattr(run.checkpoint, "save_state", full)
+        train(made)
 
 
 def test_nothing_yet_and_done(project, done):
@@ -149,8 +131,8 @@ def test_running(killed):
 # How the last attempt failed
 
 
-def test_a_failure_is_told_until_the_run_starts_again(killed, monkeypatch):
-    fail(killed.job(), monkeypatch)
+def test_a_failure_is_told_until_the_run_starts_again(killed, monkeypatch, refused):
+    fail(killed.job(), monkeypatch, refused)
     line = killed.lines()[0]
     assert line.startswith("control seed 0  failed (70) at 20")
     assert line.endswith("training: train_loss is nan in epoch 2, resumable at epoch 2 of 3")
@@ -163,32 +145,29 @@ def test_a_failure_is_told_until_the_run_starts_again(killed, monkeypatch):
     assert identity == {part: facts[part] for part in identity}
 
 
-def test_failed_on_the_disk(project, monkeypatch):
-    break_the_disk(monkeypatch)
-    with pytest.raises(Failure):
+def test_a_disk_that_is_full_is_told_or_at_least_hides_no_failure(project, monkeypatch, refused):
+    def full(path, *rest, **options):
+        raise disk_failure(path, OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr(run.checkpoint, "save_state", full)
+    with refused(74, "control-seed0-"):  # the folder of its states
         train(project.job())
     line = project.lines()[0]
     assert line.startswith("control seed 0  failed (74) at 20")
     assert line.endswith("cannot be written (No space left on device); free some space and run the command again")
 
+    def unwritable(record, *rest, durable, **options):
+        assert not durable  # an fsync that failed is never tried again
+        full(record)
 
-def test_a_record_that_the_disk_refuses_hides_no_failure(project, monkeypatch, refused):
-    break_the_disk(monkeypatch)
-    records = []
-
-    def refuse(record, *rest, durable, **options):
-        records.append((record.name, durable))
-        raise disk_failure(record, OSError(errno.ENOSPC, "No space left on device"))
-
-    monkeypatch.setattr(start, "write_sealed", refuse)
-    with refused(74, "control-seed0-"):  # the folder of its states
+    monkeypatch.setattr(start, "write_sealed", unwritable)
+    with refused(74, "control-seed0-"):
         train(project.job())
-    assert records == [("control-seed0.failure.json", False)]
     assert project.lines()[0] == "control seed 0  not started"
 
 
-def test_a_failure_is_this_runs_with_its_settings_code_and_teacher_alone(project, monkeypatch):
-    fail(project.job(), monkeypatch)
+def test_a_failure_is_this_runs_with_its_settings_code_and_teacher_alone(project, monkeypatch, refused):
+    fail(project.job(), monkeypatch, refused)
     assert " failed (70) " in project.lines()[0]
     project.change("batch_size: 50", "batch_size: 25")
     assert project.lines()[0] == "control seed 0  not started"
@@ -197,21 +176,18 @@ def test_a_failure_is_this_runs_with_its_settings_code_and_teacher_alone(project
         patch.setattr("selfdistill.training.provenance.code_fingerprint", lambda: "0" * 64)
         assert project.lines()[0] == "control seed 0  not started"
     facts = read_sealed(project.record)
-    facts["identity"]["teacher_sha256"] = "0" * 64
-    write_sealed(project.record, facts)
-    assert project.lines()[0] == "control seed 0  not started"
-    del facts["identity"]["teacher_sha256"]  # it was not known
-    write_sealed(project.record, facts)
-    assert " failed (70) " in project.lines()[0]
-    del facts["identity"]
-    write_sealed(project.record, facts)
+    identity = facts["identity"]
+    unknown = {part: value for part, value in identity.items() if part != "teacher_sha256"}
+    for of, shown in ((identity | {"teacher_sha256": "0" * 64}, False), (unknown, True), (None, False)):
+        write_sealed(project.record, facts | {"identity": of})
+        assert (" failed (70) " in project.lines()[0]) is shown
     assert project.lines()[0] == "control seed 0  not started"
 
 
-def test_a_failure_before_the_settings_could_be_read_is_shown(project):
+def test_a_failure_before_the_settings_could_be_read_is_shown(project, refused):
     made = project.job()
     made.settings.write_text("epochs: [")
-    with pytest.raises(Failure):
+    with refused(CONFIGURATION):
         train(made)
     assert project.lines()[0].startswith("control seed 0  failed (78) at 20")
 
@@ -221,14 +197,13 @@ def test_a_failure_before_the_settings_could_be_read_is_shown(project):
 
 def test_stale_settings_and_code(done, monkeypatch):
     for old, new, named in [
-        ("batch_size: 50", "batch_size: 25", "settings.batch_size"),
-        ("width: 8", "width: 4", "settings.network.width"),
-        ("train_images: 100", "train_images: 90", "settings.data.train_images"),
+        *(("batch_size: 50", "batch_size: 25", "batch_size"), ("width: 8", "width: 4", "network.width")),
+        ("train_images: 100", "train_images: 90", "data.train_images"),
     ]:
         done.change(old, new)
         first, second, last = done.lines()
-        assert first.endswith(f"  stale: other {named}")
-        assert f"stale state of epoch 3: other {named}" in second
+        assert first.endswith(f"  stale: other settings.{named}")
+        assert f"stale state of epoch 3: other settings.{named}" in second
         assert last == "0 of 1 done"
         done.change(new, old)
     monkeypatch.setattr("selfdistill.training.provenance.code_fingerprint", lambda: "0" * 64)

@@ -10,7 +10,7 @@ import pytest
 from helpers.trainer import make_job
 
 from selfdistill.data.prepare import prepare
-from selfdistill.system.failures import Failure
+from selfdistill.system.failures import BAD_DATA
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.training import machine, run, store
 from selfdistill.training.start import train
@@ -34,17 +34,17 @@ def trained(monkeypatch):
 
 
 @pytest.fixture
-def job(digits, tmp_path):
-    """Makes jobs of a protocol that share a store; changes are laid over a short run's settings."""
+def go(digits, tmp_path):
+    """Trains (or puts in place) a short run of a protocol; the protocols share a store. Its job."""
 
-    def make(protocol="demo", kind="control", *, data=digits, seed=0, changes=None, **options):
-        settings = SHORT | {"teacher": {"width": 1}} if kind == "kd" else SHORT
-        place = {"store": tmp_path / "results/.runs", "seed": seed}
-        return make_job(
-            tmp_path / "results" / protocol, data, kind, changes=settings | (changes or {}), **place | options
-        )
+    def go(protocol="demo", kind="control", *, data=digits, seed=0, changes=None, **options):
+        settings = SHORT | ({"teacher": {"width": 1}} if kind == "kd" else {}) | (changes or {})
+        options = {"store": tmp_path / "results/.runs", "seed": seed} | options
+        made = make_job(tmp_path / "results" / protocol, data, kind, changes=settings, **options)
+        train(made)
+        return made
 
-    return make
+    return go
 
 
 def contents(made):
@@ -60,139 +60,131 @@ def only_entry(made):
     return folder
 
 
-def test_a_finished_run_is_kept_without_room_and_put_in_place_at_once(job, trained):
-    made = job()
-    train(made)
+def test_a_finished_run_is_kept_without_room_and_put_in_place_at_once(go, trained):
+    made = go()
     before, facts, entry = contents(made), read_sealed(made.output / "run.json"), only_entry(made)
     assert {path.name for path in entry.iterdir()} == OUTPUTS
     assert all(os.path.samefile(entry / name, made.output / name) for name in OUTPUTS)
     assert not [path for path in made.states.iterdir() if path.is_dir()]  # nothing will go on from it
     shutil.rmtree(made.output)
     start = time.monotonic()
-    train(made)
+    go()
     assert time.monotonic() - start < 1
-    train(job("another"))  # of another protocol
+    assert contents(made) == contents(go("another")) == before  # of another protocol
     assert trained == ["control-seed0"]
-    assert contents(made) == contents(job("another")) == before
     day = facts["attempts"][-1]["started"][:10]
     assert log(made) == [f"control seed 0: already trained (commit {facts['commit']}, {day}); nothing to train"]
 
 
-def test_other_settings_another_seed_and_another_teacher_are_other_runs(job, trained):
+def test_other_settings_another_seed_and_another_teacher_are_other_runs(go, trained):
     controls = [{}, {"seed": 1}, {"seed": 10}, {"changes": {"learning_rate": 0.1}}]
     for options in [*controls, *controls]:  # there and back
-        train(job(**options))
+        go(**options)
     assert trained == ["control-seed0", "control-seed1", "control-seed10", "control-seed0"]
-    teachers = [job("taught", seed=seed) for seed in (0, 1)]
-    for made in teachers:
-        train(made)
-    for made in (*teachers, *teachers):
-        train(job(kind="kd", teacher=made.output / "weights.safetensors"))
+    teachers = [go("taught", seed=seed).output / "weights.safetensors" for seed in (0, 1)]
+    for teacher in (*teachers, *teachers):
+        go(kind="kd", teacher=teacher)
     assert trained[4:] == ["kd-seed0", "kd-seed0"]
 
 
-def test_data_that_was_removed_is_known_by_its_note(job, trained, tmp_path):
+def test_data_that_was_removed_is_known_by_its_note(go, trained, tmp_path, refused):
     data = tmp_path / "results/data/digits.safetensors"
     prepare("digits", [], data)
-    train(job(data=data))
+    go(data=data)
     data.unlink()
-    train(job(data=data))
+    go(data=data)
     assert trained == ["control-seed0"]
     note = data.with_suffix(".json")
     note.write_text(json.dumps(json.loads(note.read_text()) | {"content_sha256": "0" * 64}))
-    with pytest.raises(Failure, match="cannot be read"):  # other data: it is to be trained, which takes the data itself
-        train(job(data=data))
+    with refused(BAD_DATA, "cannot be read"):  # other data: it is to be trained, which takes the data itself
+        go(data=data)
     prepare("digits", [], data)
-    train(job(data=data))
+    go(data=data)
     assert len(trained) == 2
 
 
-def test_the_present_code_comes_first_and_other_code_is_said(job, trained, monkeypatch):
-    train(job())
+def test_the_present_code_comes_first_and_other_code_is_said(go, trained, monkeypatch):
+    go()
     monkeypatch.setattr("selfdistill.training.provenance.code_fingerprint", lambda: "0" * 64)
-    train(job())
+    made = go()
     assert trained == ["control-seed0"]
-    assert "by other training code); nothing to train" in log(job())[-1]
-    job().forced.touch()
-    train(job())
-    assert len(list(job().store.glob("*/"))) == 2  # one of each code
-    train(job())
-    assert "other training code" not in log(job())[-1]
+    assert "by other training code); nothing to train" in log(made)[-1]
+    made.forced.touch()
+    go()
+    assert len(list(made.store.glob("*/"))) == 2  # one of each code
+    assert "other training code" not in log(go())[-1]
     assert len(trained) == 2
 
 
-def test_a_forced_run_is_trained_and_compared(job, trained):
-    train(job())
-    first, half = only_entry(job()), job().store / ".demo-control-seed0.tmp"
+def test_a_forced_run_is_trained_and_compared(go, trained):
+    made = go()
+    first, half = only_entry(made), made.store / ".demo-control-seed0.tmp"
     half.mkdir()  # of one that was killed while it was built
     (half / "weights.safetensors").write_text("half")
-    job().forced.touch()
-    train(job())
+    made.forced.touch()
+    go()
     assert trained == ["control-seed0"] * 2
-    assert log(job())[-1].startswith("same bits as the stored run (commit ")
-    assert not job().forced.exists()
+    assert log(made)[-1].startswith("same bits as the stored run (commit ")
+    assert not made.forced.exists()
     assert not half.exists()
-    assert only_entry(job()) != first  # the newest is kept
-    assert [entry.folder for entry in store.entries(job().store)] == [only_entry(job())]
-    train(job())
+    assert only_entry(made) != first  # the newest is kept
+    assert [entry.folder for entry in store.entries(made.store)] == [only_entry(made)]
+    go()
     assert len(trained) == 2
 
 
-def test_a_forced_run_that_comes_out_otherwise_is_said(job, trained):
-    train(job())
-    entry = only_entry(job())
+def test_a_forced_run_that_comes_out_otherwise_is_said(go, trained):
+    made = go()
+    entry = only_entry(made)
     facts = read_sealed(entry / "run.json")
-    (entry / "history.csv").unlink()
+    for name in ("history.csv", "run.json"):
+        (entry / name).unlink()  # the run's own file stays
     (entry / "history.csv").write_text("epoch\n1\n")
     facts["outputs"]["history.csv"] = sha256_of(entry / "history.csv")
-    (entry / "run.json").unlink()
     write_sealed(entry / "run.json", facts)
-    job().forced.touch()
-    train(job())
-    assert log(job())[-1].endswith("): history.csv; the new one is kept")
+    made.forced.touch()
+    assert log(go())[-1].endswith("): history.csv; the new one is kept")
 
 
 @pytest.mark.parametrize("name", ["run.json", "weights.safetensors"])
-def test_a_damaged_entry_is_said_removed_and_trained_again(job, trained, name):
-    train(job())
-    entry = only_entry(job())
+def test_a_damaged_entry_is_said_removed_and_trained_again(go, trained, name):
+    entry = only_entry(go())
     content = bytearray((entry / name).read_bytes())
     content[len(content) // 2] ^= 1
     (entry / name).write_bytes(content)  # the run's own file too: it is the same one
-    train(job())
-    assert log(job())[0] == f"the stored run {entry} is damaged ({name}) and was removed"
-    assert only_entry(job()) != entry
-    train(job())
+    made = go()
+    assert log(made)[0] == f"the stored run {entry} is damaged ({name}) and was removed"
+    assert only_entry(made) != entry
+    go()
     assert len(trained) == 2
 
 
-def test_where_links_fail_files_are_copied(job, trained, monkeypatch):
+def test_where_links_fail_files_are_copied(go, trained, monkeypatch):
     """As they do between two file systems."""
 
     def refuse(*paths, **options):
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
     monkeypatch.setattr(os, "link", refuse)
-    train(job())
-    before = contents(job())
-    shutil.rmtree(job().output)
-    train(job())
+    made = go()
+    before = contents(made)
+    shutil.rmtree(made.output)
+    assert contents(go()) == before
     assert trained == ["control-seed0"]
-    assert contents(job()) == before
-    assert not os.path.samefile(only_entry(job()) / "run.json", job().output / "run.json")
+    assert not os.path.samefile(only_entry(made) / "run.json", made.output / "run.json")
 
 
-def test_a_precision_is_what_it_became_not_how_it_was_spelled(job, trained, monkeypatch):
+def test_a_precision_is_what_it_became_not_how_it_was_spelled(go, trained, monkeypatch):
     """All its cases: tests/config/test_records.py."""
     choose = machine.choose_precision
     monkeypatch.setattr(machine, "choose_precision", lambda name, device: choose(name.replace("auto", "fp32"), device))
     for name in ("auto", "fp32", "bf16"):
-        train(job(changes={"precision": name}))
+        go(changes={"precision": name})
     assert len(trained) == 2
 
 
-def test_without_a_store_nothing_is_kept(job, trained, tmp_path):
-    train(job(store=None))
-    train(job(store=None))
+def test_without_a_store_nothing_is_kept(go, trained, tmp_path):
+    for _ in range(2):
+        go(store=None)
     assert len(trained) == 2
     assert not (tmp_path / "results/.runs").exists()
