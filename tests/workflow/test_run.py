@@ -91,22 +91,6 @@ def test_a_killed_trainer_goes_on_with_the_next_plain_run(interrupted, unbroken)
     assert interrupted.bits() == unbroken.bits()
 
 
-def test_a_bad_configuration_is_named_at_once_and_makes_nothing(tmp_path):
-    workflow = Workflow.make(tmp_path / "bad")
-    workflow.write("bad.yaml", "epoch: 3\nmethods: {kd: {alpha: 1.5, temperatur: 3}}\nseeds: [0, 0]\n")
-    done = workflow.process(workflow.command(files=("bad.yaml",)))
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert done.returncode == 78
-    assert [line.split(":")[1].strip() for line in errors] == [
-        "epoch",
-        "methods.kd.alpha",
-        "methods.kd.temperatur",
-        "seeds",
-    ]
-    assert "Traceback" not in done.stderr
-    assert not (workflow.folder / "results").exists()
-
-
 def test_a_folder_with_blanks_and_a_foreign_python_first_in_path(tmp_path):
     workflow = Workflow.make(tmp_path / "with two blanks")
     foreign = tmp_path / "bin"
