@@ -1,4 +1,7 @@
-"""Half results: a table is made from the runs that the configuration names, whole, or it is refused."""
+"""Half results: a table is made from the runs that the configuration names, whole, or it is refused.
+
+What may be wrong in a line of a log: tests/report/test_logs.py.
+"""
 
 import csv
 import shutil
@@ -6,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
 from helpers.reporting import report_settings, write_run
 
 from selfdistill.report.artefacts import write
@@ -23,18 +25,25 @@ ACCURACY = {("teacher", 0): 0.90, ("teacher", 1): 0.92, ("teacher", 2): 0.94, ("
 ACCURACY[("kd", 2)] = 0.85
 
 
-def make_logs(logs: Path) -> None:
+def fresh_logs(tmp_path: Path) -> Path:
+    """Whole logs of every run."""
+    logs = tmp_path / "logs"
+    shutil.rmtree(logs, ignore_errors=True)
     for (method, seed), accuracy in ACCURACY.items():
         write_run(logs, method, seed, [0.1, 0.2, accuracy])
+    return logs
 
 
-def edit(path: Path, change: Callable[[list[str]], list[str]], *, sealed: bool = True) -> None:
-    """Change the lines of a log; `sealed` also forges its checksum in run.json."""
-    path.write_text("".join(change(path.read_text().splitlines(keepends=True))))
-    if sealed:
-        facts = read_sealed(path.parent / "run.json")
-        facts["outputs"][path.name] = sha256_of(path)
-        write_sealed(path.parent / "run.json", facts)
+def edit(name: str, change: Callable[[list[str]], list[str]]) -> Callable[[Path], None]:
+    """Change the lines of a log, and forge its checksum in run.json."""
+
+    def harm(logs: Path) -> None:
+        path = logs / "kd/seed1" / name
+        path.write_text("".join(change(path.read_text().splitlines(keepends=True))))
+        outputs = read_sealed(path.parent / "run.json")["outputs"] | {name: sha256_of(path)}
+        change_facts(path.parent, outputs=outputs)
+
+    return harm
 
 
 def change_facts(run: Path, **facts) -> None:
@@ -54,10 +63,6 @@ def lose(*names: str) -> Callable[[Path], None]:
     return lambda logs: [(logs / "kd/seed1" / name).unlink() for name in names] and None
 
 
-def history(change: Callable[[list[str]], list[str]], **options) -> Callable[[Path], None]:
-    return lambda logs: edit(logs / "kd/seed1/history.csv", change, **options)
-
-
 def copy_run(source: str, target: str) -> Callable[[Path], None]:
     def harm(logs: Path) -> None:
         shutil.rmtree(logs / target, ignore_errors=True)
@@ -66,7 +71,7 @@ def copy_run(source: str, target: str) -> Callable[[Path], None]:
     return harm
 
 
-def emptied(old: str, new: str = "") -> Callable[[list[str]], list[str]]:
+def last(old: str, new: str = "") -> Callable[[list[str]], list[str]]:
     """Change the last line of a log."""
     return lambda lines: [*lines[:-1], lines[-1].replace(old, new, 1)]
 
@@ -91,27 +96,20 @@ CASES = [
     Case("no timing", lose("timing.csv"), **HALF),
     Case("only a history", lose("run.json", "timing.csv"), **HALF),
     Case("only a run.json", lose("history.csv", "timing.csv"), **HALF),
-    Case("fewer rows than epochs", history(lambda lines: lines[:-1])),
-    Case("more rows than epochs", history(lambda lines: [*lines, lines[-1].replace("3,", "4,", 1)])),
-    Case("an epoch twice", history(lambda lines: [*lines[:-1], lines[-2], lines[-1]])),
-    Case("epochs in another order", history(lambda lines: [lines[0], lines[2], lines[1], lines[3]])),
-    Case("header alone", history(lambda lines: lines[:1])),
-    Case("empty file", history(lambda lines: [])),
-    Case("half a row", history(lambda lines: [*lines[:-1], lines[-1][:10]])),
-    Case("header twice", history(lambda lines: [lines[0], *lines])),
-    Case("no last accuracy", history(lambda lines: [*lines[:-1], lines[-1].replace("0.81", "")])),
-    Case("NaN", history(lambda lines: [*lines[:-1], lines[-1].replace("0.81", "nan")])),
-    Case("infinity", history(lambda lines: [*lines[:-1], lines[-1].replace("0.81", "inf")])),
-    Case("percent", history(lambda lines: [*lines[:-1], lines[-1].replace("0.81", "81.0")])),
-    Case("an accuracy below 0", history(lambda lines: [*lines[:-1], lines[-1].replace("0.81", "-0.81")])),
-    Case("a better accuracy", history(lambda lines: [*lines[:-1], lines[-1].replace("0.81", "0.99")], sealed=False)),
-    Case("a column too many", history(lambda lines: [line.replace("\n", ",1\n") for line in lines[1:]])),
-    Case("a timing without a value", lambda logs: edit(logs / "kd/seed1/timing.csv", emptied("33.333333333333336"))),
-    Case("a negative timing", lambda logs: edit(logs / "kd/seed1/timing.csv", emptied("33.3", "-33.3"))),
-    Case("a timing of other epochs", lambda logs: edit(logs / "kd/seed1/timing.csv", emptied("3,", "4,"))),
+    Case("more rows than epochs", edit("history.csv", lambda lines: [*lines, lines[-1].replace("3,", "4,", 1)])),
+    Case("epochs in another order", edit("history.csv", lambda lines: [lines[0], lines[2], lines[1], lines[3]])),
+    Case("header alone", edit("history.csv", lambda lines: lines[:1])),
+    Case("empty file", edit("history.csv", lambda lines: [])),
+    Case("half a row", edit("history.csv", lambda lines: [*lines[:-1], lines[-1][:10]])),
+    Case("header twice", edit("history.csv", lambda lines: [lines[0], *lines])),
+    Case("infinity", edit("history.csv", last("0.81", "inf"))),
+    Case("an accuracy below 0", edit("history.csv", last("0.81", "-0.81"))),
+    Case("a timing without a value", edit("timing.csv", last("33.333333333333336"))),
+    Case("a negative timing", edit("timing.csv", last("33.3", "-33.3"))),
+    Case("a timing of other epochs", edit("timing.csv", last("3,", "4,"))),
+    Case("a timing of fewer epochs", edit("timing.csv", lambda lines: lines[:-1])),
     Case("the paper's log of another method", publish("teacher")),
-    Case("timing of fewer epochs", lambda logs: edit(logs / "kd/seed1/timing.csv", lambda lines: lines[:-1])),
-    Case("timing of another run", lambda logs: shutil.copy(logs / "kd/seed0/run.json", logs / "kd/seed1/run.json")),
+    Case("run.json of another seed", lambda logs: shutil.copy(logs / "kd/seed0/run.json", logs / "kd/seed1/run.json")),
     Case("another seed's folder", copy_run("kd/seed0", "kd/seed1")),
     Case("another method's folder", copy_run("teacher/seed1", "kd/seed1")),
     Case("other settings", lambda logs: change_facts(logs / "kd/seed1", settings={"method": "kd", "epochs": 4})),
@@ -137,31 +135,17 @@ def refusal(logs: Path, output: Path, **options) -> str | None:
     return None
 
 
-@pytest.fixture
-def logs(tmp_path):
-    def fresh() -> Path:
-        shutil.rmtree(tmp_path / "logs", ignore_errors=True)
-        make_logs(tmp_path / "logs")
-        return tmp_path / "logs"
-
-    return fresh
-
-
-def table_of(output: Path) -> dict[str, dict[str, str]]:
+def kd_of(output: Path) -> tuple[str, str]:
+    """The seeds and the accuracy of kd's row."""
     with open(output / "table1.csv", newline="") as file:
-        return {row["method"]: row for row in csv.DictReader(file)}
+        row = next(row for row in csv.DictReader(file) if row["method"] == "kd")
+    return row["seeds"], row["accuracy"]
 
 
-def test_whole_results_make_the_table(logs, tmp_path):
-    assert refusal(logs(), tmp_path / "out") is None
-    row = table_of(tmp_path / "out")["kd"]
-    assert (row["seeds"], row["accuracy"]) == ("3", "82.00")
-
-
-def test_half_results_are_refused_with_their_run(logs, tmp_path, figure):
+def test_half_results_are_refused_with_their_run(tmp_path, figure):
     wrong = []
     for case in CASES:
-        folder, output = logs(), tmp_path / "out"
+        folder, output = fresh_logs(tmp_path), tmp_path / "out"
         case.harm(folder)
         said = refusal(folder, output)
         if said is None or f"{folder}/{case.run}" not in said or output.exists():
@@ -175,30 +159,29 @@ def test_half_results_are_refused_with_their_run(logs, tmp_path, figure):
     assert wrong == []
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.may_be_missing], ids=lambda case: case.name)
-def test_a_run_may_be_missing_where_that_is_allowed(case, logs, tmp_path):
-    folder = logs()
-    case.harm(folder)
-    assert refusal(folder, tmp_path / "out", allow_missing=True) is None
-    row = table_of(tmp_path / "out")["kd"]
-    assert (row["seeds"], row["accuracy"]) == ("2", "82.50")
-    note = (tmp_path / "out/table1.md").read_text()
-    assert "Missing runs: kd seed 1." in note
-    assert "teacher: n = 3; kd: n = 2" in note
+def test_a_run_may_be_missing_where_that_is_allowed(tmp_path):
+    for case in (case for case in CASES if case.may_be_missing):
+        folder = fresh_logs(tmp_path)
+        case.harm(folder)
+        assert refusal(folder, tmp_path / "out", allow_missing=True) is None, case.name
+        assert kd_of(tmp_path / "out") == ("2", "82.50"), case.name
+        note = (tmp_path / "out/table1.md").read_text()
+        assert "Missing runs: kd seed 1." in note, case.name
+        assert "teacher: n = 3; kd: n = 2" in note, case.name
 
 
-@pytest.mark.parametrize("case", LEFTOVERS, ids=lambda case: case.name)
-def test_a_leftover_is_in_no_mean_and_is_named(case, logs, tmp_path):
-    folder = logs()
-    case.harm(folder)
-    assert refusal(folder, tmp_path / "out") is None
-    row = table_of(tmp_path / "out")["kd"]
-    assert (row["seeds"], row["accuracy"]) == ("3", "82.00")
-    assert f"not in the configuration: {case.run.replace('/', ' ')}." in (tmp_path / "out/table1.md").read_text()
+def test_a_leftover_is_in_no_mean_and_is_named(tmp_path):
+    for case in LEFTOVERS:
+        folder = fresh_logs(tmp_path)
+        case.harm(folder)
+        assert refusal(folder, tmp_path / "out") is None, case.name
+        assert kd_of(tmp_path / "out") == ("3", "82.00"), case.name
+        note = (tmp_path / "out/table1.md").read_text()
+        assert f"not in the configuration: {case.run.replace('/', ' ')}." in note, case.name
 
 
-def test_a_run_of_another_environment_is_marked_in_the_note(logs, tmp_path):
-    folder = logs()
+def test_a_run_of_another_environment_is_marked_in_the_note(tmp_path):
+    folder = fresh_logs(tmp_path)
     change_facts(folder / "kd/seed1", bit_exact=False)
     assert refusal(folder, tmp_path / "out") is None
     assert "bit_exact: false" in (tmp_path / "out/table1.md").read_text()
