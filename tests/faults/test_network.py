@@ -1,15 +1,11 @@
 """The network: whatever a server does, a download ends in time, by name, and without leaving anything."""
 
-import json
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from typing import NamedTuple
 
 import pytest
-from helpers.servers import BEHAVIOURS, CONTENT, SHA256, SIZE, serving
+from helpers.servers import BEHAVIOURS, SHA256, SIZE, serving
 
 from selfdistill.config.schema import Archive
 from selfdistill.data import download as module
@@ -103,30 +99,3 @@ def test_whatever_a_server_does_ends_in_time_and_by_name(server, tmp_path, figur
         slowest = max(slowest, time.monotonic() - start)
     figure("network", f"{len(OUTCOMES) - len(wrong)}/{len(OUTCOMES)} faults end in time ({slowest:.1f} s) and by name")
     assert wrong == {}
-
-
-def test_a_download_that_is_killed_starts_again(server, tmp_path, monkeypatch, figure):
-    kills = 0
-    for received in (0, 1000, SIZE - 1):
-
-        def stall(handler, received=received):
-            handler.answer(CONTENT[:received], Content_Length=str(SIZE))
-            time.sleep(300)
-
-        folder = tmp_path / str(received)
-        archive = archive_at(server, "stalls")
-        words = ["--archives", json.dumps([archive.model_dump(exclude_none=True)]), "--folder", str(folder)]
-        monkeypatch.setitem(BEHAVIOURS, "stalls", stall)
-        process = subprocess.Popen([sys.executable, "-m", "selfdistill", "download", *words], stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 300
-        while not list(folder.glob("*.part")):
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -9
-        assert [path.suffix for path in folder.glob("*stalls*")] == [".part"]
-        monkeypatch.setitem(BEHAVIOURS, "stalls", BEHAVIOURS["good"])
-        path, _ = obtain_archive([archive], folder)
-        assert path.read_bytes() == CONTENT
-        assert not list(folder.glob("*.part"))
-    figure("downloads killed", f"{kills}/3 start again and end whole")
