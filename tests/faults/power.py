@@ -13,6 +13,8 @@ from typing import NamedTuple
 from commands import torn_history
 from syscalls import Call
 
+from selfdistill.training.states import NAME
+
 
 class Inode:
     """A file's content as the page cache has it, and as the disk has it."""
@@ -183,8 +185,6 @@ def violations(calls: list[Call], root: Path, without: int | None = None) -> tup
     Every file under its final name must be whole, and what was promised must be there, in this version or a
     later one; promised files that the command removes itself must have a successor.
     """
-    from selfdistill.training.states import NAME
-
     ends, disk = promises(calls), Disk(root)
     whole: dict[str, list[bytes]] = {}  # path -> its contents in turn
     promised: dict[str, int] = {}  # path -> index of the content that must be there at least
@@ -203,7 +203,7 @@ def violations(calls: list[Call], root: Path, without: int | None = None) -> tup
             promised[ends[index]] = len(whole[ends[index]]) - 1
         for contents in disk.after_a_cut():
             states += 1
-            wrong += _problems(contents, whole, promised, NAME)
+            wrong += _problems(contents, whole, promised)
             wrong += _half_folders(contents, folders, promised)
         if len(wrong) > 20:
             break
@@ -220,18 +220,17 @@ def _half_folders(contents: dict[str, bytes], folders: dict[str, dict[str, bytes
     return wrong
 
 
-def _problems(contents: dict[str, bytes], whole: dict, promised: dict[str, int], name_of_state) -> list[str]:
+def _problems(contents: dict[str, bytes], whole: dict, promised: dict[str, int]) -> list[str]:
     wrong = []
     for path, content in contents.items():
         if path in whole and content not in whole[path]:
             wrong.append(f"torn: {path} ({len(content)} bytes)")
-    states = {path for path in promised if name_of_state.fullmatch(os.path.basename(path))}
-    newest = max((_epoch(path) for path in contents if path in whole and _is_state(path, name_of_state)), default=0)
+    newest = max((_epoch(path) for path in contents if path in whole), default=0)
     done = any(path.endswith("/run.json") and path in promised for path in contents)  # nobody goes on from a state
     for path, version in promised.items():
         if done and "/.state/" in path:
             continue
-        if path in states:
+        if _epoch(path):
             if newest < _epoch(path):
                 wrong.append(f"lost: {path}")
         elif contents.get(path) not in whole[path][version:]:
@@ -242,9 +241,7 @@ def _problems(contents: dict[str, bytes], whole: dict, promised: dict[str, int],
     return wrong
 
 
-def _is_state(path: str, name_of_state) -> bool:
-    return name_of_state.fullmatch(os.path.basename(path)) is not None
-
-
 def _epoch(path: str) -> int:
-    return int(os.path.basename(path).split("-")[1])
+    """The epoch of a state, 0 of another file."""
+    name = NAME.fullmatch(os.path.basename(path))
+    return int(name[1]) if name else 0

@@ -11,19 +11,8 @@ from helpers import warm
 # What changes files, and what opens, locks or closes them.
 NAMES = (
     *("openat", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "close", "flock"),
-    *(
-        "rename",
-        "renameat2",
-        "link",
-        "linkat",
-        "unlink",
-        "unlinkat",
-        "rmdir",
-        "mkdir",
-        "mkdirat",
-        "utimensat",
-        "fchmod",
-    ),
+    *("rename", "renameat2", "link", "linkat", "unlink", "unlinkat", "rmdir"),
+    *("mkdir", "mkdirat", "utimensat", "fchmod"),
 )
 RECORDINGS = 8  # at most
 LINE = re.compile(r"^(\w+)\((.*)\) = (-?\d+)(?:<(.*?)>)?")

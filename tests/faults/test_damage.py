@@ -201,22 +201,20 @@ def test_a_loader_without_checksums_is_caught(kinds, monkeypatch):
     assert unnoticed(path, 60, tolerant)
 
 
-@pytest.mark.parametrize("kind", ["weights.safetensors", "history.csv", "timing.csv", "run.json"])
-def test_files_of_another_run_are_noticed(kind, run_folder, tiny_data, tmp_path):
+def test_files_of_another_run_are_noticed(run_folder, tiny_data, tmp_path):
     other = tmp_path / "other"
     assert warm.run(train("self_distillation", tiny_data, learning_rate=0.04)(other), other) == 0
-    folder = tmp_path / "run"
-    shutil.copytree(run_folder, folder)
-    ours, theirs = (path / "self_distillation/seed0" / kind for path in (folder, other))
-    shutil.copy(theirs, ours)
-    assert damaged_outputs(ours.parent, read_sealed(ours.parent / "run.json"))
+    ours, theirs = (folder / "self_distillation/seed0" for folder in (run_folder, other))
+    for name in ("weights.safetensors", "history.csv", "timing.csv", "run.json"):
+        mixed = shutil.copytree(ours, tmp_path / f"mixed {name}")
+        shutil.copy(theirs / name, mixed)
+        assert damaged_outputs(mixed, read_sealed(mixed / "run.json")), name
 
 
 def test_a_run_goes_back_to_the_good_state_and_ends_the_same(half, tiny_data, tmp_path):
-    arguments, state = half.arguments, half.state
-    newest = checkpoints(state)[0]
+    newest = checkpoints(half.state)[0]
     newest.write_bytes(newest.read_bytes()[:-1])
-    assert warm.run(arguments, tmp_path / "run") == 0
+    assert warm.run(half.arguments, tmp_path / "run") == 0
     said = (tmp_path / "run.said.txt").read_text()
     assert f"warning: {newest}: damaged; using the previous state" in said
     assert "resumed after epoch 1 of 3" in said
@@ -225,21 +223,21 @@ def test_a_run_goes_back_to_the_good_state_and_ends_the_same(half, tiny_data, tm
     assert trained(tmp_path / "run") == trained(unbroken)
 
 
-@pytest.mark.parametrize("loss", ["damaged", "emptied", "removed", "renamed"])
+LOSSES = {
+    "damaged": lambda path: path.write_bytes(flip(path.read_bytes(), random.Random(1))),
+    "emptied": lambda path: path.write_bytes(b""),
+    "removed": Path.unlink,
+    "renamed": lambda path: path.rename(path.with_suffix(".bak")),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_no_good_state_left_is_an_error_and_never_a_start_from_scratch(loss, half, tmp_path):
-    arguments, state = half.arguments, half.state
-    for path in checkpoints(state):
-        if loss == "damaged":
-            path.write_bytes(flip(path.read_bytes(), random.Random(1)))
-        elif loss == "emptied":
-            path.write_bytes(b"")
-        elif loss == "removed":
-            path.unlink()
-        else:
-            path.rename(path.with_suffix(".bak"))
-    assert warm.run(arguments, tmp_path / "run") == 65
+    for path in checkpoints(half.state):
+        LOSSES[loss](path)
+    assert warm.run(half.arguments, tmp_path / "run") == 65
     said = (tmp_path / "run.said.txt").read_text()
-    assert str(state.relative_to(tmp_path / "run")) in said
+    assert str(half.state.relative_to(tmp_path / "run")) in said
     assert "epoch 1/3" not in said
 
 

@@ -57,10 +57,7 @@ def test_a_kill_at_any_system_call_changes_nothing(name, write_paths, tmp_path, 
     subject = write_paths[name]
     whole = unbroken(subject, tmp_path / "unbroken")
     points = kill_points(subject, tmp_path / "killed")
-    if name in (
-        "self_distillation",
-        "kept",
-    ):  # up to the last state it is as the control, which comes with all its calls
+    if name in ("self_distillation", "kept"):  # up to the last state as the control, which comes with all its calls
         last = max(k for k, call in enumerate(points) if call.name == "rename" and "ckpt-" in str(call))
         points = points[last:]
     shutil.rmtree(tmp_path / "killed")

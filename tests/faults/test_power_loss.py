@@ -15,10 +15,8 @@ NAMES = ["download", "prepare", "control", "self_distillation", "kept", "restore
 def traces(write_paths, tmp_path_factory):
     """The recorded calls of every write path, and its folder."""
     base = tmp_path_factory.mktemp("traces")
-    folders = {name: base / name for name in NAMES}
     return {
-        name: (record(write_paths[name].arguments, folder, base / f"{name}.txt"), folder)
-        for name, folder in folders.items()
+        name: (record(write_paths[name].arguments, base / name, base / f"{name}.txt"), base / name) for name in NAMES
     }
 
 
@@ -38,11 +36,8 @@ def test_each_single_fsync_is_missed(traces, figure):
     removed = 0
     for name, (calls, folder) in traces.items():
         # Before that, `restored` makes the folder of its lock, in which nothing is to last.
-        first = next(
-            k
-            for k, call in enumerate(calls)
-            if name != "restored" or (call.name == "mkdir" and "/control" in str(call))
-        )
+        starts = (k for k, call in enumerate(calls) if call.name == "mkdir" and "/control" in str(call))
+        first = next(starts) if name == "restored" else 0
         for index, call in enumerate(calls):
             if index >= first and call.name == "fsync" and call.touches(folder):
                 _, wrong = violations(calls, folder, without=index)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -112,29 +113,21 @@ def test_a_second_signal_stops_at_once(tiny_data, tmp_path):
     assert "epoch 1/50" not in command.output()  # the epoch was not waited for
 
 
+def ignore(number: int) -> None:
+    signal.signal(number, signal.SIG_IGN)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_an_ignored_signal_stays_ignored(number, arguments, tmp_path):
-    ignore = {signal.SIGINT: ignore_interrupts, signal.SIGHUP: ignore_hangups}[number]  # as `&` and `nohup` do
-    command = warm.Command(arguments(tmp_path / "run"), tmp_path / "run", breakage=ignore)
+    """As `&` and `nohup` have it ignored."""
+    command = warm.Command(arguments(tmp_path / "run"), tmp_path / "run", breakage=partial(ignore, number))
     after_its_start(command, "loss: CE")
     command.kill(number)
     assert command.wait() == 0
 
 
-def ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def ignore_hangups() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-
-def close_everything() -> None:
-    os.closerange(0, 3)
-
-
 def test_a_run_without_stdin_stdout_and_stderr(arguments, unbroken, tmp_path):
-    assert warm.run(arguments(tmp_path / "run"), tmp_path / "run", breakage=close_everything) == 0
+    assert warm.run(arguments(tmp_path / "run"), tmp_path / "run", breakage=partial(os.closerange, 0, 3)) == 0
     assert trained(tmp_path / "run") == unbroken[0]
 
 

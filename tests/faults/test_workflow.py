@@ -22,22 +22,17 @@ methods:
 KILLS = 20
 
 
-@pytest.fixture(scope="module")
-def whole_bits(tmp_path_factory) -> dict[str, bytes]:
+def unbroken(folder, configuration: str) -> dict[str, bytes]:
     """What an unbroken workflow leaves."""
-    workflow = Workflow.make(tmp_path_factory.mktemp("unbroken") / "w")
-    workflow.write("longer.yaml", LONGER)
+    workflow = Workflow.make(folder / "w")
+    workflow.write("longer.yaml", configuration)
     workflow.run("table", files=("longer.yaml",), cores=2)
     return workflow.bits()
 
 
 @pytest.fixture(scope="module")
 def control_bits(tmp_path_factory) -> dict[str, bytes]:
-    """What an unbroken workflow of the control alone leaves."""
-    workflow = Workflow.make(tmp_path_factory.mktemp("alone") / "w")
-    workflow.write("longer.yaml", LONGER + ALONE)
-    workflow.run("table", files=("longer.yaml",))
-    return workflow.bits()
+    return unbroken(tmp_path_factory.mktemp("alone"), LONGER + ALONE)
 
 
 @pytest.fixture
@@ -68,7 +63,7 @@ def finish(workflow: Workflow) -> None:
         assert "Error" not in text, text
 
 
-def test_kills_at_random_moments(fresh, whole_bits, figure):
+def test_kills_at_random_moments(fresh, tmp_path, figure):
     """Everything is killed, again and again, until it has happened often enough; then the workflow ends the same."""
     chance, kills = random.Random(0), 0
     while kills < KILLS:
@@ -83,7 +78,7 @@ def test_kills_at_random_moments(fresh, whole_bits, figure):
         else:
             fresh.run("--unlock", files=("longer.yaml",))
     finish(fresh)
-    assert fresh.bits() == whole_bits
+    assert fresh.bits() == unbroken(tmp_path / "unbroken", LONGER)
     figure("kills of the whole workflow", f"{kills} kills, same bits")
 
 
