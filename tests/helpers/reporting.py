@@ -1,7 +1,6 @@
 """Tiny logs of known content, the settings to report on them, and the committed runs."""
 
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
 from selfdistill.columns import TIMING, history_columns, to_csv
@@ -9,7 +8,7 @@ from selfdistill.config.load import load_config
 from selfdistill.config.report_settings import ReportSettings
 from selfdistill.config.report_settings import report_settings as settings_of
 from selfdistill.report.results import Results
-from selfdistill.system.files import write_sealed
+from selfdistill.system.files import sha256_of, write_sealed
 
 ROWS = [
     {"method": "teacher", "label": "ResNet50 (Teacher)", "published": {"accuracy": 90.1, "time": "1h 56m 17s"}},
@@ -46,25 +45,16 @@ def write_run(
             row |= {f"{evaluated}_accuracy_head{k}": accuracy - 0.1 * (4 - k) for k in (1, 2, 3, 4)}
             row |= {f"{evaluated}_accuracy_ensemble": accuracy}
         history.append(row)
-    timing = [
-        dict.fromkeys(TIMING, 0.0) | {"epoch": e, "train": seconds / len(accuracies)}
-        for e in range(1, 1 + len(accuracies))
-    ]
-    contents = {"history.csv": to_csv(history_columns(history), history), "timing.csv": to_csv(list(TIMING), timing)}
-    for name, content in contents.items():
-        (folder / name).write_text(content)
+    spent = dict.fromkeys(TIMING, 0.0) | {"train": seconds / len(accuracies)}
+    timing = [spent | {"epoch": row["epoch"]} for row in history]
+    (folder / "history.csv").write_text(to_csv(history_columns(history), history))
+    (folder / "timing.csv").write_text(to_csv(list(TIMING), timing))
     if teacher:
         write_sealed(folder / "evaluation.json", {"images": 100, "teacher": teacher})
-        contents["evaluation.json"] = (folder / "evaluation.json").read_text()
-    known = {
-        "environment": {"device": "a test"},
-        "versions": {"torch": "2"},
-        "commit": "abc",
-        "training_seconds": seconds,
-    }
+    known = {"environment": {"device": "a test"}, "versions": {"torch": "2"}, "commit": "abc"}
+    known |= {"seed": seed, "settings": {"method": method}, "training_seconds": seconds}
     known |= {"coefficients": {"train_cross_entropy": 0.5, "train_distillation": 8.0}}
-    known |= {"outputs": {name: sha256(content.encode()).hexdigest() for name, content in contents.items()}}
-    known |= {"seed": seed, "settings": {"method": method}}
+    known |= {"outputs": {path.name: sha256_of(path) for path in folder.iterdir()}}
     write_sealed(folder / "run.json", known | facts)
     return folder
 
