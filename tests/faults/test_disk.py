@@ -3,9 +3,7 @@
 import itertools
 import os
 import re
-import resource
 import shutil
-import signal
 
 import pytest
 from breakages import save_every_epoch
@@ -119,19 +117,6 @@ def test_every_failing_call_ends_in_order(name, shorter_paths, tmp_path, figure)
     figure(f"disk errors of {name}", f"{good}/{len(cases)} exit 74, no litter, same bits after a rerun")
     assert cases
     assert "\n".join(wrong) == ""
-
-
-def limit_files_to_20_kb() -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-
-def test_a_real_limit_on_the_size_of_files(tiny_data, tmp_path):
-    arguments = train("control", tiny_data)(tmp_path / "run")
-    assert warm.run(arguments, tmp_path / "run", breakage=limit_files_to_20_kb) == 74
-    assert "File too large" in (tmp_path / "run.said.txt").read_text()
-    assert litter(tmp_path) == []
-    assert warm.run(arguments, tmp_path / "run") == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")

@@ -1,4 +1,7 @@
-"""Stops: a signal ends a run in order, and the command that it names goes on."""
+"""Stops: a signal ends a run in order, and the command that it names goes on.
+
+A second signal: tests/system/test_stop.py.
+"""
 
 import os
 import random
@@ -100,17 +103,6 @@ def test_an_epoch_that_does_not_fit_is_left(arguments, tmp_path):
     said = command.output()
     assert "epoch 1/6" not in said
     assert "stopped by SIGTERM; no epoch is saved yet" in said
-
-
-def test_a_second_signal_stops_at_once(tiny_data, tmp_path):
-    arguments = train("control", tiny_data, data={"train_images": 1400}, epochs=50)
-    command = warm.Command(arguments(tmp_path / "run"), tmp_path / "run")
-    after_its_start(command, "about ")
-    command.kill(signal.SIGTERM)
-    time.sleep(0.05)
-    command.kill(signal.SIGTERM)
-    assert command.wait() == -signal.SIGTERM
-    assert "epoch 1/50" not in command.output()  # the epoch was not waited for
 
 
 def ignore(number: int) -> None:

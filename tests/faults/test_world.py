@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 from breakages import die_after_two_epochs, save_every_epoch
-from commands import SMALL, train, trained
+from commands import SMALL, sha256, train, trained
 from helpers import warm
 from helpers.trainer import machine_option
 from safetensors.torch import load, save
@@ -208,7 +208,7 @@ def test_each_stored_item_of_the_state_is_needed(half, tiny_data, tmp_path, figu
     for item, content in zeroed_items(whole).items():
         for path in state.iterdir():
             path.unlink()
-        (state / f"{name[:10]}{warm.sha16(content)}.safetensors").write_bytes(content)
+        (state / f"{name[:10]}{sha256(content)[:16]}.safetensors").write_bytes(content)
         assert warm.run(arguments, folder) == 0, item
         found = {key: value for key, value in trained(folder).items() if key != "live history"}
         needed += found != expected

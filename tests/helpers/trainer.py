@@ -91,14 +91,19 @@ def train_until_killed(job, after_saves: int) -> None:
 
 
 def _train_and_die(job, after_saves: int) -> None:
-    saves, save = [], checkpoint.save_state
+    die_after(after_saves)
+    train(job)
+
+
+def die_after(saves: int) -> None:
+    """Have this process killed once it has saved so many states: one after each epoch, however slow the disk is."""
+    saved, save = [], checkpoint.save_state
 
     def save_and_die(folder, state):
         save(folder, state)
-        saves.append(state.epoch)
-        if len(saves) == after_saves:
+        saved.append(state.epoch)
+        if len(saved) == saves:
             os.kill(os.getpid(), signal.SIGKILL)
 
     checkpoint.save_state = save_and_die
-    checkpoint.Cadence.due = lambda self: True  # however slow the disk is
-    train(job)
+    checkpoint.Cadence.due = lambda self: True

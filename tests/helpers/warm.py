@@ -1,7 +1,6 @@
 """Commands in processes that are forked from a warm one: torch, pandas and matplotlib are loaded, a step is done."""
 
 import contextlib
-import hashlib
 import multiprocessing
 import os
 import signal
@@ -120,8 +119,3 @@ def _state(pid: int, field: str) -> str:
             if line.startswith(field + ":"):
                 return line.split(":", 1)[1].strip()
     return ""
-
-
-def sha16(content: bytes) -> str:
-    """What the name of a state has of its content's SHA-256."""
-    return hashlib.sha256(content).hexdigest()[:16]
