@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
 TINY = """
@@ -104,15 +105,12 @@ class Workflow:
 
     def start(self, *arguments: str, files: tuple = ()) -> subprocess.Popen:
         """Snakemake in a process group of its own."""
-        return subprocess.Popen(
-            self.command(*arguments, files=files),
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=take_signals,
-        )
+        return self.launch(self.command(*arguments, files=files))
+
+    def launch(self, command: list[str], said: int | IO = subprocess.DEVNULL, **environment: str) -> subprocess.Popen:
+        """A command in a process group of its own, in this folder and with its package; said: where its output goes."""
+        options = {"stdout": said, "stderr": said, "start_new_session": True, "preexec_fn": take_signals}
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment | environment, **options)
 
     def trainers(self) -> list[int]:
         """The processes that train in this folder."""

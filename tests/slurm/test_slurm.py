@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cluster import TOOLS, Cluster, wait_for
-from helpers.snakemake_runs import Workflow, take_signals
+from helpers.snakemake_runs import Workflow
 
 DEMANDED = os.environ.get("SELFDISTILL_REQUIRE_TOOLS") == "1"
 PATH = f"{os.environ['PATH']}:/usr/sbin"
@@ -81,14 +81,8 @@ class OnSlurm:
         command = [sys.executable, "-c", SNAKEMAKE, "--workflow-profile", "profiles/slurm", "--profile", "site"]
         self.said = self.workflow.folder / "said.txt"
         with self.said.open("wb") as file:
-            process = subprocess.Popen(
-                [*command, *arguments, "--configfile", *configuration],
-                cwd=self.workflow.folder,
-                env=self.workflow.environment | self.cluster.environment,
-                stdout=file,
-                stderr=file,
-                preexec_fn=take_signals,
-            )
+            command += [*arguments, "--configfile", *configuration]
+            process = self.workflow.launch(command, file, **self.cluster.environment)
         self.cluster.drivers.append(process)
         return process
 

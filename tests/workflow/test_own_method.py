@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -44,19 +43,15 @@ def write(fence: Fence, folder: Path) -> None:
         path.write_text(f"{before}\n\n{fence.text}" if before else fence.text)
 
 
-def run(commands: str, folder: Path) -> str:
+def run(commands: str, workflow: Workflow) -> str:
     """What the lines print to the terminal; one that fails does not keep the next from being given."""
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(folder / "src"),
-        "OMP_NUM_THREADS": "1",
-    }
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.run(["bash", "-c", commands], cwd=folder, env=environment, **options).stdout
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return workflow.process(["bash", "-c", f"exec 2>&1\n{commands}"], PATH=path).stdout
 
 
 def test_the_page_adds_a_method_and_its_row(tmp_path):
-    folder = Workflow.make(tmp_path / "checkout").folder
+    workflow = Workflow.make(tmp_path / "checkout")
+    folder = workflow.folder
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / "tests/faults").mkdir(parents=True)
     shutil.copy(ROOT / "tests/conftest.py", folder / "tests")
@@ -65,7 +60,7 @@ def test_the_page_adds_a_method_and_its_row(tmp_path):
         if "title" in fence.options:
             write(fence, folder)
         elif fence.language == "sh":
-            said = run(fence.text, folder)
+            said = run(fence.text, workflow)
         else:
             assert fence.language == "text"
             for line in fence.text.splitlines():

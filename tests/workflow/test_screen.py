@@ -2,13 +2,11 @@
 
 import os
 import re
-import subprocess
 
 import pytest
-from helpers.snakemake_runs import Workflow, take_signals
+from helpers.snakemake_runs import Workflow
 from helpers.terminals import Terminal, interrupt
 
-pytestmark = pytest.mark.slow
 LINE = re.compile(r"(\w+) seed 0  epoch +(\d+)/(\d+)  loss \d+\.\d\d  test \d+\.\d %  \d+\.\d s(  left [\d:]+)?")
 FIRST = "Using workflow specific profile profiles/default for setting default command line arguments."
 TWO = "rows: [self_distillation, control]\nmethods: {self_distillation: {epochs: 4}, control: {epochs: 4}}\n"
@@ -86,15 +84,9 @@ def test_without_the_plugin_one_line_says_so(workflow, tmp_path):
 @pytest.mark.parametrize("piped", [True, False])
 def test_ctrl_c_is_one_line(piped, workflow, tmp_path):
     given = command(workflow, "control", files=(workflow.write("endless.yaml", ENDLESS),))
-    options = {
-        "env": workflow.environment,
-        "cwd": workflow.folder,
-        "start_new_session": True,
-        "preexec_fn": take_signals,
-    }
     if piped:
         with (tmp_path / "said.txt").open("w") as file:
-            process = subprocess.Popen(given, stdout=file, stderr=file, **options)
+            process = workflow.launch(given, file)
     else:
         terminal = Terminal(columns=300)
         process = terminal.start(given, workflow.folder, **only_own(workflow))

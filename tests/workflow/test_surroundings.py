@@ -7,7 +7,6 @@ import sys
 import pytest
 from helpers.snakemake_runs import ROOT, Workflow
 
-pytestmark = pytest.mark.slow
 SITE = """
 rerun-triggers: [mtime]
 ignore-incomplete: true
@@ -24,11 +23,9 @@ def workflow(tmp_path_factory) -> Workflow:
     return Workflow.make(tmp_path_factory.mktemp("surroundings") / "w")
 
 
-def snakemake(workflow, *words, folder=None, **environment):
+def snakemake(workflow, *words, **environment):
     """Exit status and stderr of a dry run."""
-    given = workflow.environment | environment
-    command = workflow.command("-n", *words)
-    done = subprocess.run(command, cwd=folder or workflow.folder, env=given, capture_output=True, text=True)
+    done = workflow.process(workflow.command("-n", *words), **environment)
     return done.returncode, done.stderr
 
 
@@ -85,7 +82,7 @@ def test_the_package_of_another_checkout_is_refused_with_both_paths(workflow, tm
     assert code == 78
     assert all(str(each.folder / "src/selfdistill") in errors(text)[0] for each in (workflow, other))
     command = [sys.executable, "-m", "selfdistill", "status", "config.yaml"]
-    done = subprocess.run(command, cwd=other.folder, env=workflow.environment, capture_output=True, text=True)
+    done = other.process(command, PYTHONPATH=str(workflow.folder / "src"))
     assert (done.returncode, errors(done.stderr)) == (78, errors(text))
 
 
