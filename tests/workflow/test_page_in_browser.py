@@ -8,7 +8,7 @@ from helpers.browser import Browser
 from helpers.reporting import PUBLISHED, ROOT, protocol_settings, report_settings, write_run
 from helpers.tools import needs
 
-from selfdistill.report.artefacts import artefacts, write
+from selfdistill.report.artefacts import write
 from selfdistill.report.results import Results
 from selfdistill.report.steps import STEPS
 
@@ -127,11 +127,3 @@ def test_the_print_has_what_the_screen_folds(browser, pages, tmp_path):
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert len(texts) > 100
     assert [text for text in texts if "".join(text.split()) not in "".join(printed.split())] == []
-
-
-@needs("chromium")
-def test_every_figure_of_the_report_is_on_its_page(browser, pages):
-    figures = {one.title for one in artefacts(protocol_settings("quick")) if "png" in one.formats}
-    browser.open(pages["quick"], 1280)
-    shown = browser.evaluate("[...document.querySelectorAll('figcaption b')].map(part => part.textContent)")
-    assert {text.removesuffix(".") for text in shown} == figures
