@@ -5,6 +5,7 @@ import json
 import pytest
 from helpers.snakemake_runs import Workflow
 
+METHODS = ("teacher", "kd", "self_distillation", "control")
 DIGITS = """
 seeds: [0]
 reduced: handwritten digits
@@ -28,11 +29,8 @@ def ran(tmp_path_factory):
 
 
 def test_each_oddity_is_printed_before_the_first_epoch(ran):
-    for method, oddity in (
-        ("teacher", "best_on_test"),
-        ("kd", "replaced_stem"),
-        ("self_distillation", "undetached_target"),
-    ):
+    oddities = {"teacher": "best_on_test", "kd": "replaced_stem", "self_distillation": "undetached_target"}
+    for method, oddity in oddities.items():
         said = (ran / f"results/as_run/logs/{method}-seed0.txt").read_text()
         assert f"notice: {oddity}, an oddity of the published notebooks: " in said.split("epoch 1/")[0]
 
@@ -43,10 +41,7 @@ def test_the_table_tells_them_too(ran):
 
 
 def test_the_recipe_is_the_notebooks(ran):
-    facts = {
-        method: json.loads((ran / f"results/as_run/{method}/seed0/run.json").read_text())
-        for method in ("teacher", "kd", "self_distillation", "control")
-    }
+    facts = {name: json.loads((ran / f"results/as_run/{name}/seed0/run.json").read_text()) for name in METHODS}
     assert facts["kd"]["coefficients"] == {"train_cross_entropy": 0.5, "train_distillation": 4.5}  # .5 T^2, T = 3
     weights = facts["self_distillation"]["coefficients"]
     assert {name: value for name, value in weights.items() if "ce" in name} == {
@@ -54,5 +49,6 @@ def test_the_recipe_is_the_notebooks(ran):
     }
     assert {round(value, 9) for name, value in weights.items() if "kl" in name} == {11.2}  # .7 T^2, T = 4
     assert {value for name, value in weights.items() if "feature" in name} == {0.3}
-    assert "rotation" in facts["teacher"]["settings"]["augmentation"]
-    assert facts["control"]["settings"]["augmentation"] == facts["self_distillation"]["settings"]["augmentation"]
+    augmentations = {name: fact["settings"]["augmentation"] for name, fact in facts.items()}
+    assert "rotation" in augmentations["teacher"]
+    assert augmentations["control"] == augmentations["self_distillation"]

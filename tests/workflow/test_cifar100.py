@@ -1,6 +1,7 @@
 """CIFAR-100 from its archive to the table, on a made archive of the official layout and counts."""
 
 import io
+import json
 import tarfile
 from pathlib import Path
 
@@ -12,17 +13,7 @@ from safetensors.numpy import load_file
 from selfdistill.config.datasets import CIFAR100
 from selfdistill.system.files import read_json, sha256_of
 
-SMALL = """
-data:
-  train_images: 200
-  archives: [{{path: {path}, sha256: {sha256}}}]
-defaults: {{batch_size: 50, stem: imagenet, epochs: 1}}
-methods:
-  teacher: {{batch_size: 50, stem: imagenet, epochs: 1}}
-  kd: {{batch_size: 50, stem: imagenet, epochs: 1}}
-  self_distillation: {{batch_size: 50, stem: imagenet, epochs: 1}}
-  control: {{batch_size: 50, stem: imagenet, epochs: 1}}
-"""
+SHORT = {"batch_size": 50, "stem": "imagenet", "epochs": 1}
 
 
 def colours(labels):
@@ -47,7 +38,9 @@ def archive(path: Path) -> Path:
 def test_cifar100_from_its_archive_to_table_card_and_prediction(tmp_path):
     path = archive(tmp_path / "cifar-100-binary.tar.gz")
     workflow = Workflow.make(tmp_path / "checkout")
-    mine = workflow.write("mine.yaml", SMALL.format(path=path, sha256=sha256_of(path)))
+    data = {"train_images": 200, "archives": [{"path": str(path), "sha256": sha256_of(path)}]}
+    methods = dict.fromkeys(("teacher", "kd", "self_distillation", "control"), SHORT)
+    mine = workflow.write("mine.yaml", json.dumps({"data": data, "methods": methods}))
     workflow.run("all", protocol="cifar100", files=(mine,))
     prepared = load_file(workflow.folder / "results/data/cifar100.safetensors")
     assert np.bincount(prepared["train_labels"]).tolist() == [500] * 100

@@ -24,8 +24,8 @@ def taught(tmp_path_factory):
     return workflow
 
 
-def facts(workflow, method, seed, name="run.json"):
-    return json.loads((workflow.folder / f"results/demo/{method}/seed{seed}/{name}").read_text())
+def seconds(workflow, method, seed):
+    return json.loads((workflow.folder / f"results/demo/{method}/seed{seed}/run.json").read_text())["training_seconds"]
 
 
 def test_the_students_job_takes_every_member(taught):
@@ -38,19 +38,11 @@ def test_the_students_job_takes_every_member(taught):
     assert taught.planned.count("rule train_control:") == 4
 
 
-def test_every_member_stands_in_the_students_record(taught):
-    weights = [facts(taught, "control", seed)["outputs"]["weights.safetensors"] for seed in MEMBERS]
-    assert facts(taught, "kd_ensemble", 0)["teacher_sha256"] == weights
-    told = facts(taught, "kd_ensemble", 0, "evaluation.json")["teacher"]
-    assert told["members_correct"] == [facts(taught, "control", seed, "evaluation.json")["correct"] for seed in MEMBERS]
-
-
 def test_the_report_tells_of_the_ensemble(taught):
     with open(taught.folder / "report/demo/details/costs.csv", newline="") as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
-    seconds = sum(facts(taught, "control", seed)["training_seconds"] for seed in MEMBERS)
-    seconds += facts(taught, "kd_ensemble", 0)["training_seconds"]
-    assert float(rows["kd_ensemble"]["end_to_end_seconds"]) == pytest.approx(seconds, abs=1)
+    whole = sum(seconds(taught, "control", seed) for seed in MEMBERS) + seconds(taught, "kd_ensemble", 0)
+    assert float(rows["kd_ensemble"]["end_to_end_seconds"]) == pytest.approx(whole, abs=1)
 
 
 def test_nothing_is_left_to_do(taught):
@@ -63,16 +55,6 @@ def test_another_member_trains_the_student_again(taught):
     name = taught.write("other.yaml", "methods: {kd_ensemble: {teacher_seed: [1, 2, 4]}}")
     trained = {job for job in taught.plan(files=(*taught.files, name)) if job.startswith("train")}
     assert trained == {"train_control control/4", "train_kd_student kd_ensemble/0"}
-
-
-def test_a_damaged_member_ends_its_student_alone(taught, tmp_path):
-    copy = taught.copy(tmp_path / "copy")
-    weights = copy.folder / "results/demo/control/seed2/weights.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-4] + b"abcd")
-    said = copy.run(files=taught.files, check=False)
-    assert "results/demo/control/seed2/weights.safetensors: differs from its own content_sha256" in said
-    assert "rule train_kd_student" in said
-    assert "rule train_control" not in said
 
 
 def test_no_network_is_compared_with_an_ensemble(taught):

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from helpers.snakemake_runs import OUTSIDE_MAKE, ROOT, TINY, Workflow
 
+from selfdistill.config.reading import merge
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTROLLED = "snakemake --cores 1 --configfile workflow/protocols/controlled.yaml"
 HOURS = ("make quick", "make overnight", "make replicate", CONTROLLED)
@@ -27,13 +29,6 @@ def commands() -> list[str]:
     return [re.sub(r"\s+#.*", "", line) for line in lines] + inline
 
 
-def laid_over(below: dict, above: dict) -> dict:
-    both = {
-        key: laid_over(below[key], above[key]) for key in below.keys() & above.keys() if isinstance(above[key], dict)
-    }
-    return below | above | both
-
-
 @pytest.fixture
 def checkout(tmp_path) -> Workflow:
     """A checkout that is set up, under a path with blanks."""
@@ -50,7 +45,7 @@ def small(checkout) -> Workflow:
     layers = [ROOT / "config.yaml", ROOT / "workflow/protocols/demo.yaml"]
     config: dict = {}
     for text in [*(path.read_text() for path in layers), TINY, "{protocol: paper, data: {train_images: 130}}"]:
-        config = laid_over(config, yaml.safe_load(text))
+        config = merge(config, yaml.safe_load(text))
     checkout.write("config.yaml", yaml.safe_dump(config, sort_keys=False))
     checkout.write("mine.yaml", next(block for block in blocks("yaml") if "# mine.yaml" in block))
     return checkout

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-import pytest
 import yaml
 
 NO_OP = 2.5  # seconds
@@ -32,11 +31,10 @@ def sweep_of(runs: int, repository) -> str:
     return yaml.safe_dump({"seeds": list(range(runs // 8)), "rows": list(methods), "methods": methods})
 
 
-@pytest.mark.parametrize(("runs", "bound"), [(800, 15), (1000, 30)])
-def test_a_dry_run_of_many_runs_is_planned_in_seconds(runs, bound, finished, repository):
-    name, planned = finished.write("many.yaml", sweep_of(runs, repository)), []
-    assert seconds(lambda: planned.append(finished.run("-n", files=(name,)))) < bound
-    assert f"train_kd_student             {runs // 2}" in planned[0]
+def test_a_dry_run_of_many_runs_is_planned_in_seconds(finished, repository):
+    name, planned = finished.write("many.yaml", sweep_of(800, repository)), []
+    assert seconds(lambda: planned.append(finished.run("-n", files=(name,)))) < 15
+    assert "train_kd_student             400" in planned[0]
 
 
 def test_a_run_with_nothing_to_do_costs_little_more_than_snakemake_itself(finished, tmp_path):

@@ -11,7 +11,6 @@ from helpers.snakemake_runs import Workflow
 
 from selfdistill.system.files import read_sealed
 
-pytestmark = pytest.mark.slow
 RESULTS = "results/demo"
 
 
@@ -125,13 +124,6 @@ def test_a_copy_without_records_and_a_changed_setting_give_the_run_that_is_asked
     assert rows[0] == rows[1]
 
 
-def test_two_protocols_share_an_arm(done):
-    said = done.run("control", files=(done.write("other.yaml", "protocol: other"),))
-    assert (trained(said), restored(said)) == ([], ["control/0"])
-    (entry,) = done.folder.glob("results/.runs/control-seed0-*")
-    assert (entry / "weights.safetensors").samefile(done.folder / "results/other/control/seed0/weights.safetensors")
-
-
 SWEEPS = """
 data: {holdout_images: 20}
 methods: {control: {epochs: 1}}
@@ -143,23 +135,12 @@ sweeps:
 """
 
 
-def test_two_sweeps_share_a_cell(done):
+def test_two_sweeps_of_two_protocols_share_a_cell(done):
     name = done.write("sweeps.yaml", SWEEPS)
     assert len(trained(done.run("control", "--config", "sweep=[S98]", files=(name,)))) == 2
     said = done.run("control", "--config", "sweep=[S99]", "protocol=other", files=(name,))
     assert len(restored(said)) == 1
     assert len(trained(said)) == 1
-
-
-def test_a_flipped_byte_in_the_store_is_said_and_trained_again(done):
-    (entry,) = done.folder.glob("results/.runs/control-seed0-*")
-    content = bytearray((entry / "weights.safetensors").read_bytes())
-    content[-1] ^= 1
-    (entry / "weights.safetensors").write_bytes(content)
-    shutil.rmtree(done.folder / f"{RESULTS}/control/seed0")
-    said = done.run("control")
-    assert f"the stored run {entry.relative_to(done.folder)} is damaged (weights.safetensors) and was removed" in said
-    assert trained(said) == ["control/0"]
 
 
 @pytest.mark.parametrize(
@@ -185,11 +166,9 @@ def test_a_forced_run_that_was_killed_is_trained_to_its_end(done):
     done.run("control", files=(name,))
     process = done.start("control", "-R", "train_control", files=(name,))
     done.wait_for_epoch("control", 2)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for pid in done.trainers():
+    for pid in done.trainers():  # Snakemake lives on, and removes what the rule declares
         os.kill(pid, signal.SIGKILL)
-    done.run("--unlock", files=(name,))
+    assert process.wait(300) != 0
     said = done.run("control", files=(name,))
     assert trained(said) == ["control/0"]
     assert "resumed after epoch" in said

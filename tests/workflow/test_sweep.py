@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import pytest
 from helpers.snakemake_runs import Workflow
@@ -48,12 +47,6 @@ def test_the_full_sweep_trains_what_the_mini_one_has_not(swept):
     plan = swept.plan("--config", "sweep=[X1]", "sweep_size=full", files=("sweep.yaml",))
     (job,) = [job for job in plan if job.startswith("train")]
     assert job.startswith("train_control control-")
-
-
-def test_a_removed_cell_is_trained_again(swept, tmp_path):
-    copy = swept.copy(tmp_path / "copy")
-    shutil.rmtree(copy.folder / "results/demo/control/seed0")
-    assert set(copy.plan("--config", "sweep=[X1]", files=("sweep.yaml",))) == {"train_control control/0", "sweep"}
 
 
 def test_what_was_chosen_is_trained_on_all_images_and_tested_once(swept):
