@@ -19,8 +19,7 @@ TOGETHER = dict.fromkeys(FORKS, "forks") | {
     for name in (
         *("faults/test_workflow", "mechanisms/test_measure", "report/test_comparison", "report/test_page"),
         *("tools/test_export", "training/test_arms", "training/test_holdout", "workflow/test_as_run"),
-        *("workflow/test_ensemble", "workflow/test_published", "workflow/test_quick_arms_evidence"),
-        *("workflow/test_quick_evidence", "workflow/test_surroundings", "workflow/test_sweep"),
+        *("workflow/test_ensemble", "workflow/test_evidence", "workflow/test_surroundings", "workflow/test_sweep"),
     )
 }
 

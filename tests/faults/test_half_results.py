@@ -115,8 +115,6 @@ CASES = [
     Case("other settings", lambda logs: change_facts(logs / "kd/seed1", settings={"method": "kd", "epochs": 4})),
     Case("no settings", lambda logs: change_facts(logs / "kd/seed1", settings=None)),
     Case("run.json vouches for nothing", lambda logs: change_facts(logs / "kd/seed1", outputs={})),
-    Case("run.json edited", lambda logs: (logs / "kd/seed1/run.json").write_text("{}\n")),
-    Case("run.json cut", lambda logs: (logs / "kd/seed1/run.json").write_text('{"seed": 1')),
 ]
 LEFTOVERS = [
     Case("a seed that is not named", copy_run("kd/seed0", "kd/seed7"), run="kd/seed7"),

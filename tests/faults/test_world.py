@@ -1,10 +1,7 @@
 """A changed world: other settings, data or code start afresh and say so; another machine is refused or marked."""
 
 import json
-import os
 import resource
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -23,13 +20,6 @@ from selfdistill.training.checkpoint import checkpoints
 def again(folder, arguments, **options) -> tuple[int, str]:
     code = warm.run(arguments, folder, **options)
     return code, folder.with_name(folder.name + ".said.txt").read_text()
-
-
-def cold(folder, arguments, **environment) -> tuple[int, str]:
-    """The command in a new interpreter with another environment."""
-    command = [sys.executable, "-m", "selfdistill", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, env=os.environ | environment, capture_output=True, text=True)
-    return done.returncode, done.stderr
 
 
 def other_code() -> None:
@@ -84,27 +74,15 @@ def other_torch() -> None:
     torch.__version__ = "2.99.0"
 
 
-MACHINES = {  # what is changed -> how, and the difference that is named
-    "torch": (other_torch, {}, {}, "torch 2."),
-    "threads": (None, {"threads": 2}, {}, "threads 1 -> 2"),
-    "processor": (None, {}, {"ATEN_CPU_CAPABILITY": "default"}, "cpu_capability"),
-}
-
-
-@pytest.mark.parametrize("what", MACHINES)
-def test_another_machine_is_refused_or_marked(what, half):
+def test_another_torch_is_refused_or_marked(half):
+    """All that the bits depend on: tests/training/test_machine.py; each difference: test_checkpoint.py there."""
     folder, arguments = half
-    breakage, machine, environment, difference = MACHINES[what]
-
-    def attempt(words):
-        return cold(folder, words, **environment) if environment else again(folder, words, breakage=breakage)
-
-    code, said = attempt([*arguments, *machine_option(**machine)])
+    code, said = again(folder, arguments, breakage=other_torch)
     assert code == 78
     (line,) = [line for line in said.splitlines() if line.startswith("error:")]
-    assert difference in line
+    assert "(torch 2." in line
     assert not list(folder.glob("control/seed0/*"))
-    code, said = attempt([*arguments, *machine_option(**machine, resume_policy="relaxed")])
+    code, said = again(folder, [*arguments, *machine_option(resume_policy="relaxed")], breakage=other_torch)
     assert code == 0
     assert "bit_exact: false" in said
     assert read_sealed(folder / "control/seed0/run.json")["bit_exact"] is False

@@ -24,10 +24,7 @@ def sweep_of(runs: int, repository) -> str:
     methods = {}
     for number in range(8):
         block = base[("kd", "self_distillation", "control", "kd")[number % 4]]
-        methods[f"m{number}"] = {key: value for key, value in block.items() if key != "published"} | {
-            "label": f"M{number}",
-            "batch_size": 20,
-        }
+        methods[f"m{number}"] = block | {"published": None, "label": f"M{number}", "batch_size": 20}
     return yaml.safe_dump({"seeds": list(range(runs // 8)), "rows": list(methods), "methods": methods})
 
 
