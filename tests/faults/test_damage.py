@@ -189,8 +189,8 @@ def test_files_of_another_run_are_noticed(run_folder, tiny_data, tmp_path):
 def test_a_run_goes_back_to_the_good_state_and_ends_the_same(half, tiny_data, tmp_path):
     newest = checkpoints(half.state)[0]
     newest.write_bytes(newest.read_bytes()[:-1])
-    assert warm.run(half.arguments, tmp_path / "run") == 0
-    said = (tmp_path / "run.said.txt").read_text()
+    code, said = warm.answer(half.arguments, half.folder)
+    assert code == 0
     assert f"warning: {newest}: damaged; using the previous state" in said
     assert "resumed after epoch 1 of 3" in said
     unbroken = tmp_path / "unbroken"
@@ -207,12 +207,12 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_no_good_state_left_is_an_error_and_never_a_start_from_scratch(loss, half, tmp_path):
+def test_no_good_state_left_is_an_error_and_never_a_start_from_scratch(loss, half):
     for path in checkpoints(half.state):
         LOSSES[loss](path)
-    assert warm.run(half.arguments, tmp_path / "run") == 65
-    said = (tmp_path / "run.said.txt").read_text()
-    assert str(half.state.relative_to(tmp_path / "run")) in said
+    code, said = warm.answer(half.arguments, half.folder)
+    assert code == 65
+    assert str(half.state.relative_to(half.folder)) in said
     assert "epoch 1/3" not in said
 
 
@@ -226,5 +226,6 @@ def test_a_state_that_is_a_symbolic_link_is_refused(half, tmp_path):
     arguments, state = half.arguments, half.state
     state.rename(tmp_path / "elsewhere")
     state.symlink_to(tmp_path / "elsewhere")
-    assert warm.run(arguments, tmp_path / "run") == 73
-    assert "symbolic link" in (tmp_path / "run.said.txt").read_text()
+    code, said = warm.answer(arguments, half.folder)
+    assert code == 73
+    assert "symbolic link" in said

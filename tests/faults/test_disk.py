@@ -72,8 +72,7 @@ def problems_of(subject: Subject, call: Call, error: str, whole: dict, tmp_path)
         found += synced_again(trace.read_text())
     had_a_state = any(path.name.startswith("ckpt-") for path in folder.rglob("ckpt-*"))
     folder.with_suffix(".txt").unlink(missing_ok=True)
-    code = warm.run(arguments, folder)
-    said = (tmp_path / "failing.said.txt").read_text()
+    code, said = warm.answer(arguments, folder)
     found += [] if code == 0 else [f"exit status {code} of the rerun: {said[-200:]}"]
     went_on = "resumed after epoch" in said or "already trained" in said
     found += ["started from scratch"] if had_a_state and not went_on else []
@@ -127,8 +126,8 @@ def test_a_real_full_disk(tiny_data, tmp_path, figure):
         pytest.skip("this container may not mount")
     try:
         arguments = train("control", tiny_data, network={"width": 8}, epochs=2)(disk / "run")
-        assert warm.run(arguments, disk / "run") == 74
-        said = (disk / "run.said.txt").read_text()
+        code, said = warm.answer(arguments, disk / "run")
+        assert code == 74
         assert "of free disk space for states and outputs" in said
         assert "epoch 1/" not in said
     finally:

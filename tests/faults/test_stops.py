@@ -18,6 +18,7 @@ import pytest
 from commands import litter, train, trained
 from helpers import warm
 from helpers.snakemake_runs import take_signals
+from helpers.waiting import wait_for
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP]
 LONGER = {"data": {"train_images": 200}, "batch_size": 20, "epochs": 6}
@@ -37,12 +38,9 @@ def unbroken(arguments, tmp_path_factory):
     return trained(folder), time.monotonic() - start
 
 
-def after_its_start(command: warm.Command, words: str, seconds: float = 300) -> None:
+def after_its_start(command: warm.Command, words: str) -> None:
     """Wait until a command has said something."""
-    end = time.monotonic() + seconds
-    while words not in command.output():
-        assert time.monotonic() < end, command.output()
-        time.sleep(0.005)
+    wait_for(lambda: words in command.output(), words, pause=0.005)
 
 
 def test_stops_at_any_moment(arguments, unbroken, tmp_path, figure):
@@ -154,9 +152,6 @@ def test_a_killed_trainers_data_workers_keep_nobody_out(with_workers, tmp_path):
     workers = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
     process.kill()
     process.wait()
-    end = time.monotonic() + 60
-    while any(Path("/proc", worker).exists() for worker in workers) and time.monotonic() < end:
-        time.sleep(0.5)
     assert workers
-    assert not [worker for worker in workers if Path("/proc", worker).exists()]
+    wait_for(lambda: not any(Path("/proc", worker).exists() for worker in workers), "a worker lives on", 60, 0.5)
     assert warm.run([*words[:-1], 0], tmp_path / "run") == 0

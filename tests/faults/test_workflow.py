@@ -11,6 +11,7 @@ import time
 
 import pytest
 from helpers.snakemake_runs import Workflow
+from helpers.waiting import wait_for
 
 ALONE = "rows: [control]\n"
 LONGER = """
@@ -89,10 +90,7 @@ def test_a_signal_to_the_process_group_stops_in_order(number, alone, control_bit
     alone.wait_for_epoch("control", 2)
     os.killpg(process.pid, number)
     assert process.wait(300) != 0
-    end = time.monotonic() + 300
-    while alone.trainers():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: not alone.trainers(), "a trainer lives on")
     last = alone.log("control").splitlines()[-1]
     assert f"stopped by {number.name}; epoch " in last
     assert "20 is saved; to resume: python -m selfdistill train " in last
@@ -128,8 +126,7 @@ def test_an_orphaned_trainer_keeps_a_second_one_out(alone, control_bits):
     assert not re.search("killed from outside|Logfile .* not found", text)
     assert alone.trainers() == [orphan]
     os.kill(orphan, signal.SIGCONT)
-    while alone.trainers():  # it finishes its run by itself
-        time.sleep(0.05)
+    wait_for(lambda: not alone.trainers(), "the orphan does not finish its run")
     log = alone.log("control").splitlines()
     assert [line.split("/")[0] for line in log if line.startswith("epoch ")] == [f"epoch {n}" for n in range(1, 21)]
     assert log[-1].startswith("done: ")

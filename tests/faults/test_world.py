@@ -17,11 +17,6 @@ from selfdistill.system.tensors import METADATA, read_metadata
 from selfdistill.training.checkpoint import checkpoints
 
 
-def again(folder, arguments, **options) -> tuple[int, str]:
-    code = warm.run(arguments, folder, **options)
-    return code, folder.with_name(folder.name + ".said.txt").read_text()
-
-
 def other_code() -> None:
     from selfdistill.training import provenance
 
@@ -56,7 +51,7 @@ def test_what_is_other_starts_afresh_and_is_named(what, half, tiny_data, tmp_pat
     folder, _ = half
     data = other_data(tiny_data, tmp_path / "other.safetensors") if what == "data" else tiny_data
     breakage = other_code if what == "code" else None
-    code, said = again(folder, train("control", data, **OTHER[what])(folder), breakage=breakage)
+    code, said = warm.answer(train("control", data, **OTHER[what])(folder), folder, breakage=breakage)
     assert (code, reason(said)) == (0, what)
     assert len(list((folder / ".state").glob("control-seed0-*/"))) == 2
 
@@ -66,7 +61,7 @@ def test_another_teacher_starts_afresh_and_is_named(tiny_data, tiny_teacher, tmp
     assert warm.run(train("control", tiny_data, learning_rate=0.01, network=SMALL | {"width": 8})(other), other) == 0
     folder = tmp_path / "run"
     assert warm.run(train("kd", tiny_data, tiny_teacher)(folder), folder, breakage=die_after_two_epochs) == -9
-    code, said = again(folder, train("kd", tiny_data, other / "control/seed0/weights.safetensors")(folder))
+    code, said = warm.answer(train("kd", tiny_data, other / "control/seed0/weights.safetensors")(folder), folder)
     assert (code, reason(said)) == (0, "teacher")
 
 
@@ -77,12 +72,12 @@ def other_torch() -> None:
 def test_another_torch_is_refused_or_marked(half):
     """All that the bits depend on: tests/training/test_machine.py; each difference: test_checkpoint.py there."""
     folder, arguments = half
-    code, said = again(folder, arguments, breakage=other_torch)
+    code, said = warm.answer(arguments, folder, breakage=other_torch)
     assert code == 78
     (line,) = [line for line in said.splitlines() if line.startswith("error:")]
     assert "(torch 2." in line
     assert not list(folder.glob("control/seed0/*"))
-    code, said = again(folder, [*arguments, *machine_option(resume_policy="relaxed")], breakage=other_torch)
+    code, said = warm.answer([*arguments, *machine_option(resume_policy="relaxed")], folder, breakage=other_torch)
     assert code == 0
     assert "bit_exact: false" in said
     assert read_sealed(folder / "control/seed0/run.json")["bit_exact"] is False
@@ -105,10 +100,10 @@ def test_another_way_to_compute_is_refused_or_marked(before, after, tiny_data, t
     folder = tmp_path / "run"
     kd = train("kd", tiny_data, tiny_teacher)
     assert warm.run(kd(folder, compile=before), folder, breakage=can_compile_and_die) == -9
-    code, said = again(folder, kd(folder, compile=after), breakage=can_compile)
+    code, said = warm.answer(kd(folder, compile=after), folder, breakage=can_compile)
     assert code == 78
     assert f"saved in another environment (compile {before == 'on'} -> {after == 'on'})" in said
-    code, said = again(folder, kd(folder, compile=after, resume_policy="relaxed"), breakage=can_compile)
+    code, said = warm.answer(kd(folder, compile=after, resume_policy="relaxed"), folder, breakage=can_compile)
     assert code == 0
     facts = read_sealed(folder / "kd/seed0/run.json")
     assert facts["bit_exact"] is False
@@ -118,7 +113,7 @@ def test_another_way_to_compute_is_refused_or_marked(before, after, tiny_data, t
 def test_a_loss_that_is_not_finite_ends_the_run(tiny_data, tmp_path):
     folder = tmp_path / "run"
     arguments = train("self_distillation", tiny_data)(folder)
-    code, said = again(folder, arguments, breakage=poison_the_third_epoch)
+    code, said = warm.answer(arguments, folder, breakage=poison_the_third_epoch)
     assert code == 70
     (line,) = [line for line in said.splitlines() if line.startswith("error:")]
     assert "in epoch 3" in line
@@ -126,7 +121,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tiny_data, tmp_path):
     assert not list(folder.glob("*/seed0/*"))
     (state,) = (folder / ".state").glob("*-seed0-*/")
     assert "nan" not in (state / "history.csv").read_text()
-    code, said = again(folder, arguments)  # the last finite state is there
+    code, said = warm.answer(arguments, folder)  # the last finite state is there
     assert code == 0
     assert "resumed after epoch 2 of 3" in said
     unbroken = tmp_path / "unbroken"
@@ -167,7 +162,8 @@ def gpu_is_full() -> None:
 @pytest.mark.parametrize("breakage", [too_little_memory, gpu_is_full])
 def test_out_of_memory_names_the_batch_size(breakage, tiny_data, tmp_path):
     large = {"network": {"width": 64}, "data": {"train_images": 1400}, "batch_size": 1400}
-    code, said = again(tmp_path / "run", train("control", tiny_data, **large)(tmp_path / "run"), breakage=breakage)
+    folder = tmp_path / "run"
+    code, said = warm.answer(train("control", tiny_data, **large)(folder), folder, breakage=breakage)
     assert code == 71, said
     (line,) = [line for line in said.splitlines() if line.startswith("error:")]
     assert line.startswith("error: methods.control.batch_size: out of memory with 1400")

@@ -8,9 +8,10 @@ import shutil
 import socket
 import struct
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
+
+from helpers.waiting import wait_for
 
 
 class Browser:
@@ -38,10 +39,7 @@ class Browser:
 
     @staticmethod
     def _wait_for_port(path: Path) -> int:
-        end = time.monotonic() + 300
-        while not path.is_file() or len(path.read_text().split()) < 2:
-            assert time.monotonic() < end, "Chromium did not start"
-            time.sleep(0.05)
+        wait_for(lambda: path.is_file() and len(path.read_text().split()) >= 2, "Chromium did not start")
         return int(path.read_text().split()[0])
 
     def _connect(self) -> None:
@@ -85,11 +83,11 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", **size)
         self.events.clear()
         self.call("Page.navigate", url=path.resolve().as_uri())
-        end = time.monotonic() + 300
-        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
-            assert time.monotonic() < end, "the page did not load"
-            self.evaluate("0")
-            time.sleep(0.05)
+        wait_for(self._is_loaded, "the page did not load")
+
+    def _is_loaded(self) -> bool:
+        self.evaluate("0")  # what is told meanwhile comes with the answer
+        return any(event.get("method") == "Page.loadEventFired" for event in self.events)
 
     def evaluate(self, expression: str):
         """A JavaScript expression's value in the page."""

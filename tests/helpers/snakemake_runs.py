@@ -1,14 +1,16 @@
 """The real workflow in a folder of its own, on a demo so small that a run takes seconds."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import IO
+
+from helpers.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 TINY = """
@@ -126,11 +128,8 @@ class Workflow:
 
     def wait_for_epoch(self, method: str, epoch: int) -> None:
         """Wait until a run has saved this epoch or a later one (a slow disk may skip some)."""
-        end = time.monotonic() + 600
-        pattern = f"results/demo/.state/{method}-*/ckpt-*.safetensors"
-        while not any(int(path.name.split("-")[1]) >= epoch for path in self.folder.glob(pattern)):
-            assert time.monotonic() < end, "the run saved no state"
-            time.sleep(0.01)
+        names = f"results/demo/.state/{method}-*/ckpt-*.safetensors"
+        wait_for(lambda: any(int(path.name.split("-")[1]) >= epoch for path in self.folder.glob(names)), pause=0.01)
 
     def plan(self, *arguments: str, files: tuple = (), cores: int = 1) -> dict[str, str]:
         """The jobs of a dry run with their reasons, named `rule` or `rule method/seed`; target rules left out."""
@@ -153,6 +152,10 @@ class Workflow:
 
     def log(self, method: str, seed: int = 0) -> str:
         return (self.folder / f"results/demo/logs/{method}-seed{seed}.txt").read_text()
+
+    def facts(self, method: str, seed: int = 0, name: str = "run.json") -> dict:
+        """What a run of `demo` recorded."""
+        return json.loads((self.folder / f"results/demo/{method}/seed{seed}/{name}").read_text())
 
     def bits(self) -> dict[str, bytes]:
         """What must be equal after any interruption: weights, histories, and the table without its times."""

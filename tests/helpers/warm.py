@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from helpers.waiting import wait_for
 
 # The fork server takes sys.path from its environment alone, and passes over a preload that it cannot find.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
@@ -84,9 +85,15 @@ def run(arguments: Sequence[Any], folder: Path, **options) -> int:
     return Command(arguments, folder, **options).wait()
 
 
+def answer(arguments: Sequence[Any], folder: Path, **options) -> tuple[int, str]:
+    """The exit status of a command, and what it said."""
+    command = Command(arguments, folder, **options)
+    return command.wait(), command.output()
+
+
 def until_halted(command: Command) -> None:
     """Wait for a halted command to be where it stops."""
-    _until(lambda: _state(command.pid, "State").startswith("T"))
+    wait_for(lambda: _state(command.pid, "State").startswith("T"), pause=0.001)
 
 
 def traced(command: Command, options: Sequence[str]) -> int:
@@ -96,7 +103,7 @@ def traced(command: Command, options: Sequence[str]) -> int:
         ["strace", "-p", str(command.pid), *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     try:
-        _until(lambda: _state(command.pid, "TracerPid") != "0" or tracer.poll() is not None)
+        wait_for(lambda: _state(command.pid, "TracerPid") != "0" or tracer.poll() is not None, pause=0.001)
         command.kill(signal.SIGCONT)
         return command.wait()
     finally:
@@ -104,13 +111,6 @@ def traced(command: Command, options: Sequence[str]) -> int:
             tracer.wait(120)
         tracer.kill()
         tracer.stderr.close()
-
-
-def _until(true: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 def _state(pid: int, field: str) -> str:

@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from helpers.waiting import wait_for
+
 TOOLS = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "scancel", "squeue", "scontrol")
 CONFIGURATION = """
 ClusterName=selfdistill
@@ -54,7 +56,6 @@ done
 unshare -n true 2>/dev/null && set -- unshare -n env -u SLURM_CONF "$@"
 exec {srun} $options "$@"
 """
-START = 180  # seconds
 
 
 class Cluster:
@@ -98,15 +99,8 @@ class Cluster:
 
     def _daemon(self, *command: str) -> None:
         log = (self.folder / f"{command[0]}.out").open("wb")
-        process = subprocess.Popen(
-            command,
-            env=os.environ | self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=self.folder,
-        )
-        self.daemons.append(process)
+        options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "cwd": self.folder}
+        self.daemons.append(subprocess.Popen(command, env=os.environ | self.environment, **options))
 
     def say(self, *command: str, check: bool = True) -> str:
         """What a command of Slurm prints."""
@@ -143,7 +137,7 @@ class Cluster:
         for number in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
-        wait_for(lambda: not self.processes(), f"still there: {self.processes()}")
+        wait_for(lambda: not self.processes(), "processes are still there")
 
     def processes(self) -> dict[int, str]:
         """The processes that know this cluster, and their commands: daemons, job steps, and what runs in them."""
@@ -160,19 +154,8 @@ class Cluster:
 
 def free_ports(count: int) -> list[int]:
     """So many ports of this machine that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def wait_for(reached, otherwise: str, seconds: float = START) -> None:
-    """Wait until a condition holds."""
-    end = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.1)

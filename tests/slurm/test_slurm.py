@@ -4,7 +4,6 @@ Its one node has two pretend GPUs, and its jobs have no network.
 """
 
 import importlib.util
-import json
 import os
 import re
 import shutil
@@ -16,8 +15,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster import TOOLS, Cluster, wait_for
+from cluster import TOOLS, Cluster
 from helpers.snakemake_runs import Workflow
+from helpers.waiting import wait_for
 
 DEMANDED = os.environ.get("SELFDISTILL_REQUIRE_TOOLS") == "1"
 PATH = f"{os.environ['PATH']}:/usr/sbin"
@@ -101,9 +101,6 @@ class OnSlurm:
         files = self.workflow.folder.glob(f"results/demo/.state/control-seed{seed}-*/ckpt-*.safetensors")
         return max((int(path.name.split("-")[1]) for path in files), default=0)
 
-    def facts(self, seed: int) -> dict:
-        return json.loads((self.workflow.folder / f"results/demo/control/seed{seed}/run.json").read_text())
-
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory) -> Workflow:
@@ -159,9 +156,8 @@ def disturbed(cluster, tmp_path_factory, local):
 
 def card_of(cluster: Cluster, job: str) -> str | None:
     """Which of the node's GPUs a job has."""
-    found = re.search(
-        r"GRES=gpu(?::\w+)?:1\(IDX:(\d)\)", cluster.say("scontrol", "show", "job", "-d", job, check=False)
-    )
+    said = cluster.say("scontrol", "show", "job", "-d", job, check=False)
+    found = re.search(r"GRES=gpu(?::\w+)?:1\(IDX:(\d)\)", said)
     return found[1] if found else None
 
 
@@ -172,7 +168,7 @@ def test_two_runs_have_a_gpu_each_at_the_same_time(disturbed):
 
 @pytest.mark.parametrize("seed", SEEDS, ids=[name for name, _ in DISTURBANCES.values()])
 def test_a_run_that_was_stopped_goes_on(seed, disturbed):
-    first, second = disturbed.facts(seed)["attempts"]
+    first, second = disturbed.workflow.facts("control", seed)["attempts"]
     assert first["after_epoch"] == 0
     # At most the epoch under way is trained again; what was under way may have been finished meanwhile.
     assert disturbed.stopped_after[seed] <= second["after_epoch"] < EPOCHS
@@ -189,7 +185,7 @@ def test_every_bit_is_that_of_an_unbroken_local_run(disturbed, local):
 def test_the_stopped_job_saved_the_epoch_and_ended_in_order(seed, disturbed):
     """Slurm's log of it is kept; that of the job after it, which succeeded, is not."""
     (log,) = disturbed.workflow.folder.glob(f"results/slurm/rule_train_control/demo_control_{seed}/*.log")
-    saved = disturbed.facts(seed)["attempts"][1]["after_epoch"]
+    saved = disturbed.workflow.facts("control", seed)["attempts"][1]["after_epoch"]
     assert f"stopped by {SAYS[seed]}; epoch {saved} of {EPOCHS} is saved" in log.read_text()
     assert "exit status 75" in log.read_text()
 

@@ -1,7 +1,6 @@
 """Three controls that teach one student, from the configuration to the report."""
 
 import csv
-import json
 import re
 
 import pytest
@@ -24,10 +23,6 @@ def taught(tmp_path_factory):
     return workflow
 
 
-def seconds(workflow, method, seed):
-    return json.loads((workflow.folder / f"results/demo/{method}/seed{seed}/run.json").read_text())["training_seconds"]
-
-
 def test_the_students_job_takes_every_member(taught):
     (job,) = re.findall(r"rule train_kd_student:\n(?:    .*\n)+(?:\n?.*exec .*\n)?", taught.planned)
     (inputs,) = re.findall(r"    input: (.*)\n", job)
@@ -41,7 +36,8 @@ def test_the_students_job_takes_every_member(taught):
 def test_the_report_tells_of_the_ensemble(taught):
     with open(taught.folder / "report/demo/details/costs.csv", newline="") as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
-    whole = sum(seconds(taught, "control", seed) for seed in MEMBERS) + seconds(taught, "kd_ensemble", 0)
+    runs = [taught.facts("control", seed) for seed in MEMBERS] + [taught.facts("kd_ensemble")]
+    whole = sum(run["training_seconds"] for run in runs)
     assert float(rows["kd_ensemble"]["end_to_end_seconds"]) == pytest.approx(whole, abs=1)
 
 

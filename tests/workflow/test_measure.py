@@ -1,7 +1,5 @@
 """The paper's explanations, measured where `explanations: true` asks for them."""
 
-import json
-
 METHODS = ("teacher", "kd", "self_distillation", "control")
 MEASURED = {f"measure {method}/0" for method in METHODS}
 MADE = {"write_report_settings", "claims", "report"}
@@ -13,10 +11,7 @@ def test_explanations_measure_every_run_and_train_none_again(done):
     assert not any(job.startswith("train") for job in done.plan(files=(name,)))
     done.run(cores=2, files=(name,))
     assert done.plan(files=(name,)) == {}
-    told = {
-        method: json.loads((done.folder / f"results/demo/{method}/seed0/mechanisms.json").read_text())
-        for method in METHODS
-    }
+    told = {method: done.facts(method, name="mechanisms.json") for method in METHODS}
     assert {method for method in METHODS if told[method]["teachers"]} == {"kd", "self_distillation", "control"}
     assert "agreement:teacher" in (done.folder / "report/demo/details/mechanisms.csv").read_text()
     label = done.write("label.yaml", "methods: {kd: {label: Another}}")

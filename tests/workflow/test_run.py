@@ -1,7 +1,5 @@
 """The whole chain: outputs, forced stages, the evidence. What a kill leaves behind: tests/faults/test_workflow.py."""
 
-import json
-
 
 def test_every_declared_output_is_there(finished):
     for path in ("table1.tex", "table1_float.tex", "table1.csv", "table1.md", "numbers.tex"):
@@ -14,9 +12,8 @@ def test_every_declared_output_is_there(finished):
 
 
 def test_the_student_was_taught_by_the_teacher_of_its_seed(finished):
-    student = json.loads((finished.folder / "results/demo/kd/seed0/run.json").read_text())
-    teacher = json.loads((finished.folder / "results/demo/teacher/seed0/run.json").read_text())
-    assert student["teacher_sha256"] == teacher["outputs"]["weights.safetensors"]
+    teacher = finished.facts("teacher")["outputs"]["weights.safetensors"]
+    assert finished.facts("kd")["teacher_sha256"] == teacher
 
 
 def test_a_forced_stage_trains_again_and_the_next_run_rebuilds_what_changed(done):
@@ -37,8 +34,7 @@ def test_a_forced_stage_trains_again_and_the_next_run_rebuilds_what_changed(done
 def test_the_kept_networks_reach_their_accuracy_from_their_files(done):
     done.run("evaluation")
     for method in ("teacher", "kd", "self_distillation", "control"):
-        folder = done.folder / f"results/demo/{method}/seed0"
-        kept, recorded = (json.loads((folder / name).read_text()) for name in ("kept_network.json", "evaluation.json"))
+        kept, recorded = (done.facts(method, name=name) for name in ("kept_network.json", "evaluation.json"))
         assert kept["correct"] == recorded["correct"]
 
 

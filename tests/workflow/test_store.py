@@ -9,8 +9,6 @@ import time
 import pytest
 from helpers.snakemake_runs import Workflow
 
-from selfdistill.system.files import read_sealed
-
 RESULTS = "results/demo"
 
 
@@ -113,12 +111,12 @@ def test_a_copy_without_records_and_a_changed_setting_give_the_run_that_is_asked
     assert fresh.plan("table") == {}  # so it is the setting alone
     said = fresh.run("table", files=(name,))
     assert trained(said) == ["kd/0"]
-    assert read_sealed(fresh.folder / f"{RESULTS}/kd/seed0/run.json")["settings"]["parameters"]["temperature"] == 8
+    assert fresh.facts("kd")["settings"]["parameters"]["temperature"] == 8
     again = without_records(fresh, tmp_path / "again")
     settled(again)
     said = again.run("table")
     assert trained(said) == []
-    assert read_sealed(again.folder / f"{RESULTS}/kd/seed0/run.json")["settings"]["parameters"]["temperature"] == 4
+    assert again.facts("kd")["settings"]["parameters"]["temperature"] == 4
     tables = [done.folder / "report/demo/table1.csv" for done in (again, finished)]
     rows = [[line.split(",")[:6] for line in path.read_text().splitlines()] for path in tables]
     assert rows[0] == rows[1]
