@@ -44,15 +44,9 @@ class Terminal:
     def start(self, command: list, folder: Path | None = None, **environment: str) -> subprocess.Popen:
         """A program whose stderr is the terminal."""
         size = {"TERM": "xterm-256color", "COLUMNS": str(self.columns), "LINES": "60"}
-        return subprocess.Popen(
-            list(map(str, command)),
-            cwd=folder,
-            env=os.environ | size | environment,
-            stdout=self._theirs,
-            stderr=self._theirs,
-            start_new_session=True,
-            preexec_fn=take_signals,
-        )
+        options = {"stdout": self._theirs, "stderr": self._theirs, "cwd": folder, "start_new_session": True}
+        given = os.environ | environment | size
+        return subprocess.Popen(list(map(str, command)), env=given, preexec_fn=take_signals, **options)
 
     def read(self, wanted: str = "never written", seconds: float = 600) -> bool:
         """Read until this pattern was written; False when the programs have ended before."""

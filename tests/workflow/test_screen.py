@@ -35,8 +35,9 @@ def test_make_demo_in_a_pipe_is_short_and_ends_with_table_i(workflow):
     assert [line for line in lines if len(line) > 120] == []
     assert not re.search(r"[\x1b\r]", text)
     epochs = [match.groups() for line in lines if (match := LINE.fullmatch(line))]
-    assert {name: int(last) for name, _, last, _ in epochs}.keys() == {"teacher", "kd", "self_distillation", "control"}
-    assert len(epochs) == sum(int(last) for name, last in {(name, last) for name, _, last, _ in epochs})
+    runs = {(name, int(last)) for name, _, last, _ in epochs}
+    assert {name for name, _ in runs} == {"teacher", "kd", "self_distillation", "control"}
+    assert len(epochs) == sum(last for _, last in runs)
     assert all((left is None) == (epoch == last) for _, epoch, last, left in epochs)
     (start,) = [number for number, line in enumerate(lines) if re.match(r"done in \d+:\d\d: demo, 4 runs on ", line)]
     screen = "\n".join(lines[start:])
@@ -48,9 +49,8 @@ def test_make_demo_in_a_pipe_is_short_and_ends_with_table_i(workflow):
 def test_on_a_terminal_two_runs_have_whole_lines_and_a_bar_each(workflow):
     files = (workflow.write("two.yaml", TWO),)
     terminal = Terminal(columns=80)
-    process = terminal.start(
-        command(workflow, "table", cores=2, files=files), workflow.folder, **only_own(workflow), NO_COLOR="1"
-    )
+    given = command(workflow, "table", cores=2, files=files)
+    process = terminal.start(given, workflow.folder, **workflow.environment | {"NO_COLOR": "1"})
     terminal.read()
     assert process.wait() == 0, terminal.text
     shown, drawn = terminal.shown(), re.sub(r"\x1b\[[\d;]*m", "", terminal.text)
@@ -63,11 +63,6 @@ def test_on_a_terminal_two_runs_have_whole_lines_and_a_bar_each(workflow):
     for name in ("control", "self_distillation"):
         assert re.search(rf"{name} seed 0  epoch \d/4(  left \d:\d\d)? +━", drawn)
     assert re.search(r"─ \d of 8 epochs(, (about|at least) \d+ (s|min) left|, all runs done)? ─", drawn)
-
-
-def only_own(workflow: Workflow) -> dict[str, str]:
-    """What a command needs beside this process's environment."""
-    return {name: workflow.environment[name] for name in ("PYTHONPATH", "OMP_NUM_THREADS")}
 
 
 def test_without_the_plugin_one_line_says_so(workflow, tmp_path):
@@ -89,7 +84,7 @@ def test_ctrl_c_is_one_line(piped, workflow, tmp_path):
             process = workflow.launch(given, file)
     else:
         terminal = Terminal(columns=300)
-        process = terminal.start(given, workflow.folder, **only_own(workflow))
+        process = terminal.start(given, workflow.folder, **workflow.environment)
         terminal.read(r"epoch +2/9999  loss")
     workflow.wait_for_epoch("control", 2)
     interrupt(process)
