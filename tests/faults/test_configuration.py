@@ -23,9 +23,12 @@ from selfdistill.system.failures import Failure, Failures
 ROOT = Path(__file__).parents[2]
 BASE = read_yaml(ROOT / "config.yaml")
 BAD = ["", "two\nlines", -1, math.nan, [[]], {"a": 1}]  # what no key takes
+BAD_OF = {bool: ["yes", 1], int: ["010", True], float: ["1_0", True, 10**400]}  # what pydantic alone would take
 MORE = {  # what these keys do not take either
     "table.caption": ["a\x00b", "a\u2028b", "a\x85b", "a\x7fb", "a\u202eb", "x" * 2001],
-    "methods.kd.epochs": [True, 10**400, math.inf],
+    "methods.kd.epochs": [10**400, math.inf],
+    "threads": [0, "all"],
+    "workers": [257, "all"],
     "methods.kd.teacher_seed": [[1, 1], [-1, 2], [1, 1.5], [1, None], ["same", 1], [True, 2], [2**64, 1]],
     "methods.kd.published.time": ["2 hours", "1h 60m 0s"],
     "methods.kd.augmentation": [["mirror"], ["crop", "crop"]],
@@ -39,12 +42,12 @@ MORE = {  # what these keys do not take either
 }
 
 
-def fields(model: type[Block], above: str = "") -> dict[str, bool]:
-    """Every key of a block and of the blocks in it, and whether it may be null."""
+def fields(model: type[Block], above: str = "") -> dict[str, tuple]:
+    """Every key of a block and of the blocks in it, and the types of its values."""
     found = {}
     for name, field in model.model_fields.items():
         kinds = get_args(field.annotation) or (field.annotation,)
-        found[above + name] = type(None) in kinds
+        found[above + name] = kinds
         for kind in kinds if get_origin(field.annotation) is not dict else ():
             if isinstance(kind, type) and issubclass(kind, Block):
                 item = "0." if get_origin(field.annotation) is list else ""
@@ -52,7 +55,7 @@ def fields(model: type[Block], above: str = "") -> dict[str, bool]:
     return found
 
 
-KEYS = fields(schema.Config) | {f"defaults.{key}": False for key in BASE["defaults"]}
+KEYS = fields(schema.Config) | {f"defaults.{key}": (type(value),) for key, value in BASE["defaults"].items()}
 for _name, _block in BASE["methods"].items():
     KEYS |= fields(methods.method_model(_block["objective"]), f"methods.{_name}.")
 
@@ -74,8 +77,11 @@ def nested(path: str, value: Any) -> dict:
 
 def cases() -> list[tuple[str, Any]]:
     """Every key with bad values, and an unknown key in every block."""
-    found = [(key, value) for key in KEYS for value in [*BAD, *MORE.get(key, [])]]
-    found += [(key, None) for key, null in KEYS.items() if not null]
+    bad = {key: [*BAD, *MORE.get(key, [])] for key in KEYS}
+    for key, kinds in KEYS.items():
+        bad[key] += [value for kind in kinds for value in BAD_OF.get(kind, [])]
+        bad[key] += [] if type(None) in kinds else [None]
+    found = [(key, value) for key, values in bad.items() for value in values]
     return found + [(f"{block}nonsense", 1) for block in dict.fromkeys(key[: key.rfind(".") + 1] for key in KEYS)]
 
 
