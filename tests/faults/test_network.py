@@ -4,7 +4,6 @@ import shutil
 import time
 from typing import NamedTuple
 
-import pytest
 from helpers.servers import BEHAVIOURS, SHA256, SIZE, serving
 
 from selfdistill.config.schema import Archive
@@ -49,26 +48,9 @@ OUTCOMES = dict.fromkeys(GOOD, Outcome(0)) | {
 }
 
 
-@pytest.fixture(scope="module")
-def server():
-    with serving() as service:
-        yield service
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setenv("no_proxy", "*")
-    for name, value in {"DEADLINE_SECONDS": DEADLINE, "PAUSE_SECONDS": 0.05, "STALL_SECONDS": 0.3}.items():
-        monkeypatch.setattr(module, name, value)
-
-
-def archive_at(server, name: str) -> Archive:
-    return Archive(url=f"{server.address}/{name}", sha256=SHA256, size=SIZE)
-
-
 def problems(name: str, server, folder, tries: int = 3) -> list[str]:
     """What is wrong with how a download of this kind ends; it is too late only if it is so each time."""
-    archive, outcome = archive_at(server, name), OUTCOMES[name]
+    archive, outcome = Archive(url=f"{server.address}/{name}", sha256=SHA256, size=SIZE), OUTCOMES[name]
     start, code, said = time.monotonic(), 0, ""
     try:
         obtain_archive([archive], folder)
@@ -89,13 +71,17 @@ def problems(name: str, server, folder, tries: int = 3) -> list[str]:
     return found
 
 
-def test_whatever_a_server_does_ends_in_time_and_by_name(server, tmp_path, figure):
+def test_whatever_a_server_does_ends_in_time_and_by_name(tmp_path, figure, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    for name, value in {"DEADLINE_SECONDS": DEADLINE, "PAUSE_SECONDS": 0.05, "STALL_SECONDS": 0.3}.items():
+        monkeypatch.setattr(module, name, value)
     assert BEHAVIOURS.keys() == OUTCOMES.keys()
     wrong, slowest = {}, 0.0
-    for name in BEHAVIOURS:
-        start = time.monotonic()
-        if found := problems(name, server, tmp_path / name):
-            wrong[name] = found
-        slowest = max(slowest, time.monotonic() - start)
+    with serving() as server:
+        for name in BEHAVIOURS:
+            start = time.monotonic()
+            if found := problems(name, server, tmp_path / name):
+                wrong[name] = found
+            slowest = max(slowest, time.monotonic() - start)
     figure("network", f"{len(OUTCOMES) - len(wrong)}/{len(OUTCOMES)} faults end in time ({slowest:.1f} s) and by name")
     assert wrong == {}
