@@ -1,4 +1,7 @@
-"""Compute nodes without a network: a job neither needs one nor asks for one, once the data are prepared."""
+"""Compute nodes without a network: training neither needs one nor asks for one, once the data are prepared.
+
+Snakemake in a job without one: tests/slurm.
+"""
 
 import shutil
 import subprocess
@@ -43,17 +46,3 @@ def test_the_check_finds_a_socket(networkless, tmp_path):
     opened = "import socket; socket.socket()"
     command = ["strace", "-f", "-e", "trace=socket", sys.executable, "-c", opened]
     assert "AF_INET" in subprocess.run([*networkless, *command], capture_output=True, text=True).stderr
-
-
-def test_snakemake_trains_without_a_network_as_it_does_in_a_job(networkless, finished, tmp_path):
-    workflow = finished.copy(tmp_path / "w")
-    target = "results/demo/control/seed0/run.json"
-    # What the executor for Slurm adds to Snakemake's command in a job.
-    flags = ["--force", "--nocolor", "--no-hooks", "--nolock", "--ignore-incomplete", "--mode", "remote"]
-    job = ["--target-jobs", "train_control:protocol=demo,method=control,seed=0", "--allowed-rules", "train_control"]
-    command = [*networkless, *workflow.command(*job, *flags)]
-    before = (workflow.folder / target).stat().st_mtime_ns
-    done = workflow.process(command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (workflow.folder / target).stat().st_mtime_ns > before
-    assert workflow.bits() == finished.bits()
