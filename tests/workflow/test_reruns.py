@@ -101,20 +101,17 @@ def test_a_stage_can_be_asked_for_alone(done):
     assert set(done.plan("data")) == set()
 
 
-def test_more_teachers_and_students_need_no_rule(finished):
-    name = finished.write(
-        "more.yaml",
-        """
+MORE = """
 rows: [teacher, kd, kd_wide, born_again, control]
 methods:
-  second_teacher: {label: T2, role: teacher, model: resnet18, stem: cifar, objective: cross_entropy, epochs: 2,
-                   batch_size: 64}
-  kd_wide: {label: K2, model: resnet18, stem: cifar, objective: knowledge_distillation, teacher: second_teacher,
-            teacher_seed: 5, temperature: 4, alpha: .5, epochs: 2, batch_size: 64}
-  born_again: {label: B, model: resnet18, stem: cifar, objective: knowledge_distillation, teacher: control,
-               teacher_seed: same, temperature: 4, alpha: .5, epochs: 2, batch_size: 64}
-""",
-    )
+  second_teacher: {like: teacher, label: T2, role: teacher}
+  kd_wide: {like: kd, label: K2, teacher: second_teacher, teacher_seed: 5}
+  born_again: {teacher_seed: same}
+"""
+
+
+def test_more_teachers_and_students_need_no_rule(finished):
+    name = finished.write("more.yaml", MORE)
     jobs = set(finished.plan(files=(name,)))
     assert {"train_teacher second_teacher/5", "train_kd_student kd_wide/0", "train_kd_student born_again/0"} <= jobs
     assert not any("control/" in job or " kd/" in job for job in jobs)

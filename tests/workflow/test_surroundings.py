@@ -57,13 +57,9 @@ def test_what_would_hide_changes_is_refused_where_no_profile_of_ours_is_read(wor
 
 
 def test_a_target_of_a_run_that_is_not_configured_is_refused(workflow):
-    code, text = snakemake(workflow, "table", "results/demo/kd/seed5/run.json", "results/demo/kdd/seed0/run.json")
-    assert code == 78
-    assert errors(text) == [
-        "error: results/demo/kd/seed5/run.json: is not a run of kd (expected seed 0, got 5); add the seed to seeds",
-        "error: results/demo/kdd/seed0/run.json: is not a run of the configuration (expected one of teacher, kd,"
-        " self_distillation, control, got kdd); add the method to rows",
-    ]
+    code, text = snakemake(workflow, "table", "results/demo/kd/seed5/run.json")
+    line = "error: results/demo/kd/seed5/run.json: is not a run of kd (expected seed 0, got 5); add the seed to seeds"
+    assert (code, errors(text)) == (78, [line])
 
 
 def test_the_results_may_lie_in_another_folder(workflow, tmp_path):
