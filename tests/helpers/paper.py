@@ -15,8 +15,8 @@ HEADINGS = {
     "abstract": r"Abstract—",
     "chapter": r"(I|II|III|IV)\. [A-Z]{2}",
     "part": r"([A-E])\. [A-Z]",
-    "table": r"TABLE I$",
-    "end": r"REFERENCES$",
+    "Table I": r"TABLE I$",
+    "references": r"REFERENCES$",
 }
 MARKED = r"“([^”]+)”(?: \(([^)]+)\))?"  # “a quotation” (II-B)
 
@@ -35,9 +35,7 @@ def sections() -> dict[str, str]:
         if kind == "chapter":
             name = chapter = match[1]
         elif kind:
-            name = {"abstract": "abstract", "table": "Table I", "end": "references"}.get(
-                kind
-            ) or f"{chapter}-{match[1]}"
+            name = f"{chapter}-{match[1]}" if kind == "part" else kind
         found[name] = found.get(name, "") + line + "\n"
     return {name: plain(text) for name, text in found.items()}
 

@@ -36,6 +36,9 @@ def take_signals() -> None:
 OUTSIDE_MAKE = ["env", "-u", "MAKELEVEL", "-u", "MAKEFLAGS", "-u", "MFLAGS"]  # what a suite under make hands down
 
 
+TARGETS = {"all", "data", "teacher", "kd", "self_distillation", "control", "evaluation", "evidence", "findings"}
+
+
 class Workflow:
     """A checkout of the workflow and the package; configuration files are laid over `demo`."""
 
@@ -139,8 +142,7 @@ class Workflow:
             rule = re.search(r"rule (\w+):", block)
             reason = re.search(r"reason: (.*)", block)
             values = dict(re.findall(r"(\w+)=([^,\n]+)", (re.search(r"wildcards: (.*)", block) or [""])[0]))
-            name = values.get("method", values.get("part", ""))
-            name += f"/{values['seed']}" if "seed" in values else ""
+            name = values.get("method", "") + (f"/{values['seed']}" if "seed" in values else "")
             if rule and rule[1] not in TARGETS:
                 jobs[f"{rule[1]} {name}".strip()] = reason[1] if reason else ""
         return jobs
@@ -159,15 +161,9 @@ class Workflow:
 
     def bits(self) -> dict[str, bytes]:
         """What must be equal after any interruption: weights, histories, and the table without its times."""
-        names = [
-            *self.folder.glob("results/demo/*/seed*/*.safetensors"),
-            *self.folder.glob("results/demo/*/seed*/history.csv"),
-        ]
-        found = {str(path.relative_to(self.folder)): path.read_bytes() for path in names}
+        kinds = ("*.safetensors", "history.csv")
+        paths = [path for kind in kinds for path in self.folder.glob(f"results/demo/*/seed*/{kind}")]
+        found = {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
         table = (self.folder / "report/demo/table1.csv").read_text().splitlines()
         found["table"] = "\n".join(",".join(line.split(",")[:6]) for line in table).encode()
         return found
-
-
-TARGETS = {"all", "data", "teacher", "kd", "self_distillation", "control", "evaluation", "evidence"}
-TARGETS |= {"findings"}

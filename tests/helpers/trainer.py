@@ -69,10 +69,6 @@ def make_job(folder: Path, data: Path, kind: str = "control", seed: int = 0, cha
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(to_yaml(settings))
     machine = MACHINE.model_copy(update={key: options.pop(key) for key in list(options) if key in MACHINE_KEYS})
-    for name in ("overhead", "grace"):
-        if f"checkpoint_{name}" in options:
-            checkpoint = machine.checkpoint.model_copy(update={name: options.pop(f"checkpoint_{name}")})
-            machine = machine.model_copy(update={"checkpoint": checkpoint})
     output = folder / kind / f"seed{seed}"
     job = Job(data=data, settings=path, seed=seed, output=output, log=folder / f"{kind}.txt", machine=machine)
     return job._replace(**options)
