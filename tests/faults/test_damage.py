@@ -1,4 +1,7 @@
-"""Damage: flips, cuts and swaps of every kind of file are noticed before anything is made from it."""
+"""Damage: flips, cuts and swaps of every kind of file are noticed before anything is made from it.
+
+That a run which goes on from an earlier state ends the same: tests/training/test_run.py.
+"""
 
 import random
 import shutil
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from breakages import no_checksums
-from commands import sha256, train, trained
+from commands import sha256, train
 from helpers import warm
 
 from selfdistill.config.report_settings import ReportRow
@@ -184,18 +187,6 @@ def test_files_of_another_run_are_noticed(run_folder, tiny_data, tmp_path):
         mixed = shutil.copytree(ours, tmp_path / f"mixed {name}")
         shutil.copy(theirs / name, mixed)
         assert damaged_outputs(mixed, read_sealed(mixed / "run.json")), name
-
-
-def test_a_run_goes_back_to_the_good_state_and_ends_the_same(half, tiny_data, tmp_path):
-    newest = checkpoints(half.state)[0]
-    newest.write_bytes(newest.read_bytes()[:-1])
-    code, said = warm.answer(half.arguments, half.folder)
-    assert code == 0
-    assert f"warning: {newest}: damaged; using the previous state" in said
-    assert "resumed after epoch 1 of 3" in said
-    unbroken = tmp_path / "unbroken"
-    assert warm.run(train("control", tiny_data)(unbroken), unbroken) == 0
-    assert trained(tmp_path / "run") == trained(unbroken)
 
 
 LOSSES = {
