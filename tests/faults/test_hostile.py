@@ -146,31 +146,21 @@ def read_archive(path: Path) -> None:
 # Pickles
 
 
-class Calls:
-    """Calls a function when it is unpickled."""
-
-    def __init__(self, function: Callable, *arguments: Any):
-        self.call = (function, arguments)
+class Canary:
+    """Makes the canary when it is unpickled."""
 
     def __reduce__(self):
-        return self.call
+        return os.system, ("touch canary",)
 
 
 def pickles() -> dict[str, bytes]:
-    """What a call, a name or a size in a pickle can be hidden in."""
+    """What goes past names that are refused (tests/data/test_archives.py)."""
     import numpy as np
 
     array = pickle.dumps(np.zeros((1, 3072), np.uint8), protocol=2)
     objects = {b"data": np.array([object], dtype=object)[:0], b"labels": [0]}
     return {
-        "os.system": pickle.dumps(Calls(os.system, "touch ../canary canary")),
-        "open": pickle.dumps(Calls(open, "canary", "w")),
-        "getattr": b"cbuiltins\ngetattr\n(cos\nsystem\ntR.",
-        "numpy.load": b"cnumpy\nload\n(S'x.npy'\nI00\nI01\ntR.",
-        "numpy's testing": b'cnumpy.testing._private.utils\nrunstring\n(S\'open("canary","w")\'\n}tR.',
-        "codecs.decode": b"c_codecs\ndecode\n(S'x'\nS'rot13'\ntR.",
         "encode with another codec": b"c_codecs\nencode\n(Vx\nVzlib\ntR.",
-        "a class of ours": b"cselfdistill.cli\nmain\n(tR.",
         "build of attributes": b"cnumpy\ndtype\n(S'O8'\nI00\nI01\ntR(I3\nS'|'\nNNNI-1\nI-1\nI63\ntb.",
         "persistent id": b"Pos.system\n.",
         "array of objects": pickle.dumps(objects, protocol=2),
@@ -220,7 +210,7 @@ def safetensors() -> dict[str, bytes]:
         "claims another network": encode(state, facts | {"stem": "imagenet"}),
         "no seal": save(state, {METADATA: canonical_json(facts)}),
         "a false seal": encode(state, facts).replace(b"content_sha256", b"content_sha265"),
-        "a pickle": pickle.dumps(Calls(os.system, "touch canary")),
+        "a pickle": pickle.dumps(Canary()),
     }
 
 
@@ -229,7 +219,7 @@ def read_data(path: Path) -> None:
 
 
 def torch_file(folder: Path) -> Path:
-    torch.save(Calls(os.system, "touch canary"), folder / "weights.safetensors")
+    torch.save(Canary(), folder / "weights.safetensors")
     return folder / "weights.safetensors"
 
 
