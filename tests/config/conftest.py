@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from selfdistill.config.load import validate
+from selfdistill.config.load import load_config, validate
 from selfdistill.config.reading import over_library, read_yaml
 from selfdistill.system.failures import CONFIGURATION, Failures
 
@@ -19,6 +19,13 @@ def parsed(pytestconfig):
 def config(parsed):
     """The validated configuration of the paper; it is frozen."""
     return validate(parsed)
+
+
+@pytest.fixture(scope="session")
+def protocol(pytestconfig):
+    """The configuration of a protocol, by its name."""
+    root = pytestconfig.rootpath
+    return lambda name: load_config([root / "config.yaml", root / f"workflow/protocols/{name}.yaml"])
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@ import re
 import pytest
 
 from selfdistill.config.datasets import DATASETS, official
-from selfdistill.config.load import load_config, validate
-from selfdistill.config.networks import STEMS
+from selfdistill.config.load import validate
 from selfdistill.data.prepare import READERS
 
 
@@ -27,19 +26,10 @@ def test_no_other_module_compares_a_datasets_name(repository):
     assert found <= {"config/datasets.py", "data/prepare.py"}
 
 
-def test_a_dataset_has_its_own_normalisation_unless_another_is_named(values, repository):
+def test_a_dataset_has_its_own_normalisation_unless_another_is_named(values, protocol):
     assert validate(values).data.std == (0.2023, 0.1994, 0.2010)  # the notebooks'
     values["data"] |= {"mean": None, "std": None}
     assert validate(values).data.std == DATASETS["cifar10"].std == (0.2470, 0.2435, 0.2616)
-    for protocol in ("controlled", "cifar100", "demo"):
-        data = load_config([repository / "config.yaml", repository / f"workflow/protocols/{protocol}.yaml"]).data
+    for name in ("controlled", "cifar100", "demo"):
+        data = protocol(name).data
         assert (data.mean, data.std) == DATASETS[data.dataset][5:7]
-
-
-def test_a_stem_is_described_once():
-    assert STEMS["cifar"].replacement(8) == (
-        "conv1 = torch.nn.Conv2d(3, 8, 3, 1, 1, bias=False); maxpool = torch.nn.Identity()"
-    )
-    assert STEMS["cifar_pool"].replacement(8) == "conv1 = torch.nn.Conv2d(3, 8, 3, 1, 1, bias=False)"
-    assert STEMS["imagenet"].replacement(8) == "nothing to replace"
-    assert [name for name, stem in STEMS.items() if stem.usual] == ["imagenet"]

@@ -3,7 +3,7 @@ import shutil
 import subprocess
 import sys
 
-import pytest
+from snakemake.utils import update_config
 
 from selfdistill.config import reading
 from selfdistill.config.load import load_config
@@ -54,25 +54,17 @@ def test_a_number_is_what_it_looks_like_or_text(tmp_path):
 # Laying one file over another
 
 
-@pytest.mark.parametrize(
-    ("over", "expected"),
-    [
-        ({}, {"a": {"b": 1, "c": [1, 2]}, "d": 3}),
-        ({"a": {"b": 9}}, {"a": {"b": 9, "c": [1, 2]}, "d": 3}),
-        ({"a": {"c": [3]}}, {"a": {"b": 1, "c": [3]}, "d": 3}),
-        ({"a": 4}, {"a": 4, "d": 3}),
-        ({"d": {"e": 5}}, {"a": {"b": 1, "c": [1, 2]}, "d": {"e": 5}}),
-        ({"f": {"g": 6}}, {"a": {"b": 1, "c": [1, 2]}, "d": 3, "f": {"g": 6}}),
-        ({"d": None}, {"a": {"b": 1, "c": [1, 2]}, "d": None}),
-    ],
-)
-def test_mappings_merge_as_snakemakes_and_anything_else_is_replaced(over, expected):
-    base = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
-    theirs, before = copy.deepcopy(base), copy.deepcopy((base, over))
-    assert merge(base, over) == expected
-    assert (base, over) == before
-    pytest.importorskip("snakemake.utils").update_config(theirs, over)
-    assert theirs == expected
+def test_mappings_merge_as_snakemakes_and_anything_else_is_replaced():
+    base, before = ({"a": {"b": 1, "c": [1, 2]}, "d": 3} for _ in range(2))
+    for over, expected in [
+        ({"a": {"b": 9, "c": [3]}}, {"a": {"b": 9, "c": [3]}, "d": 3}),
+        ({"a": 4, "d": None}, {"a": 4, "d": None}),
+        ({"d": {"e": 5}, "f": {"g": 6}}, {"a": {"b": 1, "c": [1, 2]}, "d": {"e": 5}, "f": {"g": 6}}),
+    ]:
+        theirs = copy.deepcopy(base)
+        update_config(theirs, over)
+        assert merge(base, over) == theirs == expected
+        assert base == before
 
 
 # The library
@@ -105,20 +97,19 @@ def test_config_yaml_is_the_paper_alone(repository, parsed):
 
 
 def test_the_library_is_found_from_any_folder_and_is_the_checkouts_own(repository, tmp_path):
-    """A copy of config.yaml alone elsewhere, and a copy of the checkout with another library."""
+    """A copy of config.yaml alone, read by the package of a checkout elsewhere that has another library."""
     shutil.copy(repository / "config.yaml", tmp_path / "mine.yaml")
-    code = "from selfdistill.config.load import load_config as read; print(read(['{}']).methods['born_again'].label)"
-    own = tmp_path / "checkout"
     for name in ("src", "workflow"):
-        shutil.copytree(repository / name, own / name, ignore=shutil.ignore_patterns("__pycache__", "published"))
-    methods = own / "workflow" / "methods.yaml"
-    methods.write_text(methods.read_text().replace("Born again (a control teaches)", "Another"))
-    for source, label in ((repository, "Born again (a control teaches)"), (own, "Another")):
-        command = [sys.executable, "-c", code.format("mine.yaml")]
-        done = subprocess.run(
-            command, cwd=tmp_path, env={"PYTHONPATH": str(source / "src")}, capture_output=True, text=True
-        )
-        assert done.stdout.strip() == label, done.stderr
+        ignored = shutil.ignore_patterns("__pycache__", "published")
+        shutil.copytree(repository / name, tmp_path / "checkout" / name, ignore=ignored)
+    methods = tmp_path / "checkout/workflow/methods.yaml"
+    methods.write_text(methods.read_text() + "  kd_again: {like: kd, label: Another}\n")
+    code = (
+        "from selfdistill.config.load import load_config as read; print(read(['mine.yaml']).methods['kd_again'].label)"
+    )
+    options = {"cwd": tmp_path, "env": {"PYTHONPATH": "checkout/src"}, "capture_output": True, "text": True}
+    done = subprocess.run([sys.executable, "-c", code], **options)
+    assert done.stdout == "Another\n", done.stderr
 
 
 def test_a_package_without_its_checkout_says_how_to_install_it(monkeypatch, tmp_path, refused):

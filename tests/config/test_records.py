@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from selfdistill.config.load import load_config
 from selfdistill.config.records import completed, differences, other_settings
 from selfdistill.config.settings import run_settings
 
@@ -27,28 +26,23 @@ def test_a_precision_is_what_it_became_not_how_it_was_spelled(trained, became, a
     assert other_settings(run, settings | {"precision": wanted}) == ([] if alike else ["precision"])
 
 
-def test_committed_records_are_in_the_form_of_now(repository):
+def test_committed_records_are_in_the_form_of_now(repository, protocol):
     """Each is what its protocol's configuration says now, though it was recorded before t_squared."""
-    for protocol in ("quick", "quick_arms"):
-        config = load_config([repository / "config.yaml", repository / f"workflow/protocols/{protocol}.yaml"])
-        paths = sorted((repository / "report" / protocol).glob("*/seed*/run.json"))
+    for name in ("quick", "quick_arms"):
+        paths = sorted((repository / "report" / name).glob("*/seed*/run.json"))
         assert paths
         for path in paths:
-            recorded = json.loads(path.read_text())["settings"]
-            assert differences(completed(recorded), completed(run_settings(config, path.parent.parent.name))) == []
+            recorded, now = json.loads(path.read_text())["settings"], run_settings(protocol(name), path.parts[-3])
+            assert differences(completed(recorded), completed(now)) == []
 
 
-def test_settings_recorded_before_a_key_was_there_have_its_default(config):
+def test_settings_recorded_before_a_key_was_there_or_with_the_protocols_name_are_in_the_form_of_now(config):
     now = run_settings(config, "self_distillation")
     then = {key: value for key, value in now.items() if key not in ("final_head", "label_noise", "oddities")}
     new = ("detach", "classifiers", "feature_weight")
     then["parameters"] = {key: value for key, value in now["parameters"].items() if key not in new}
-    assert then != now
-    assert differences(completed(then), now) == []
-    assert differences(completed(then | {"epochs": 3}), now) == ["epochs"]
-
-
-def test_settings_recorded_with_the_protocols_name_are_those_of_now(config):
-    now = run_settings(config, "kd")
-    assert differences(completed({"protocol": "quick"} | now), now) == []
+    for recorded in (then, {"protocol": "quick"} | now):
+        assert recorded != now
+        assert differences(completed(recorded), now) == []
+        assert differences(completed(recorded | {"epochs": 3}), now) == ["epochs"]
     assert differences(completed({"protocol": "quick"} | now | {"epochs": "many"}), now) == ["epochs"]

@@ -1,3 +1,5 @@
+import yaml
+
 from selfdistill.config.load import validate
 from selfdistill.config.methods import Method
 from selfdistill.config.reading import LARGEST_FILE, merge
@@ -9,37 +11,33 @@ from selfdistill.system.failures import CONFIGURATION
 # A training job's settings
 
 
+PAPERS_KD = """
+method: kd
+data: {dataset: cifar10, train_images: 50000, mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.2010]}
+network: {model: resnet18, stem: cifar, width: 64, classes: 10}
+zero_init_residual: false
+final_head: fc
+teacher: {model: resnet50, stem: imagenet, width: 64, classes: 10}
+replaced_stem: false
+objective: knowledge_distillation
+parameters: {temperature: 4.0, cross_entropy_weight: 0.5, distillation_weight: 0.5, t_squared: true}
+epochs: 200
+batch_size: 128
+learning_rate: 0.1
+schedule: cosine
+momentum: 0.9
+nesterov: false
+weight_decay: 0.0005
+augmentation: [crop, flip]
+precision: auto
+kept_epoch: last
+label_noise: 0.0
+oddities: []
+"""
+
+
 def test_the_settings_of_the_papers_kd(config):
-    assert run_settings(config, "kd") == {
-        "method": "kd",
-        "data": {
-            "dataset": "cifar10",
-            "train_images": 50_000,
-            "mean": [0.4914, 0.4822, 0.4465],
-            "std": [0.2023, 0.1994, 0.2010],
-        },
-        "network": {"model": "resnet18", "stem": "cifar", "width": 64, "classes": 10},
-        "zero_init_residual": False,
-        "final_head": "fc",
-        "teacher": {"model": "resnet50", "stem": "imagenet", "width": 64, "classes": 10},
-        "replaced_stem": False,
-        "objective": "knowledge_distillation",
-        "parameters": {
-            **{"temperature": 4.0, "cross_entropy_weight": 0.5, "distillation_weight": 0.5, "t_squared": True}
-        },
-        "epochs": 200,
-        "batch_size": 128,
-        "learning_rate": 0.1,
-        "schedule": "cosine",
-        "momentum": 0.9,
-        "nesterov": False,
-        "weight_decay": 0.0005,
-        "augmentation": ["crop", "flip"],
-        "precision": "auto",
-        "kept_epoch": "last",
-        "label_noise": 0.0,
-        "oddities": [],
-    }
+    assert run_settings(config, "kd") == yaml.safe_load(PAPERS_KD)
 
 
 def test_alpha_is_the_pair_alpha_and_1_minus_alpha(values):
@@ -49,27 +47,12 @@ def test_alpha_is_the_pair_alpha_and_1_minus_alpha(values):
     assert run_settings(validate(values), "self_distillation") == with_alpha
 
 
-RESULT = {
-    "model": "resnet50",
-    "stem": "imagenet",
-    "width": 32,
-    "zero_init_residual": True,
-    "epochs": 3,
-    "batch_size": 64,
-    "learning_rate": 0.2,
-    "momentum": 0.8,
-    "nesterov": True,
-    "weight_decay": 0,
-    "augmentation": ["crop"],
-    "precision": "fp32",
-    "alpha": 0.4,
-    "temperature": 2,
-    "t_squared": False,
-    "final_head": "conv1x1",
-    "kept_epoch": "best_on_test",
-    "label_noise": 0.2,
-    "replaced_stem": True,
-}
+# What a block of kd may have: keys that change what is trained, and others.
+RESULT = yaml.safe_load("""
+    {model: resnet50, stem: imagenet, width: 32, zero_init_residual: true, final_head: conv1x1, replaced_stem: true,
+     epochs: 3, batch_size: 64, learning_rate: 0.2, momentum: 0.8, nesterov: true, weight_decay: 0, precision: fp32,
+     augmentation: [crop], alpha: 0.4, temperature: 2, t_squared: false, kept_epoch: best_on_test, label_noise: 0.2}
+""")
 NOT_RESULT = {"label": "x", "published": None, "author_log": 90.0, "seeds": [4], "role": "teacher", "teacher_seed": 0}
 
 
@@ -100,21 +83,14 @@ def test_how_many_teach_changes_the_settings_and_which_seeds_do_not(values):
     assert settings([4, 5, 6]) == three
 
 
-NOT_OF_A_RUN = {
-    **{"protocol": "mine", "seeds": [0, 1], "rows": ["kd"], "device": "cpu", "threads": 1, "workers": 3},
-    **{"deterministic": False, "compile": "on", "capture": "off", "resume_policy": "relaxed", "evaluate_every": 5},
-    **{"checkpoint": {"overhead": 0.5, "grace": 3}, "logs": "elsewhere", "allow_missing": True},
-    **{"table": {"caption": "x", "label": "y"}, "figures": {"width": 7}},
-    **{
-        "mechanisms": {"noise_draws": 1},
-        "reduced": "in some way",
-        "kind": "demonstration",
-        "explanations": True,
-        "oddities": ["replaced_stem"],
-    },
-    **{"same_augmentation": True, "sweep_size": "full", "sweep_noise": 1, "sweeps": {"S1": {"reference": None}}},
-    "ablations": {"Mine": ["control", "kd"]},
-}
+NOT_OF_A_RUN = yaml.safe_load("""
+    {protocol: mine, kind: demonstration, reduced: in some way, seeds: [0, 1], rows: [kd], oddities: [replaced_stem],
+     device: cpu, threads: 1, workers: 3, deterministic: false, compile: "on", capture: "off", resume_policy: relaxed,
+     evaluate_every: 5, checkpoint: {overhead: 0.5, grace: 3}, logs: elsewhere, allow_missing: true,
+     table: {caption: x, label: y}, figures: {width: 7}, explanations: true, mechanisms: {noise_draws: 1},
+     same_augmentation: true, sweep_size: full, sweep_noise: 1, sweeps: {S1: {reference: null}},
+     ablations: {Mine: [control, kd]}}
+""")
 
 
 def test_a_top_level_key_of_class_run_plan_or_report_leaves_the_settings(values):
@@ -160,24 +136,19 @@ def test_a_report_row_has_label_seeds_and_the_papers_numbers(config):
     }
 
 
-def test_a_comparison_knows_which_runs_teach(values):
-    values["seeds"], values["rows"] = [0, 1], ["control", "kd", "born_again"]
+def test_a_row_knows_all_runs_that_teach_it_once_each(values):
+    values["seeds"], values["rows"] = [0, 1], ["control", "kd", "self_taught", "kd_ensemble"]
     values["methods"]["kd"] |= {"teacher_seed": 7}
-    values["methods"]["born_again"] |= {"teacher": "kd"}
+    values["methods"]["self_taught"] = {"like": "kd", "label": "x", "teacher": "kd", "teacher_seed": "next"}
+    values["methods"]["kd_ensemble"] |= {"teacher": "born_again", "teacher_seed": [5, 6]}
+    values["methods"]["born_again"] |= {"teacher_seed": 1}
     teachers = [row["teachers"] for row in report_settings(validate(values))["rows"]]
     assert teachers == [
         [[], []],
-        [["teacher/seed7"], ["teacher/seed7"]],
+        [["teacher/seed7"]] * 2,
         [["kd/seed1", "teacher/seed7"], ["kd/seed0", "teacher/seed7"]],
+        [["born_again/seed5", "born_again/seed6", "control/seed1"]] * 2,
     ]
-
-
-def test_the_members_of_an_ensemble_and_their_teachers_count_once_each(values):
-    values["seeds"], values["rows"] = [0], ["kd_ensemble"]
-    values["methods"]["kd_ensemble"] |= {"teacher": "born_again", "teacher_seed": [5, 6]}
-    values["methods"]["born_again"] |= {"teacher_seed": 1}
-    (row,) = report_settings(validate(values))["rows"]
-    assert row["teachers"] == [["born_again/seed5", "born_again/seed6", "control/seed1"]]
 
 
 def test_the_report_knows_every_run_that_may_lie_there(values):

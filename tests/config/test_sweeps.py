@@ -54,12 +54,6 @@ def test_labels_say_what_a_cell_has(values):
     ]
 
 
-def test_what_changes_the_base_changes_its_cells(values):
-    values["methods"]["kd"]["epochs"] = 7
-    config = swept(values)
-    assert [config.methods[row].epochs for row in config.rows] == [7, 7, 7, 7, 200]
-
-
 def test_several_sweeps_share_what_they_are_compared_with(values):
     values["sweep"] = "S1,S5"  # as --config delivers it
     config = validate(values)
@@ -152,10 +146,8 @@ def test_a_sweep_chooses_on_the_hold_out_alone(values, problems):
     values["sweeps"]["S2"]["choose_by"] = "holdout_accuracy"
     values["oddities"].append("best_on_test")
     values["methods"]["kd"]["kept_epoch"] = "best_on_test"
-    found = problems(asked(values))
-    assert all(
-        "kept_epoch: expected last with data.holdout_images, because there is no test set" in line for line in found
-    )
+    kept = "kept_epoch: expected last with data.holdout_images, because there is no test set"
+    assert all(kept in line for line in problems(asked(values)))
     values["data"]["holdout_images"] = 0
     expected = "expected data.holdout_images > 0, because sweeps select on a hold-out, got 0"
     assert problems(asked(values)) == [f"sweep: {expected}"]
@@ -188,12 +180,8 @@ def test_a_wrong_sweep_is_named_by_its_place(values, problems):
 
 
 def test_sweeps_that_there_are_not_are_refused(values, problems):
-    for sweep, line in [
-        (["S99"], "sweep.0: expected one of S1, S2, "),
-        (["S1", "S1"], "sweep: expected different items, at least one, got ['S1', 'S1']"),
-    ]:
-        (found,) = problems(values | {"sweep": sweep})
-        assert found.startswith(line)
+    (found,) = problems(values | {"sweep": ["S99"]})
+    assert found.startswith("sweep.0: expected one of S1, S2, ")
 
 
 def test_the_name_of_a_cell_is_taken(values, problems):
@@ -206,5 +194,3 @@ def test_a_hold_out_has_equal_classes_and_leaves_enough(values, problems):
         values["data"]["holdout_images"] = count
         expected = f"expected a multiple of 10 up to 25000 (half of the 50000 training images), got {count}"
         assert problems(values)[0] == f"data.holdout_images: {expected}"
-    values["data"] |= {"train_images": 300, "holdout_images": 100}
-    assert problems(values)[0].startswith("methods.teacher.batch_size: expected at most the 200 training images")
