@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from selfdistill.config.networks import HEADS as CONFIGURABLE
-from selfdistill.models.heads import HEADS, build_final_head, build_heads, conv1x1, fc, fold
+from selfdistill.models.heads import HEADS, build_final_head, build_heads, fc
 
 CHANNELS = [4, 8, 16, 32]
 
@@ -36,17 +36,6 @@ def test_a_bottleneck_head_takes_an_image_of_one_pixel():
     heads = build_heads("bottleneck", CHANNELS, 10, seed=0).eval()
     assert heads[2](torch.randn(2, 16, 2, 2))[1].shape == (2, 32, 1, 1)
     assert heads[0](torch.randn(2, 4, 1, 1))[1].shape == (2, 32, 1, 1)
-
-
-def test_the_notebooks_head_folds_into_one_linear_layer():
-    """In evaluation mode: without a ReLU, convolution, normalisation, pooling and layer are one linear map."""
-    head, stage = conv1x1(CHANNELS, 3, 10), torch.randn(5, 32, 4, 4)
-    for _ in range(20):
-        head.train()(torch.randn(8, 32, 4, 4) * 3 + 1)  # running statistics of its own
-    torch.nn.init.normal_(head.features[1].weight)
-    torch.nn.init.normal_(head.features[1].bias)
-    weight, bias = fold(head)
-    assert torch.allclose(stage.mean((2, 3)) @ weight.T + bias, head.eval()(stage)[0], atol=1e-5)
 
 
 def test_heads_are_a_function_of_the_seed_and_leave_the_global_random_state():

@@ -51,19 +51,9 @@ def test_parameter_counts_are_the_known_ones(model, stem, expected):
     assert sum(parameter.numel() for parameter in shapes_only(settings(model, stem)).parameters()) == expected
 
 
-@pytest.mark.parametrize(
-    ("model", "stem", "training"),
-    [
-        ("resnet18", "cifar", False),
-        ("resnet18", "cifar", True),
-        ("resnet18", "imagenet", False),
-        ("resnet18", "cifar_pool", True),
-        ("resnet50", "cifar_pool", False),
-        ("resnet50", "cifar", False),
-        ("resnet50", "imagenet", False),
-        ("resnet50", "imagenet", True),
-    ],
-)
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("stem", ["cifar", "cifar_pool", "imagenet"])
+@pytest.mark.parametrize("model", ["resnet18", "resnet50"])
 def test_forward_is_torchvisions_bit_for_bit(model, stem, training):
     ours, theirs = build_backbone(settings(model, stem), seed=3), torchvision_with_stem(model, stem)
     theirs.load_state_dict(ours.state_dict(), strict=True)
@@ -93,8 +83,8 @@ def test_a_frozen_network_answers_as_before_but_for_rounding():
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (1, 1, 0), (1, 2, 0), (7, 2, 3)])
-def test_a_small_image_is_convolved_as_a_matrix_product(kernel, stride, padding):
-    for side, bias in itertools.product((1, 2, 3, 4, 5), (False, True)):
+def test_a_small_image_or_a_narrow_stride_is_convolved_as_a_matrix_product(kernel, stride, padding):
+    for side, bias in itertools.product((1, 2, 3, 4, 5, 32), (False, True)):
         check_convolution(kernel, stride, padding, side, bias)
 
 
@@ -138,10 +128,6 @@ def test_no_strided_convolution_is_left_to_torch_that_it_would_write_past_its_me
     assert strides.seen == left_to_torch
 
 
-def test_a_narrow_strided_convolution_is_the_same_sum():
-    check_convolution(kernel=1, stride=2, padding=0, side=32, bias=True)
-
-
 def test_a_copy_of_a_network_convolves_with_its_own_weights():
     network = build_backbone(settings("resnet18", "imagenet"))
     other = copy.deepcopy(network)
@@ -165,13 +151,6 @@ def test_narrow_networks_answer_with_one_logit_a_class(model, stem):
     network = shapes_only(settings(model, stem, width=8, classes=7))
     assert network(images().to("meta")).shape == (2, 7)
     assert list(network.state_dict()) == list(shapes_only(settings(model, stem)).state_dict())
-
-
-@pytest.mark.parametrize(("stem", "side"), [("cifar", 32), ("cifar_pool", 16), ("imagenet", 8)])
-@pytest.mark.parametrize("width", [8, 64])
-def test_stem_leaves_the_expected_image_size(stem, side, width):
-    network = shapes_only(settings(stem=stem, width=width))
-    assert network.maxpool(network.conv1(images().to("meta"))).shape == (2, width, side, side)
 
 
 def test_a_seed_gives_one_network_and_leaves_the_global_random_state():
