@@ -32,15 +32,6 @@ def test_a_failing_disk_keeps_the_old_file_and_leaves_no_litter(tmp_path, monkey
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-def test_data_and_name_are_synced_in_this_order(tmp_path, monkeypatch):
-    calls = []
-    for name in ("write", "fsync", "replace"):
-        real = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda *a, name=name, real=real: (calls.append(name), real(*a))[1])
-    write_atomically(tmp_path / "file", "content")
-    assert calls == ["write", "fsync", "replace", "fsync"]
-
-
 def test_short_writes_are_continued(tmp_path, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data[:3])))

@@ -1,23 +1,13 @@
 """A GPU for each command: pretend cards on a machine without any."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
+import threading
 
 import pytest
+from helpers.locks import holder
 
 from selfdistill.system import host, lease
 from selfdistill.system.lease import VISIBLE, lease_folder, leased_gpu, visible_cards
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from selfdistill.system.lock import run_lock
-with run_lock(Path(sys.argv[1])):
-    print(flush=True)
-    time.sleep(60)
-"""
 
 
 @pytest.fixture
@@ -40,19 +30,6 @@ def said():
     return []
 
 
-def held(number: str, folder: Path) -> subprocess.Popen:
-    """Another process that holds a card until it is killed."""
-    path = folder / f"{number}.lock"
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE)
-    process.stdout.readline()
-    return process
-
-
-def test_device_nodes_are_counted(devices):
-    assert host.gpus() == 2
-    assert host.uses_gpu("auto")
-
-
 def test_each_lease_is_another_card_and_cuda_sees_it_alone(devices, said, monkeypatch):
     with leased_gpu("auto", said.append) as first:
         assert os.environ[VISIBLE] == first == "0"
@@ -66,25 +43,22 @@ def test_each_lease_is_another_card_and_cuda_sees_it_alone(devices, said, monkey
 
 
 def test_who_finds_no_card_waits_says_for_whom_and_takes_that_of_one_killed_by_kill_9(devices, said):
-    holders = [held(number, lease_folder()) for number in ("0", "1")]
+    holders = [holder(lease_folder() / f"{number}.lock") for number in ("0", "1")]
+    threading.Timer(1.5, holders[0].kill).start()
     try:
-        killer = subprocess.Popen(["sh", "-c", f"sleep 1.5; kill -9 {holders[0].pid}"])
         with leased_gpu("auto", said.append) as card:
             assert card == "0"
-        killer.wait()
         assert said[0].startswith(f"waiting for a GPU: 0 is held by process {holders[0].pid} on ")
         assert f"; 1 is held by process {holders[1].pid}" in said[0]
         assert said[1:] == ["GPU 0 of 0, 1"]
     finally:
-        for holder in holders:
-            holder.kill()
-            holder.wait()
+        holders[1].kill()
 
 
-DECIDED = [("cpu", None), ("cuda:1", None), ("cuda", "0"), ("cuda", "GPU-8f2c"), ("auto", ""), ("auto", "-1")]
-
-
-@pytest.mark.parametrize(("device", "given"), DECIDED)
+@pytest.mark.parametrize(
+    ("device", "given"),
+    [("cpu", None), ("cuda:1", None), ("cuda", "0"), ("cuda", "GPU-8f2c"), ("auto", ""), ("auto", "-1")],
+)
 def test_a_card_that_is_named_or_given_is_taken_as_it_is(device, given, devices, said, monkeypatch):
     if given is not None:
         monkeypatch.setenv(VISIBLE, given)
@@ -113,11 +87,10 @@ def test_an_allocation_of_slurm_has_its_own_numbers(devices, monkeypatch):
 
 
 def test_without_a_card_nothing_is_leased_but_jobs_that_go_elsewhere_ask_for_one(devices, said):
+    assert (host.gpus(), host.uses_gpu("auto")) == (2, True)
     for node in devices.glob("nvidia[0-9]*"):
         node.unlink()
     with leased_gpu("auto", said.append) as card:
-        assert card is None
-    assert said == []
-    assert not host.uses_gpu("auto")
-    assert host.uses_gpu("auto", elsewhere=True)
-    assert not host.uses_gpu("cpu", elsewhere=True)
+        assert (card, said) == (None, [])
+    asks = [host.uses_gpu("auto"), host.uses_gpu("auto", elsewhere=True), host.uses_gpu("cpu", elsewhere=True)]
+    assert asks == [False, True, False]

@@ -1,9 +1,7 @@
 import os
-import signal
-import time
 
 import pytest
-from helpers.warm import FORKS
+from helpers.locks import holder
 
 from selfdistill.system.failures import LOCKED, Failure
 from selfdistill.system.lock import owner_of, run_lock
@@ -18,23 +16,13 @@ def test_a_second_trainer_is_refused_with_the_owner_until_the_block_ends(tmp_pat
         assert refused.value.code == LOCKED
 
 
-def hold(path):
-    with run_lock(path):
-        time.sleep(60)
-
-
 def test_the_lock_is_free_after_kill_9(tmp_path):
-    path = tmp_path / "lock"
-    process = FORKS.Process(target=hold, args=(path,))
-    process.start()
-    child = process.pid
-    while not path.exists() or not path.read_text():
-        time.sleep(0.01)
-    with pytest.raises(Failure, match=f"process {child}"), run_lock(path):
+    process = holder(tmp_path / "lock")
+    with pytest.raises(Failure, match=f"process {process.pid}"), run_lock(tmp_path / "lock"):
         pass
-    os.kill(child, signal.SIGKILL)
+    process.kill()
     process.join()
-    with run_lock(path):
+    with run_lock(tmp_path / "lock"):
         pass
 
 

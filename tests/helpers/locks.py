@@ -1,0 +1,22 @@
+"""Another process that holds a lock."""
+
+import time
+from pathlib import Path
+
+from helpers.warm import FORKS
+from selfdistill.system.lock import run_lock
+
+
+def holder(path: Path):
+    """The process, which holds the lock until it is killed."""
+    held = FORKS.Event()
+    process = FORKS.Process(target=_hold, args=(path, held))
+    process.start()
+    held.wait()
+    return process
+
+
+def _hold(path: Path, held) -> None:
+    with run_lock(path):
+        held.set()
+        time.sleep(60)
