@@ -1,32 +1,10 @@
-import numpy as np
 import pytest
 import torch
+from helpers.images import COUNT, MEAN, NORMALISE, STD, epoch, images, training_set
 from torchvision.transforms import functional as F
 
-from selfdistill.data import batches as module
-from selfdistill.data.batches import Normalisation, TrainingSet, batch_bounds, epoch_plan, to_pixels
-
-MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]
-COUNT = 50
-
-
-def some_images(count=COUNT):
-    """Random images and labels that number them."""
-    pixels = np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
-    return pixels, np.arange(count).astype(np.uint8)
-
-
-def normalisation():
-    return Normalisation(MEAN, STD, torch.device("cpu"))
-
-
-def training_set(augmentation=("crop", "flip"), count=COUNT):
-    return TrainingSet(*some_images(count), augmentation, normalisation())
-
-
-def epoch(data, batch_size, seed=0, number=0):
-    parts = list(data.batches(seed, number, batch_size))
-    return torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
+from selfdistill.data import batches
+from selfdistill.data.batches import batch_bounds, epoch_plan, to_pixels
 
 
 def reference(image, shift, flip, augmentation):
@@ -41,17 +19,12 @@ def reference(image, shift, flip, augmentation):
 
 @pytest.mark.parametrize("augmentation", [(), ("crop",), ("flip",), ("crop", "flip"), ("flip", "crop")])
 def test_a_batch_is_torchvisions_transforms_exactly(augmentation):
-    images, _ = some_images()
+    pixels, _ = images()
     plan = epoch_plan(3, 2, COUNT)
-    found, labels = epoch(training_set(augmentation), 16, seed=3, number=2)
+    found, labels = epoch(training_set(augmentation), seed=3, number=2)
+    assert next(training_set(augmentation).batches(0, 0, 16)).images.is_contiguous(memory_format=torch.channels_last)
     for image, label in zip(found, labels, strict=True):
-        assert torch.equal(image, reference(images[label], plan.shifts[label], plan.flips[label], augmentation))
-
-
-def test_images_are_float32_channels_last_and_labels_int64():
-    batch = next(training_set().batches(0, 0, 16))
-    assert (batch.images.dtype, batch.labels.dtype) == (torch.float32, torch.int64)
-    assert batch.images.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(image, reference(pixels[label], plan.shifts[label], plan.flips[label], augmentation))
 
 
 # Where batches begin and end
@@ -70,18 +43,18 @@ def test_only_a_rest_of_one_image_joins_the_batch_before(count, batch_size, size
 
 @pytest.mark.parametrize("batch_size", [1, 7, 49])
 def test_every_image_comes_once_and_the_same_whatever_the_batch_size(batch_size):
-    images, labels = epoch(training_set(), 16)
+    found, labels = epoch(training_set())
     assert sorted(labels.tolist()) == list(range(COUNT))
-    found, found_labels = epoch(training_set(), batch_size)
-    assert torch.equal(found_labels, labels)
-    assert torch.equal(found, images)
+    again, their_labels = epoch(training_set(), batch_size=batch_size)
+    assert torch.equal(their_labels, labels)
+    assert torch.equal(again, found)
 
 
 def test_the_order_is_that_of_an_epoch_and_a_seed_whatever_the_augmentation():
-    order = epoch(training_set(), 16)[1].tolist()
-    assert order == epoch(training_set(()), 16)[1].tolist()
+    order = epoch(training_set())[1].tolist()
+    assert order == epoch(training_set(()))[1].tolist()
     for other in ({"number": 1}, {"seed": 1}):
-        assert order != epoch(training_set(), 16, **other)[1].tolist()
+        assert order != epoch(training_set(), **other)[1].tolist()
 
 
 # What is random: 40,500 draws are 500 for each of the 81 crops
@@ -120,9 +93,7 @@ def test_crops_and_flips_are_drawn_anew_in_each_epoch(plan):
 
 @pytest.mark.parametrize("batch_size", [1, 16, 500])
 def test_test_images_come_unaugmented_in_file_order(batch_size):
-    images, _ = some_images()
-    parts = list(module.TestSet(*some_images(), normalisation()).batches(batch_size))
+    parts = list(batches.TestSet(*images(), NORMALISE).batches(batch_size))
     assert torch.cat([part.labels for part in parts]).tolist() == list(range(COUNT))
-    assert torch.equal(
-        torch.cat([part.images for part in parts]), normalisation()(to_pixels(images, torch.device("cpu")))
-    )
+    whole = NORMALISE(to_pixels(images()[0], torch.device("cpu")))
+    assert torch.equal(torch.cat([part.images for part in parts]), whole)

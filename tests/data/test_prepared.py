@@ -1,13 +1,10 @@
 import hashlib
-import json
 
 import numpy as np
 import pytest
-from safetensors.numpy import load, save
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.data.prepared import (
-    METADATA,
     Images,
     first_of_each_class,
     read_metadata,
@@ -49,11 +46,9 @@ def test_what_was_written_is_read_with_its_sha256(prepared):
         assert np.array_equal(found, expected)
     assert sha256 == some_images().sha256()
     assert read_metadata(prepared.read_bytes()) == {"dataset": "cifar10", "content_sha256": sha256}
-
-
-def test_equal_images_give_equal_bytes(prepared, tmp_path):
-    write_prepared(tmp_path / "again", "cifar10", some_images())
-    assert (tmp_path / "again").read_bytes() == prepared.read_bytes()
+    before = prepared.read_bytes()
+    write_prepared(prepared, "cifar10", images)
+    assert prepared.read_bytes() == before
 
 
 def test_views_are_written_as_what_they_show(path):
@@ -68,28 +63,15 @@ def test_the_sha256_is_of_the_pixels_and_labels_in_their_order():
     assert some_images().sha256() == hashlib.sha256(content).hexdigest()
 
 
-def damage(path, old, new):
-    content = path.read_bytes()
-    assert content.count(old) == 1
-    path.write_bytes(content.replace(old, new))
-
-
-def pixels_of(part):
-    return getattr(some_images(), part).tobytes()
-
-
-CHANGES = {
-    "a training pixel": (pixels_of("train_images"), pixels_of("train_images")[:-1] + b"!"),
-    "a test pixel": (pixels_of("test_images"), pixels_of("test_images")[:-1] + b"!"),
-    "exchanged labels": (bytes(range(10)) * 5, bytes([1, 0, *range(2, 10)]) + bytes(range(10)) * 4),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_changed_content_is_refused(change, prepared, refused):
-    damage(prepared, *CHANGES[change])
-    with refused(BAD_DATA, prepared, "SHA-256", "delete it and rerun download_data"):
-        read_prepared(prepared, "cifar10")
+def test_changed_content_is_refused(prepared, refused):
+    train, test = some_images().train_images.tobytes(), some_images().test_images.tobytes()
+    exchanged = bytes([1, 0, *range(2, 10)]) + bytes(range(10)) * 4
+    whole = prepared.read_bytes()
+    for old, new in ((train, train[:-1] + b"!"), (test, test[:-1] + b"!"), (bytes(range(10)) * 5, exchanged)):
+        assert whole.count(old) == 1
+        prepared.write_bytes(whole.replace(old, new))
+        with refused(BAD_DATA, prepared, "SHA-256", "delete it and rerun download_data"):
+            read_prepared(prepared, "cifar10")
 
 
 def test_a_truncated_file_is_refused(prepared, refused):
@@ -105,17 +87,6 @@ def test_another_dataset_and_a_missing_file_are_refused(prepared, refused):
         read_prepared(prepared, "digits")
     prepared.unlink()
     with refused(BAD_DATA, prepared, "rerun download_data"):
-        read_prepared(prepared, "cifar10")
-
-
-def test_foreign_metadata_and_tensors_are_refused(prepared, refused):
-    tensors = load(prepared.read_bytes())
-    for metadata in (None, {METADATA: "["}, {METADATA: "{}"}):
-        prepared.write_bytes(save(tensors, metadata))
-        with refused(BAD_DATA, prepared):
-            read_prepared(prepared, "cifar10")
-    prepared.write_bytes(save({"weights": np.zeros(3)}, {METADATA: json.dumps({"dataset": "cifar10"})}))
-    with refused(BAD_DATA, prepared, "is not a prepared dataset"):
         read_prepared(prepared, "cifar10")
 
 

@@ -1,26 +1,23 @@
 """Augmentations beyond crop and flip are torchvision's, the same whatever the workers, batches and resumes."""
 
 import os
-import pickle
 import resource
 import signal
 import time
 
-import numpy as np
 import pytest
 import torch
+from helpers.images import COUNT, MEAN, STD, epoch, images, training_set
 from PIL import Image
 from torchvision import transforms as T
 from torchvision.transforms import functional as F
 
 from selfdistill.data import transforms as module
-from selfdistill.data.batches import Normalisation, TrainingSet, epoch_plan
+from selfdistill.data.batches import epoch_plan
 from selfdistill.data.randomness import seed_of
-from selfdistill.data.transforms import Key, Transform, Workers
+from selfdistill.data.transforms import Transform, Workers
 from selfdistill.system.stop import Stopped
 
-MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
-COUNT = 60
 TEACHER = ("crop", "flip", "rotation", "color_jitter", "random_erasing")  # the published notebooks'
 STUDENT = ("crop", "flip", "autoaugment", "random_erasing")
 NOTEBOOK = {
@@ -28,21 +25,6 @@ NOTEBOOK = {
     "autoaugment": T.AutoAugment(T.AutoAugmentPolicy.CIFAR10),
     "color_jitter": T.ColorJitter(0.2, 0.2, 0.2),
 }
-
-
-def images(count=COUNT):
-    pixels = np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
-    return pixels, np.arange(count)
-
-
-def training_set(augmentation, workers=0, **options):
-    normalise = Normalisation(MEAN, STD, torch.device("cpu"))
-    return TrainingSet(*images(), augmentation, normalise, workers=workers, **options)
-
-
-def epoch(data, number=0, batch_size=16, seed=0):
-    parts = list(data.batches(seed, number, batch_size))
-    return torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
 
 
 def as_a_notebook_does(pixels, label, augmentation, seed, number):
@@ -78,15 +60,13 @@ def test_the_number_of_workers_changes_nothing(workers):
             assert torch.equal(here, there)
 
 
-def test_workers_that_are_spawned_make_the_same():
-    """A spawned worker (macOS) gets by pickle what a forked one has."""
-    data = training_set(TEACHER, workers=1)
-    loader = data.workers._loader()
-    given = (loader.dataset, loader.collate_fn, loader.worker_init_fn)
-    transform, collate, _ = pickle.loads(pickle.dumps(given))
-    keys = [Key(0, 0, image, 3, 5, image % 2 == 0) for image in range(8)]
-    for here, there in zip(collate(transform.__getitems__(keys)), loader.dataset.__getitems__(keys), strict=True):
-        assert torch.equal(torch.from_numpy(here), there)
+@pytest.mark.slow
+def test_workers_that_are_spawned_as_on_macos_make_the_same():
+    data = training_set(TEACHER, workers=2)
+    data.workers.loader = data.workers._loader()
+    data.workers.loader.multiprocessing_context = "spawn"
+    for here, there in zip(epoch(data), epoch(training_set(TEACHER)), strict=True):
+        assert torch.equal(here, there)
 
 
 def test_neither_the_batch_size_nor_the_global_generator_matters():
@@ -106,16 +86,11 @@ def test_the_second_pass_over_an_epoch_takes_what_the_first_has_made(monkeypatch
         assert torch.equal(here, there)
 
 
-def test_what_was_kept_is_of_that_epoch_and_seed_only():
-    data, fresh = training_set(STUDENT, twice=True), training_set(STUDENT)
-    for which in ((0, 0), (0, 1), (1, 1)):
-        assert torch.equal(epoch(data, which[1], seed=which[0])[0], epoch(fresh, which[1], seed=which[0])[0])
-
-
-def test_an_epoch_that_was_broken_off_is_not_kept():
-    data = training_set(STUDENT, workers=1, twice=True)
-    next(data.batches(0, 0, 16))
-    assert torch.equal(epoch(data)[0], epoch(training_set(STUDENT))[0])
+def test_what_was_kept_is_of_that_epoch_and_seed_only_and_whole():
+    data, fresh = training_set(STUDENT, workers=1, twice=True), training_set(STUDENT)
+    next(data.batches(0, 0, 16))  # an epoch that is broken off
+    for seed, number in ((0, 0), (0, 1), (1, 1)):
+        assert torch.equal(epoch(data, number, seed=seed)[0], epoch(fresh, number, seed=seed)[0])
 
 
 # Worker processes on a machine that lacks something
