@@ -8,7 +8,7 @@ import time
 from itertools import takewhile
 from pathlib import Path
 
-import pytest
+from helpers.snakemake_runs import take_signals
 from typer.testing import CliRunner
 
 from selfdistill.cli import app
@@ -55,26 +55,14 @@ def test_the_help_loads_neither_torch_nor_pandas():
     assert not {"torch", "pandas", "numpy", "matplotlib", "rich", "pydantic"} & set(done.stdout.split())
 
 
-def test_a_configuration_is_checked_and_its_runs_are_counted():
-    said = invoke("check", ROOT / "config.yaml", ROOT / "workflow/protocols/demo.yaml")
-    assert said.startswith("valid: protocol demo, 4 rows, 4 runs\n  teacher: seed 0, 10 epochs\n")
-
-
-def test_all_mistakes_at_once_a_line_each(tmp_path):
-    (tmp_path / "bad.yaml").write_text("epoch: 3\nseeds: [0, 0]\nmethods: {kd: {alpha: 1.5, temperature: .nan}}\n")
-    done = selfdistill("check", ROOT / "config.yaml", "bad.yaml", cwd=tmp_path)
-    assert done.returncode == 78
-    keys = sorted(line.split(": ")[1] for line in done.stderr.splitlines())
-    assert keys == ["epoch", "methods.kd.alpha", "methods.kd.temperature", "seeds"]
-    assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
-
-
-def test_a_traceback_only_with_debug(tmp_path):
+def test_all_mistakes_at_once_a_line_each_and_a_traceback_only_with_debug(tmp_path):
+    (tmp_path / "bad.yaml").write_text("epoch: 3\nseeds: [0, 0]\nmethods: {kd: {alpha: 1.5}}\n")
     for debug, shown in (((), False), (("--debug",), True)):
-        done = selfdistill("check", tmp_path / "absent.yaml", *debug)
+        done = selfdistill("check", ROOT / "config.yaml", "bad.yaml", *debug, cwd=tmp_path)
         assert done.returncode == 78
         assert ("Traceback" in done.stderr) is shown
-        assert f"error: {tmp_path}/absent.yaml: cannot be read" in done.stderr
+        assert [line.split(": ")[1] for line in done.stderr.splitlines()[-3:]] == ["epoch", "methods.kd.alpha", "seeds"]
+        assert shown or done.stderr.count("\n") == 3
 
 
 TABLE = """method,label,paper,accuracy,accuracy_sd,minus_control,time,seeds
@@ -118,14 +106,11 @@ def test_show_with_several_seeds_and_of_the_authors_logs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     report = Path("report/published")
     report.mkdir(parents=True)
-    table = TABLE.replace("70.55,,-1.02,0h 01m 02s,1", "70.55,0.12,,0h 01m 02s,3")
-    (report / "table1.csv").write_text(table)
+    (report / "table1.csv").write_text(TABLE.replace("70.55,,-1.02,0h 01m 02s,1", "70.55,0.12,,0h 01m 02s,3"))
     said = invoke("show", "--report", report)
     assert said.startswith("done: published, from the author's own logs\n")
     assert "ResNet18 (Student, KD)  70.55 ± 0.12      94.20     0h 01m 02s\n" in said
-    assert "minus control" not in said
-    assert "seed" not in said
-    assert "make published" not in said
+    assert not [word for word in ("minus control", "seed", "make published") if word in said]
 
 
 def test_a_failure_stands_in_the_log_too(tmp_path):
@@ -137,16 +122,9 @@ def test_a_failure_stands_in_the_log_too(tmp_path):
 
 
 def test_a_stopped_command_ends_with_75_and_one_line(tmp_path):
-    archives = json.dumps([{"path": "fifo", "sha256": "0" * 64}])
-    command = [sys.executable, "-c", WAITING, "prepare", "--dataset", "digits", "--archives", archives, "--output", "o"]
+    command = [sys.executable, "-c", WAITING, "prepare", "--dataset", "digits", "--archives", "[]", "--output", "o"]
     options = {"cwd": tmp_path, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP]
-
-    def take_signals():
-        """Under `nohup` or `&` the suite itself has some of these signals ignored."""
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
-
     started = {number: subprocess.Popen(command, preexec_fn=take_signals, **options) for number in numbers}
     for number, process in started.items():
         assert process.stdout.readline() == "waiting\n"
@@ -154,8 +132,7 @@ def test_a_stopped_command_ends_with_75_and_one_line(tmp_path):
     for number, process in started.items():
         _, said = process.communicate(timeout=300)  # a busy machine is slow
         assert process.returncode == 75
-        name = signal.Signals(number).name
-        assert said.startswith(f"data: stopped by {name}; to resume: python -m selfdistill prepare ")
+        assert said.startswith(f"data: stopped by {number.name}; to resume: python -m selfdistill prepare ")
         assert said.count("\n") == 1
 
 
@@ -171,21 +148,16 @@ main()
 """
 
 
-UNKNOWN = [
-    ("train", "--machine", "[]", "expected a JSON dict, got []"),
-    ("train", "--machine", '{"threads": 0}', "threads: expected auto or a whole number from 1 to 1024, got 0"),
-    ("evaluate", "--device", "banana", "expected auto, cpu, cuda or cuda:<n>, n up to 99, got 'banana'"),
-]
-NEEDED = {"train": ["--settings", "s", "--seed", "0"], "evaluate": ["--weights", "w"]}
-
-
-@pytest.mark.parametrize(("verb", "option", "value", "expected"), UNKNOWN)
-def test_a_word_that_an_option_does_not_know_is_refused(verb, option, value, expected, refused):
-    with refused(CONFIGURATION, f"error: {option}: {expected}"):
-        invoke(verb, "--data", "d", "--output", "o", *NEEDED[verb], option, value)
-
-
-@pytest.mark.parametrize(("dataset", "option"), [("cifar10", "--archives"), ("nope", "--dataset")])
-def test_a_dataset_without_a_source_or_a_name_is_refused(dataset, option, refused):
-    with refused(CONFIGURATION, f"error: {option}: expected "):
-        invoke("prepare", "--dataset", dataset, "--archives", "[]", "--output", "o")
+def test_a_word_that_an_option_does_not_know_is_refused(refused):
+    rest = {"train": "--data d --output o --settings s --seed 0", "evaluate": "--data d --output o --weights w"}
+    rest["prepare"] = "--output o --archives []"
+    for verb, option, value, expected in (
+        ("train", "--machine", "[]", "a JSON dict, got []"),
+        ("train", "--machine", '{"threads": 0}', "auto or a whole number from 1 to 1024, got 0"),
+        ("evaluate", "--device", "banana", "auto, cpu, cuda or cuda:<n>, n up to 99, got 'banana'"),
+        ("prepare", "--dataset", "nope", "one of cifar10, cifar100, digits, got 'nope'"),
+    ):
+        with refused(CONFIGURATION, f"error: {option}: ", f"expected {expected}"):
+            invoke(verb, *rest[verb].split(), option, value)
+    with refused(CONFIGURATION, "error: --archives: expected at least one archive for cifar10, got none"):
+        invoke("prepare", *rest["prepare"].split(), "--dataset", "cifar10")

@@ -138,6 +138,7 @@ def test_a_configuration_is_checked_over_the_protocol_that_it_changes(target, pr
     assert checked.endswith(f" {3 * int(re.search('([0-9]+) rows', checked)[1])} runs")
     assert called.startswith("-m snakemake --cores ")
     assert called.endswith(" my.yaml more.yaml")
+    assert "valid: " not in make(ready, target).stdout  # without one of their own
 
 
 def test_a_wrong_configuration_is_one_line_and_starts_nothing(ready):
@@ -149,10 +150,6 @@ def test_a_wrong_configuration_is_one_line_and_starts_nothing(ready):
         assert f"{target}] Error 78" in done.stderr
 
 
-def test_without_a_configuration_of_ones_own_nothing_is_checked(ready):
-    assert make(ready, "quick").stdout.splitlines()[0].startswith("-m snakemake --cores ")
-
-
 def test_no_option_that_only_gnu_tools_have():
     gnu = r"\b(sed -i|readlink -f|realpath|grep -P|xargs -r|stat -c|date -d|sort -V|cp --|ls --|mktemp --|timeout )\b"
     for path in [ROOT / "Makefile", ROOT / "scripts/set_up.sh", *(ROOT / "workflow/rules").glob("*.smk")]:
@@ -162,43 +159,17 @@ def test_no_option_that_only_gnu_tools_have():
 
 
 @pytest.mark.slow
-def test_the_workflow_under_a_path_with_blanks_without_home_and_display_and_behind_another_python(tmp_path):
+def test_the_workflow_under_a_path_with_blanks_without_home_and_display_and_behind_another_python(
+    tmp_path, monkeypatch
+):
     workflow = Workflow.make(tmp_path / "a path with 'blanks")
-    strange = tmp_path / "bin"
-    strange.mkdir()
     for name in NAMES:
-        (strange / name).write_text("#!/bin/sh\necho 'the wrong Python' >&2; exit 99\n")
-        (strange / name).chmod(0o755)
-    hidden = {"DISPLAY", "WAYLAND_DISPLAY", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "MPLBACKEND"}
-    environment = {key: value for key, value in workflow.environment.items() if key not in hidden}
-    environment |= {"HOME": "/proc/nowhere", "PATH": f"{strange}:{os.environ['PATH']}"}  # not even root can write there
+        workflow.add_program(f"bin/{name}", "echo 'the wrong Python' >&2; exit 99")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "MPLBACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    path = f"{workflow.folder}/bin:{os.environ['PATH']}"
     for command in (workflow.command("control"), workflow.command("figures", protocol="published")):
-        done = subprocess.run(command, cwd=workflow.folder, env=environment, capture_output=True, text=True)
+        done = workflow.process(command, PATH=path, HOME="/proc/nowhere")  # not even root can write there
         assert done.returncode == 0, done.stdout + done.stderr
     assert (workflow.folder / "report/published/curves_loss.png").stat().st_size > 1000
     assert (workflow.folder / "results/demo/control/seed0/run.json").is_file()
-
-
-SPAWNED = """
-import multiprocessing, sys
-import torch
-from selfdistill.data.transforms import Key, Transform, Workers
-
-def batches(count):
-    windows = torch.arange(4 * 32 * 32 * 3).remainder(251).to(torch.uint8).view(4, 1, 1, 32, 32, 3)
-    keys = [[Key(3, 1, image, 0, 0, False) for image in pair] for pair in ((0, 1), (2, 3))]
-    return list(Workers(Transform(windows, ["rotation", "random_erasing"]), count, pin=False).batches(keys))
-
-if __name__ == "__main__":
-    multiprocessing.set_start_method("spawn")
-    for here, there in zip(batches(0), batches(2), strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(here, there, strict=True))
-    print("equal")
-"""
-
-
-@pytest.mark.slow
-def test_workers_that_are_spawned_as_on_macos_transform_the_same(tmp_path):
-    (tmp_path / "spawned.py").write_text(SPAWNED)
-    done = subprocess.run([sys.executable, tmp_path / "spawned.py"], capture_output=True, text=True)
-    assert done.stdout == "equal\n", done.stderr

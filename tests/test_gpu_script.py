@@ -80,29 +80,27 @@ def test_what_was_packed_is_where_it_was_the_next_time(machine):
     assert (machine / STATE / "ckpt-0002-0.safetensors").read_text() == "0002\n"
 
 
-def test_an_archive_in_pieces_is_put_where_the_workflow_looks(machine):
-    for ending, content in (("aa", b"arch"), ("ab", b"ive")):
-        (machine / "carried" / f"cifar.tar.gz.part-{ending}").write_bytes(content)
+def archive_of(machine, content):
+    """Where the workflow looks for an archive that was carried."""
+    return machine / "results/data/archives" / f"{hashlib.sha256(content).hexdigest()[:16]}-cifar.tar.gz"
+
+
+def test_an_archive_in_pieces_is_put_where_the_workflow_looks_and_starts_nothing_if_it_lacks_one(machine):
+    (machine / "carried/cifar.tar.gz.part-aa").write_bytes(b"arch")
+    ended = lend(machine)
+    assert (ended.returncode, "SHA-256 differs" in ended.stderr) == (65, True)
+    assert not (machine / "calls").exists()
+    (machine / "carried/cifar.tar.gz.part-ab").write_bytes(b"ive")
     lend(machine)
-    found = hashlib.sha256(b"archive").hexdigest()
-    assert (machine / "results" / "data" / "archives" / f"{found[:16]}-cifar.tar.gz").read_bytes() == b"archive"
+    assert archive_of(machine, b"archive").read_bytes() == b"archive"
 
 
 def test_an_archive_may_be_one_of_the_users_own_file(machine):
-    (machine / "carried" / "mirror.tar.xz.part-aa").write_bytes(b"mirror")
-    found = hashlib.sha256(b"mirror").hexdigest()
-    (machine / "mine.yaml").write_text(f"data: {{archives: [{{path: mirror.tar.xz, sha256: {found}}}]}}\n")
-    assert lend(machine).returncode == 65
+    (machine / "carried/cifar.tar.gz.part-aa").write_bytes(b"mirror")
+    digest = hashlib.sha256(b"mirror").hexdigest()
+    (machine / "mine.yaml").write_text(f"data: {{archives: [{{path: mirror.tar.xz, sha256: {digest}}}]}}\n")
     assert lend(machine, "--configfile", "mine.yaml").returncode == 75
-    assert (machine / "results" / "data" / "archives" / f"{found[:16]}-mirror.tar.xz").is_file()
-
-
-def test_an_archive_that_lacks_a_piece_starts_nothing(machine):
-    (machine / "carried" / "cifar.tar.gz.part-aa").write_bytes(b"arch")
-    ended = lend(machine)
-    assert ended.returncode == 65
-    assert "SHA-256 differs" in ended.stderr
-    assert not (machine / "calls").exists()
+    assert archive_of(machine, b"mirror").is_file()
 
 
 def test_carried_wheels_are_installed_without_a_network(machine):
