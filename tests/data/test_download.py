@@ -67,6 +67,20 @@ def test_a_name_is_without_the_query_and_cut(asked, end, source, folder):
     assert path.name.endswith(end)
 
 
+def test_what_is_smaller_than_a_mebibyte_is_written_at_once_however_it_comes(source, folder, monkeypatch):
+    """So that the fault suite can break a write again at the same call."""
+    sizes = set()
+
+    def read(response):
+        sizes.update(path.stat().st_size for path in folder.glob("*.part"))
+        return response.raw.read1(1000, decode_content=False)
+
+    monkeypatch.setattr(module, "_read", read)
+    path, _ = obtain_archive([source("good")], folder)
+    assert path.read_bytes() == CONTENT
+    assert sizes == {0}
+
+
 def test_a_local_archive_is_used_where_it_lies_if_it_is_the_right_one(tmp_path, folder, refused):
     path = tmp_path / "mine.tar.gz"
     path.write_bytes(CONTENT)

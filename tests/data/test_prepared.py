@@ -1,10 +1,13 @@
 import hashlib
+import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.data.prepared import (
+    METADATA,
     Images,
     first_of_each_class,
     read_metadata,
@@ -87,6 +90,17 @@ def test_another_dataset_and_a_missing_file_are_refused(prepared, refused):
         read_prepared(prepared, "digits")
     prepared.unlink()
     with refused(BAD_DATA, prepared, "rerun download_data"):
+        read_prepared(prepared, "cifar10")
+
+
+def test_foreign_metadata_and_tensors_are_refused(prepared, refused):
+    tensors = load(prepared.read_bytes())
+    for metadata in (None, {METADATA: "["}, {METADATA: "{}"}):
+        prepared.write_bytes(save(tensors, metadata))
+        with refused(BAD_DATA, prepared):
+            read_prepared(prepared, "cifar10")
+    prepared.write_bytes(save({"weights": np.zeros(3)}, {METADATA: json.dumps({"dataset": "cifar10"})}))
+    with refused(BAD_DATA, prepared, "is not a prepared dataset"):
         read_prepared(prepared, "cifar10")
 
 

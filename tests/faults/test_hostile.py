@@ -124,6 +124,14 @@ def header_with(size: bytes) -> bytes:
 
 
 ARCHIVES = {
+    **{
+        f"a name that leads to {name}": beside(member(name, b"x"))
+        for name in ("../canary", "cifar-10-batches-bin/../../canary", "/tmp/selfdistill-canary")
+    },
+    "symbolic link": instead(kind=tarfile.SYMTYPE, linkname="/etc/passwd"),
+    "hard link": instead(kind=tarfile.LNKTYPE, linkname="/etc/passwd"),
+    "fifo": instead(kind=tarfile.FIFOTYPE),
+    "folder of the name": instead(kind=tarfile.DIRTYPE),
     "link and a file through it": beside(member("a", kind=tarfile.SYMTYPE, linkname=".."), member("a/canary", b"x")),
     "character device": instead(kind=tarfile.CHRTYPE, devmajor=1, devminor=5),
     "sparse file": instead(kind=tarfile.GNUTYPE_SPARSE),
@@ -289,6 +297,7 @@ def test_hostile_input_is_refused(kind, tmp_path, figure, monkeypatch):
         if said := outcome(case, box / "inside"):
             wrong.append(said)
     assert not list(tmp_path.rglob("canary*"))
+    assert not Path("/tmp/selfdistill-canary").exists()
     figure(f"hostile {kind}", f"{len(cases) - len(wrong)}/{len(cases)} refused, no canary")
     assert "\n".join(wrong) == ""
 

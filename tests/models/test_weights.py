@@ -83,6 +83,7 @@ WRONG = {  # tensor -> what becomes of it, and what is said; more: tests/faults/
     "conv1.weight": (lambda: torch.zeros(8, 3, 7, 7), "[8, 3, 3, 3]"),
     "bn1.weight": (lambda: torch.ones(8).half(), "torch.float16"),
     "bn1.running_var": (lambda: torch.full((8,), float("nan")), "'bn1.running_var'"),
+    "fc.bias": (lambda: torch.full((10,), float("inf")), "'fc.bias'"),
 }
 
 

@@ -1,5 +1,5 @@
 """The paper's recipe at its full size, checked without a full run: the first steps beside a plain loop, and the
-learning rate of every epoch.
+learning rate and augmentation of every epoch by statistics.
 
 The images are invented unless SELFDISTILL_CIFAR10 names a prepared file (results/data/cifar10.safetensors); with it, 20
 steps are compared in place of 2, which takes about 10 minutes on one CPU core.
@@ -18,7 +18,7 @@ from torchvision.models import resnet18, resnet50
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import RunSettings, run_settings
-from selfdistill.data.batches import Normalisation, TrainingSet
+from selfdistill.data.batches import Normalisation, TrainingSet, epoch_plan
 from selfdistill.data.prepared import read_prepared
 from selfdistill.training.components import Components, set_rate
 from selfdistill.training.machine import set_up
@@ -168,3 +168,29 @@ def test_the_learning_rate_of_every_epoch_is_that_of_torchs_cosine_annealing(epo
         assert optimiser.param_groups[0]["lr"] == pytest.approx(other.param_groups[0]["lr"], abs=1e-12)
         other.step()
         scheduler.step()
+
+
+@pytest.mark.parametrize("epochs", [200, 300])
+def test_the_augmentation_of_all_epochs_is_uniform_and_independent(epochs):
+    """Bounds of five standard deviations: each holds for another seed with a probability above .999."""
+    images = 10_000
+    crops, flips, places = np.zeros(81), np.zeros(images), np.zeros(images)
+    repeats, before = 0, None
+    for epoch in range(epochs):
+        plan = epoch_plan(0, epoch, images)
+        assert torch.equal(plan.order.sort().values, torch.arange(images))  # every image once
+        crop = (9 * plan.shifts[:, 0] + plan.shifts[:, 1]).numpy()
+        crops += np.bincount(crop, minlength=81)
+        flips += plan.flips.numpy()
+        places[plan.order.numpy()] += np.arange(images) / images
+        repeats += 0 if before is None else int((crop == before).sum())
+        before = crop
+    draws = epochs * images
+    assert ((crops - draws / 81) ** 2 / (draws / 81)).sum() == pytest.approx(80, abs=5 * np.sqrt(160))
+    assert flips.sum() / draws == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(draws))
+    assert flips.var() == pytest.approx(epochs / 4, rel=5 * np.sqrt(2 / images))  # binomial: no image is favoured
+    assert places.var() == pytest.approx(epochs / 12, rel=5 * np.sqrt(2 / images))
+    pairs = draws - images
+    assert repeats / pairs == pytest.approx(
+        1 / 81, abs=5 * np.sqrt(1 / 81 / pairs)
+    )  # an epoch tells nothing of the next
