@@ -3,13 +3,13 @@
 What may be wrong in a line of a log: tests/report/test_logs.py.
 """
 
-import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from helpers.reporting import report_settings, write_run
+from helpers.tables import rows
 
 from selfdistill.report.artefacts import write
 from selfdistill.report.results import Results
@@ -135,8 +135,7 @@ def refusal(logs: Path, output: Path, **options) -> str | None:
 
 def kd_of(output: Path) -> tuple[str, str]:
     """The seeds and the accuracy of kd's row."""
-    with open(output / "table1.csv", newline="") as file:
-        row = next(row for row in csv.DictReader(file) if row["method"] == "kd")
+    row = next(row for row in rows(output, "table1.csv") if row["method"] == "kd")
     return row["seeds"], row["accuracy"]
 
 

@@ -12,7 +12,7 @@ def holder(path: Path):
     held = FORKS.Event()
     process = FORKS.Process(target=_hold, args=(path, held))
     process.start()
-    held.wait()
+    assert held.wait(120), "the process did not get the lock"
     return process
 
 

@@ -1,6 +1,5 @@
-"""Small runs that were trained to their end, what they left, and what they are trained on."""
+"""Small runs that were trained to their end, and what they are trained on."""
 
-import csv
 from pathlib import Path
 
 import torch
@@ -16,12 +15,6 @@ def trained(folder: Path, data: Path, kind: str = "control", **options) -> Path:
     job = make_job(folder, data, kind, **options)
     train(job)
     return job.output
-
-
-def rows(run: Path, name: str = "history.csv") -> list[dict[str, str]]:
-    """The rows of a run's history.csv, or of another table of it."""
-    with (run / name).open() as file:
-        return list(csv.DictReader(file))
 
 
 def training_set(digits: Path, count: int, device: str = "cpu") -> TrainingSet:

@@ -132,7 +132,11 @@ class Workflow:
     def wait_for_epoch(self, method: str, epoch: int) -> None:
         """Wait until a run has saved this epoch or a later one (a slow disk may skip some)."""
         names = f"results/demo/.state/{method}-*/ckpt-*.safetensors"
-        wait_for(lambda: any(int(path.name.split("-")[1]) >= epoch for path in self.folder.glob(names)), pause=0.01)
+
+        def saved() -> bool:
+            return any(int(path.name.split("-")[1]) >= epoch for path in self.folder.glob(names))
+
+        wait_for(saved, "the run saved no state", pause=0.01)
 
     def plan(self, *arguments: str, files: tuple = (), cores: int = 1) -> dict[str, str]:
         """The jobs of a dry run with their reasons, named `rule` or `rule method/seed`; target rules left out."""

@@ -1,9 +1,8 @@
 """The table of what was found so far: Table I's methods, by the paper, its author and each protocol with runs."""
 
-import csv
-
 import pytest
 from helpers.reporting import ROOT
+from helpers.tables import rows
 
 from selfdistill.config.load import load_config
 from selfdistill.config.report_settings import ReportSettings, report_settings
@@ -22,12 +21,12 @@ def test_each_protocol_with_runs_of_the_control_has_a_column(tmp_path):
     configs = [load_config([base]), *(load_config([base, ROOT / f"workflow/protocols/{name}.yaml"]) for name in names)]
     first, second = ([path.read_bytes() for path in write_findings(configs, reports, tmp_path / n)] for n in "ab")
     assert first == second
-    rows = {row["method"]: row for row in csv.DictReader((tmp_path / "a/findings.csv").read_text().splitlines())}
-    assert list(rows) == ["teacher", "kd", "self_distillation", "control"]
-    assert not [column for column in rows["kd"] if column.startswith(("paper_", "controlled"))]  # no runs there
-    ours = list(rows["self_distillation"].values())
+    table = {row["method"]: row for row in rows(tmp_path / "a", "findings.csv")}
+    assert list(table) == ["teacher", "kd", "self_distillation", "control"]
+    assert not [column for column in table["kd"] if column.startswith(("paper_", "controlled"))]  # no runs there
+    ours = list(table["self_distillation"].values())
     assert ours[2:] == ["94.40", "94.41", "61.32", "", "1", "63.59", "0.21", "2", "", "", ""]
-    assert (rows["control"]["overnight"], rows["kd"]["overnight"], rows["control"]["paper"]) == ("82.23", "", "")
+    assert (table["control"]["overnight"], table["kd"]["overnight"], table["control"]["paper"]) == ("82.23", "", "")
     text = (tmp_path / "a/findings.md").read_text()
     assert "| Author's log | quick | quick_arms | overnight |" in text
     assert "overnight: 10,000 training images, 60 epochs, quarter-width networks." in text

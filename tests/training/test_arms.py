@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from helpers.runs import rows, trained
+from helpers.runs import trained
+from helpers.tables import rows
 from helpers.trainer import KINDS
 from safetensors.torch import load_file
 

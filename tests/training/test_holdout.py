@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers.runs import rows, trained
+from helpers.runs import trained
+from helpers.tables import rows
 
 from selfdistill.data.prepared import read_prepared, write_prepared
 from selfdistill.system.failures import BAD_DATA

@@ -2,7 +2,8 @@ import shutil
 
 import pytest
 import torch
-from helpers.runs import rows, trained
+from helpers.runs import trained
+from helpers.tables import rows
 from helpers.trainer import make_job, train_until_killed
 from safetensors.torch import load_file
 

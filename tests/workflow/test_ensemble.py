@@ -1,10 +1,10 @@
 """Three controls that teach one student, from the configuration to the report."""
 
-import csv
 import re
 
 import pytest
 from helpers.snakemake_runs import Workflow
+from helpers.tables import rows
 
 MEMBERS = (1, 2, 3)
 ROWS = """
@@ -34,11 +34,10 @@ def test_the_students_job_takes_every_member(taught):
 
 
 def test_the_report_tells_of_the_ensemble(taught):
-    with open(taught.folder / "report/demo/details/costs.csv", newline="") as file:
-        rows = {row["method"]: row for row in csv.DictReader(file)}
+    costs = {row["method"]: row for row in rows(taught.folder / "report/demo", "details/costs.csv")}
     runs = [taught.facts("control", seed) for seed in MEMBERS] + [taught.facts("kd_ensemble")]
     whole = sum(run["training_seconds"] for run in runs)
-    assert float(rows["kd_ensemble"]["end_to_end_seconds"]) == pytest.approx(whole, abs=1)
+    assert float(costs["kd_ensemble"]["end_to_end_seconds"]) == pytest.approx(whole, abs=1)
 
 
 def test_nothing_is_left_to_do(taught):

@@ -1,6 +1,5 @@
 """The committed evidence: every report comes out of its logs, byte for byte, and shows what a short training can."""
 
-import csv
 import json
 import shutil
 from functools import cache
@@ -9,6 +8,7 @@ from statistics import fmean
 
 import pytest
 from helpers.snakemake_runs import ROOT, Workflow
+from helpers.tables import rows
 
 REPORTS = ROOT / "report"
 COMMITTED = {"quick": (), "quick_arms": (), "overnight": ("allow_missing=true",)}  # with what is configured beside
@@ -53,9 +53,9 @@ def test_a_report_is_rebuilt_byte_for_byte(protocol, rebuilt):
 @cache
 def accuracy(method: str, column: str = "test_accuracy") -> float:
     """The mean over seeds of the last epoch, in percent."""
-    paths = sorted(ARMS.glob(f"{method}/seed*/history.csv"))
-    assert len(paths) == 2
-    return 100 * fmean(float(list(csv.DictReader(path.open()))[-1][column]) for path in paths)
+    runs = sorted(ARMS.glob(f"{method}/seed*"))
+    assert len(runs) == 2
+    return 100 * fmean(float(rows(run)[-1][column]) for run in runs)
 
 
 def test_the_methods_show_the_pattern_of_a_short_training():

@@ -1,10 +1,10 @@
 """A sweep through the whole workflow."""
 
-import csv
 import json
 
 import pytest
 from helpers.snakemake_runs import Workflow
+from helpers.tables import rows
 
 SWEEP = """
 data: {holdout_images: 20}
@@ -25,11 +25,11 @@ def swept(tmp_path_factory) -> Workflow:
 
 def test_two_cells_are_trained_and_shown(swept):
     folder = swept.folder / "report/demo"
-    rows = list(csv.DictReader((folder / "sweep_X1.csv").read_text().splitlines()))
-    names = [row["method"] for row in rows]
-    assert [row["weight_decay"] for row in rows] == ["0", "0.0005"]
+    cells = rows(folder, "sweep_X1.csv")
+    names = [row["method"] for row in cells]
+    assert [row["weight_decay"] for row in cells] == ["0", "0.0005"]
     assert (names[0][:8], names[1]) == ("control-", "control")  # which has the second value anyway
-    assert sorted(row["mark"] for row in rows) in (["", "chosen"], ["chosen", "within noise"])
+    assert sorted(row["mark"] for row in cells) in (["", "chosen"], ["chosen", "within noise"])
     for suffix in ("md", "yaml"):
         assert (folder / f"sweep_X1.{suffix}").stat().st_size > 0
     assert swept.said.count("rule train_control:") == 2
@@ -52,14 +52,14 @@ def test_the_full_sweep_trains_what_the_mini_one_has_not(swept):
 def test_what_was_chosen_is_trained_on_all_images_and_tested_once(swept):
     said = swept.run(files=("sweep.yaml", "report/demo/sweep_X1.yaml"), cores=2)
     assert said.count("rule train_control:") == 1 + (swept.folder / "results/demo-x1/x1-control").is_dir()
-    rows = (swept.folder / "report/demo-x1/table1.csv").read_text()
+    table = (swept.folder / "report/demo-x1/table1.csv").read_text()
     runs = list(swept.folder.glob("results/demo-x1/*/seed0"))
     for run in runs:
         settings = json.loads((run / "run.json").read_text())["settings"]
         assert "holdout_images" not in settings["data"]
         assert settings["data"]["train_images"] == 100
         assert (run / "test_logits.safetensors").is_file()
-        assert run.parent.name in rows
-    chosen = next(csv.DictReader((swept.folder / "report/demo/sweep_X1.csv").read_text().splitlines()))
+        assert run.parent.name in table
+    chosen = rows(swept.folder / "report/demo", "sweep_X1.csv")[0]
     assert ("x1-control" in {run.parent.name for run in runs}) == (chosen["mark"] == "chosen")
     assert not list(swept.folder.glob("results/demo/*/seed0/test_logits.safetensors"))  # the sweep has still seen none
