@@ -8,7 +8,6 @@ EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "
 # Where the runs' logs lie: what was trained here, or a folder to report on.
 LOGS = f"results/{CONFIG.protocol}" if CONFIG.logs == "results" else CONFIG.logs
 LOGS = LOGS if CONFIG.logs == "results" or Path(LOGS).is_dir() else ours(LOGS)
-SHOWN = [(row, seed) for row in CONFIG.rows for seed in CONFIG.seeds_of(row)]
 
 
 def run_files(names, runs):
@@ -45,9 +44,3 @@ def read_by(step):
     """The files of runs that a step reads; for teachers that are no row, their times."""
     beside = [run for run in CONFIG.runs() if run not in SHOWN] if step == "claims" else []
     return run_files(needs(REPORT, step), SHOWN) + run_files(["timing.csv", "run.json"], beside)
-
-
-def report_options(step):
-    """A step and its options; they take `output`, because the same logs in another folder make the same report."""
-    words = [step, "--logs", LOGS, "--output", f"report/{CONFIG.protocol}", "--claims", ours("workflow/claims.yaml")]
-    return lambda wildcards, output: shlex.join(words)

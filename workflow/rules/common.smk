@@ -5,18 +5,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from selfdistill.system.host import (
-    job_threads,
-    leave_warnings_to_training,
-    name_this_user,
-    prefer_this_python,
-    relative,
-    require_own_package,
-    uses_gpu,
-)
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings, to_yaml
+from selfdistill.system import host
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json, sha256_bytes
 from selfdistill.data.download import manual_route
@@ -28,11 +20,9 @@ from selfdistill.training.replaced import replacement
 from selfdistill.training.states import mark_forced
 from selfdistill.training.store import adopt
 
-prefer_this_python()
-name_this_user()
-leave_warnings_to_training()
-
-
+host.prefer_this_python()
+host.name_this_user()
+host.leave_warnings_to_training()
 BASE = Path(workflow.basedir)
 
 
@@ -68,15 +58,16 @@ def ours(name):
     return os.path.relpath(BASE / name)
 
 
-refused(require_own_package, BASE)
+refused(host.require_own_package, BASE)
 CONFIG = refused(validated_config)
 refused(check_targets, sys.argv[1:], CONFIG)
 RUN = "results/{protocol}/{method}/seed{seed}"
 STORE = Path("results/.runs")
 # `nodes` is what --jobs says where jobs are sent to a cluster; on one machine it is None.
-USES_GPU = uses_gpu(CONFIG.device, elsewhere=workflow.resource_settings.nodes is not None)
-THREADS = job_threads(CONFIG.threads, USES_GPU)
+USES_GPU = host.uses_gpu(CONFIG.device, elsewhere=workflow.resource_settings.nodes is not None)
+THREADS = host.job_threads(CONFIG.threads, USES_GPU)
 EVALUATED = "holdout" if CONFIG.data.holdout_images else "test"
+SHOWN = [(row, seed) for row in CONFIG.rows for seed in CONFIG.seeds_of(row)]
 DATA_FILE = f"results/data/{CONFIG.data.dataset}.safetensors"
 RESOURCES = {  # of a job with a network; more each time, because a run that needs more goes on where it was stopped
     "gpu": int(USES_GPU),
@@ -93,12 +84,8 @@ def methods_of(stage):
 
 def runs_of(stage):
     """The weights of a stage's runs, and what says that they are whole: what its target asks for."""
-    return [
-        f"results/{CONFIG.protocol}/{method}/seed{seed}/{name}"
-        for method, seed in CONFIG.runs()
-        for name in ("weights.safetensors", "run.json")
-        if CONFIG.stage_of(method) == stage
-    ]
+    folders = [f"{CONFIG.protocol}/{method}/seed{n}" for method, n in CONFIG.runs() if CONFIG.stage_of(method) == stage]
+    return [f"results/{folder}/{name}" for folder in folders for name in ("weights.safetensors", "run.json")]
 
 
 def teacher_files(name):
@@ -183,7 +170,9 @@ def is_forced(job):
     asked = workflow.dag_settings
     files = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
     folder = Path(job.output.run).parent
-    return job.rule in workflow.dag.forcerules or any(Path(relative(Path(file))).parent == folder for file in files)
+    return job.rule in workflow.dag.forcerules or any(
+        Path(host.relative(Path(file))).parent == folder for file in files
+    )
 
 
 def say_how_to_go_on(logs):
@@ -192,7 +181,7 @@ def say_how_to_go_on(logs):
     files = [own, *(path for path in map(Path, workflow.configfiles) if path.resolve() != own.resolve())]
     words = {
         "again": AGAIN,
-        "status": f"{PYTHON} -m selfdistill status {shlex.join(map(relative, files))}",
+        "status": f"{PYTHON} -m selfdistill status {shlex.join(map(host.relative, files))}",
         "by_hand": manual_route(CONFIG.data.archives) if CONFIG.data.archives else "",
     }
     for line in last_words(ended_jobs(logs), interrupted=SCREEN.interrupted, **words):

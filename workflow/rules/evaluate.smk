@@ -21,11 +21,7 @@ rule evaluate:
 rule evaluation:
     """Target: the networks of all rows, evaluated again from their files."""
     input:
-        [
-            f"results/{CONFIG.protocol}/{row}/seed{seed}/kept_network.json"
-            for row in CONFIG.rows
-            for seed in CONFIG.seeds_of(row)
-        ],
+        [f"results/{CONFIG.protocol}/{row}/seed{seed}/kept_network.json" for row, seed in SHOWN],
 
 
 rule measure:

@@ -33,9 +33,11 @@ for step in REPORT_STEPS:
             f"results/{CONFIG.protocol}/logs/{step}.txt",
         localrule: True
         params:
-            options=report_options(step),
+            # Takes `output`: the same logs in another folder are no reason to make the report again.
+            logs=lambda wildcards, output: LOGS,
+            words=[step, "--output", f"report/{CONFIG.protocol}", "--claims", ours("workflow/claims.yaml")],
         shell:
-            "python -m selfdistill {params.options} --settings {input.settings:q} --log {log:q}"
+            "python -m selfdistill {params.words:q} --logs {params.logs:q} --settings {input.settings:q} --log {log:q}"
 
 
 rule findings:
@@ -58,26 +60,17 @@ rule findings:
 
 if CONFIG.logs == "results":
 
-    rule copy_evidence:
-        """A run's logs, small enough to be committed."""
-        input:
-            f"results/{CONFIG.protocol}/{{method}}/seed{{seed}}/{{file}}",
-        output:
-            f"report/{CONFIG.protocol}/{{method}}/seed{{seed}}/{{file}}",
-        log:
-            f"results/{CONFIG.protocol}/logs/{{method}}-seed{{seed}}-{{file}}.txt",
-        wildcard_constraints:
-            file="|".join((*EVIDENCE, "mechanisms.json")),
-        localrule: True
-        shell:
-            "cp {input:q} {output:q} 2> {log:q}"
-
     rule evidence:
-        """Target: the logs of every row and its teachers, to be committed under report/."""
+        """Target: the logs of every row and its teachers, copied to report/, where they can be committed."""
         input:
-            [
-                f"report/{CONFIG.protocol}/{method}/seed{seed}/{file}"
-                for method, seed in CONFIG.runs()
-                for file in (*EVIDENCE, "mechanisms.json")
-                if file in EVIDENCE or Path(f"results/{CONFIG.protocol}/{method}/seed{seed}/{file}").is_file()
-            ],
+            run_files(EVIDENCE, CONFIG.runs()),
+        log:
+            f"results/{CONFIG.protocol}/logs/evidence.txt",
+        localrule: True
+        params:
+            files=lambda wildcards, input: shlex.join(
+                os.path.relpath(path, "results")
+                for path in [*input, *filter(os.path.exists, run_files(["mechanisms.json"], CONFIG.runs()))]
+            ),
+        shell:
+            "(mkdir -p report && tar -cf - -C results {params.files} | tar -xmf - -C report) 2> {log:q}"

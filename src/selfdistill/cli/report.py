@@ -42,7 +42,6 @@ def findings(
     output: OutputFolder,
     protocols: Annotated[list[Path], Argument(help="Protocol files; each overrides --base.")],
     base: Base = Path("config.yaml"),
-    reports: Annotated[Path, Option(help="The folder with <protocol>/<method>/seed<n>/.")] = Path("report"),
     log: LogFile = None,
 ) -> None:
     """Write a table of the results of all protocols."""
@@ -51,5 +50,5 @@ def findings(
 
     lines = Log(log)
     configs = [load_config([base]), *(load_config([base, path]) for path in protocols)]
-    write_findings(configs, reports, output)
+    write_findings(configs, output)
     lines.say(f"wrote the findings to {output}")

@@ -20,9 +20,9 @@ NOTES = (
 )
 
 
-def write_findings(configs: Sequence[Config], reports: Path, output: Path) -> list[Path]:
-    """Write findings.md, findings.csv and budget.{pdf,png} into `output`, from the committed runs under
-    `reports`/<protocol>/; the figure where a protocol has several seeds.
+def write_findings(configs: Sequence[Config], reports: Path) -> list[Path]:
+    """Write findings.md, findings.csv and budget.{pdf,png} into a folder, from the committed runs in its folders of
+    protocols; the figure where a protocol has several seeds.
 
     configs: the protocols, the paper's first. A reduced one stands behind the others; one of other data, of the
     author's logs, or without runs of the control has no column.
@@ -36,8 +36,8 @@ def write_findings(configs: Sequence[Config], reports: Path, output: Path) -> li
     contents = {"findings.md": f"# What was found so far\n\n{table.markdown()}", "findings.csv": table.csv()}
     contents |= {f"budget.{suffix}": content for suffix, content in figure(found).items()}
     for name, content in contents.items():
-        write_atomically(output / name, content)
-    return [output / name for name in contents]
+        write_atomically(reports / name, content)
+    return [reports / name for name in contents]
 
 
 def _results(config: Config, papers: Sequence[str], reports: Path) -> Results | None:
