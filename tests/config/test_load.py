@@ -140,6 +140,9 @@ def test_a_rule_keeps_what_belongs_together(values, problems):
          " 1330 for digits, or null for all 1437, got 1340"),
         ({"data": {"holdout_images": 100}, "explanations": True}, "explanations: expected false with data.holdout_im"),
         ({"data": {"train_images": 200}}, "methods.teacher.batch_size: expected at most the 200 training images, got"),
+        ({"methods": {"teacher": {"batch_size": 49_999}}}, "methods.teacher.batch_size: expected no batch of a single"
+         " image with the imagenet stem, got 49999 of 50000 images"),
+        ({"methods": {"teacher": {"batch_size": 1}}}, "methods.teacher.batch_size: expected no batch of a single"),
         ({"device": "cpu", "defaults": {"precision": "fp16"}}, "defaults.precision: expected auto, fp32"),
         ({"defaults": {"nesterov": True, "momentum": 0}}, "defaults.nesterov: expected false with momentum 0"),
         ({"methods": {"kd": {"replaced_stem": True}}}, f"methods.kd: {odd}"),
@@ -153,6 +156,12 @@ def test_a_rule_keeps_what_belongs_together(values, problems):
          " ['crop', 'flip'] as in teacher (same_augmentation: true), got ['crop']"),
     ]:  # fmt: skip
         assert any(found.startswith(line) for found in problems(merge(values, change))), line
+
+
+def test_a_method_that_nobody_trains_may_lie_in_the_library_as_it_is(values):
+    values["device"] = "cpu"
+    values["methods"]["mine"] = {"like": "kd", "label": "mine", "precision": "fp16", "batch_size": 10**6}
+    assert validate(values)
 
 
 def test_an_archive_of_ones_own_is_not_taken_for_another_datasets(values):
@@ -212,6 +221,15 @@ def test_what_a_block_inherits_is_named_where_it_was_written(values, problems):
     values["methods"]["kd"]["temperature"] = 4
     values["defaults"]["momentum"] = 1
     assert problems(values) == ["defaults.momentum: expected a number in [0, 1), got 1"]
+    values["defaults"]["momentum"] = 0.9
+    values["methods"]["warm"] = {"like": "kd", "temperature": 8}  # a label is not inherited
+    assert problems(values) == ["methods.warm.label: missing"]
+
+
+def test_methods_that_are_like_each_other_are_refused(values, problems):
+    values["methods"] |= {name: {"like": other, "label": name} for name, other in (("a1", "b1"), ("b1", "a1"))}
+    what = "like: expected another method, which is not itself like this one, got"
+    assert set(problems(values)) == {f"methods.b1.{what} 'a1'", f"methods.a1.{what} 'b1'"}
 
 
 # Files that do not stand alone

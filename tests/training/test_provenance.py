@@ -10,6 +10,8 @@ def package(tmp_path, monkeypatch):
     """A package with one training module."""
     for stage in provenance.STAGES:
         (tmp_path / stage).mkdir()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "networks.py").write_text("KERNEL = 3\n")
     (tmp_path / "columns.py").write_text("A = 1\n")
     module = tmp_path / "training" / "loop.py"
     module.write_text('"""What it is."""\n\ndef step(x):\n    """One."""\n    return x + 1\n')
@@ -28,6 +30,12 @@ def test_logic_counts_and_comments_docstrings_and_layout_do_not(package, old, ne
     before = provenance.code_fingerprint()
     package.write_text(package.read_text().replace(old, new))
     assert (provenance.code_fingerprint() != before) is counts
+
+
+def test_a_stem_that_is_defined_otherwise_counts(package):
+    before = provenance.code_fingerprint()
+    (provenance.PACKAGE / "config" / "networks.py").write_text("KERNEL = 5\n")
+    assert provenance.code_fingerprint() != before
 
 
 def checkout(folder):

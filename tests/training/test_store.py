@@ -1,7 +1,6 @@
 """The store of finished runs: what was trained once is put in place, and never the wrong run."""
 
 import errno
-import json
 import os
 import shutil
 import time
@@ -9,8 +8,6 @@ import time
 import pytest
 from helpers.trainer import make_job
 
-from selfdistill.data.prepare import prepare
-from selfdistill.system.failures import BAD_DATA
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.training import machine, run, store
 from selfdistill.training.start import train
@@ -85,22 +82,6 @@ def test_other_settings_another_seed_and_another_teacher_are_other_runs(go, trai
     for teacher in (*teachers, *teachers):
         go(kind="kd", teacher=teacher)
     assert trained[4:] == ["kd-seed0", "kd-seed0"]
-
-
-def test_data_that_was_removed_is_known_by_its_note(go, trained, tmp_path, refused):
-    data = tmp_path / "results/data/digits.safetensors"
-    prepare("digits", [], data)
-    go(data=data)
-    data.unlink()
-    go(data=data)
-    assert trained == ["control-seed0"]
-    note = data.with_suffix(".json")
-    note.write_text(json.dumps(json.loads(note.read_text()) | {"content_sha256": "0" * 64}))
-    with refused(BAD_DATA, "cannot be read"):  # other data: it is to be trained, which takes the data itself
-        go(data=data)
-    prepare("digits", [], data)
-    go(data=data)
-    assert len(trained) == 2
 
 
 def test_the_present_code_comes_first_and_other_code_is_said(go, trained, monkeypatch):

@@ -126,10 +126,8 @@ SWEEPS = """
 data: {holdout_images: 20}
 methods: {control: {epochs: 1}}
 sweeps:
-  S98: {methods: [control], grid: {weight_decay: [0, 5.0e-4]}, mini: {weight_decay: [0, 5.0e-4]},
-    choose_by: holdout_accuracy}
-  S99: {methods: [control], grid: {weight_decay: [0, 1.0e-3]}, mini: {weight_decay: [0, 1.0e-3]},
-    choose_by: holdout_accuracy}
+  S98: {methods: [control], grid: {weight_decay: [0, 5.0e-4]}, mini: {weight_decay: [0, 5.0e-4]}}
+  S99: {methods: [control], grid: {weight_decay: [0, 1.0e-3]}, mini: {weight_decay: [0, 1.0e-3]}}
 """
 
 

@@ -10,7 +10,7 @@ SWEEP = """
 data: {holdout_images: 20}
 sweeps:
   X1: {methods: [control], grid: {weight_decay: [0, 1.0e-4, 5.0e-4]}, mini: {weight_decay: [0, 5.0e-4]},
-       reference: control, choose_by: holdout_accuracy}
+       reference: control}
 methods: {control: {epochs: 1}}
 """
 

@@ -156,11 +156,12 @@ def before_the_jobs():
     if SCREEN.bars:
         SCREEN.bars.reader = ProgressReader(CONFIG, Path("results"))
     folder = Path("results") / CONFIG.protocol
-    adopt(STORE, folder)
+    refused(adopt, STORE, folder)
     planned = [job for job in workflow.dag.needrun_jobs() if job.rule.name.startswith("train_")]
     for line in refused(seed_lines, CONFIG) if planned else ():
         print(line, file=sys.stderr)
-    mark_forced(folder, [f"{job.wildcards.method}/seed{job.wildcards.seed}" for job in planned if is_forced(job)])
+    forced = [f"{job.wildcards.method}/seed{job.wildcards.seed}" for job in planned if is_forced(job)]
+    refused(mark_forced, folder, forced)
 
 
 def is_forced(job):
@@ -179,9 +180,10 @@ def say_how_to_go_on(logs):
     """How the failed jobs ended, and what goes on; what is saved is told by `status`."""
     own = BASE / "config.yaml"
     files = [own, *(path for path in map(Path, workflow.configfiles) if path.resolve() != own.resolve())]
+    status = f"{PYTHON} -m selfdistill status {shlex.join(map(host.relative, files))}"
     words = {
         "again": AGAIN,
-        "status": f"{PYTHON} -m selfdistill status {shlex.join(map(host.relative, files))}",
+        "status": "" if workflow.config_settings.config_args else status,  # it takes files alone
         "by_hand": manual_route(CONFIG.data.archives) if CONFIG.data.archives else "",
     }
     for line in last_words(ended_jobs(logs), interrupted=SCREEN.interrupted, **words):

@@ -43,14 +43,12 @@ for step in REPORT_STEPS:
 rule findings:
     """Target: what was found so far, of the committed runs of every protocol: one table, one figure."""
     input:
+        honest_plan,
         sorted(Path("report").glob("*/*/seed*/history.csv")),
         base=ours("config.yaml"),
         protocols=[ours(path) for path in sorted((BASE / "workflow" / "protocols").glob("*.yaml"))],
     output:
-        "report/findings.md",
-        "report/findings.csv",
-        "report/budget.pdf",
-        "report/budget.png",
+        [f"report/{name}" for name in ("findings.md", "findings.csv", "budget.pdf", "budget.png")],
     log:
         "results/findings.txt",
     localrule: True

@@ -100,7 +100,7 @@ def evaluate(
     lines = Log(log)
     with leased_gpu(device, lines.say):
         evaluation = evaluate_weights(weights, data, output, expect, device, threads, precision)
-    lines.say(f"{evaluation['correct']} of {evaluation['images']} test images correct ({weights})")
+    lines.say(f"{evaluation['correct']} of {evaluation['images']} images correct ({weights})")
 
 
 @app.command(rich_help_panel=RULES)

@@ -60,8 +60,8 @@ def _read(name: str, blocks: dict, defaults: dict | None, problems: list[Problem
     taken = {key: value for key, value in defaults.items() if key in model.model_fields}
     method, wrong = validated(model, merge(taken, block))
     origins = dict.fromkeys(taken, ("defaults",)) | origins
-    for inner, what in wrong:  # a key that is missing is missing where the objective was chosen
-        at = origins.get(inner[0], origins["objective"]) if inner else place
+    for inner, what in wrong:  # a key of the objective that is missing is missing where the objective was chosen
+        at = place if not inner or inner[0] in OWN else origins.get(inner[0], origins["objective"])
         problems.append(((*at, *inner), what))
     return None if wrong else (method, origins)
 
@@ -81,8 +81,8 @@ def _laid_over(
     own = {key: value for key, value in block.items() if key != "like"}
     other, known = block["like"], [other for other in blocks if other != name]
     if not isinstance(other, str) or other not in known or other in seen:
-        what = f"expected another method that is not like this one, got {repr(other)[:80]}"
-        problems.append(((*place, "like"), what + nearest(str(other), known)))
+        what = f"expected another method, which is not itself like this one, got {repr(other)[:80]}"
+        problems.append(((*place, "like"), what + (nearest(str(other), known) if other not in known else "")))
         return None
     found = _laid_over(other, blocks, problems, (*seen, name))
     if found is None:

@@ -100,13 +100,6 @@ def _circle(methods: dict[str, Method], name: str) -> list[str]:
     return []
 
 
-def _precisions(config: Config) -> Iterator[Problem]:
-    for name, method in config.methods.items():
-        if config.device == "cpu" and method.precision in ("fp16", "tf32"):
-            what = f"expected auto, fp32 or bf16 with device cpu, got {method.precision!r}"
-            yield ("methods", name, "precision"), what
-
-
 def _sweep_names(config: Config) -> Iterator[Problem]:
     """Sweeps that there are not, and sweeps without a hold-out to choose on."""
     unknown = [(index, name) for index, name in enumerate(config.sweep or []) if name not in config.sweeps]
@@ -139,10 +132,22 @@ def _same_augmentation(config: Config) -> Iterator[Problem]:
             yield ("methods", row, "augmentation"), what
 
 
+def _precision(config: Config, name: str) -> Iterator[Problem]:
+    precision = config.methods[name].precision
+    if config.device == "cpu" and precision in ("fp16", "tf32"):
+        yield ("methods", name, "precision"), f"expected auto, fp32 or bf16 with device cpu, got {precision!r}"
+
+
 def _batch(config: Config, name: str) -> Iterator[Problem]:
-    images, size = config.data.epoch_images, config.methods[name].batch_size
+    """Batches that are no larger than the dataset and, with torchvision's stem, have two images for the normalisation:
+    the last maps have one pixel.
+    """
+    images, size, stem = config.data.epoch_images, config.methods[name].batch_size, config.methods[name].stem
     if size > images:
         yield ("methods", name, "batch_size"), f"expected at most the {images} training images, got {size}"
+    elif stem == "imagenet" and 1 in (size, images % size):
+        what = f"expected no batch of a single image with the {stem} stem, got {size} of {images} images"
+        yield ("methods", name, "batch_size"), what
 
 
 def _kept_epoch(config: Config, name: str) -> Iterator[Problem]:
@@ -179,7 +184,7 @@ def _oddities(config: Config, name: str) -> Iterator[Problem]:
 
 
 RULES = (
-    *(_images, _archives, _papers_dataset, _rows, _teachers, _precisions, _sweep_names),
+    *(_images, _archives, _papers_dataset, _rows, _teachers, _sweep_names),
     *(_ablations, _explanations, _same_augmentation),
 )
-TRAINED = (_batch, _kept_epoch, _nesterov, _feature_maps, _oddities)  # of one method that is trained
+TRAINED = (_precision, _batch, _kept_epoch, _nesterov, _feature_maps, _oddities)  # of one method that is trained

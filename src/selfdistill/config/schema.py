@@ -141,7 +141,6 @@ class Sweep(Block):
     reference: t.Name | None = Field(
         None, description="a method to compare with; trained without changes if it is not among methods"
     )
-    choose_by: t.one_of("holdout_accuracy") = Field(description="never anything of the test set")
 
 
 class Config(MachineSettings):

@@ -6,7 +6,7 @@ from selfdistill.config.errors import Problem, validated
 from selfdistill.config.methods import OWN, PAIR, Method, method_model
 from selfdistill.config.rules import unknown_name
 from selfdistill.config.schema import Sweep
-from selfdistill.config.sweeps import made_by
+from selfdistill.config.sweeps import alternatives, made_by, plain
 
 
 def sweep_problems(sweeps: dict[str, Sweep], methods: dict[str, Method]) -> list[Problem]:
@@ -47,8 +47,13 @@ def _mini(place: tuple, sweep: Sweep, methods: dict[str, Method]) -> Iterator[Pr
 
 def _leave_out(place: tuple, sweep: Sweep, methods: dict[str, Method]) -> Iterator[Problem]:
     for index, pattern in enumerate(sweep.leave_out):
-        for key in sorted(pattern.keys() - sweep.grid.keys()):
-            yield (*place, "leave_out", index), f"expected one of {', '.join(sweep.grid)}, got {key!r}"
+        for key, value in pattern.items():
+            if key not in sweep.grid:
+                yield (*place, "leave_out", index), f"expected one of {', '.join(sweep.grid)}, got {key!r}"
+                continue
+            values = [plain(each.get(key) if isinstance(each, dict) else each) for each in sweep.grid[key]]
+            if not any(each in values for each in alternatives(value)):
+                yield (*place, "leave_out", index, key), f"expected a value of the grid, got {repr(value)[:80]}"
 
 
 def _grid(place: tuple, sweep: Sweep, methods: dict[str, Method]) -> Iterator[Problem]:

@@ -26,7 +26,7 @@ class Cell(NamedTuple):
         """Its name, of its base and keys alone: a grid that grows, or another with the same cell, names it alike."""
         if not self.keys:
             return self.base
-        return f"{self.base[:31]}-{sha256_bytes(canonical_json(_plain(self.keys)).encode())[:8]}"
+        return f"{self.base[:31]}-{sha256_bytes(canonical_json(plain(self.keys)).encode())[:8]}"
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -43,12 +43,12 @@ class Cell(NamedTuple):
         return {key: value if t.number(value) is None else t.number(value) for key, value in values.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Values of which equal ones have equal texts: 1 is 1.0, and as text too."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     read = t.number(value)
     if read is None:
         return value if isinstance(value, str | bool) else repr(value)
@@ -70,11 +70,13 @@ def cells(sweep: Sweep, size: str) -> list[Cell]:
 
 
 def _fits(cell: Cell, pattern: dict[str, Any]) -> bool:
-    shown = cell.shown
-    return all(
-        key in shown and (shown[key] == value or (isinstance(value, list) and shown[key] in value))
-        for key, value in pattern.items()
-    )
+    shown = plain(cell.shown)
+    return all(key in shown and shown[key] in alternatives(value) for key, value in pattern.items())
+
+
+def alternatives(value: Any) -> list:
+    """What a value of a pattern of `leave_out` stands for: itself, or any item of a list."""
+    return [plain(value), *(plain(value) if isinstance(value, list) else [])]
 
 
 def made_by(sweeps: dict[str, Sweep]) -> set[str]:

@@ -10,7 +10,7 @@ from safetensors.numpy import load, save
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import canonical_json, write_atomically, write_json
+from selfdistill.system.files import canonical_json, write_atomically
 from selfdistill.system.tensors import METADATA, read_metadata
 
 SIDE = 32  # pixels
@@ -34,13 +34,10 @@ class Images(NamedTuple):
 
 
 def write_prepared(path: Path, dataset: str, images: Images) -> None:
-    """Write the prepared dataset; the same images from another archive give the same bytes. A note of their SHA-256
-    beside it outlives the data.
-    """
+    """Write the prepared dataset; the same images from another archive give the same bytes."""
     facts = {"dataset": dataset, "content_sha256": images.sha256()}
     tensors = {name: np.ascontiguousarray(array) for name, array in images._asdict().items()}
     write_atomically(path, save(tensors, {METADATA: canonical_json(facts)}))
-    write_json(path.with_suffix(".json"), facts)
 
 
 def read_prepared(path: Path, dataset: str) -> tuple[Images, str]:

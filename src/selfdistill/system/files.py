@@ -129,7 +129,9 @@ def disk_failure(path: Path | str, error: OSError) -> Failure:
         return Failure(
             path, f"cannot be written ({error.strerror})", "free some space and run the command again", code=DISK
         )
-    return Failure(path, f"cannot be written ({error.strerror})", "check the folder's permissions", code=LOCKED)
+    forbidden = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    advice = "check the folder's permissions" if forbidden else "check the path"
+    return Failure(path, f"cannot be written ({error.strerror})", advice, code=LOCKED)
 
 
 def check_free_space(folder: Path, needed: int, what: str) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from selfdistill.system.amounts import duration
 from selfdistill.system.failures import LOCKED, Failure
 from selfdistill.system.files import PRIVATE, disk_failure, make_folder
 
@@ -94,8 +95,7 @@ def owner_of(path: Path) -> str | None:
 def _describe(owner: str) -> str:
     try:
         facts = json.loads(owner)
-        age = time.time() - facts["since"]
-        return f"process {facts['pid']} on {facts['host']}, for {age:.0f} s"
+        return f"process {facts['pid']} on {facts['host']}, for {duration(time.time() - facts['since'])}"
     except (ValueError, KeyError, TypeError):
         return "another process"
 

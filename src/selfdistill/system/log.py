@@ -86,11 +86,7 @@ def say_last(line: str) -> None:
     workflow prints it when all jobs have ended.
     """
     log = Log.latest or Log(None)
-    if not terminal.in_workflow():
-        with contextlib.suppress(Failure):
-            log.say(line)
-        return
-    try:
-        log.note(line)
-    except Failure:
+    with contextlib.suppress(Failure):
+        return log.note(line)
+    if terminal.in_workflow():  # its file failed, so it goes to the screen
         log.note(line)

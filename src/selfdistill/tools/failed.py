@@ -49,7 +49,8 @@ def ended_jobs(logs: Iterable[str | Path]) -> list[Ended]:
 
 
 def last_words(jobs: Iterable[Ended], *, interrupted: bool, again: str, status: str, by_hand: str) -> list[str]:
-    """What is said last. interrupted: by Ctrl-C; again, status: the commands that go on and that tell what is saved;
+    """What is said last. interrupted: by Ctrl-C; again: the command that goes on;
+    status: the one that tells what is saved, if any;
     by_hand: how to provide the archive that could not be fetched, which is then the way to go on.
     """
     jobs = list(jobs)
@@ -59,7 +60,7 @@ def last_words(jobs: Iterable[Ended], *, interrupted: bool, again: str, status: 
     lines = [line for job in jobs for line in job.reason()]
     if by_hand and any(line.endswith(f"; {by_hand}") for line in lines):
         return [*(line.removesuffix(f"; {by_hand}") for line in lines), f"to resume: {by_hand}"]
-    return [*lines, f"to resume: {again}", f"state of the runs: {status}"]
+    return [*lines, f"to resume: {again}", *([f"state of the runs: {status}"] if status else [])]
 
 
 def _read(path: Path) -> str:

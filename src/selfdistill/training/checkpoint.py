@@ -70,7 +70,7 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
             continue
         tensors, facts = unpack(path, content)
         if others := other_parts(facts["identity"], identity):
-            raise Failure(path, f"belongs to a run of other {', '.join(others)}", "remove it", code=CONFIGURATION)
+            raise Failure(folder, f"belongs to a run of other {', '.join(others)}", "remove it", code=CONFIGURATION)
         facts = _check_environment(path, facts, environment, policy, say)
         state = State(facts.pop("epoch"), tensors, facts)
         write_live_history(folder, state)
@@ -125,8 +125,8 @@ def _check_environment(path: Path, facts: dict, environment: dict, policy: str, 
     if not changes:
         return facts
     if policy == "strict":
-        advice = "set resume_policy: relaxed to resume, or remove the state to start again"
-        raise Failure(path, f"saved in another environment ({', '.join(changes)})", advice, code=CONFIGURATION)
+        advice = "set resume_policy: relaxed to resume, or remove the folder to start again"
+        raise Failure(path.parent, f"saved in another environment ({', '.join(changes)})", advice, code=CONFIGURATION)
     say(f"resuming in another environment ({', '.join(changes)}); the result is marked bit_exact: false")
     return facts | {"environment": environment, "bit_exact": False}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from selfdistill.config.records import other_settings
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_json, read_sealed
+from selfdistill.system.files import read_sealed
 from selfdistill.system.tensors import read_header
 from selfdistill.training import provenance
 
@@ -39,13 +39,8 @@ def run_identity(
 
 
 def data_sha256(path: Path) -> str | None:
-    """The SHA-256 by which a prepared dataset goes, as it says itself, or the note that outlives it; None without."""
-    if path.is_file():
-        return read_header(path).get("content_sha256")
-    try:
-        return read_json(path.with_suffix(".json")).get("content_sha256")
-    except Failure:
-        return None
+    """The SHA-256 by which a prepared dataset goes, as it says itself; None without one."""
+    return read_header(path).get("content_sha256") if path.is_file() else None
 
 
 def weights_sha256(run: Path) -> str | None:

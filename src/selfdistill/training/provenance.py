@@ -18,7 +18,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 
 def code_fingerprint() -> str:
     """A SHA-256 of the training code's meaning: comments, docstrings and layout do not count."""
-    sources = [PACKAGE / "columns.py"]
+    sources = [PACKAGE / "columns.py", PACKAGE / "config" / "networks.py"]
     sources += [path for stage in STAGES for path in sorted((PACKAGE / stage).glob("*.py"))]
     sources = [path for path in sources if path.name not in ONLY_LOOKS]
     return sha256_bytes("\n".join(_meaning(path.read_text(encoding="utf-8")) for path in sources).encode())

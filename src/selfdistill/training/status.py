@@ -136,7 +136,8 @@ def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
     for folder in sorted(states.glob(f"{key}-*/")):
         epoch, its_identity, damaged = newest_state(folder)
         if its_identity is None and (damaged or (folder / "history.csv").exists()):
-            lost = f"all states in {folder.name} are damaged or missing (make clean STATE=1 removes them)"
+            remove = f"make clean STATE=1 RUN={states.parent.name}/{key} removes them"
+            lost = f"all states in {folder.name} are damaged or missing ({remove})"
         if its_identity is not None and not other_parts(its_identity, identity):
             note = f" (newer states are damaged: {', '.join(damaged)})" if damaged else ""
             return f"resumable at epoch {epoch} of {identity['settings']['epochs']}{note}"

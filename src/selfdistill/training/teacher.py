@@ -67,7 +67,7 @@ def check_accuracy(
     same = machine.deterministic and recorded.get("environment") == machine.fingerprint()
     allowed = 0 if same else max(1, TOLERANCE * len(test_set) // 10_000)
     if recorded.get("images") != len(test_set) or abs(correct - recorded.get("correct", -1)) > allowed:
-        expected = f"{recorded.get('correct')} of {recorded.get('images')} test images correct"
+        expected = f"{recorded.get('correct')} of {recorded.get('images')} images correct"
         raise Failure(
             path, f"does not reach its recorded accuracy (expected {expected}, got {correct} of {len(test_set)})"
         )
