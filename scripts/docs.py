@@ -25,7 +25,7 @@ The last column is the source of the value in `paper`. *paper* with a section: t
 author's executed notebooks (github.com/veljko2404/pytorch, folder 1_research_self_distillation, read on 2026-11-24),
 whose printed times equal the paper's to the second. They have no licence, so we take only facts from them. If text and
 notebooks differ, we follow the text. *assumed*: our choice. *Computed* marks arithmetic on published numbers. D1 to
-D22 are rows of [the contradictions of the text](contradictions.md).
+D21 are rows of [the contradictions](contradictions.md).
 """
 
 
@@ -49,12 +49,12 @@ def gaps_page(gaps: Gaps, paper: Config, others: list[Config]) -> str:
 def _said(entry: Entry) -> list[str]:
     marks = ["text and notebooks differ"] * entry.differ + entry.contradictions
     point = _text(entry.point) + (f" (**{', '.join(marks)}**)" if marks else "")
-    return [point, _text(entry.text or "(nothing)"), _text(entry.notebook or "(nothing)")]
+    return [point, _text(entry.text or "(nothing)"), _text(entry.notebook or "(not shown)")]
 
 
 def _ours(entry: Entry, paper: Config, others: list[Config]) -> str:
     mine, key = values(entry, paper), f"`{entry.key}`: " if entry.key else ""
-    lines = [key + _because(entry.value or (shown(mine, mine) if mine else "not trained"), entry.ours)]
+    lines = [key + _because(entry.value or (shown(mine, mine) if mine else "not in `paper`"), entry.ours)]
     for config in others:
         if found := departure(entry, config, paper):
             lines.append(f"`{config.protocol}`: {_because(found['here'], found['why'])}")

@@ -80,6 +80,11 @@ def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_p
         folder.mkdir(parents=True)
     for name, text in {"table1.csv": TABLE, "report.html": "", "curves_loss.pdf": ""}.items():
         (report / name).write_text(text)
+    for text in ("", TABLE.splitlines()[0], TABLE.replace("label", "words")):
+        (report / "table1.csv").write_text(text)
+        with refused(BAD_DATA, "table1.csv: expected rows with accuracy, accuracy_sd, label, "):
+            invoke("show", "--report", report)
+    (report / "table1.csv").write_text(TABLE)
     run.write_text(json.dumps({"settings": {"epochs": 5, "data": {"dataset": "digits"}}}))
     assert invoke("show", "--report", report, "--started", time.time() - 65).splitlines() == [
         "done in 1:05: demo, 1 run on scikit-learn's handwritten digits, 5 epochs",

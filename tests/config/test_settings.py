@@ -197,5 +197,5 @@ def test_the_settings_of_all_sweeps_can_be_read(tmp_path, values):
 def test_wrong_settings_are_refused_with_file_and_key(config, tmp_path, refused):
     path = tmp_path / "settings.yaml"
     path.write_text(to_yaml(run_settings(config, "kd") | {"extra": 1}))
-    with refused(CONFIGURATION, f"{path}: extra: ", "rerun write_settings"):
+    with refused(CONFIGURATION, f"{path}: extra: ", "rerun the rule that writes it"):
         read_settings(path, RunSettings)

@@ -84,3 +84,8 @@ def test_without_a_control_there_is_nothing_to_be_above(tmp_path):
     found = answer(results(tmp_path, kd=0.8, other=0.9))
     assert found.headline == "Accuracy of each method; no control was trained"
     assert found.numbers == "Knowledge distillation 80.0\u00a0%, OTHER 90.0\u00a0%."
+
+
+def test_a_control_alone_is_not_said_to_be_missing(tmp_path):
+    found = answer(results(tmp_path, control=0.8, other=0.9))
+    assert found.headline == "Accuracy of each method; neither of the paper's students was trained"

@@ -4,7 +4,7 @@ import pytest
 from helpers.methods import ENVIRONMENT, method, results
 from helpers.reporting import evidence
 
-from selfdistill.report.costs import costs, end_to_end, training
+from selfdistill.report.costs import costs, end_to_end, notes, training
 from selfdistill.system.files import write_sealed
 
 GPU = {"environment": ENVIRONMENT | {"device": "a GPU"}}
@@ -55,6 +55,11 @@ def test_the_teachers_machine_counts_for_the_ratio_with_it(logs):
 def test_other_weights_than_those_that_taught_are_no_teacher(facts, logs):
     made = results(method("control", [80]), taught(**facts), logs=logs)
     assert end_to_end(made.methods["kd"], made).seconds is None
+
+
+def test_rows_that_were_all_trained_on_the_same_two_machines_say_why_they_have_no_ratio():
+    rows = [[name, name, 2, 1, 1, None, 1, None, "a CPU; a GPU"] for name in ("control", "kd")]
+    assert "Times on different machines are not compared." in notes(rows, results(method("control", [80])))
 
 
 def test_a_teacher_without_logs_leaves_its_time_open(tmp_path):

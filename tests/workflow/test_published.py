@@ -37,7 +37,7 @@ def test_the_latex_table_prints_it():
         r"ResNet18 (Control) &  & 96.3 &  & 1h 18m 17s \\",
     ):
         assert line in text.splitlines()
-    assert "These are the author's own logs, not a replication." in text
+    assert "These are the author's own logs, not a replication;" in text
     assert "Best epoch on the test set: ResNet50 (Teacher) 90.2" in text
     assert text.index("Not in the paper") < text.index("96.3")
 

@@ -129,4 +129,4 @@ def read_settings(path: Path | str, model: type[S]) -> S:
 
     Raises: Failures (78) naming the file and each wrong key.
     """
-    return checked(model, read_yaml(path, LARGEST_SETTINGS), path, "rerun write_settings")
+    return checked(model, read_yaml(path, LARGEST_SETTINGS), path, "rerun the rule that writes it")

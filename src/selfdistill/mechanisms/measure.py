@@ -66,7 +66,7 @@ def measure(
         "measures": {name: value if math.isfinite(value or 0) else None for name, value in measured.items()},
         "measured_on": _measured_on(subject, sizes)
         | {"dataset": dataset, "data_sha256": data_sha256, "corruptions": DATASETS[dataset].suite},
-        "teachers": {name: {"weights_sha256": sha256, "replaced_stem": False} for name, _, sha256 in beside},
+        "teachers": {name: {"weights_sha256": sha256} for name, _, sha256 in beside},
         "weights_sha256": found,
         "environment": machine.fingerprint(),
         "versions": provenance.versions(),

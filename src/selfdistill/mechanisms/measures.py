@@ -14,7 +14,6 @@ from selfdistill.system.files import read_sealed
 STAGES = (1, 2, 3, 4)
 FILTER_NOISE = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6)  # shares of a filter's norm
 PIXEL_NOISE = 0.04  # standard deviation, for pixels from 0 to 1
-FORMER_SIZES = ("official_corruptions", "near_copy_distance", "near_copies", "cifar10_1")
 
 
 class Measure(NamedTuple):
@@ -62,7 +61,7 @@ def measure_of(name: str, dataset: str = "cifar10") -> Measure:
 
 
 def read_mechanisms(path: Path) -> dict[str, Any]:
-    """A mechanisms.json, with the known measures and sizes; an older file has more of both.
+    """A mechanisms.json, with the known measures; an older file has more.
 
     Raises: Failure 65 if the file is missing or damaged, a part is missing, or a measure is not a number.
     """
@@ -73,5 +72,4 @@ def read_mechanisms(path: Path) -> dict[str, Any]:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise Failure(path, f"{name}: expected a number or null, got {value!r}", "rerun the rule measure")
     measures = {name: value for name, value in facts["measures"].items() if name.partition(":")[0] in MEASURES}
-    sizes = {name: value for name, value in facts["measured_on"].items() if name not in FORMER_SIZES}
-    return facts | {"measures": measures, "measured_on": sizes}
+    return facts | {"measures": measures}

@@ -64,7 +64,7 @@ def table(results: Results) -> Table:
         Column("difference", "Step", "number", signed=True),
         Column("interval", "95 % interval", "interval", signed=True),
         Column("n_from", kind="count"),
-        Column("n", "n", "count"),
+        Column("n", "n (this row)", "count"),
     ]
     groups = []
     for title, methods in paths(results).items():
@@ -120,5 +120,5 @@ def figure(results: Results) -> Figure:
 def _label(step: Step) -> str:
     """The method, and beneath what is other in it than in the one before, unless its name says so."""
     method = step.difference.method
-    named = step.changes.lower() in method.label.lower()
+    named = step.changes.lower().replace(":", "") in method.label.lower()
     return with_count(method) + ("" if named else f"\n{step.changes}")

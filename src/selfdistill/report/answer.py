@@ -22,8 +22,8 @@ DEMONSTRATION = "demonstration"
 COUNTS = {  # for what the numbers count
     "reduced": "This holds only in the reduced setting; the paper's setting needs a GPU (`make replicate`).",
     DEMONSTRATION: "It says nothing about the paper's setting.",
-    "author's logs": "Each number is one unseeded run; the plain ResNet18 was augmented more than the distilled one,"
-    " and trained in another precision than both; the distilled one's teacher had an untrained first layer.",
+    "author's logs": "Each number is one unseeded run; the plain ResNet18 was augmented more than the KD student,"
+    " and trained in another precision than both; the KD student's teacher had an untrained first layer.",
 }
 
 
@@ -40,7 +40,8 @@ def answer(results: Results) -> Answer:
     control, students = results.control, [results.methods[name] for name in STUDENTS if name in results.methods]
     counts = COUNTS.get(results.settings.badge, "This holds for the full-length training that the paper describes.")
     if control is None or not students:
-        return Answer("Accuracy of each method; no control was trained", f"{_listed(results.every)}.", counts)
+        absent = "no control" if control is None else "neither of the paper's students"
+        return Answer(f"Accuracy of each method; {absent} was trained", f"{_listed(results.every)}.", counts)
     rules = read_claims(results.claims, list(results.settings.known)).rules
     relations = {
         each.method: relation(each, control, rules.level(each.method, control.method), rules.margin)
@@ -98,6 +99,6 @@ def _difference(found: Difference, little: bool) -> str:
     estimate, *ends = (signed(value, 1) for value in values)
     if ends:
         return f"difference from the control {estimate} points, 95 % interval {' to '.join(ends)}"
-    few = "one seed" if 1 in found.counts else "no variation between seeds"
+    few = "one seed" if 1 in found.counts else "too few independent runs"
     known = "differences this small mean little" if little else "the variation between seeds is not known"
     return f"difference from the control {estimate} points; {few}: {known}"

@@ -11,20 +11,19 @@ from selfdistill.report.table import signed
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
 WIDTH = 7.0  # inches
 
 
 def over_epochs(method: MethodResults, control: MethodResults) -> pd.DataFrame:
-    """Test accuracy minus the control's of the same seed, in points [epochs that all tested, seeds that both have]."""
+    """Test accuracy of each seed minus the control's mean over its seeds, in points [epochs that all tested, seeds]."""
     import pandas as pd
 
-    runs = [
-        {run.seed: run.history.set_index("epoch")["test_accuracy"] for run in each.runs} for each in (method, control)
-    ]
-    pairs = {seed: 100 * (runs[0][seed] - runs[1][seed]) for seed in runs[0] if seed in runs[1]}
-    return pd.DataFrame(pairs).dropna()
+    ours, theirs = (
+        pd.DataFrame({run.seed: run.history.set_index("epoch")["test_accuracy"] for run in each.runs})
+        for each in (method, control)
+    )
+    return 100 * ours.sub(theirs.mean(axis=1, skipna=False), axis=0).dropna()
 
 
 def compared(results: Results) -> dict[str, pd.DataFrame]:
@@ -47,17 +46,12 @@ def figure(protocols: dict[str, Results]) -> dict[str, bytes]:
         drawn, grid = canvas(WIDTH, 2.6, 1, len(several), sharey=True)
         for axes, (protocol, results) in zip(grid[0], several.items(), strict=True):
             for name, differences in compared(results).items():
-                _line(axes, results.methods[name].label, differences, LOOKS[name].color)
+                curve, color, method = band(differences), LOOKS[name].color, results.methods[name]
+                draw(axes, curve, color, **({"marker": "."} if len(curve) < 10 else {}))
+                last = method.spread.mean - results.control.spread.mean
+                name_line(axes, float(last), f"{short(method.label)}  {signed(last, 1)}", color)
             axes.axhline(0, color=LOOKS[CONTROL].color, lw=1.6)
             axes.set_title(f"{protocol} ({len(results.control.runs)} seeds)", loc="left")
             epoch_axis(axes)
         grid[0, 0].set_ylabel("test accuracy minus the control's (points)")
         return saved(drawn)
-
-
-def _line(axes: Axes, label: str, differences: pd.DataFrame, color: str) -> None:
-    """The mean over seeds, a band from the lowest to the highest, and the last value at the end."""
-    curve = band(differences)
-    draw(axes, curve, color, **({"marker": "."} if len(curve) < 10 else {}))
-    last = float(curve["mean"].iloc[-1])
-    name_line(axes, last, f"{short(label)}  {signed(last, 1)}", color)

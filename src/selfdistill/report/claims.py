@@ -179,7 +179,5 @@ def notes(results: Results, wanted: list[Claim], verdicts: list[Verdict]) -> lis
         found.append("A claim is judged once, when all configured seeds of its methods are finished.")
     if needed := [least_seeds(claim, settings) for claim, v in zip(wanted, verdicts, strict=True) if "needs" in v.word]:
         seeds = ", ".join(map(str, range(max(needed))))
-        found.append(
-            f"There are too few seeds for a verdict; `seeds: [{seeds}]` in the configuration is enough for all claims."
-        )
+        found.append(f"Some claims have too few seeds for a verdict; `seeds: [{seeds}]` is enough for all.")
     return [*found, declaration(results.claims)]

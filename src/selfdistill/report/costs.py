@@ -109,7 +109,7 @@ def notes(rows: list[list[Any]], results: Results) -> list[str]:
     several = {kind: f" ({', '.join(labels)})" if len(kinds) > 1 else "" for kind, labels in kinds.items()}
     told = [f"Trained on {'; '.join(kind + methods for kind, methods in several.items())}."]
     told.append("Means over runs, including evaluations and checkpoints. “With teacher” includes all earlier runs.")
-    if len(kinds) > 1:
+    if len(kinds) > 1 or any("; " in kind for kind in kinds):
         told.append("Times on different machines are not compared.")
     if any(row[6] is None for row in rows):
         told.append("If the logs of a teacher are missing, the time with teacher is empty.")

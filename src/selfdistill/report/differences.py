@@ -109,7 +109,7 @@ def forest(panels: dict[str, list[tuple[str, Difference]]], minus: str, results:
     axes.set_xlabel(short(minus, 32))
     marks = {"95 % interval": {"lw": 1.2}} if any(each.interval for each in every) else {}
     marks |= {"one seed": SEED | {"ls": ""}} if any(len(each.method.runs) > 1 for each in every) else {}
-    key(drawn, marks | {f"±{MARGIN:g} points": BAND})
+    key(drawn, marks | {f"the paper's ±{MARGIN:g}": BAND})
     return drawn
 
 
@@ -160,12 +160,14 @@ def notes(results: Results, found: list[Difference]) -> list[str]:
     if results.control is None:
         return [f"No comparison: {NO_CONTROL}."]
     told = [f"Accuracy in the last epoch minus that of {with_count(results.control)}, in points."]
-    told.append(INTERVALS if any(each.interval for each in found) else "A single seed has no interval.")
+    told.append(INTERVALS)
+    if any(each.interval and None in (each.method.answers, each.against.answers) for each in found):
+        told.append("Where the answers to single images are not known, an interval is for new trainings alone.")
     if others := [f"{each.method.label} ({each.unlike})" for each in found if each.unlike]:
         told.append(f"Not comparable: {'; '.join(others)}.")
     compared = [CONTROL, *(each.method.method for each in found)]
     if left_out := [method.label for method in results.every if method.method not in compared]:
         told.append(
-            f"Trained on other images or labels or in another precision, so not compared: {'; '.join(left_out)}."
+            f"With another augmentation, share of wrong labels or precision, so not compared: {'; '.join(left_out)}."
         )
     return told

@@ -48,7 +48,8 @@ def _results(config: Config, papers: Sequence[str], reports: Path) -> Results | 
     trained = {method for method, _ in config.runs()}
     taught = [row for row in papers if row in trained and row not in config.rows]
     settings = report_settings(config, config.rows + taught)
-    return Results(ReportSettings.model_validate(settings | {"allow_missing": True}), logs)
+    results = Results(ReportSettings.model_validate(settings | {"allow_missing": True}), logs)
+    return results if results.control else None
 
 
 def findings(paper: Config, configs: list[Config], found: dict[str, Results]) -> Table:

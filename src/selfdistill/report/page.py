@@ -102,7 +102,9 @@ def facts(results: Results) -> list[str]:
 def first(results: Results) -> Table:
     """Table I without what is only in its files."""
     table = table1(results)
-    return table._replace(columns=[c if c.key in ABOVE else c._replace(heading="") for c in table.columns])
+    return table._replace(
+        columns=[c if c.key in ABOVE or (c.key == "seeds" and c.tex) else c._replace(heading="") for c in table.columns]
+    )
 
 
 def sections(results: Results) -> list[Section]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selfdistill.config.report_settings import ReportSettings, report_settings
+from selfdistill.config.report_settings import ReportRow, ReportSettings, report_settings
 from selfdistill.config.schema import Config
 from selfdistill.report.claims import asked, least_seeds, read_claims
 from selfdistill.report.judging import RECIPE, Rules, percent
@@ -23,6 +23,9 @@ def seed_lines(config: Config, path: Path = CLAIMS) -> list[str]:
     if settings.by_author or settings.reduced or settings.sweeps or not wanted:
         return []
     seeds = {row.method: len(row.seeds) for row in settings.rows}
+    alone = [row.method for row in settings.rows if len(row.seeds) > 1 and row.teachers[0] and _one_teacher(row)]
+    if alone:
+        return [f"seeds: all runs of {', '.join(alone)} share one teacher, so no number of seeds gives an interval"]
     least = [
         least_seeds(claim, settings)
         for claim in wanted
@@ -33,6 +36,11 @@ def seed_lines(config: Config, path: Path = CLAIMS) -> list[str]:
         return [f"seeds: too few to judge {len(least)} of {len(wanted)} claims; `seeds: [{enough}]` is enough"]
     compared = dict.fromkeys(name for pair in read.rules.primary if _alike(pair, settings) for name in pair)
     return _power(read.rules, {name: seeds[name] for name in compared}) if compared else []
+
+
+def _one_teacher(row: ReportRow) -> bool:
+    """Whether the same runs teach all runs of a method."""
+    return all(teachers == row.teachers[0] for teachers in row.teachers)
 
 
 def _alike(pair: tuple[str, str], settings: ReportSettings) -> bool:

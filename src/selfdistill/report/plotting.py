@@ -60,6 +60,7 @@ LOOKS = {
     "deep_supervision": Look("#009E73", "D"),
     "born_again": Look("#56B4E9", "v"),
     "self_distillation_unscaled": Look("#E69F00", "X"),
+    "kd_ensemble": Look("#882255", "p"),
 }
 OTHERS = [Look(color, marker) for marker in "Xdph<>*" for color in ("#8C510A", "#5E4FA2", "#00695C", "#A50026")]
 

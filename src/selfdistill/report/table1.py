@@ -11,7 +11,7 @@ from selfdistill.config.types import seconds_of
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.latex import comment, quoted
 from selfdistill.report.results import CONTROL, MethodResults, Results
-from selfdistill.report.table import Column, Group, Table, clock, rounded
+from selfdistill.report.table import Column, Group, Table, Value, clock, rounded
 from selfdistill.system.amounts import duration
 
 PAPER_DEVICE = "NVIDIA L4"  # paper II
@@ -30,7 +30,7 @@ def columns(results: Results) -> list[Column]:
         Column("accuracy", ours, "spread", settings.table.decimals),
         Column("minus_control", "Minus control", "number", settings.table.decimals, signed=True),
         Column("time", "Training time", "time"),
-        Column("seeds", "n", "count", tex=False),
+        Column("seeds", "n", "count", tex=len(_counts(results)) > 1),
         Column("paper_time", "", "time"),
         Column("minus_paper", "", "number"),
         Column("best", "", "number"),
@@ -40,6 +40,11 @@ def columns(results: Results) -> list[Column]:
 def shows_paper(results: Results) -> bool:
     """Whether the paper's numbers stand beside ours: not beside those of other data."""
     return results.settings.dataset == PAPERS
+
+
+def _counts(results: Results) -> set[int]:
+    """The numbers of seeds that methods have."""
+    return {len(method.runs) for method in results.every}
 
 
 def _row(method: MethodResults, results: Results) -> list[Any]:
@@ -72,20 +77,14 @@ def table1(results: Results) -> Table:
 
 def notes(results: Results) -> list[str]:
     """What a reader must know, a sentence each; the first is about the seeds."""
-    settings, counts = results.settings, {len(method.runs) for method in results.every}
-    if counts == {1}:
-        found = ["Top-1 accuracy on the test set in the last epoch, one seed per row (n = 1)."]
-    else:
-        each = (
-            f"n = {counts.pop()}"
-            if len(counts) == 1
-            else "; ".join(f"{m.method}: n = {len(m.runs)}" for m in results.every)
-        )
-        found = [
-            f"Top-1 accuracy on the test set in the last epoch, mean ± sample standard deviation over seeds ({each})."
-        ]
+    settings, counts = results.settings, _counts(results)
+    over = "mean ± sample standard deviation over seeds" if counts != {1} else "one seed per row"
+    found = [
+        f"Top-1 accuracy on the test set in the last epoch, {over} (n{'' if len(counts) > 1 else f' = {max(counts)}'})."
+    ]
     if settings.by_author:
-        found.append("These are the author's own logs, not a replication.")
+        found.append("These are the author's own logs, not a replication; the plain ResNet18 had another augmentation")
+        found[-1] += " than the KD student and another precision than both."
     elif settings.reduced:
         found.append(f"Not the paper's setting: {settings.reduced}.")
     paper = f" (the paper's: {PAPER_DEVICE})" if shows_paper(results) and results.devices != [PAPER_DEVICE] else ""
@@ -169,8 +168,13 @@ def _numbers(method: MethodResults, results: Results) -> list[str | None]:
         str(len(method.runs)),
         clock(seconds),
         str(int(seconds)),
-        None if control is None else rounded(mean - control.spread.mean, decimals, signed=True),
+        None if control is None else _minus(mean - control.spread.mean, decimals),
         None if beside is None else str(beside.accuracy),
         None if beside is None else beside.time,
-        None if beside is None else rounded(float(mean) - float(beside.accuracy), decimals, signed=True),
+        None if beside is None else _minus(float(mean) - float(beside.accuracy), decimals),
     ]
+
+
+def _minus(difference: Value, decimals: int) -> str:
+    """A difference with its sign, as LaTeX sets it in the text as in mathematics."""
+    return rf"\ensuremath{{{rounded(difference, decimals, signed=True)}}}"

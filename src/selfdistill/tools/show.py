@@ -16,6 +16,7 @@ NEXT = {
     "quick": "CIFAR-10 with small networks (downloads 170 MB)",
     "replicate": "the paper's protocol (hours on a GPU)",
 }
+SHOWN = {"method", "label", "accuracy", "accuracy_sd", "minus_control", "paper", "time"}  # columns of table1.csv
 LITTLE = "One seed per row: a difference of a point or two means little."
 T8 = "echo 'methods: {kd: {temperature: 8}}' > t8.yaml; make %s CONFIG=t8.yaml"
 
@@ -23,7 +24,7 @@ T8 = "echo 'methods: {kd: {temperature: 8}}' > t8.yaml; make %s CONFIG=t8.yaml"
 def last_screen(report: Path, results: Path, started: float | None) -> list[str]:
     """The lines. report: the folder of a protocol's report; started: when it was, in seconds since 1970.
 
-    Raises: Failure 65 where there is no table1.csv.
+    Raises: Failure 65 where there is no table1.csv, or another file in its place.
     """
     rows = _rows(report / "table1.csv")
     done = "done" if started is None else f"done in {clock(time.time() - started)}"
@@ -42,9 +43,12 @@ def last_screen(report: Path, results: Path, started: float | None) -> list[str]
 def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except OSError as error:
-        raise Failure(path, f"cannot be read ({error.strerror})", "run the rule table first") from error
+            rows = list(csv.DictReader(file, restval=""))
+    except (OSError, ValueError, csv.Error) as error:
+        raise Failure(path, f"cannot be read ({error})", "run the rule table first") from error
+    if not rows or not rows[0].keys() >= SHOWN:
+        raise Failure(path, f"expected rows with {', '.join(sorted(SHOWN))}", "run the rule table again")
+    return rows
 
 
 def _described(protocol: str, results: Path) -> str:
