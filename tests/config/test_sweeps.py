@@ -171,7 +171,7 @@ WRONG = [
     ({"grid": {"alpha": []}}, "grid.alpha: expected more items, got []"),
     ({"mini": {}}, "mini: expected the keys of grid, ['alpha', 'temperature'], got []"),
     ({"mini": {"alpha": [0.3], "temperature": [1]}}, "mini.alpha.0: expected a value of the grid, got 0.3"),
-    ({"methods": ["k"]}, "methods.0: expected one of teacher, kd, "),
+    ({"methods": ["k"]}, "methods.0: unknown name 'k' (did you mean kd?)"),
     ({"reference": "nobody"}, "reference: expected one of teacher, kd, "),
     ({"leave_out": [{"stem": "cifar"}]}, "leave_out.0: expected one of alpha, temperature, got 'stem'"),
     ({"leave_out": [{"alpha": 0.3}]}, "leave_out.0.alpha: expected a value of the grid, got 0.3"),

@@ -21,8 +21,9 @@ def broken_rules(config: Config) -> list[Problem]:
 
 
 def unknown_name(place: tuple, name: str, known: dict) -> Problem:
-    """That there is no method or sweep of this name."""
-    return place, f"expected one of {', '.join(known)}, got {name!r}{nearest(name, known)}"
+    """That there is no method or sweep of this name: the nearest one, or all."""
+    near = nearest(name, known)
+    return place, f"unknown name {name!r}{near}" if near else f"expected one of {', '.join(known)}, got {name!r}"
 
 
 def _images(config: Config) -> Iterator[Problem]:
