@@ -8,9 +8,11 @@ import time
 import pytest
 from helpers.trainer import make_job
 
+from selfdistill.system.failures import LOCKED
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.training import machine, run, store
 from selfdistill.training.start import train
+from selfdistill.training.states import mark_forced
 
 SHORT = {"epochs": 1, "network": {"width": 1}, "data": {"train_images": 20}}
 OUTPUTS = {"history.csv", "timing.csv", "predictions.csv", "test_logits.safetensors", "weights.safetensors"}
@@ -169,3 +171,9 @@ def test_without_a_store_nothing_is_kept(go, trained, tmp_path):
         go(store=None)
     assert len(trained) == 2
     assert not (tmp_path / "results/.runs").exists()
+
+
+def test_a_mark_that_cannot_be_written_is_one_line(tmp_path, refused):
+    (tmp_path / ".state").touch()
+    with refused(LOCKED, ".state/control-seed0.forced: cannot be written (Not a directory); check the path"):
+        mark_forced(tmp_path, ["control/seed0"])
