@@ -22,6 +22,7 @@ from selfdistill.report.logs import read_run
 from selfdistill.system.failures import BAD_DATA, Failure
 from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.training.checkpoint import checkpoints, load_state
+from selfdistill.training.states import epoch_of
 from selfdistill.training.store import damaged_outputs
 
 
@@ -95,12 +96,13 @@ def csv_of(run: Path) -> Callable[[Path], bool]:
 
 
 def falls_back(state: Path, identity: dict, environment: dict) -> Callable[[Path], bool]:
-    """Whether a damaged newest state is named, and the one before it taken."""
+    """Whether a damaged newest state is named, and the one before it taken; how often one is saved depends on time."""
+    before = epoch_of(checkpoints(state)[1])
 
     def noticed(path: Path) -> bool:
         said = []
         found = load_state(state, identity, environment, "strict", said.append)
-        return found.epoch == 2 and len(said) == 1 and str(path) in said[0]
+        return found.epoch == before and len(said) == 1 and str(path) in said[0]
 
     return noticed
 
