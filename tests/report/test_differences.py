@@ -68,7 +68,8 @@ def test_one_seed_has_a_difference_and_nothing_more():
     table = differences.table(results(method("control", [80]), method("kd", [90])))
     assert table.csv().splitlines()[1] == "kd,kd,1,10.00,,"
     assert table.cells(table.rows[0]) == ["kd", "1", "+10.00"]
-    assert "one seed has none" in table.notes[1]
+    told = "95 % intervals are for new trainings and new images; one seed has none."
+    assert table.notes[1] == f"{told} Runs that share a teacher count as one."
 
 
 def test_a_control_without_runs_leaves_a_table_and_a_figure_that_say_so(drawn):

@@ -8,6 +8,7 @@ from selfdistill.config.report_settings import ReportRow, ReportSettings, report
 from selfdistill.config.schema import Config
 from selfdistill.report.claims import asked, least_seeds, read_claims
 from selfdistill.report.judging import RECIPE, Rules, percent
+from selfdistill.statistics.differences import Sample
 from selfdistill.statistics.power import seeds_needed, smallest_difference
 
 CLAIMS = Path(__file__).parents[3] / "workflow" / "claims.yaml"
@@ -23,7 +24,7 @@ def seed_lines(config: Config, path: Path = CLAIMS) -> list[str]:
     if settings.by_author or settings.reduced or settings.sweeps or not wanted:
         return []
     seeds = {row.method: len(row.seeds) for row in settings.rows}
-    alone = [row.method for row in settings.rows if len(row.seeds) > 1 and row.teachers[0] and _one_teacher(row)]
+    alone = [row.method for row in settings.rows if len(row.seeds) > 1 and _independent(row) == 1]
     if alone:
         return [f"seeds: all runs of {', '.join(alone)} share one teacher, so no number of seeds gives an interval"]
     least = [
@@ -38,9 +39,9 @@ def seed_lines(config: Config, path: Path = CLAIMS) -> list[str]:
     return _power(read.rules, {name: seeds[name] for name in compared}) if compared else []
 
 
-def _one_teacher(row: ReportRow) -> bool:
-    """Whether the same runs teach all runs of a method."""
-    return all(teachers == row.teachers[0] for teachers in row.teachers)
+def _independent(row: ReportRow) -> int:
+    """How many independent runs a method will have."""
+    return Sample(row.seeds, teachers=list(map(tuple, row.teachers))).independent
 
 
 def _alike(pair: tuple[str, str], settings: ReportSettings) -> bool:

@@ -71,7 +71,7 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
         tensors, facts = unpack(path, content)
         if others := other_parts(facts["identity"], identity):
             raise Failure(folder, f"belongs to a run of other {', '.join(others)}", "remove it", code=CONFIGURATION)
-        facts = _check_environment(path, facts, environment, policy, say)
+        facts = _check_environment(folder, facts, environment, policy, say)
         state = State(facts.pop("epoch"), tensors, facts)
         write_live_history(folder, state)
         return state
@@ -115,7 +115,7 @@ def unsaved_seconds(folder: Path) -> float:
     return max(0.0, round(last.stat().st_mtime - files[0].stat().st_mtime, 3))
 
 
-def _check_environment(path: Path, facts: dict, environment: dict, policy: str, say) -> dict:
+def _check_environment(folder: Path, facts: dict, environment: dict, policy: str, say) -> dict:
     saved = facts["environment"]
     changes = [
         f"{key} {saved.get(key, False)} -> {environment.get(key, False)}"
@@ -126,7 +126,7 @@ def _check_environment(path: Path, facts: dict, environment: dict, policy: str, 
         return facts
     if policy == "strict":
         advice = "set resume_policy: relaxed to resume, or remove the folder to start again"
-        raise Failure(path.parent, f"saved in another environment ({', '.join(changes)})", advice, code=CONFIGURATION)
+        raise Failure(folder, f"saved in another environment ({', '.join(changes)})", advice, code=CONFIGURATION)
     say(f"resuming in another environment ({', '.join(changes)}); the result is marked bit_exact: false")
     return facts | {"environment": environment, "bit_exact": False}
 
