@@ -69,7 +69,7 @@ def test_the_sweep_of_the_page_is_a_configuration(repository, tmp_path):
     (block,) = re.findall(r"```yaml\n(.*?)```", (repository / "docs/sweeps.md").read_text(), re.DOTALL)
     (tmp_path / "mine.yaml").write_text(f"protocol: mine\n{block}")
     files = [repository / "config.yaml", repository / "workflow/protocols/sweep.yaml", tmp_path / "mine.yaml"]
-    assert len(load_config(files).rows) == 3  # T = 2, KD itself (T = 4), the control
+    assert len(load_config(files).rows) == 4  # T = 2, KD itself (T = 4), T = 8, the control
 
 
 def test_the_page_of_the_configuration_has_every_protocol_and_key_of_class_run(repository):

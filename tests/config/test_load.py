@@ -108,7 +108,7 @@ REFUSED = [
     ("methods.kd.alpha", ABSENT, "methods.kd.alpha: expected alpha, or cross_entropy_weight and distillation_weight"),
     ("methods.kd.cross_entropy_weight", 1, "methods.kd.alpha: expected either alpha or the two weights (alpha: null"),
     ("methods", {}, "methods: expected at least one method, got none"),
-    ("sweep", ["S1", "S1"], "sweep: expected different items, at least one, got ['S1', 'S1']"),
+    ("sweep", ["kd", "kd"], "sweep: expected different items, at least one, got ['kd', 'kd']"),
     # between keys
     ("rows", ["kd", "kd"], "rows: expected different methods, at least one, got ['kd', 'kd']"),
     ("rows", ["kd", "contrl"], "rows.1: unknown name 'contrl' (did you mean control?)"),
@@ -139,6 +139,15 @@ def test_a_rule_keeps_what_belongs_together(values, problems):
         ({"data": DIGITS | {"train_images": 1340}, "reduced": "x"}, "data.train_images: expected a multiple of 10 up to"
          " 1330 for digits, or null for all 1437, got 1340"),
         ({"data": {"holdout_images": 100}, "explanations": True}, "explanations: expected false with data.holdout_im"),
+        *(
+            ({"data": {"holdout_images": count}}, "data.holdout_images: expected a multiple of 10 up to 25000 (half of"
+             f" the 50000 training images), got {count}")
+            for count in (15, 25_010)
+        ),
+        (late | {"data": {"holdout_images": 100}, "methods": {"teacher": {"kept_epoch": "best_on_test"}}},
+         "methods.teacher.kept_epoch: expected last with data.holdout_images, because there is no test set, got"),
+        ({"sweep": ["kd"]}, "sweep: expected data.holdout_images > 0, because sweeps select on a hold-out, got 0"),
+        ({"sweep": ["nothing"]}, "sweep.0: expected one of kd, self_distillation, heads"),
         ({"data": {"train_images": 200}}, "methods.teacher.batch_size: expected at most the 200 training images, got"),
         ({"methods": {"teacher": {"batch_size": 49_999}}}, "methods.teacher.batch_size: expected no batch of a single"
          " image with the imagenet stem, got 49999 of 50000 images"),

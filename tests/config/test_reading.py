@@ -72,12 +72,12 @@ def test_mappings_merge_as_snakemakes_and_anything_else_is_replaced():
 
 def test_the_library_lies_beneath_every_file(parsed, tmp_path, repository):
     (tmp_path / "mine.yaml").write_text(
-        "methods: {born_again: {epochs: 7}}\nsweeps: {S8: {mini: {augmentation: [[crop, flip]]}}}\n"
+        "methods: {born_again: {epochs: 7}}\nsweeps: {augmentation: {grid: {augmentation: [[crop]]}}}\n"
     )
     config = load_config([repository / "config.yaml", tmp_path / "mine.yaml"])
     assert (config.methods["born_again"].epochs, config.methods["born_again"].teacher) == (7, "control")
-    assert config.sweeps["S8"].mini == {"augmentation": [["crop", "flip"]]}
-    assert config.sweeps["S8"].methods == ["control", "kd", "self_distillation", "deep_supervision"]
+    assert config.sweeps["augmentation"].grid == {"augmentation": [["crop"]]}
+    assert config.sweeps["augmentation"].methods == ["control", "kd", "self_distillation", "deep_supervision"]
     library = {name for path in LIBRARY for name in read_yaml(path).get("methods", {})}
     assert library.isdisjoint(parsed["methods"])
     assert set(config.methods) == library | parsed["methods"].keys()

@@ -88,7 +88,7 @@ NOT_OF_A_RUN = yaml.safe_load("""
      device: cpu, threads: 1, workers: 3, deterministic: false, compile: "on", capture: "off", resume_policy: relaxed,
      evaluate_every: 5, checkpoint: {overhead: 0.5, grace: 3}, logs: elsewhere, allow_missing: true,
      table: {caption: x, label: y}, figures: {width: 7}, explanations: true, mechanisms: {noise_draws: 1},
-     same_augmentation: true, sweep_size: full, sweep_noise: 1, sweeps: {S1: {reference: null}},
+     same_augmentation: true, sweeps: {kd: {reference: null}},
      ablations: {Mine: [control, kd]}}
 """)
 
@@ -185,10 +185,10 @@ def test_settings_survive_their_file(values, tmp_path):
         assert read_settings(path, kind).model_dump(mode="json", exclude_none=True) == settings
 
 
-def test_the_settings_of_all_sweeps_can_be_read(tmp_path, values):
+def test_the_settings_of_hundreds_of_runs_can_be_read(tmp_path, values):
     names, path = list(values["sweeps"]), tmp_path / "settings.yaml"
     oddities, data = ["undetached_target", "replaced_stem"], {"holdout_images": 5000}
-    values = merge(values, {"sweep": names, "sweep_size": "full", "oddities": oddities, "data": data})
+    values = merge(values, {"sweep": names, "seeds": list(range(30)), "oddities": oddities, "data": data})
     path.write_text(to_yaml(report_settings(validate(values))))
     assert path.stat().st_size > LARGEST_FILE  # more than a person may write
     assert [sweep.name for sweep in read_settings(path, ReportSettings).sweeps] == names

@@ -64,7 +64,6 @@ WORDS = [  # more bad ones: tests/faults/test_configuration.py
     (t.Device, ["auto", "cpu", "cuda", "cuda:99"], ["cuda:100", "gpu", "cuda:", None]),
     (t.TeacherSeed, ["same", 0, "3", "mod 3"], ["mod 0", "other", -1, True, 2**63, None]),
     (t.Threads, ["auto", "2"], ["all", "Auto"]),
-    (t.SweepName, ["S1", "ABCDEFGH"], ["s1", "1S", None]),
     (t.Label, ["tab:x.y_z-1"], ["a b", "x" * 81]),
     (t.Switch, [True, False, "true", "False"], ["yes", 1, None, []]),
     (t.one_of("a", "b"), ["a", "b"], ["c", None, ["a"]]),

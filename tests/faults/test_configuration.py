@@ -35,7 +35,7 @@ MORE = {  # what these keys do not take either
     "oddities": [["stem"], ["best_on_test", "best_on_test"]],
     "mechanisms.corruption_severities": [[], [0], [6], [1, 1]],
     "rows": [[], [3], ["../x"], ["nobody"]],
-    "sweep": [[3], ["s1"], ["S99"], ["S1", "S1"], "S1;rm"],
+    "sweep": [[3], ["S1"], ["nothing"], ["kd", "kd"], "kd;rm"],
     "data.mean": [[1, 2], [1, 2, 3, 4], [1, 2, "x"], [1, 2, math.nan], [1, 2, True]],
     "data.std": [[1, 2, 0], [1, 2, math.inf]],
     "data.archives": [[3], [{}], [{"sha256": "0" * 64}], [{"url": "https://a/b"}]],

@@ -227,7 +227,7 @@ def test_a_site_may_spell_its_gpus_as_gres(limited, cluster, tmp_path):
 def test_a_sweep_needs_nothing_but_the_profile(cluster, tmp_path):
     slurm = OnSlurm(tmp_path / "w", cluster)
     slurm.workflow.write("tiny.yaml", "{}")
-    said = slurm.run("-n", "--config", "sweep=[S1]", protocol="sweep")
+    said = slurm.run("-n", "--config", "sweep=[kd]", protocol="sweep")
     jobs = [block for block in said.split("\n\n") if re.search("^(local)?rule train_kd_student:", block, re.MULTILINE)]
     assert jobs
     for job in jobs:

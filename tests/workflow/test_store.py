@@ -126,15 +126,15 @@ SWEEPS = """
 data: {holdout_images: 20}
 methods: {control: {epochs: 1}}
 sweeps:
-  S98: {methods: [control], grid: {weight_decay: [0, 5.0e-4]}, mini: {weight_decay: [0, 5.0e-4]}}
-  S99: {methods: [control], grid: {weight_decay: [0, 1.0e-3]}, mini: {weight_decay: [0, 1.0e-3]}}
+  one: {methods: [control], grid: {weight_decay: [0, 5.0e-4]}}
+  other: {methods: [control], grid: {weight_decay: [0, 1.0e-3]}}
 """
 
 
 def test_two_sweeps_of_two_protocols_share_a_cell(done):
     name = done.write("sweeps.yaml", SWEEPS)
-    assert len(trained(done.run("control", "--config", "sweep=[S98]", files=(name,)))) == 2
-    said = done.run("control", "--config", "sweep=[S99]", "protocol=other", files=(name,))
+    assert len(trained(done.run("control", "--config", "sweep=[one]", files=(name,)))) == 2
+    said = done.run("control", "--config", "sweep=[other]", "protocol=other", files=(name,))
     assert len(restored(said)) == 1
     assert len(trained(said)) == 1
 

@@ -62,6 +62,12 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     return "unknown key" + (nearest(key, known) or f" (expected one of {', '.join(known)})")
 
 
+def unknown_name(place: tuple, name: str, known: Iterable[str]) -> Problem:
+    """That there is no method or sweep of this name: the nearest one, or all."""
+    near = nearest(name, known)
+    return place, f"unknown name {name!r}{near}" if near else f"expected one of {', '.join(known)}, got {name!r}"
+
+
 def _describe(kind: Any, detail: dict) -> str:
     name, place = detail["type"], detail["loc"]
     if name == "missing":

@@ -16,8 +16,7 @@ from selfdistill.config.objectives import objectives
 from selfdistill.config.reading import merge, over_library, parse_yaml, read_yaml
 from selfdistill.config.rules import broken_rules
 from selfdistill.config.schema import Config
-from selfdistill.config.sweep_rules import sweep_problems
-from selfdistill.config.sweeps import trained_as, with_cells
+from selfdistill.config.sweeps import sweep_problems, with_cells
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 
 BASE = "config.yaml"  # whole by itself but for the library; other files are laid over it
@@ -61,15 +60,11 @@ def validate(values: dict[str, Any]) -> Config:
 
     Raises: Failures (78) with one line for each problem, named by its dotted key.
     """
-    written = over_library(values)
-    config, origins = _typed(written)
-    if problems := sweep_problems(config.sweeps, config.methods):
-        raise failures(problems)
-    if config.sweep and set(config.sweep) <= config.sweeps.keys():
-        config, origins = _typed(with_cells(written, config))
-        trained = trained_as(config.methods)
-        config = config.model_copy(update={"rows": list(dict.fromkeys(trained[row] for row in config.rows))})
-    if problems := broken_rules(config):
+    config, origins = _typed(over_library(values))
+    problems = sweep_problems(config)
+    if not problems:
+        config, origins = with_cells(config, origins)
+    if problems := problems + broken_rules(config):
         raise failures((where_written(place, origins), what) for place, what in problems)
     return config
 

@@ -10,7 +10,7 @@ from selfdistill.config.block import Block
 from selfdistill.config.methods import Published
 from selfdistill.config.schema import Config, Figures, Table
 from selfdistill.config.settings import run_settings
-from selfdistill.config.sweeps import cells, made_by, trained_as
+from selfdistill.config.sweeps import cells
 
 
 class ReportRow(Block):
@@ -36,27 +36,22 @@ class ReportRow(Block):
 
 
 class SweptCell(Block):
-    """A row of a sweep: the method trained for it, the method that it is like, that one's label and epochs, and its
-    values by key of the grid.
-
-    keys: what the method has beside its base; none where it is a method of the library itself.
+    """A cell of a sweep: the method trained for it, the method that it is like, that one's label, and its values by key
+    of the grid.
     """
 
     method: t.Name
     base: t.Name
     label: str
     values: dict[str, Any]
-    keys: dict[str, Any] = Field(default_factory=dict)
-    budget: int | None = None
 
 
 class SweepSettings(Block):
-    """A sweep to show; reference: the method to compare with. noise: 2 sd of a run, in points."""
+    """A sweep to show; reference: the method to compare with."""
 
-    name: t.SweepName
+    name: t.Name
     cells: list[SweptCell]
     reference: t.Name | None = None
-    noise: float
 
 
 class Departure(Block):
@@ -145,20 +140,12 @@ def _row(config: Config, name: str) -> ReportRow:
 
 
 def _sweep(config: Config, name: str) -> SweepSettings:
-    sweep, trained, made = config.sweeps[name], trained_as(config.methods), made_by(config.sweeps)
+    sweep, methods = config.sweeps[name], config.methods
     swept = [
-        SweptCell(
-            method=trained[cell.method],
-            base=cell.base,
-            label=config.methods[cell.base].label,
-            values=cell.shown,
-            keys=cell.keys if trained[cell.method] in made else {},
-            budget=config.methods[cell.base].epochs,
-        )
-        for cell in cells(sweep, config.sweep_size)
+        SweptCell(method=cell.method, base=cell.base, label=methods[cell.base].label, values=cell.values)
+        for cell in cells(sweep, methods)
     ]
-    reference = sweep.reference and trained[sweep.reference]
-    return SweepSettings(name=name, cells=swept, reference=reference, noise=config.sweep_noise)
+    return SweepSettings(name=name, cells=swept, reference=sweep.reference)
 
 
 def known_runs(config: Config) -> dict[str, list[int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from selfdistill.config.datasets import DATASETS, PAPERS, official
-from selfdistill.config.errors import Problem, nearest
+from selfdistill.config.errors import Problem, unknown_name
 from selfdistill.config.macros import macros_of
 from selfdistill.config.methods import ODDITIES, Method
 from selfdistill.config.schema import Config
@@ -18,12 +18,6 @@ def broken_rules(config: Config) -> list[Problem]:
         return problems  # which methods are trained is not known
     trained = dict.fromkeys(method for method, _ in config.runs())
     return problems + [problem for name in trained for rule in TRAINED for problem in rule(config, name)]
-
-
-def unknown_name(place: tuple, name: str, known: dict) -> Problem:
-    """That there is no method or sweep of this name: the nearest one, or all."""
-    near = nearest(name, known)
-    return place, f"unknown name {name!r}{near}" if near else f"expected one of {', '.join(known)}, got {name!r}"
 
 
 def _images(config: Config) -> Iterator[Problem]:
@@ -101,16 +95,6 @@ def _circle(methods: dict[str, Method], name: str) -> list[str]:
     return []
 
 
-def _sweep_names(config: Config) -> Iterator[Problem]:
-    """Sweeps that there are not, and sweeps without a hold-out to choose on."""
-    unknown = [(index, name) for index, name in enumerate(config.sweep or []) if name not in config.sweeps]
-    for index, name in unknown:
-        yield unknown_name(("sweep", index), name, config.sweeps)
-    if config.sweep and not unknown and not config.data.holdout_images:
-        what = "expected data.holdout_images > 0, because sweeps select on a hold-out, got 0"
-        yield ("sweep",), what
-
-
 def _ablations(config: Config) -> Iterator[Problem]:
     for title, path in config.ablations.items():
         for index, name in enumerate(path):
@@ -184,8 +168,5 @@ def _oddities(config: Config, name: str) -> Iterator[Problem]:
         yield ("methods", name), what
 
 
-RULES = (
-    *(_images, _archives, _papers_dataset, _rows, _teachers, _sweep_names),
-    *(_ablations, _explanations, _same_augmentation),
-)
+RULES = (_images, _archives, _papers_dataset, _rows, _teachers, _ablations, _explanations, _same_augmentation)
 TRAINED = (_precision, _batch, _kept_epoch, _nesterov, _feature_maps, _oddities)  # of one method that is trained

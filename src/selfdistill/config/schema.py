@@ -125,22 +125,11 @@ Values = Annotated[list[Any], Field(min_length=1)]
 
 
 class Sweep(Block):
-    """Methods trained with each combination of a grid's values; class plan.
-
-    grid, mini: key of a method -> its values, whole and reduced to a small corner. A value that is itself keys and
-    values lays all of them over the method.
-    """
+    """Methods trained with each combination of a grid's values; class plan."""
 
     methods: t.distinct(t.Name, least=1)
-    grid: dict[str, Values] = Field(description="empty: the methods are compared without changes")
-    mini: dict[str, Values] = Field(description="the same keys, each with some of its values")
-    mini_methods: t.distinct(t.Name, least=1) | None = Field(None, description="some of the methods; null: all")
-    leave_out: list[dict[str, Any]] = Field(
-        [], description="combinations of values that are not trained; a list stands for any of its values"
-    )
-    reference: t.Name | None = Field(
-        None, description="a method to compare with; trained without changes if it is not among methods"
-    )
+    grid: dict[str, Values] = Field(description="key of a method -> its values; empty: the methods are compared")
+    reference: t.Name | None = Field(None, description="a method to compare with; trained without changes")
 
 
 class Config(MachineSettings):
@@ -156,11 +145,7 @@ class Config(MachineSettings):
     )
     same_augmentation: t.Switch = Field(False, description="refuse rows with different augmentations; class plan")
     sweep: t.SweepNames | None = Field(None, description="the sweeps whose cells are the rows; null: none; class plan")
-    sweep_size: t.one_of("mini", "full") = Field("mini", description="class plan")
-    sweep_noise: t.NonNegative = Field(
-        0.3, description="points: 2 sd of a run at full length (assumed); measured if a cell has seeds; class report"
-    )
-    sweeps: dict[t.SweepName, Sweep] = Field({}, description="override those of workflow/sweeps.yaml")
+    sweeps: dict[t.Name, Sweep] = Field({}, description="override those of workflow/sweeps.yaml")
     ablations: dict[t.Line, t.distinct(t.Name, least=2)] = Field(
         {},
         description="paths of methods, each a step from the one before; override workflow/ablations.yaml; class report",

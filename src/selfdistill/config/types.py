@@ -102,7 +102,6 @@ Name = matching(
     f" (and none of {', '.join(RESERVED_NAMES)})",
     rf"(?!(?:{'|'.join(RESERVED_NAMES)})$)[a-z0-9][a-z0-9_-]{{0,40}}",
 )
-SweepName = matching("a name such as S1: capitals and digits, at most 8, a capital first", r"[A-Z][A-Z0-9]{0,7}")
 Sha256 = matching("64 hexadecimal digits in lower case", r"[0-9a-f]{64}")
 DURATION = r"([0-9]{1,6})h ([0-5]?[0-9])m ([0-5]?[0-9])s"
 Duration = matching("a duration such as 1h 56m 17s, minutes and seconds up to 59", DURATION)
@@ -222,4 +221,4 @@ def distinct(item: Any, least: int = 0, order: Sequence[str] = ()) -> Any:
     return Annotated[list[item], AfterValidator(check), Field(json_schema_extra={"uniqueItems": True})]
 
 
-SweepNames = Annotated[distinct(SweepName, least=1), BeforeValidator(_items)]
+SweepNames = Annotated[distinct(Name, least=1), BeforeValidator(_items)]
