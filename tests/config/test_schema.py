@@ -5,10 +5,7 @@ import pytest
 
 from selfdistill.config.json_schema import json_schema
 from selfdistill.config.reading import LIBRARY, merge, read_yaml
-from selfdistill.config.schema import Archive
 from selfdistill.config.summary import summary
-
-SHA256 = "a" * 64
 
 
 def changed(config, method, **changes):
@@ -52,19 +49,6 @@ def test_check_says_what_it_understood(config):
         "  born_again: seed 0, 200 epochs, taught by control seed 1",
         "  also trained, as teachers: control seed 1",
     ]
-
-
-def test_check_says_that_no_archive_is_there(config, tmp_path, refused):
-    file, url = Archive(path=str(tmp_path / "a.tar"), sha256=SHA256), config.data.archives[0]
-
-    def with_archives(*archives):
-        return config.model_copy(update={"data": config.data.model_copy(update={"archives": list(archives)})})
-
-    with refused(78, f"data.archives.0.path: expected a file, got '{tmp_path}/a.tar', which does not exist"):
-        summary(with_archives(file))
-    assert summary(with_archives(file, url))  # which is tried next
-    (tmp_path / "a.tar").touch()
-    assert summary(with_archives(file))
 
 
 def test_the_papers_methods_are_their_own_stages(config):

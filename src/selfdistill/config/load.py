@@ -42,17 +42,11 @@ def load_config(paths: Iterable[Path | str], entries: Iterable[str] = ()) -> Con
         return validate(values)
     except Failures as failure:
         missing = [one.where for one in failure.failures if one.what == "missing"]
-        if len(missing) < 2 or _has_networks(values) or BASE in [Path(path).name for path in paths]:
+        if len(missing) < 2 or BASE in [Path(path).name for path in paths]:
             raise
         files, without = " ".join(map(str, paths)), ", ".join(missing[:3])
         what = f"cannot stand alone (missing: {without}, ...)"
         raise Failure(files, what, f"{BASE} comes first: {BASE} {files}", code=CONFIGURATION) from None
-
-
-def _has_networks(values: dict[str, Any]) -> bool:
-    """Whether a block says which network it is of; files that are laid over another leave that to it."""
-    blocks = values.get("methods")
-    return isinstance(blocks, dict) and any(isinstance(block, dict) and "model" in block for block in blocks.values())
 
 
 def validate(values: dict[str, Any]) -> Config:

@@ -1,17 +1,10 @@
-"""What `check` says of a valid configuration: how it was understood, and whether its archives are there."""
+"""What `check` says of a valid configuration: how it was understood."""
 
-import os
-
-from selfdistill.config.errors import failures
 from selfdistill.config.schema import Config
 
 
 def summary(config: Config) -> list[str]:
-    """The configuration in a line, then its rows with their seeds, epochs and teachers, and who teaches beside them.
-
-    Raises: Failures (78) where the archives are files and none of them is there.
-    """
-    _require_an_archive(config)
+    """The configuration in a line, then its rows with their seeds, epochs and teachers, and who teaches beside them."""
     runs = sum(len(config.seeds_of(row)) for row in config.rows)
     lines = [f"valid: protocol {config.protocol}, {len(config.rows)} rows, {runs} runs"]
     lines += [f"  {row}: {_described(config, row)}" for row in config.rows]
@@ -31,10 +24,3 @@ def _described(config: Config, row: str) -> str:
 
 def _seeds(seeds: list[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-
-
-def _require_an_archive(config: Config) -> None:
-    paths = [archive.path for archive in config.data.archives]
-    if paths and not any(path is None or os.path.isfile(os.path.expanduser(path)) for path in paths):
-        what = f"expected a file, got {paths[0]!r}, which does not exist"
-        raise failures([(("data", "archives", 0, "path"), what)])

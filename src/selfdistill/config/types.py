@@ -112,17 +112,15 @@ Label = matching("a LaTeX label of letters, digits and : . _ -, at most 80", r"[
 Device = matching("auto, cpu, cuda or cuda:<n>, n up to 99", r"auto|cpu|cuda(?::[0-9]{1,2})?")
 
 
+HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
+
+
 def _url(value: Any) -> Any:
     """A plain web address: what a reader takes for the host is the host, and there is no password in it."""
-    expected = "a URL (https://... or http://...)"
-    if not isinstance(value, str) or not re.fullmatch(r"https?://[!#-;=?-\[\]_a-z~]+", value):
-        raise refuse(expected, re.sub(r"//.*@", "//...@", value) if isinstance(value, str) else value)
-    host = re.match(r"https?://([^/?#]*)", value)[1]
-    if "@" in host:
-        raise refuse(f"{expected} without user name and password", re.sub(r"//.*@", "//...@", value))
-    name = re.fullmatch(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?", host)
-    if not name or not 0 < int(name[1] or 1) < 2**16:
-        raise refuse(f"{expected} with a host, and a port up to 65535 or none", value)
+    found = re.fullmatch(rf"https?://{HOST}(?:[/?#][!#-;=?-\[\]_a-z~]*)?", value) if isinstance(value, str) else None
+    if not found or not 0 < int(found[1] or 1) < 2**16:
+        shown = re.sub(r"//.*@", "//...@", value, flags=re.DOTALL) if isinstance(value, str) else value
+        raise refuse("a URL (https://... or http://...) of a plain host, without user name and password", shown)
     return value
 
 
