@@ -4,7 +4,6 @@ from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, create_model
-from pydantic.fields import FieldInfo
 
 from selfdistill.config import types as t
 from selfdistill.config.block import Block
@@ -50,10 +49,11 @@ def _read(name: str, blocks: dict, defaults: dict | None, problems: list[Problem
     if found is None or defaults is None:
         return None
     block, origins = found
-    objective = block.get("objective", defaults.get("objective"))
+    objective = block.get("objective")
     if not _is_objective(objective):
-        by_default = "objective" in defaults and "objective" not in block
-        problems.append(_objective_problem(("defaults",) if by_default else origins["objective"], objective))
+        known, got = ", ".join(objectives()), f"got {repr(objective)[:80]}" if "objective" in block else "missing"
+        what = f"expected one of {known}, {got}{nearest(str(objective), objectives())}"
+        problems.append(((*origins["objective"], "objective"), what))
         return None
     model = method_model(objective)
     # A default that another objective takes is no mistake here, so it is left out.
@@ -99,24 +99,14 @@ def _is_objective(value: Any) -> bool:
     return isinstance(value, str) and value in objectives()
 
 
-def _objective_problem(place: tuple, value: Any) -> Problem:
-    known, what = ", ".join(objectives()), "missing" if value is None else f"got {repr(value)[:80]}"
-    return (*place, "objective"), f"expected one of {known}, {what}{nearest(str(value), objectives())}"
-
-
 def _default_problems(defaults: dict) -> list[Problem]:
     """What is wrong in the defaults themselves, also where every block has its own value."""
-    model = _defaults_model(tuple(map(method_model, objectives())))
-    found = validated(model, defaults)[1]  # part of a nested value may stand in the blocks
-    problems = [(("defaults", *place), what) for place, what in found if what != "missing"]
-    if "objective" in defaults and not _is_objective(defaults["objective"]):
-        problems.append(_objective_problem(("defaults",), defaults["objective"]))
-    return problems
+    found = validated(_defaults_model(tuple(map(method_model, objectives()))), defaults)[1]
+    return [(("defaults", *place), what) for place, what in found if what != "missing"]  # it may stand in the blocks
 
 
 @cache
 def _defaults_model(models: tuple[type[Method], ...]) -> type[BaseModel]:
-    """Every key that a method of these can have; `objective` is looked at apart."""
-    fields = {key: field for model in models for key, field in model.model_fields.items()}
-    fields["objective"] = FieldInfo(annotation=Any)
+    """Every key that a method of these can have, but for the objective, which decides what the others are."""
+    fields = {key: field for model in models for key, field in model.model_fields.items() if key != "objective"}
     return create_model("Defaults", __base__=Block, **{key: (field.annotation, field) for key, field in fields.items()})
