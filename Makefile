@@ -32,7 +32,7 @@ help: ## list these commands
 	@echo "make declare WORDS='...'    declare the present rules of the claims (docs/statistics.md)"
 	@echo "make site                   build the documentation as web pages in site/ (installs mkdocs-material)"
 	@echo "make doctor [CONFIG=...]    list this machine's hardware and the time of each protocol, or of CONFIG alone (half a minute)"
-	@echo "make status [CONFIG=...]    the state of each run of the paper's protocol, or of CONFIG laid over it; WATCH=1 follows them"
+	@echo "make status [CONFIG=...]    the state of each run of the paper's protocol, or of CONFIG laid over it, and the time left"
 	@echo "make lint                   check formatting and code; make format repairs what it can"
 	@echo "make clean RUN=...          remove a run's results and saved state, as in RUN=quick/kd-seed0 (STATE=1: the state alone; YES=1: do not ask)"
 	@echo "Settings: CORES=2; for the set-up (about 6 GB on Linux): TORCH=cpu (1.5 GB, no CUDA), PYTHON=python3.12,"
@@ -107,7 +107,7 @@ doctor: $(READY)
 
 # `status` exits with 1 while runs are left to train; make should not call that an error.
 status: $(READY)
-	@$(PY) selfdistill status config.yaml $(CONFIG) $(if $(WATCH),--watch) || test $$? -eq 1
+	@$(PY) selfdistill status config.yaml $(CONFIG) || test $$? -eq 1
 
 lint: $(READY)
 	$(PY) ruff format --check .

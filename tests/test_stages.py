@@ -38,7 +38,7 @@ def test_a_stage_imports_only_itself_and_stages_before_it():
 WITHOUT_TORCH = (
     *("config.load", "config.settings", "system.files", "training.status", "training.job"),
     *("training.start", "training.store", "training.replaced"),
-    *("tools.progress", "tools.watch", "tools.clean", "tools.failed", "tools.screen", "tools.show"),
+    *("tools.progress", "tools.clean", "tools.failed", "tools.screen", "tools.show"),
     *("data.prepare", "cli"),
     *("report.results", "report.table1", "report.curves", "report.logs"),
     *("mechanisms.calibration", "mechanisms.features", "mechanisms.measures"),

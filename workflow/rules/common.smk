@@ -2,7 +2,7 @@
 import os
 import shlex
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from selfdistill.config.datasets import DATASETS
@@ -14,7 +14,7 @@ from selfdistill.system.files import canonical_json, sha256_bytes
 from selfdistill.data.download import manual_route
 from selfdistill.tools.failed import ended_jobs, last_words
 from selfdistill.tools.plan import check_plan, check_targets
-from selfdistill.tools.progress import ProgressReader
+from selfdistill.tools.progress import overview
 from selfdistill.report.planning import seed_lines
 from selfdistill.training.replaced import replacement
 from selfdistill.training.states import mark_forced
@@ -154,7 +154,7 @@ def before_the_jobs():
         return
     SCREEN.own()
     if SCREEN.bars:
-        SCREEN.bars.reader = ProgressReader(CONFIG, Path("results"))
+        SCREEN.bars.overview = partial(overview, CONFIG, Path("results"))
     folder = Path("results") / CONFIG.protocol
     refused(adopt, STORE, folder)
     planned = [job for job in workflow.dag.needrun_jobs() if job.rule.name.startswith("train_")]

@@ -57,21 +57,18 @@ def doctor(
 def status(
     files: Files = None,
     results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
-    watch: Annotated[bool, Option("--watch", help="Keep showing the epochs of all runs and the time left.")] = False,
 ) -> None:
     """Show the state of every run (exit code 0: all are done)."""
     from selfdistill.config.load import load_config
-    from selfdistill.tools.progress import ProgressReader
+    from selfdistill.tools.progress import overview
     from selfdistill.tools.space import disk_use
-    from selfdistill.tools.watch import watch as watch_runs
     from selfdistill.training.status import status as status_of
 
     config = load_config(files or [Path("config.yaml")])
-    if watch:
-        raise SystemExit(0 if watch_runs(ProgressReader(config, results)).done else 1)
-    answer = status_of(config, results)
+    answer, progress = status_of(config, results), overview(config, results)
     *lines, total = answer.lines()
-    print("\n".join([*lines, disk_use(results, config.protocol), total]))
+    left = [] if progress.done else [str(progress)]
+    print("\n".join([*lines, disk_use(results, config.protocol), *left, total]))
     raise SystemExit(0 if answer.done else 1)
 
 

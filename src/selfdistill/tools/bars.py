@@ -11,6 +11,7 @@ import re
 import select
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Group
@@ -19,8 +20,7 @@ from rich.text import Text
 from snakemake.shell import shell
 from snakemake_logger_plugin_rich.handler import RichLogHandler
 
-from selfdistill.tools.progress import ProgressReader
-from selfdistill.tools.watch import headline
+from selfdistill.tools.progress import Overview
 
 STATE = re.compile(r"(.+?)  (\d+) %  (.*)")  # as selfdistill.system.terminal.State shows it
 EVERY = 5  # seconds between two looks at all runs
@@ -38,7 +38,7 @@ class Bars(threading.Thread):
         progress.columns = [each for each in progress.columns if "active" not in getattr(each, "text_format", "")]
         self._panel = self.handler.live_display.get_renderable()
         self.handler.live_display.update(Group(self._panel, ""))  # an empty line for the ^C that a terminal shows
-        self.reader: ProgressReader | None = None
+        self.overview: Callable[[], Overview] | None = None  # of the runs, once the configuration is read
         self._tasks, self._next = {}, 0.0
         self._pipe, write = os.pipe()
         shell._process_args["stderr"] = write
@@ -81,8 +81,8 @@ class Bars(threading.Thread):
 
     def _title(self) -> None:
         """Say above the bars how far all runs are, and for how long they still take."""
-        if self.reader and (started := time.monotonic()) > self._next:
-            self._panel.title = headline(self.reader.read())
+        if self.overview and (started := time.monotonic()) > self._next:
+            self._panel.title = str(self.overview())
             ended = time.monotonic()
             self._next = ended + max(EVERY, 50 * (ended - started))  # of a thousand runs a look takes long
 
