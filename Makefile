@@ -14,7 +14,7 @@ NOW := $(shell date +%s)
 CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick overnight replicate published findings test test-workflow test-faults test-slurm bench docs declare site doctor status lint format clean
+.PHONY: help demo quick overnight replicate published findings test test-workflow test-faults test-slurm bench docs declare site estimate status lint format clean
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole workflow on handwritten digits (about a minute, no data to download)"
@@ -31,7 +31,7 @@ help: ## list these commands
 	@echo "make docs                   regenerate docs/paper-gaps.md from its YAML file"
 	@echo "make declare WORDS='...'    declare the present rules of the claims (docs/statistics.md)"
 	@echo "make site                   build the documentation as web pages in site/ (installs mkdocs-material)"
-	@echo "make doctor [CONFIG=...]    list this machine's hardware and the time of each protocol, or of CONFIG alone (half a minute)"
+	@echo "make estimate [CONFIG=...]  estimate the time of each protocol on this machine, or of CONFIG alone (half a minute)"
 	@echo "make status [CONFIG=...]    the state of each run of the paper's protocol, or of CONFIG laid over it, and the time left"
 	@echo "make lint                   check formatting and code; make format repairs what it can"
 	@echo "make clean RUN=...          remove a run's results and saved state, as in RUN=quick/kd-seed0 (STATE=1: the state alone; YES=1: do not ask)"
@@ -58,7 +58,7 @@ overnight: $(READY)
 
 replicate: $(READY)
 	$(call CHECKED)
-	@$(PY) selfdistill doctor config.yaml $(CONFIG)
+	@$(PY) selfdistill estimate config.yaml $(CONFIG)
 	$(PY) snakemake --cores 1 $(if $(CONFIG),--configfile $(CONFIG))
 	@$(PY) selfdistill show --report report/paper --started $(NOW)
 
@@ -102,8 +102,8 @@ site: $(READY)
 	$(PY) mkdocs build --strict
 	@echo "to open: site/index.html"
 
-doctor: $(READY)
-	@$(PY) selfdistill doctor $(if $(CONFIG),config.yaml $(CONFIG))
+estimate: $(READY)
+	@$(PY) selfdistill estimate --cores $(CORES) $(if $(CONFIG),config.yaml $(CONFIG))
 
 # `status` exits with 1 while runs are left to train; make should not call that an error.
 status: $(READY)

@@ -39,7 +39,7 @@ def test_the_help_groups_the_verbs_within_80_columns():
     assert [line[:-1] for line in lines if line[:-1] in headings] == headings
     groups = {heading: {line.split()[0] for line in group(lines, heading)} for heading in headings}
     assert {"train", "table"} <= groups[RULES]
-    assert {"status", "doctor", "clean"} <= groups[LOOK]
+    assert {"status", "estimate", "clean"} <= groups[LOOK]
     assert {"show", "predict", "export"} == groups[USE]
     assert len(set.union(*groups.values())) == len(app.registered_commands)
 

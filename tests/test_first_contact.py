@@ -119,7 +119,7 @@ def ready(tmp_path) -> Workflow:
     """A checkout that is set up, whose Snakemake says only what it was called with."""
     workflow = Workflow.make(tmp_path / "a path with 'blanks")
     workflow.add_make(
-        f'case "$*" in *snakemake*|*show*|*"selfdistill doctor"*) echo "$*" ;; *) exec "{sys.executable}" "$@" ;; esac'
+        f'case "$*" in *snakemake*|*show*|*" estimate"*) echo "$*" ;; *) exec "{sys.executable}" "$@" ;; esac'
     )
     return workflow
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from selfdistill.cli.app import LOOK, app
-from selfdistill.cli.options import Base, Files
+from selfdistill.cli.options import Files
 from selfdistill.system.failures import CONFIGURATION, Failure
 
 
@@ -31,24 +31,21 @@ def check(
 
 
 @app.command(rich_help_panel=LOOK)
-def doctor(
+def estimate(
     files: Annotated[
-        list[Path] | None, Argument(help="Estimate only this configuration: config.yaml, then your files.")
+        list[Path] | None, Argument(help="config.yaml, then your files; without any, every protocol is estimated.")
     ] = None,
-    protocols: Annotated[Path, Option(help="The folder of the protocol files.")] = Path("workflow/protocols"),
-    base: Base = Path("config.yaml"),
+    cores: Annotated[int, Option(min=1, help="As snakemake --cores is given.")] = 1,
 ) -> None:
-    """List this machine's hardware and estimate each protocol's time."""
+    """Estimate each protocol's time on this machine."""
     from selfdistill.config.load import load_config
 
-    over = [[], *([path] for path in sorted(protocols.glob("*.yaml")))]
-    configs = [load_config(paths) for paths in ([files] if files else [[base, *path] for path in over])]
-    from selfdistill.tools.doctor import findings, plan_lines, protocol_lines
+    base, protocols = Path("config.yaml"), sorted(Path("workflow/protocols").glob("*.yaml"))
+    configs = [load_config(paths) for paths in ([files] if files else [[base], *([base, path] for path in protocols)])]
+    from selfdistill.tools.estimate import estimates
 
-    if not files:
-        print("\n".join(finding.line() for finding in findings(Path.cwd())), flush=True)
     print("timing a few steps of each network ...", file=sys.stderr, flush=True)
-    lines = plan_lines(configs[0]) if files else protocol_lines([c for c in configs if c.logs == "results"])
+    lines = estimates(configs, cores)
     print("time of training from the start, on an idle machine to one as busy as now:")
     print("\n".join(f"    {line}" for line in lines))
 

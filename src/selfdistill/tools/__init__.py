@@ -1,1 +1,1 @@
-"""Commands outside the workflow: status, doctor, export, predict. The Snakefile uses failed, plan and screen."""
+"""Commands outside the workflow: estimate, export, predict. The Snakefile uses failed, plan, progress and screen."""

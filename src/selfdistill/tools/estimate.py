@@ -33,6 +33,33 @@ ALIKE = 1.3  # ends of a range that are given as one number
 Range = np.ndarray  # of a quiet machine, and of this one as busy as it is now
 
 
+def estimates(configs: list[Config], cores: int) -> list[str]:
+    """A line for each protocol: the time of its training here, or why it is not timed. cores: as Snakemake is told."""
+    why = {config.protocol: unavailable(config) for config in configs}
+    paces = measure([config for config in configs if why[config.protocol] is None])
+    return [f"{config.protocol:12} {why[config.protocol] or _takes(config, cores, paces)}" for config in configs]
+
+
+def unavailable(config: Config) -> str | None:
+    """Why a protocol is not timed here: it trains nothing, or this machine lacks a precision of its runs."""
+    if config.logs != "results":
+        return f"trains nothing; its report is made from the logs in {config.logs}"
+    device = choose_device(config.device)
+    wanted = {config.methods[method].precision for method in methods(config)}
+    if device.type == "cpu" and (lacking := sorted(wanted & NEEDS_GPU)):
+        return f"needs a GPU: {lacking[0]} (or precision: auto)"
+    if device.type == "cpu" and "bf16" in wanted and choose_precision("auto", device) != "bf16":
+        return "needs a CPU with bf16 units (or precision: auto)"
+    return None
+
+
+def _takes(config: Config, cores: int, paces: dict[tuple, Range]) -> str:
+    slots, runs = side_by_side(config, cores), config.runs()
+    beside = f"{slots} side by side" if slots > 1 else "one at a time"
+    epochs = sum(config.methods[method].epochs for method, _ in runs)
+    return f"{in_words(whole_seconds(config, cores, paces)):17} ({len(runs)} runs, {epochs} epochs, {beside})"
+
+
 def measure(configs: list[Config]) -> dict[tuple, Range]:
     """The seconds that a training step takes for each multiply-add of its forward pass, by kind of network."""
     kinds = {}
@@ -41,17 +68,6 @@ def measure(configs: list[Config]) -> dict[tuple, Range]:
             settings = _settings(config, method)
             kinds.setdefault(_kind(config, settings), (config.device, settings))
     return {kind: seconds_per_multiply_add(*case) for kind, case in kinds.items()}
-
-
-def unavailable(config: Config) -> str | None:
-    """Why a protocol is not timed here: a precision of its runs that this machine does not have."""
-    device = choose_device(config.device)
-    wanted = {config.methods[method].precision for method in methods(config)}
-    if device.type == "cpu" and (lacking := sorted(wanted & NEEDS_GPU)):
-        return f"needs a GPU: {lacking[0]} (or precision: auto)"
-    if device.type == "cpu" and "bf16" in wanted and choose_precision("auto", device) != "bf16":
-        return "needs a CPU with bf16 units (or precision: auto)"
-    return None
 
 
 def methods(config: Config) -> list[str]:
@@ -77,8 +93,9 @@ def epoch_seconds(config: Config, method: str, paces: dict[tuple, Range]) -> Ran
 
 
 def side_by_side(config: Config, cores: int) -> int:
-    """How many of a configuration's runs train at once on so many processors."""
-    return max(1, cores // job_threads(config.threads, uses_gpu(config.device)))
+    """How many of a configuration's runs train at once with so many processors; on a GPU one (profiles/default)."""
+    gpu = uses_gpu(config.device)
+    return 1 if gpu else max(1, cores // job_threads(config.threads, gpu))
 
 
 def whole_seconds(config: Config, cores: int, paces: dict[tuple, Range]) -> Range:

@@ -1,9 +1,8 @@
-"""The parts of a machine, and the time of a protocol on it."""
+"""The time of a protocol on this machine."""
 
 import json
 import re
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,9 +11,10 @@ from helpers.reporting import ROOT
 from helpers.verbs import selfdistill
 
 from selfdistill.config.load import load_config
-from selfdistill.tools import doctor, estimate
+from selfdistill.tools import estimate
 from selfdistill.tools.estimate import (
     epoch_seconds,
+    estimates,
     in_words,
     measure,
     multiply_adds_of,
@@ -64,13 +64,16 @@ def test_an_epoch_is_its_training_its_teachers_answers_and_its_tests(config, ste
     assert gain == pytest.approx([4, 4**0.7])  # threads share an epoch, but not evenly
 
 
-def test_a_protocol_is_its_runs_side_by_side(config, steady):
+def test_a_protocol_is_its_runs_side_by_side(config, steady, monkeypatch):
     demo = config(protocol="demo")
     paces = measure([demo])
     teacher, kd, others = (
         epochs * epoch_seconds(demo, method, paces) for method, epochs in (("teacher", 10), ("kd", 5), ("control", 5))
     )
     assert [side_by_side(demo, cores) for cores in (1, 2, 5)] == [1, 2, 5]
+    with monkeypatch.context() as patch:
+        patch.setattr(estimate, "uses_gpu", lambda device: True)
+        assert side_by_side(demo, 16) == 1
     # The larger half: self-distillation, whose heads cost next to nothing, then the control.
     assert whole_seconds(demo, 2, paces) == pytest.approx(2 * others, rel=0.01)
     assert whole_seconds(demo, 1, paces) == pytest.approx(teacher + kd + 2 * others, rel=0.01)
@@ -97,28 +100,22 @@ def test_a_precision_that_this_machine_lacks_is_said_and_not_timed(monkeypatch, 
     monkeypatch.setattr(estimate, "choose_precision", lambda wanted, device: "fp32")
     for precision, needs in {"tf32": "a GPU: tf32", "bf16": "a CPU with bf16 units"}.items():
         wants = config({"defaults": {"precision": precision}})
-        assert doctor.protocol_lines([wants]) == [f"paper        needs {needs} (or precision: auto)"]
+        assert estimates([wants], 1) == [f"paper        needs {needs} (or precision: auto)"]
     assert steady == []
 
 
-def test_the_plan_of_a_configuration_has_a_line_for_each_method_and_one_for_all(config, steady, monkeypatch):
-    monkeypatch.setattr(doctor, "usable_cores", lambda: 1)
-    head, *methods, whole = doctor.plan_lines(config({"threads": 1, "seeds": [0, 1], "rows": ["kd"]}))
-    cells = [re.split(r"\s{2,}", line) for line in (head, *methods)]
-    assert cells[0] == ["method", "runs", "epochs each", "seconds an epoch", "time"]
-    # 200 x 555,422,720 x (50,000 + 10,000 / 3) multiply-adds of 1 to 3 ps, and the teacher's answers.
-    assert cells[1:] == [
-        ["kd", "2", "200", "31 to 93", "3.4 to 10.3 h"],
-        ["teacher", "2", "300", "4.4 to 13", "44 min to 2.2 h"],
-    ]
-    assert whole.startswith("all of paper: 4.2 to 12.6 h ")
-    (line,) = doctor.plan_lines(config({"logs": "somewhere"}))
-    assert line == "paper trains nothing; its report is made from the logs in somewhere"
+def test_a_protocol_has_a_line_with_its_runs_and_time(config, steady):
+    two = config({"threads": 1, "seeds": [0, 1], "rows": ["kd"]})
+    # 200 x 555,422,720 x (50,000 + 10,000 / 3) multiply-adds of 1 to 3 ps, and the teacher's answers; 300 epochs of it.
+    assert estimates([two], 1) == ["paper        4.2 to 12.6 h     (4 runs, 1000 epochs, one at a time)"]
+    assert estimates([two], 2) == ["paper        2.1 to 6.3 h      (4 runs, 1000 epochs, 2 side by side)"]
+    (line,) = estimates([config({"logs": "somewhere"})], 1)
+    assert line == "paper        trains nothing; its report is made from the logs in somewhere"
 
 
 def test_the_papers_protocol_says_its_cost_before_it_starts():
     shown = subprocess.run(["make", "-n", "replicate", "CONFIG=my.yaml"], cwd=ROOT, capture_output=True, text=True)
-    assert shown.stdout.index("doctor config.yaml my.yaml") < shown.stdout.index("snakemake --cores 1")
+    assert shown.stdout.index("estimate config.yaml my.yaml") < shown.stdout.index("snakemake --cores 1")
 
 
 def test_a_range_is_one_number_where_its_ends_are_alike():
@@ -131,49 +128,10 @@ def test_a_range_is_one_number_where_its_ends_are_alike():
         assert in_words(np.array(seconds)) == words
 
 
-def found(folder):
-    return {finding.name: finding for finding in doctor.findings(folder)}
-
-
-def test_the_findings_of_this_machine(tmp_path):
-    here = found(tmp_path)
-    assert set(here) == {"Python", "processor", "precision", "GPU", "memory", "disk", "LaTeX", "Slurm", "git", "make"}
-    assert sys.executable in here["Python"].text
-    assert doctor.usable_cores() >= 1
-    assert all(finding.line().isprintable() for finding in here.values())
-
-
-def test_what_is_missing_is_said(monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor.shutil, "which", lambda tool: None)
-    here = found(tmp_path)
-    assert here["LaTeX"].fine is False
-    assert "no pdflatex" in here["LaTeX"].line()
-    assert "missing" in here["git"].text
-    assert here["Slurm"].text == "not here"
-    monkeypatch.setattr(doctor.shutil, "which", lambda tool: f"/usr/bin/{tool}")
-    for executor in (None, object()):
-        monkeypatch.setattr(doctor, "find_spec", lambda name, spec=executor: spec)
-        slurm = found(tmp_path)["Slurm"]
-        assert (slurm.fine, "without" in slurm.text) == (executor is not None, executor is None)
-
-
-def test_fewer_processors_under_a_containers_quota(monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor, "CGROUP", tmp_path)
-    (tmp_path / "cpu.max").write_text("100000 100000\n")
-    (tmp_path / "memory.max").write_text("1000000\n")
-    assert (doctor.usable_cores(), doctor.usable_memory()) == (1, 1_000_000)
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    (tmp_path / "memory.max").write_text("max\n")
-    assert doctor.usable_memory() > 1_000_000
-
-
-@pytest.mark.slow
 def test_the_command(tmp_path):
-    for name, precision in (("tiny", "fp32"), ("wants", "tf32")):
-        text = f"protocol: {name}\nrows: [control]\ndefaults: {{width: 2, precision: {precision}}}\n"
-        (tmp_path / f"{name}.yaml").write_text(text)
-    done = selfdistill("doctor", "--base", BASE, "--protocols", tmp_path)
+    (tmp_path / "tiny.yaml").write_text("protocol: tiny\nrows: [control]\ndefaults: {width: 2, precision: fp32}\n")
+    done = selfdistill("estimate", BASE, tmp_path / "tiny.yaml")
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()[-3:]
-    assert [line.split()[0] for line in lines] == ["paper", "tiny", "wants"]
-    assert ("needs a GPU: tf32" in lines[2]) == (not torch.cuda.is_available())
+    assert re.fullmatch(
+        r"    tiny .* (s|min|h|days) +\(1 runs, 200 epochs, one at a time\)", done.stdout.splitlines()[-1]
+    )
