@@ -104,7 +104,7 @@ def test_the_program_sees_every_picture_as_predict_does(exported, digits, tmp_pa
     Image.fromarray(read_prepared(digits, "digits")[0].test_images[7].transpose(1, 2, 0)).save(paths[-1])
     seen, upright_square = [read_picture(path) for path in paths], alone(exported, monkeypatch)["upright_square"]
     for path, picture in zip(paths, seen, strict=True):
-        assert np.array_equal(np.asarray(upright_square(Image.open(path))), picture.pixels), path.name
+        assert np.array_equal(np.asarray(upright_square(Image.open(path))), picture), path.name
     network = load_network(exported / "weights.safetensors")
     probabilities, labels = network.probabilities(seen)["final"].max(1)
     expected = [f"{network.dataset.classes[k]} ({p:.1%})" for p, k in zip(probabilities, labels, strict=True)]

@@ -20,16 +20,14 @@ def path(tmp_path):
 def pixels(path, image, **options):
     """What is seen of an image once it is a file."""
     image.save(path, **options)
-    return read_picture(path).pixels
+    return read_picture(path)
 
 
 def test_of_a_wide_picture_the_middle_is_seen(path):
     wide = np.zeros((64, 192, 3), np.uint8)
     wide[:, :64], wide[:, 64:128], wide[:, 128:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
     Image.fromarray(wide).save(path)
-    picture = read_picture(path)
-    assert (picture.pixels[:, 2:-2] == (0, 255, 0)).all()  # a smooth filter looks a little beyond the edge
-    assert str(picture) == f"{path}: 192x64, central 64x64 resized to 32x32"
+    assert (read_picture(path)[:, 2:-2] == (0, 255, 0)).all()  # a smooth filter looks a little beyond the edge
 
 
 def test_any_size_is_seen_at_32x32_and_that_of_the_network_as_it_is(path):
@@ -76,11 +74,9 @@ def test_a_photograph_is_turned_as_its_camera_says(path):
     for orientation, stored in turned.items():
         exif[0x0112] = orientation
         Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif, quality=95)
-        picture = read_picture(path)
-        seen = picture.pixels.astype(int)
+        seen = read_picture(path).astype(int)
         assert seen[4:12, 4:12].min() > 200, orientation
         assert max(seen[4:12, 20:28].max(), seen[20:28, 4:12].max(), seen[20:28, 20:28].max()) < 50, orientation
-        assert (picture.width, picture.height) == (60, 40), orientation
 
 
 # What is refused
@@ -124,8 +120,7 @@ def test_damage_is_one_line_or_a_picture(tmp_path):
             content[place] = rng.integers(0, 256)
         path.write_bytes(content)
         try:
-            said = str(read_picture(path))
+            said = [read_picture(path).shape]
         except Failure as failure:
-            said = str(failure).removeprefix("error: ")
-        assert said.startswith(f"{path}: "), seed
-        assert "\n" not in said, seed
+            said = str(failure).splitlines()
+        assert said == [(32, 32, 3)] or (len(said) == 1 and said[0].startswith(f"error: {path}: ")), seed

@@ -2,31 +2,15 @@
 
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
-from PIL.ExifTags import Base
 
 from selfdistill.data.prepared import SIDE
 from selfdistill.system.failures import Failure
 
 FORMATS = ("PNG", "JPEG")
 MOST_PIXELS = 100_000_000  # of a picture; 300 MB in memory
-QUARTER_TURNS = (5, 6, 7, 8)  # orientations that exchange width and height
-
-
-class Picture(NamedTuple):
-    """A picture: pixels [32, 32, 3] uint8, and the width and height that it came with, upright."""
-
-    path: Path
-    pixels: np.ndarray
-    width: int
-    height: int
-
-    def __str__(self) -> str:
-        least = min(self.width, self.height)
-        return f"{self.path}: {self.width}x{self.height}, central {least}x{least} resized to {SIDE}x{SIDE}"
 
 
 def upright_square(image: Image.Image, side: int = 32) -> Image.Image:
@@ -42,8 +26,8 @@ def upright_square(image: Image.Image, side: int = 32) -> Image.Image:
     return ImageOps.fit(image.convert("RGB"), (side, side))
 
 
-def read_picture(path: Path) -> Picture:
-    """A PNG or JPEG as `upright_square` makes it, which is what an exported program does too.
+def read_picture(path: Path) -> np.ndarray:
+    """The pixels [32, 32, 3] uint8 of a PNG or JPEG as `upright_square` makes it, which an exported program does too.
 
     Raises: Failure 65 for what is no such picture, damaged, or of more than MOST_PIXELS.
     """
@@ -56,8 +40,7 @@ def read_picture(path: Path) -> Picture:
                 if image.width * image.height > MOST_PIXELS:
                     size = f"{image.width}x{image.height} pixels"
                     raise Failure(path, f"expected at most {MOST_PIXELS} pixels, got {size}", "make it smaller")
-                size = image.size[::-1] if image.getexif().get(Base.Orientation) in QUARTER_TURNS else image.size
-                return Picture(path, np.asarray(upright_square(image, SIDE)), *size)
+                return np.asarray(upright_square(image, SIDE))
     except Failure:
         raise
     except Image.UnidentifiedImageError as error:

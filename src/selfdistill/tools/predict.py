@@ -1,6 +1,6 @@
 """Predictions of all classifiers of a trained network for the user's pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,20 +10,13 @@ from torch import Tensor, nn
 
 from selfdistill.config.datasets import DATASETS, Dataset
 from selfdistill.data.batches import Normalisation
-from selfdistill.data.prepared import SIDE
 from selfdistill.models.heads import HEADS, build_heads
 from selfdistill.models.network import Network, stage_channels
 from selfdistill.models.weights import decode, read_weights
 from selfdistill.system.failures import Failure, Failures
-from selfdistill.tools.pictures import Picture, read_picture
+from selfdistill.tools.pictures import read_picture
 
-NEEDED = ("dataset", "mean", "std")
-FINAL = "final"
-ENSEMBLE = "ensemble"  # mean of the softmaxes
-BORDER = 2  # pixels
-COLOURS = ("red", "green", "blue")
-DARK_ON_LIGHT = "it is dark on light; they are light on dark"
-FAR = 1.7  # standard deviations of a channel's pixels; as far in one of them are 0.4 % of CIFAR-10's training images
+NEEDED = ("dataset", "mean", "std", "method", "seed", "correct", "images")
 
 
 class LoadedNetwork(NamedTuple):
@@ -34,35 +27,19 @@ class LoadedNetwork(NamedTuple):
     normalise: Normalisation
     facts: dict[str, Any]
 
-    def probabilities(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
-        """The probabilities [pictures, classes] of each classifier, from shallow to deep, and of their ensemble."""
-        pixels = torch.from_numpy(np.stack([picture.pixels for picture in pictures]))
+    def probabilities(self, pictures: Sequence[np.ndarray]) -> dict[str, Tensor]:
+        """The probabilities [pictures, classes] of each classifier, from shallow to deep, and their mean, `ensemble`."""
         with torch.inference_mode():
-            outputs = self.network(self.normalise(pixels))
+            outputs = self.network(self.normalise(torch.from_numpy(np.stack(pictures))))
         each = {f"head{k}": logits.softmax(1) for k, logits in enumerate(outputs.auxiliary, 1)}
-        each[FINAL] = outputs.final.softmax(1)
-        return each | ({ENSEMBLE: torch.stack(list(each.values())).mean(0)} if outputs.auxiliary else {})
-
-    def unlike(self, picture: Picture) -> str | None:
-        """How a picture differs from what the network was trained on; None for one that does so in no way looked at."""
-        pixels = picture.pixels / 255
-        if self.dataset.light_on_dark:
-            border = np.pad(np.zeros((SIDE - 2 * BORDER,) * 2, bool), BORDER, constant_values=True)
-            return DARK_ON_LIGHT if pixels[border].mean() > pixels[~border].mean() else None
-        off = (pixels.mean((0, 1)) - self.facts["mean"]) / self.facts["std"]
-        channel = int(abs(off).argmax())
-        if abs(off[channel]) < FAR:
-            return None
-        return f"its mean {COLOURS[channel]} is {off[channel]:+.1f} standard deviations from theirs"
+        each["final"] = outputs.final.softmax(1)
+        return each | ({"ensemble": torch.stack(list(each.values())).mean(0)} if outputs.auxiliary else {})
 
     def __str__(self) -> str:
         facts = self.facts
-        of = f"{facts['model']}, {facts.get('method', 'method unknown')} seed {facts.get('seed', 'unknown')}"
         images = "hold-out" if "holdout_images" in facts else "test"
-        right = (
-            f"{facts['correct']} of {facts['images']} {images} images correct" if "correct" in facts else "not tested"
-        )
-        return f"{of}, {self.dataset.title}: {right}"
+        right = f"{facts['correct']} of {facts['images']} {images} images correct"
+        return f"{facts['model']}, {facts['method']} seed {facts['seed']}, {self.dataset.title}: {right}"
 
 
 def load_network(weights: Path) -> LoadedNetwork:
@@ -124,39 +101,15 @@ def predict(paths: Sequence[Path], weights: Path, top: int) -> str:
         raise Failures(problems)
     probabilities, classes = network.probabilities(pictures), network.dataset.classes
     tables = [
-        _table(
-            picture, network.unlike(picture), {name: rows[index] for name, rows in probabilities.items()}, classes, top
-        )
-        for index, picture in enumerate(pictures)
+        "\n".join([str(path), *_lines({name: rows[index] for name, rows in probabilities.items()}, classes, top)])
+        for index, path in enumerate(paths)
     ]
     note = f"The network can only answer with its {len(classes)} classes, whatever a picture shows."
     return "\n\n".join([f"{weights}: {network}", *tables, note])
 
 
-def _table(
-    picture: Picture, unlike: str | None, classifiers: dict[str, Tensor], classes: Sequence[str], top: int
-) -> str:
-    rows = []
+def _lines(classifiers: dict[str, Tensor], classes: Sequence[str], top: int) -> Iterator[str]:
+    width = max(map(len, classes))
     for name, probabilities in classifiers.items():
-        best = probabilities.topk(min(top, len(classes)))
-        rows.append(
-            [name, *(cell for p, k in zip(*best, strict=True) for cell in (classes[int(k)], percent(float(p))))]
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    # Names to the left, percentages to the right.
-    lines = (
-        "  ".join(
-            cell.rjust(width) if place and place % 2 == 0 else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
-    hint = [] if unlike is None else [f"  This picture is unlike the training images: {unlike}."]
-    return "\n".join([str(picture), *hint, *(f"  {line}" for line in lines)])
-
-
-def percent(probability: float) -> str:
-    """A probability as people read it; never 100 or 0 % of what is not quite certain."""
-    if probability < 0.0005:
-        return "<0.1 %"
-    return ">99.9 %" if probability >= 0.9995 else f"{100 * probability:.1f} %"
+        best = zip(*probabilities.topk(min(top, len(classes))), strict=True)
+        yield f"  {name:8}" + "".join(f"  {classes[int(k)]:{width}} {float(p):6.1%}" for p, k in best)
