@@ -63,7 +63,7 @@ for _name, _pattern in NUMBERS.items():
 def parse_yaml(text: str, where: object) -> Any:
     """The value of a YAML text. Raises: Failure 78 naming where it stands, and its line."""
     try:
-        return yaml.load(text, _Loader)  # a SafeLoader
+        return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0] or type(error).__name__

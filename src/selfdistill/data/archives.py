@@ -3,7 +3,7 @@
 import gzip
 import io
 import lzma
-import pickle
+import pickle  # noqa: TID251  # for the restricted unpickler
 import tarfile
 import zlib
 from collections.abc import Callable, Collection, Mapping

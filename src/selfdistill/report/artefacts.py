@@ -96,7 +96,7 @@ def declared() -> tuple[Artefact, ...]:
     import selfdistill.report as package
 
     for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
+        importlib.import_module(f"{package.__name__}.{module.name}")  # noqa: TID251
     return tuple(DECLARED)
 
 
