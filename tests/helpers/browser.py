@@ -4,11 +4,7 @@ import base64
 import itertools
 import json
 import os
-import shutil
-import socket
-import struct
 import subprocess
-import urllib.request
 from pathlib import Path
 
 from helpers.waiting import wait_for
@@ -18,14 +14,20 @@ class Browser:
     """Chromium that resolves no name of the network; `events` are what it told while the page was opened."""
 
     def __init__(self, folder: Path):
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--no-first-run"]
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run"]
         options += [f"--user-data-dir={folder}", "--host-resolver-rules=MAP * ~NOTFOUND", "about:blank"]
-        command = [shutil.which("chromium"), *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.port = self._wait_for_port(folder / "DevToolsActivePort")
+        (its_input, ours), (answers, its_output) = os.pipe(), os.pipe()
+        # Chromium reads commands from descriptor 3 and writes answers to 4.
+        start = ["sh", "-c", f'exec chromium "$@" 3</dev/fd/{its_input} 4>/dev/fd/{its_output}', "sh"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen([*start, *options], pass_fds=(its_input, its_output), **quiet)
+        os.close(its_input)
+        os.close(its_output)
+        self.commands, self.answers = os.fdopen(ours, "wb", buffering=0), os.fdopen(answers, "rb")
         self.events: list[dict] = []
-        self.numbers = itertools.count(1)
-        self._connect()
+        self.numbers, self.session = itertools.count(1), {}
+        page = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = {"sessionId": self.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]}
         for domain in ("Page", "Log", "Runtime", "Network"):
             self.call(f"{domain}.enable")
 
@@ -33,45 +35,21 @@ class Browser:
         return self
 
     def __exit__(self, *error) -> None:
-        self.socket.close()
         self.process.terminate()
         self.process.wait(120)
-
-    @staticmethod
-    def _wait_for_port(path: Path) -> int:
-        wait_for(lambda: path.is_file() and len(path.read_text().split()) >= 2, "Chromium did not start")
-        return int(path.read_text().split()[0])
-
-    def _connect(self) -> None:
-        pages = json.load(urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json"))
-        address = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
-        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=300)
-        key = base64.b64encode(os.urandom(16)).decode()
-        lines = [f"GET /{address.split('/', 3)[3]} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", "Upgrade: websocket"]
-        lines += ["Connection: Upgrade", f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", "", ""]
-        self.socket.sendall("\r\n".join(lines).encode())
-        self.stream = self.socket.makefile("rb")
-        while self.stream.readline() != b"\r\n":
-            pass
+        self.commands.close()
+        self.answers.close()
 
     def _receive(self) -> dict:
-        """The next message (RFC 6455), put together from its frames."""
-        data, last = b"", False
-        while not last:
-            first, length = self.stream.read(2)
-            if length == 126:
-                (length,) = struct.unpack(">H", self.stream.read(2))
-            elif length == 127:
-                (length,) = struct.unpack(">Q", self.stream.read(8))
-            data, last = data + self.stream.read(length), bool(first & 0x80)
-        return json.loads(data)
+        """The next message; a zero byte ends each."""
+        message = b"".join(iter(lambda: self.answers.read(1), b"\0"))
+        return json.loads(message)
 
     def call(self, method: str, **parameters) -> dict:
         """The answer to a command; what is told meanwhile goes to `events`."""
         number = next(self.numbers)
-        text = json.dumps({"id": number, "method": method, "params": parameters}).encode()
-        length = bytes([0x80 | len(text)]) if len(text) < 126 else b"\xfe" + struct.pack(">H", len(text))
-        self.socket.sendall(b"\x81" + length + bytes(4) + text)  # a mask of zeros
+        message = {"id": number, "method": method, "params": parameters} | self.session
+        self.commands.write(json.dumps(message).encode() + b"\0")
         while (message := self._receive()).get("id") != number:
             self.events.append(message)
         assert "error" not in message, message
