@@ -55,7 +55,6 @@ class Case(NamedTuple):
 
     name: str
     harm: Callable[[Path], object]
-    run: str = "kd/seed1"
     may_be_missing: bool = False
 
 
@@ -76,51 +75,36 @@ def last(old: str, new: str = "") -> Callable[[list[str]], list[str]]:
     return lambda lines: [*lines[:-1], lines[-1].replace(old, new, 1)]
 
 
-def publish(method: str) -> Callable[[Path], None]:
-    """A run of somebody else, who says which method it was."""
-
-    def harm(logs: Path) -> None:
-        facts = read_sealed(logs / "kd/seed1/run.json")
-        del facts["settings"]
-        write_sealed(logs / "kd/seed1/run.json", facts | {"source": "elsewhere", "method": method, "seed": None})
-
-    return harm
+def publish(logs: Path) -> None:
+    """A run of somebody else, who says that it is of another method."""
+    facts = read_sealed(logs / "kd/seed1/run.json")
+    del facts["settings"]
+    write_sealed(logs / "kd/seed1/run.json", facts | {"source": "elsewhere", "method": "teacher", "seed": None})
 
 
 HALF = {"may_be_missing": True}
 CASES = [
     Case("no folder", lambda logs: shutil.rmtree(logs / "kd/seed1"), **HALF),
-    Case("empty folder", lose("history.csv", "timing.csv", "run.json"), **HALF),
     Case("no run.json", lose("run.json"), **HALF),
     Case("no history", lose("history.csv"), **HALF),
     Case("no timing", lose("timing.csv"), **HALF),
-    Case("only a history", lose("run.json", "timing.csv"), **HALF),
     Case("only a run.json", lose("history.csv", "timing.csv"), **HALF),
-    Case("more rows than epochs", edit("history.csv", lambda lines: [*lines, lines[-1].replace("3,", "4,", 1)])),
     Case("epochs in another order", edit("history.csv", lambda lines: [lines[0], lines[2], lines[1], lines[3]])),
     Case("header alone", edit("history.csv", lambda lines: lines[:1])),
     Case("empty file", edit("history.csv", lambda lines: [])),
-    Case("half a row", edit("history.csv", lambda lines: [*lines[:-1], lines[-1][:10]])),
-    Case("header twice", edit("history.csv", lambda lines: [lines[0], *lines])),
     Case("infinity", edit("history.csv", last("0.81", "inf"))),
     Case("an accuracy below 0", edit("history.csv", last("0.81", "-0.81"))),
     Case("a timing without a value", edit("timing.csv", last("33.333333333333336"))),
     Case("a negative timing", edit("timing.csv", last("33.3", "-33.3"))),
     Case("a timing of other epochs", edit("timing.csv", last("3,", "4,"))),
-    Case("a timing of fewer epochs", edit("timing.csv", lambda lines: lines[:-1])),
-    Case("the paper's log of another method", publish("teacher")),
-    Case("run.json of another seed", lambda logs: shutil.copy(logs / "kd/seed0/run.json", logs / "kd/seed1/run.json")),
+    Case("the author's log of another method", publish),
     Case("another seed's folder", copy_run("kd/seed0", "kd/seed1")),
     Case("another method's folder", copy_run("teacher/seed1", "kd/seed1")),
     Case("other settings", lambda logs: change_facts(logs / "kd/seed1", settings={"method": "kd", "epochs": 4})),
     Case("no settings", lambda logs: change_facts(logs / "kd/seed1", settings=None)),
     Case("run.json vouches for nothing", lambda logs: change_facts(logs / "kd/seed1", outputs={})),
 ]
-LEFTOVERS = [
-    Case("a seed that is not named", copy_run("kd/seed0", "kd/seed7"), run="kd/seed7"),
-    Case("a method that is not named", copy_run("kd/seed0", "old/seed0"), run="old/seed0"),
-    Case("a strange folder", copy_run("kd/seed0", "kd/seed01"), run="kd/seed01"),
-]
+LEFTOVERS = ["kd/seed7", "old/seed0"]  # a seed and a method that the configuration does not name
 
 
 def refusal(logs: Path, output: Path, **options) -> str | None:
@@ -145,12 +129,12 @@ def test_half_results_are_refused_with_their_run(tmp_path, figure):
         folder, output = fresh_logs(tmp_path), tmp_path / "out"
         case.harm(folder)
         said = refusal(folder, output)
-        if said is None or f"{folder}/{case.run}" not in said or output.exists():
+        if said is None or f"{folder}/kd/seed1" not in said or output.exists():
             wrong.append(f"{case.name}: {said}")
         if case.may_be_missing:
             continue
         said = refusal(folder, output, allow_missing=True)  # damage is never taken for absence
-        if said is None or f"{folder}/{case.run}" not in said:
+        if said is None or f"{folder}/kd/seed1" not in said:
             wrong.append(f"{case.name} with allow_missing: {said}")
     figure("half results", f"{len(CASES) - len(wrong)}/{len(CASES)} refused with the run named")
     assert wrong == []
@@ -168,13 +152,12 @@ def test_a_run_may_be_missing_where_that_is_allowed(tmp_path):
 
 
 def test_a_leftover_is_in_no_mean_and_is_named(tmp_path):
-    for case in LEFTOVERS:
+    for leftover in LEFTOVERS:
         folder = fresh_logs(tmp_path)
-        case.harm(folder)
-        assert refusal(folder, tmp_path / "out") is None, case.name
-        assert kd_of(tmp_path / "out") == ("3", "82.00"), case.name
-        note = (tmp_path / "out/table1.md").read_text()
-        assert f"not in the configuration: {case.run.replace('/', ' ')}." in note, case.name
+        copy_run("kd/seed0", leftover)(folder)
+        assert refusal(folder, tmp_path / "out") is None
+        assert kd_of(tmp_path / "out") == ("3", "82.00")
+        assert f"not in the configuration: {leftover.replace('/', ' ')}." in (tmp_path / "out/table1.md").read_text()
 
 
 def test_a_run_of_another_environment_is_marked_in_the_note(tmp_path):

@@ -5,7 +5,6 @@ tests/config/test_reading.py.
 """
 
 import io
-import itertools
 import json
 import os
 import pickle
@@ -28,7 +27,7 @@ from safetensors.torch import save
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import NetworkSettings
-from selfdistill.data.archives import decode_python, read_cifar10
+from selfdistill.data.archives import read_cifar10
 from selfdistill.data.prepared import read_prepared
 from selfdistill.models.resnet import build_backbone
 from selfdistill.models.weights import encode, read_weights
@@ -88,58 +87,46 @@ def outcome(case: Case, folder: Path) -> str | None:
 # Archives
 
 
-def tar(folder: Path, members: list[tuple[tarfile.TarInfo, bytes]], suffix: str = ".tar") -> Path:
-    path = folder / f"archive{suffix}"
-    mode = {".tar": "w:", ".tar.gz": "w:gz", ".tar.xz": "w:xz"}[suffix]
-    with tarfile.open(path, mode) as archive:
-        for info, content in members:
-            archive.addfile(info, io.BytesIO(content))
-    return path
-
-
-def member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE, **facts: Any) -> tuple:
+def member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE) -> tuple[tarfile.TarInfo, bytes]:
     info = tarfile.TarInfo(name)
-    info.size, info.type = len(content), kind
-    for key, value in facts.items():
-        setattr(info, key, value)
+    info.size, info.type, info.linkname = len(content), kind, "/etc/passwd"
     return info, content
 
 
-def instead(**facts: Any) -> Callable[[Path], Path]:
-    """An archive whose first file is another kind of member."""
-    return lambda folder: tar(folder, [member(FIRST, **facts)])
+def tar(*members: tuple[tarfile.TarInfo, bytes], suffix: str = "") -> Callable[[Path], Path]:
+    """An archive of these members."""
+
+    def craft(folder: Path) -> Path:
+        with tarfile.open(folder / "archive.tar", f"w:{suffix}") as archive:
+            for info, content in members:
+                archive.addfile(info, io.BytesIO(content))
+        return folder / "archive.tar"
+
+    return craft
 
 
-def beside(*extra: tuple) -> Callable[[Path], Path]:
-    """An archive with something more in it."""
-    return lambda folder: tar(folder, [*extra, member(FIRST, RECORDS)])
+def bomb(suffix: str) -> Callable[[Path], Path]:
+    return lambda folder: tar(member("bomb", bytes(300_000_000)), suffix=suffix)(folder)
 
 
 def header_with(size: bytes) -> bytes:
-    block = bytearray(member(FIRST, b"")[0].tobuf())
+    block = bytearray(member(FIRST)[0].tobuf())
     block[124:136] = size
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     return bytes(block) + bytes(1024)
 
 
+OTHER_KINDS = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE)
 ARCHIVES = {
     **{
-        f"a name that leads to {name}": beside(member(name, b"x"))
-        for name in ("../canary", "cifar-10-batches-bin/../../canary", "/tmp/selfdistill-canary")
+        f"a name that leads to {name}": tar(member(name, b"x"), member(FIRST, RECORDS))
+        for name in ("../canary", "/tmp/selfdistill-canary", "n" * 1_000_000)
     },
-    "symbolic link": instead(kind=tarfile.SYMTYPE, linkname="/etc/passwd"),
-    "hard link": instead(kind=tarfile.LNKTYPE, linkname="/etc/passwd"),
-    "fifo": instead(kind=tarfile.FIFOTYPE),
-    "folder of the name": instead(kind=tarfile.DIRTYPE),
-    "link and a file through it": beside(member("a", kind=tarfile.SYMTYPE, linkname=".."), member("a/canary", b"x")),
-    "character device": instead(kind=tarfile.CHRTYPE, devmajor=1, devminor=5),
-    "sparse file": instead(kind=tarfile.GNUTYPE_SPARSE),
-    "100,000 members": lambda folder: tar(folder, [member(f"m{k}") for k in range(100_000)]),
-    "gzip bomb": lambda folder: tar(folder, [member("bomb", bytes(200_000_000))], ".tar.gz"),
-    "xz bomb": lambda folder: tar(folder, [member("bomb", bytes(200_000_000))], ".tar.xz"),
-    "many small bombs": lambda folder: tar(folder, [member(f"b{k}", RECORDS) for k in range(20)], ".tar.gz"),
-    "a name of a megabyte": beside(member("n" * 1_000_000, b"x")),
+    **{f"a member of kind {kind}": tar(member(FIRST, kind=kind)) for kind in (*OTHER_KINDS, tarfile.GNUTYPE_SPARSE)},
+    "link and a file through it": tar(member("a", kind=tarfile.SYMTYPE), member("a/canary", b"x")),
+    "gzip bomb": bomb("gz"),
+    "xz bomb": bomb("xz"),
     "negative size": written("archive.tar", header_with(b"\xff" * 12)),
     "size of an exabyte": written("archive.tar", header_with(b"\x80" + b"\x7f" * 11)),
     "size that is none": written("archive.tar", header_with(b"99999999999\0")),
@@ -151,7 +138,9 @@ def read_archive(path: Path) -> None:
     read_cifar10(path, sha256_of(path))
 
 
-# Pickles
+# Safetensors
+
+SETTINGS = NetworkSettings(model="resnet18", stem="cifar", width=2, classes=10)
 
 
 class Canary:
@@ -159,35 +148,6 @@ class Canary:
 
     def __reduce__(self):
         return os.system, ("touch canary",)
-
-
-def pickles() -> dict[str, bytes]:
-    """What goes past names that are refused (tests/data/test_archives.py)."""
-    import numpy as np
-
-    array = pickle.dumps(np.zeros((1, 3072), np.uint8), protocol=2)
-    objects = {b"data": np.array([object], dtype=object)[:0], b"labels": [0]}
-    return {
-        "encode with another codec": b"c_codecs\nencode\n(Vx\nVzlib\ntR.",
-        "build of attributes": b"cnumpy\ndtype\n(S'O8'\nI00\nI01\ntR(I3\nS'|'\nNNNI-1\nI-1\nI63\ntb.",
-        "persistent id": b"Pos.system\n.",
-        "array of objects": pickle.dumps(objects, protocol=2),
-        "a claim of a terabyte": array.replace(b"M\x00\x0c", b"J\xff\xff\xff\x7f"),
-        "no end": b"(lp0\n",
-        "memo bomb": b"(" + b"d0" * 10 + b"h" * 100,
-    }
-
-
-def read_pickle(path: Path) -> None:
-    try:
-        decode_python(path.read_bytes())
-    except Exception as error:
-        raise Failure(path, f"cannot be decoded ({type(error).__name__})") from error
-
-
-# Safetensors
-
-SETTINGS = NetworkSettings(model="resnet18", stem="cifar", width=2, classes=10)
 
 
 def with_header(header: bytes, body: bytes = b"", length: int | None = None) -> bytes:
@@ -198,6 +158,12 @@ def described(**entries: Any) -> bytes:
     """A header with two tensors and our metadata, changed."""
     header = {"__metadata__": {METADATA: "{}"}, "a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}} | entries
     return with_header(json.dumps(header).encode(), bytes(8))
+
+
+def torch_file() -> bytes:
+    file = io.BytesIO()
+    torch.save(Canary(), file)
+    return file.getvalue()
 
 
 def safetensors() -> dict[str, bytes]:
@@ -213,12 +179,11 @@ def safetensors() -> dict[str, bytes]:
         "an overlap": described(b={"dtype": "U8", "shape": [4], "data_offsets": [2, 6]}),
         "beyond the end": described(b={"dtype": "U8", "shape": [99], "data_offsets": [4, 103]}),
         "a key twice": with_header(described()[8:-8].replace(b'"a"', b'"a": {}, "a"'), bytes(8)),
-        "claims a width of 1024": encode(state, facts | {"width": 1024}),
         "claims a billion classes": encode(state, facts | {"classes": 10**9}),
-        "claims another network": encode(state, facts | {"stem": "imagenet"}),
         "no seal": save(state, {METADATA: canonical_json(facts)}),
         "a false seal": encode(state, facts).replace(b"content_sha256", b"content_sha265"),
         "a pickle": pickle.dumps(Canary()),
+        "a file of torch.save": torch_file(),
     }
 
 
@@ -226,23 +191,13 @@ def read_data(path: Path) -> None:
     read_prepared(path, "digits")
 
 
-def torch_file(folder: Path) -> Path:
-    torch.save(Canary(), folder / "weights.safetensors")
-    return folder / "weights.safetensors"
-
-
 # YAML and URLs
 
-YAMLS = {
+YAMLS = {  # what is only broken, and other aliases and tags: tests/config/test_reading.py
     "python object": "reduced: !!python/object/apply:os.system ['touch canary']",
-    "billion laughs": "a: &a [x, x]\n"
-    + "\n".join(f"{b}: &{b} [*{a}, *{a}]" for a, b in itertools.pairwise("abcdefghi")),
-    "an alias of itself": "a: &a [*a]",
     "merge key": "defaults: {<<: {width: 16}}",
     "a huge integer": f"evaluate_every: {'9' * 5000}",
     "nested deeply": "reduced: " + "[" * 20_000 + "]" * 20_000,
-    "mappings nested deeply": "".join(" " * k + "a:\n" for k in range(200)),
-    "UTF-16": "reduced: x".encode("utf-16"),
     "control characters": b"reduced: a\x1bb",
     "key that is a list": "? [a]\n: 1",
 }
@@ -263,33 +218,30 @@ def read_config(path: Path) -> None:
     load_config([ROOT / "config.yaml", path])
 
 
-def all_cases() -> dict[str, list[Case]]:
-    urls = {url: {"data": {"archives": [{"url": url, "sha256": "0" * 64}]}} for url in URLS}
-    names = {f"{place} {name!r}": values(name) for place, values in NAMED.items() for name in BAD_NAMES}
-    configurations = {"YAMLs": YAMLS} | {
-        kind: {name: json.dumps(values) for name, values in found.items()}
-        for kind, found in (("URLs", urls), ("names", names))
-    }
-    return {
-        "tars": [Case(name, craft, read_archive) for name, craft in ARCHIVES.items()],
-        "pickles": [Case(name, written("batch", content), read_pickle) for name, content in pickles().items()],
-        "safetensors": [
-            Case("torch.save", torch_file, read_weights),
-            *(
-                Case(f"{name} ({read.__name__})", written("x.safetensors", content), read)
-                for name, content in safetensors().items()
-                for read in (read_weights, read_data)
-            ),
-        ],
-    } | {
-        kind: [Case(name, written("mine.yaml", content), read_config) for name, content in found.items()]
-        for kind, found in configurations.items()
-    }
+def configurations(texts: dict[str, str | bytes]) -> list[Case]:
+    return [Case(name, written("mine.yaml", content), read_config) for name, content in texts.items()]
 
 
-@pytest.mark.parametrize("kind", ["tars", "pickles", "safetensors", "YAMLs", "URLs", "names"])
+CASES: dict[str, Callable[[], list[Case]]] = {
+    "tars": lambda: [Case(name, craft, read_archive) for name, craft in ARCHIVES.items()],
+    "safetensors": lambda: [
+        Case(f"{name} ({read.__name__})", written("x.safetensors", content), read)
+        for name, content in safetensors().items()
+        for read in (read_weights, read_data)
+    ],
+    "YAMLs": lambda: configurations(YAMLS),
+    "URLs": lambda: configurations(
+        {url: json.dumps({"data": {"archives": [{"url": url, "sha256": "0" * 64}]}}) for url in URLS}
+    ),
+    "names": lambda: configurations(
+        {f"{place} {name!r}": json.dumps(values(name)) for place, values in NAMED.items() for name in BAD_NAMES}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CASES)
 def test_hostile_input_is_refused(kind, tmp_path, figure, monkeypatch):
-    cases, wrong = all_cases()[kind], []
+    cases, wrong = CASES[kind](), []
     for index, case in enumerate(cases):
         box = tmp_path / f"box{index}"
         (box / "inside").parent.mkdir()

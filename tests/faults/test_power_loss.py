@@ -1,9 +1,6 @@
 """Power loss: whatever was not synced is dropped, at every moment of every write path."""
 
-import os
-
 import pytest
-from breakages import append_history, no_fsync
 from helpers.tools import needs
 from power import promises, violations
 from syscalls import record
@@ -44,12 +41,3 @@ def test_each_single_fsync_is_missed(traces, figure):
                 assert wrong, f"{name}: nothing is lost without {call}"
                 removed += 1
     figure("fsyncs taken out", f"{removed}/{removed} noticed")
-
-
-@needs("strace")
-@pytest.mark.parametrize("breakage", [no_fsync, append_history])
-def test_a_broken_writer_is_caught(breakage, write_paths, tmp_path):
-    folder = tmp_path / "broken"
-    calls = record(write_paths["control"].arguments, folder, tmp_path / "trace", breakage=breakage)
-    _, wrong = violations(calls, folder)
-    assert wrong, os.fspath(folder)

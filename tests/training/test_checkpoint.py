@@ -1,6 +1,6 @@
 import torch
 
-from selfdistill.system.failures import BAD_DATA, CONFIGURATION, NON_FINITE
+from selfdistill.system.failures import BAD_DATA, CONFIGURATION, LOCKED, NON_FINITE
 from selfdistill.training.checkpoint import Cadence, State, checkpoints, load_state, save_state
 
 IDENTITY = {"seed": 0, "settings": {"epochs": 3}}
@@ -36,9 +36,21 @@ def test_a_damaged_state_is_named_and_the_one_before_it_used_but_never_a_fresh_s
     lines = []
     assert load(tmp_path, lines).epoch == 1
     assert lines == [f"warning: {newest}: damaged; using the previous state"]
-    oldest.write_bytes(b"x")
-    with refused(BAD_DATA, "all 2 saved states are damaged"):
+    for content in (b"x", b""):
+        oldest.write_bytes(content)
+        with refused(BAD_DATA, "all 2 saved states are damaged"):
+            load(tmp_path)
+    for path in (newest, oldest):
+        path.rename(path.with_suffix(".bak"))
+    with refused(BAD_DATA, f"{tmp_path}: its saved states are missing"):
         load(tmp_path)
+
+
+def test_a_folder_that_is_a_symbolic_link_is_refused(tmp_path, refused):
+    save_state(tmp_path / "elsewhere", state(1))
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with refused(LOCKED, "symbolic link"):
+        load(tmp_path / "link")
 
 
 def test_another_run_and_another_environment_are_refused_with_the_difference(tmp_path, refused):
@@ -47,6 +59,12 @@ def test_another_run_and_another_environment_are_refused_with_the_difference(tmp
         load(tmp_path, identity={"seed": 0, "settings": {"epochs": 4}})
     with refused(CONFIGURATION, "threads 1 -> 2", "resume_policy: relaxed"):
         load(tmp_path, here=HERE | {"threads": 2})
+    with refused(CONFIGURATION, "(compile False -> True)"):
+        load(tmp_path, here=HERE | {"compile": True})
+    facts = state(1).facts | {"environment": HERE | {"compile": True}}
+    save_state(tmp_path / "compiled", state(1)._replace(facts=facts))
+    with refused(CONFIGURATION, "(compile True -> False)"):
+        load(tmp_path / "compiled")
     lines = []
     assert load(tmp_path, lines, here=HERE | {"threads": 2}, policy="relaxed").facts["bit_exact"] is False
     assert "threads 1 -> 2" in lines[0]
