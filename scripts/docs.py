@@ -5,7 +5,7 @@ from pathlib import Path
 
 from selfdistill.config.load import load_config
 from selfdistill.config.schema import Config
-from selfdistill.report.gaps import Entry, Gaps, departure, read_gaps, shown, values
+from selfdistill.report.gaps import Entry, departure, read_gaps, shown, values
 from selfdistill.report.table import markdown
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import write_atomically
@@ -36,13 +36,13 @@ def page(root: Path) -> str:
     return gaps_page(read_gaps(root / "docs/paper-gaps.yaml"), load_config([base]), others)
 
 
-def gaps_page(gaps: Gaps, paper: Config, others: list[Config]) -> str:
+def gaps_page(gaps: dict[str, list[Entry]], paper: Config, others: list[Config]) -> str:
     """docs/paper-gaps.md; others: the protocols to show where they depart from the paper's."""
     parts = [GAPS.format(others=" and ".join(f"`{config.protocol}`" for config in others))]
     headings = ["point", "the paper", "the published notebooks", "ours", "source"]
-    for topic in gaps.topics:
-        rows = [[*_said(entry), _ours(entry, paper, others), entry.source] for entry in topic.entries]
-        parts += [f"## {topic.title}\n", _grid(headings, rows)]
+    for title, entries in gaps.items():
+        rows = [[*_said(entry), _ours(entry, paper, others), entry.source] for entry in entries]
+        parts += [f"## {title}\n", _grid(headings, rows)]
     return "\n".join(parts)
 
 
