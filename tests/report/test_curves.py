@@ -107,8 +107,3 @@ def test_classifiers_are_named_with_their_values_and_the_control():
     assert not {line.get_color() for line in axes.lines} & {
         look.color for name, look in looks(evidence().settings).items() if name != "control"
     }
-
-
-def test_missing_runs_leave_a_figure_that_says_so():
-    (axes,) = classifiers(results(method("control", [80]))).axes
-    assert axes.texts[0].get_text() == "no run with auxiliary classifiers"

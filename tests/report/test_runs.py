@@ -1,4 +1,4 @@
-"""The table of the runs and that of the classifiers."""
+"""The table of the runs, and what a report has."""
 
 import csv
 import io
@@ -7,7 +7,6 @@ from helpers.methods import method, results
 from helpers.reporting import evidence, protocol_settings
 
 from selfdistill.report.artefacts import artefacts
-from selfdistill.report.curves import last_accuracy_of_each
 from selfdistill.report.runs import runs
 
 
@@ -50,30 +49,11 @@ def test_an_ensemble_and_a_resumed_run():
     assert found == ("control/seed1 + control/seed2", "90.00", "no")
 
 
-# The classifiers
-
-
-def test_the_classifiers_of_committed_runs():
-    table = last_accuracy_of_each(evidence())
-    cells = {row[0]: table.cells(row) for row in table.rows}
-    assert list(cells) == ["deep_supervision", "self_distillation"]
-    shown = "44.12 ± 1.78", "60.90 ± 0.05", "67.87 ± 0.45", "69.86 ± 0.45", "68.01 ± 0.94"
-    assert cells["deep_supervision"] == ["Deep supervision", "2", *shown]
-
-
-def test_one_seed_has_no_deviation_and_fewer_classifiers_leave_cells_empty():
-    two = {"test_accuracy_head1": [0.1, 0.5], "test_accuracy_head2": [0.1, 0.9], "test_accuracy_ensemble": [0.1, 0.8]}
-    three = two | {"test_accuracy_head3": [0.1, 0.95]}
-    table = last_accuracy_of_each(results(method("two", [90], columns=two), method("three", [95], columns=three)))
-    assert table.cells(table.rows[0])[1:] == ["1", "50.00", "90.00", "", "80.00"]
-    assert table.cells(table.rows[1])[1:] == ["1", "50.00", "90.00", "95.00", "80.00"]
-
-
 def test_a_report_has_what_its_settings_have():
     quick, arms, published = (
         {one.name for one in artefacts(protocol_settings(name))} for name in ("quick", "quick_arms", "published")
     )
     assert arms - quick == {"details/mechanisms", "details/ablation", "claims"}
-    assert {"runs", "details/costs", "details/classifiers", "differences"} <= quick
+    assert {"runs", "details/costs", "differences"} <= quick
     assert "runs" in published
     assert not any(name.startswith("details") or name == "differences" for name in published)

@@ -41,6 +41,6 @@ def written(*steps):
 
 
 def read_by(step):
-    """The files of runs that a step reads; for teachers that are no row, their times."""
+    """The files of runs that a step reads; for teachers that are no row, their run.json with its times."""
     beside = [run for run in CONFIG.runs() if run not in SHOWN] if step == "claims" else []
-    return run_files(needs(REPORT, step), SHOWN) + run_files(["timing.csv", "run.json"], beside)
+    return run_files(needs(REPORT, step), SHOWN) + run_files(["run.json"], beside)

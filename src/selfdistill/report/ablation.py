@@ -1,124 +1,78 @@
-"""The ablations: from one method to the next, what each step changes, and by how much the accuracy moves with it."""
+"""The ablations: from one method to the next, which settings change, and by how much the accuracy moves."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any
 
-from selfdistill.config.report_settings import ReportSettings
+from selfdistill.config.report_settings import ReportRow
 from selfdistill.report.artefacts import artefact
-from selfdistill.report.comparison import INTERVALS, Difference, changes, compare, factors
-from selfdistill.report.differences import forest, with_count
-from selfdistill.report.plotting import blank
+from selfdistill.report.differences import INTERVALS, compare
 from selfdistill.report.results import MethodResults, Results
-from selfdistill.report.table import Column, Group, Range, Table, rounded, signed
+from selfdistill.report.table import Column, Group, Table
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-TITLE = "Ablation: effect of each setting on the accuracy"
-
-
-class Step(NamedTuple):
-    """A method minus the one before it, and what is other in it; single: whether that is one setting."""
-
-    difference: Difference
-    changes: str
-    single: bool
-
-
-def known(settings: ReportSettings) -> bool:
-    """Whether there is a step between two rows whose settings are known."""
-    return bool(settings.ablations) and not settings.by_author
-
-
-def paths(results: Results) -> dict[str, list[MethodResults]]:
-    """The methods of each ablation that have runs, by its title; none of fewer than two."""
-    found = {
-        title: [results.methods[name] for name in path if name in results.methods]
-        for title, path in results.settings.ablations.items()
-    }
-    return {title: methods for title, methods in found.items() if len(methods) > 1}
-
-
-def steps(methods: list[MethodResults]) -> list[Step]:
-    """The steps between methods; their sum is the last one's accuracy minus the first one's."""
-    found = []
-    for before, method in pairwise(methods):
-        differ = factors(method.row, before.row)
-        found.append(Step(compare(method, before), changes(differ), len(differ) == 1))
-    return found
-
-
-@artefact("details/ablation", step="claims", title=TITLE, needs=("predictions.csv",), when=known)
-def table(results: Results) -> Table:
-    """A row for each step."""
-    columns = [
-        Column("ablation"),
-        Column("from"),
-        Column("to"),
-        Column("label", "Method", wide=0.27),
-        Column("changes", "Changes", wide=0.27),
-        Column("single", tex=False),
-        Column("accuracy", "Accuracy", "number", tex=False),
-        Column("difference", "Step", "number", signed=True),
-        Column("interval", "95 % interval", "interval", signed=True),
-        Column("n_from", kind="count"),
-        Column("n", "n (this row)", "count"),
-    ]
-    groups = []
-    for title, methods in paths(results).items():
-        first, *_ = methods
-        start = [title, None, first.method, first.label, None, None, first.spread.mean, *[None] * 3, len(first.runs)]
-        groups.append(Group(title, [start, *(_row(title, step) for step in steps(methods))]))
-    told = ["Accuracy in percent in the last epoch, and its difference from the row above in points.", INTERVALS]
-    return Table(
-        columns, groups, [*told, "If a step changes several settings, its effect cannot be attributed to one of them."]
-    )
-
-
-def _row(title: str, step: Step) -> list:
-    found = step.difference
-    return [
-        title,
-        found.against.method,
-        found.method.method,
-        found.method.label,
-        step.changes,
-        "yes" if step.single else "no",
-        found.method.spread.mean,
-        found.estimate,
-        found.interval and Range(found.interval.low, found.interval.high),
-        *reversed(found.counts),
-    ]
-
-
-def told(results: Results) -> str:
-    """What the figure shows, in a sentence or several."""
-    said = []
-    for title, (first, *others) in paths(results).items():
-        moved = [signed(step.difference.estimate) for step in steps([first, *others])]
-        ends = [f"{method.label} {step}" for method, step in zip(others, moved, strict=True)]
-        said.append(f"{title}: from {first.label} {rounded(first.spread.mean, 2)}; {'; '.join(ends)}.")
-    return " ".join(said)
+NOT_COMPARED = ("method", "oddities")  # the name, and the marks that follow from other settings
+SPREAD_OUT = ("network", "data", "parameters")  # their keys are settings of their own
+COLUMNS = [
+    Column("ablation"),
+    Column("from"),
+    Column("to"),
+    Column("label", "Method"),
+    Column("changes", "Changes"),
+    Column("accuracy", "Accuracy", "number"),
+    Column("difference", "Step", "number", signed=True),
+    Column("interval", "95 % interval", "interval", signed=True),
+    Column("n", "n (this row)", "count"),
+]
+NOTES = [
+    "Accuracy in percent in the last epoch, and its difference from the row above in points.",
+    INTERVALS,
+    "If a step changes several settings, its effect cannot be attributed to one of them.",
+]
 
 
 @artefact(
-    "details/ablation", step="claims", kind="figure", title=TITLE, needs=("predictions.csv",), when=known, alt=told
+    "details/ablation",
+    step="claims",
+    title="Ablation: effect of each setting on the accuracy",
+    needs=("predictions.csv",),
+    when=lambda settings: bool(settings.ablations) and not settings.by_author,
 )
-def figure(results: Results) -> Figure:
-    """A panel for each ablation, a row for each step."""
-    panels = {
-        f"{title}, from {methods[0].label}": [(_label(step), step.difference) for step in steps(methods)]
-        for title, methods in paths(results).items()
-    }
-    if not panels:
-        return blank(results.settings.figures.width, "no ablation has two methods with runs")
-    return forest(panels, "accuracy minus that of the method before (points)", results)
+def table(results: Results) -> Table:
+    """A row for each method of an ablation; the steps add up to the last one's accuracy minus the first one's."""
+    groups = []
+    for title, names in results.settings.ablations.items():
+        first, *_ = methods = [results.methods[name] for name in names]
+        start = [title, None, first.method, first.label, None, first.spread.mean, None, None, len(first.runs)]
+        groups.append(Group(title, [start, *(_step(title, *pair) for pair in pairwise(methods))]))
+    return Table(COLUMNS, groups, NOTES)
 
 
-def _label(step: Step) -> str:
-    """The method, and beneath what is other in it than in the one before, unless its name says so."""
-    method = step.difference.method
-    named = step.changes.lower().replace(":", "") in method.label.lower()
-    return with_count(method) + ("" if named else f"\n{step.changes}")
+def _step(title: str, before: MethodResults, method: MethodResults) -> list[Any]:
+    found, changes = compare(method, before), ", ".join(changed(method.row, before.row))
+    names = title, before.method, method.method, method.label
+    return [*names, changes, method.spread.mean, found.estimate, found.range, len(method.runs)]
+
+
+def changed(ours: ReportRow, theirs: ReportRow) -> list[str]:
+    """The settings in which two methods differ, in the order of their keys.
+
+    Another objective is one setting with all that only one of the two has: its heads, its teacher, its weights. A
+    teacher is one, whatever it differs in.
+    """
+    a, b = _flat(ours), _flat(theirs)
+    found = sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
+    if "objective" in found:
+        found = [key for key in found if key in a and key in b]
+    return [key.replace("_", " ") for key in found]
+
+
+def _flat(row: ReportRow) -> dict[str, Any]:
+    """The settings by key, of which some stand in groups; a teacher is a network and the methods that trained it."""
+    found: dict[str, Any] = {}
+    for key, value in row.settings.items():
+        found |= value if key in SPREAD_OUT else {} if key in NOT_COMPARED else {key: value}
+    if "teacher" in found:
+        taught_by = {run.partition("/")[0] for seed in row.seeds for run in row.taught_by(seed)}
+        found["teacher"] = found["teacher"] | {"methods": sorted(taught_by)}
+    return found

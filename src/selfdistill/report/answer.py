@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from selfdistill.report.claims import read_claims
-from selfdistill.report.comparison import Difference, compare
+from selfdistill.report.differences import Difference, compare
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import rounded, signed
 
@@ -99,6 +99,6 @@ def _difference(found: Difference, little: bool) -> str:
     estimate, *ends = (signed(value, 1) for value in values)
     if ends:
         return f"difference from the control {estimate} points, 95 % interval {' to '.join(ends)}"
-    few = "one seed" if 1 in found.counts else "too few independent runs"
+    few = "one seed" if 1 in (len(found.method.runs), len(found.against.runs)) else "too few independent runs"
     known = "differences this small mean little" if little else "the variation between seeds is not known"
     return f"difference from the control {estimate} points; {few}: {known}"

@@ -20,7 +20,7 @@ from selfdistill.system.files import write_atomically
 if TYPE_CHECKING:
     from selfdistill.report.results import Results
 
-FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md", "tex")}
+FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md")}
 LOGS = ("history.csv", "timing.csv", "run.json")  # of a run: what every artefact may read
 
 

@@ -119,10 +119,9 @@ def judge(claim: Claim, results: Results, rules: Rules) -> Verdict:
     """The verdict on a claim that the protocol asks about: once, when every configured seed is there."""
     configured = {row.method: len(row.seeds) for row in results.settings.rows}
     wanted = {method: configured[method] for method in claim.methods_of(rules)}
-    there = {name: len(results.methods[name].runs) if name in results.methods else 0 for name in wanted}
-    short = next((name for name in wanted if there[name] < wanted[name]), None)
-    if short is not None:
-        return Verdict("interim", f"{there[short]} of {wanted[short]} seeds of {short}")
+    for name, count in wanted.items():
+        if (there := len(results.methods[name].runs)) < count:
+            return Verdict("interim", f"{there} of {count} seeds of {name}")
     least = least_seeds(claim, results.settings)
     if min(wanted.values()) < least:
         return Verdict(f"needs {least} seeds", claim.estimate(results))
@@ -132,12 +131,12 @@ def judge(claim: Claim, results: Results, rules: Rules) -> Verdict:
 
 COLUMNS = [
     Column("id"),
-    Column("claim", "Claim", wide=0.4),
-    Column("section", "Section", tex=False),
+    Column("claim", "Claim"),
+    Column("section", "Section"),
     Column("paper", "Paper"),
-    Column("here", "Here", wide=0.24),
-    Column("verdict", "Verdict", wide=0.18),
-    Column("rule", "Rule", tex=False),
+    Column("here", "Here"),
+    Column("verdict", "Verdict"),
+    Column("rule", "Rule"),
 ]
 
 

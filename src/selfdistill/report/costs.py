@@ -8,17 +8,18 @@ from typing import Any, NamedTuple
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import Column, Group, Table
+from selfdistill.system.files import read_sealed
 
 COLUMNS = [
     Column("method"),
-    Column("label", "Method", wide=0.26),
+    Column("label", "Method"),
     Column("n", "", "count"),
-    Column("epoch_seconds", "s / epoch", "number", tex=False),
+    Column("epoch_seconds", "s / epoch", "number"),
     Column("training", "Training", "time"),
     Column("training_ratio", "× control", "number", 2, 3),
     Column("end_to_end", "With teacher", "time"),
     Column("end_to_end_ratio", "× control", "number", 2, 3),
-    Column("machine", wide=0.2),
+    Column("machine"),
 ]
 
 
@@ -54,31 +55,33 @@ def training(method: MethodResults) -> Cost:
 def end_to_end(method: MethodResults, results: Results) -> Cost:
     """The same with the runs that must be trained before each of its runs: its teacher, that one's teacher and so on.
 
-    Raises: Failure 65 for a teacher's log that is not whole.
+    Raises: Failure 65 for a teacher's run.json that is damaged.
     """
     before = [_before(method, index, results) for index in range(len(method.runs))]
     own = training(method)
     if None in before:
         return own._replace(seconds=None)
-    added = statistics.fmean(sum(seconds for seconds, _ in runs) for runs in before)
-    return Cost(own.seconds + added, own.machines | {machine(facts) for runs in before for _, facts in runs})
+    every = [facts for runs in before for facts in runs]
+    added = sum(facts["training_seconds"] for facts in every) / len(before)
+    return Cost(own.seconds + added, own.machines | set(map(machine, every)))
 
 
-def _before(method: MethodResults, index: int, results: Results) -> list[tuple[float, dict[str, Any]]] | None:
-    """Seconds and run.json of the runs before one; None if one is missing, or the teachers' weights are others now."""
-    from selfdistill.report.logs import read_time
-
+def _before(method: MethodResults, index: int, results: Results) -> list[dict[str, Any]] | None:
+    """run.json of the runs before one; None if one is missing, or the teachers' weights are others now."""
     names = dict(zip(method.row.seeds, method.row.teachers, strict=True))[method.seeds[index]]
-    if not all((results.logs / name / "run.json").is_file() for name in names):
+    paths = [results.logs / name / "run.json" for name in names]
+    if not all(path.is_file() for path in paths):
         return None
-    found = [read_time(results.logs / name) for name in names]
-    taught_by = method.teachers[index]
-    weights = tuple(facts.get("outputs", {}).get("weights.safetensors") for _, facts in found[: len(taught_by)])
+    found, taught_by = [read_sealed(path) for path in paths], method.teachers[index]
+    weights = tuple(facts.get("outputs", {}).get("weights.safetensors") for facts in found[: len(taught_by)])
     return found if weights == taught_by else None
 
 
 @artefact(
-    "details/costs", step="claims", title="Training time of each method", when=lambda settings: not settings.by_author
+    "details/costs",
+    step="claims",
+    title="Training time of each method",
+    when=lambda settings: not settings.by_author,
 )
 def costs(results: Results) -> Table:
     """A row for each method."""

@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from selfdistill.report.artefacts import artefact
-from selfdistill.report.plotting import LETTERS, LINES, blank, canvas, epoch_axis, key, looks, name_line, short
+from selfdistill.report.plotting import LETTERS, LINES, canvas, epoch_axis, key, looks, name_line, short
 from selfdistill.report.results import CONTROL, MethodResults, Results
-from selfdistill.report.table import Column, Group, Table, rounded
+from selfdistill.report.table import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,8 +182,6 @@ def classifiers(results: Results) -> Figure:
     """A panel for each method with auxiliary classifiers, and the control beside them."""
     chosen = with_heads(results)
     width = results.settings.figures.width
-    if not chosen:
-        return blank(width, "no run with auxiliary classifiers")
     figure, grid = canvas(width, 0.6 + 1.6 * len(chosen), len(chosen), sharex=True, sharey=True)
     for axes, method in zip(grid[:, 0], chosen, strict=True):
         if control := results.control:
@@ -208,27 +206,3 @@ def _named(axes: Axes, method: MethodResults, column: str, label: str, color: st
     if curve is not None and last is not None:
         draw(axes, curve, color, 100, **style)
         name_line(axes, 100 * curve["mean"].iloc[-1], f"{short(label)}  {rounded(last.mean, 1)}", color)
-
-
-@artefact(
-    "details/classifiers",
-    step="claims",
-    title="Test accuracy of each classifier",
-    formats=("csv", "md"),  # wider than a column of a paper
-    when=has_heads,
-)
-def last_accuracy_of_each(results: Results) -> Table:
-    """A row for each method with auxiliary classifiers."""
-    chosen = with_heads(results)
-    deepest = max((len(heads_of(method)) for method in chosen), default=0)
-    heads = {f"{HEAD}{number}": f"classifier_{number}" for number in range(1, deepest + 1)} | {ENSEMBLE: "ensemble"}
-    columns = [Column("method"), Column("label", "Method"), Column("n", "n", "count")]
-    columns += [Column(key, key.replace("_", " ").capitalize(), "spread") for key in heads.values()]
-    rows = [
-        [method.method, method.label, len(method.runs), *(method.spread_of(name) for name in heads)]
-        for method in chosen
-    ]
-    told = "Accuracy in percent of each classifier, from shallow to deep, in the last epoch; mean"
-    told += " ± sample standard deviation over seeds, if there are several."
-    kept = "The last classifier of a method is that of the kept network; the ensemble is the mean of all softmaxes."
-    return Table(columns, [Group("", rows)], [told, kept])

@@ -7,7 +7,7 @@ from selfdistill.config.datasets import PAPERS
 from selfdistill.config.report_settings import ReportSettings, report_settings
 from selfdistill.config.schema import Config
 from selfdistill.report.budget import figure
-from selfdistill.report.judging import difference
+from selfdistill.report.differences import compare
 from selfdistill.report.results import CONTROL, Results
 from selfdistill.report.table import Column, Group, Table, signed
 from selfdistill.system.files import write_atomically
@@ -43,13 +43,13 @@ def write_findings(configs: Sequence[Config], reports: Path) -> list[Path]:
 def _results(config: Config, papers: Sequence[str], reports: Path) -> Results | None:
     """A protocol's runs of its rows, and of the paper's that it only trains; None without one of the control."""
     logs = reports / config.protocol
-    if not any(logs.glob(f"{CONTROL}/seed*/run.json")):
-        return None
     trained = {method for method, _ in config.runs()}
     taught = [row for row in papers if row in trained and row not in config.rows]
-    settings = report_settings(config, config.rows + taught)
-    results = Results(ReportSettings.model_validate(settings | {"allow_missing": True}), logs)
-    return results if results.control else None
+    there = [row for row in config.rows + taught if any(logs.glob(f"{row}/seed*/run.json"))]
+    settings = report_settings(config, there)
+    return (
+        Results(ReportSettings.model_validate(settings | {"allow_missing": True}), logs) if CONTROL in there else None
+    )
 
 
 def findings(paper: Config, configs: list[Config], found: dict[str, Results]) -> Table:
@@ -71,9 +71,8 @@ def _differences(paper: Config, read: dict[str, Results]) -> str:
     logged = [paper.methods[name].author_log for name in (COMPARED, CONTROL)]
     parts = [] if None in logged else [f"author's log {signed(logged[0] - logged[1])} (one run each)"]
     for protocol, results in read.items():
-        if (method := results.methods.get(COMPARED)) and results.control:
-            estimate, found = method.spread.mean - results.control.spread.mean, difference(method, results.control)
-            interval = found and found.interval()
+        if COMPARED in results.methods:
+            _, _, estimate, interval, _ = compare(results.methods[COMPARED], results.control)
             within = (
                 f"{signed(interval.low)} to {signed(interval.high)}" if interval else "too few runs for an interval"
             )

@@ -34,7 +34,7 @@ class RunRecord(NamedTuple):
 
 def read_rows(settings: ReportSettings, logs: Path, evaluated: str = "test") -> dict[str, list[RunRecord]]:
     """The runs of every row's method under `logs`/<method>/seed<n>/; evaluated: on the `test` set, or (a sweep) on a
-    `holdout`. A method has fewer than its seeds with allow_missing only.
+    `holdout`. A method has fewer than its seeds with allow_missing only, and none in a sweep only.
 
     Raises: Failure 65 naming the run: missing or unfinished (unless allow_missing), damaged, or trained with
     other settings; and for rows of other images.
@@ -45,8 +45,9 @@ def read_rows(settings: ReportSettings, logs: Path, evaluated: str = "test") -> 
             wanted = "0 for results on the test set" if evaluated == "test" else "> 0 for a sweep"
             raise Failure(row.method, f"{what} (expected data.holdout_images {wanted})")
     found = {row.method: _read_row(row, logs / row.method, settings.allow_missing, evaluated) for row in settings.rows}
-    if not any(found.values()):
-        raise Failure(logs, "contains none of the configured runs")
+    bare = [method for method, runs in found.items() if not runs]
+    if bare and (evaluated == "test" or len(bare) == len(found)):
+        raise Failure(logs, f"contains none of the configured runs of {', '.join(bare)}")
     return found
 
 
@@ -91,22 +92,7 @@ def read_run(folder: Path, seed: int, row: ReportRow, evaluated: str = "test") -
     return RunRecord(seed, history, _read_time(folder, facts, row.epochs), facts)
 
 
-def read_time(folder: Path) -> tuple[float, dict[str, Any]]:
-    """The seconds of training of a run that is no row (a teacher), and its run.json.
-
-    Raises: Failure 65 for a log that is not whole.
-    """
-    facts = read_sealed(folder / "run.json")
-    outputs, settings = facts.get("outputs"), facts.get("settings")
-    epochs = settings.get("epochs") if isinstance(settings, dict) else None
-    if (folder / "timing.csv").is_file():
-        check_recorded(folder / "timing.csv", outputs if isinstance(outputs, dict) else {})
-        if not isinstance(epochs, int):
-            raise Failure(folder / "run.json", "does not record the number of epochs", RETRAIN)
-    return _read_time(folder, facts, epochs), facts
-
-
-def _read_time(folder: Path, facts: dict[str, Any], epochs: int | None) -> float:
+def _read_time(folder: Path, facts: dict[str, Any], epochs: int) -> float:
     """The seconds of training, of run.json where the run has no timing.csv."""
     path = folder / "timing.csv"
     if not path.is_file():

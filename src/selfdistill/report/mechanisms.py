@@ -38,7 +38,6 @@ NOTES = [
     "details/mechanisms",
     step="claims",
     title="The paper's explanations, measured",
-    formats=("csv", "md"),  # wider than a column of a paper
     needs=(MEASURED,),
     when=lambda settings: settings.explanations,
 )

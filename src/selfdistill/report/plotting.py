@@ -96,47 +96,16 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **optio
 
 def epoch_axis(axes: Axes) -> None:
     """An axis of whole epochs from 0."""
-    whole_numbers(axes)
+    axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10], integer=True)
     axes.set_xlabel("epoch")
     axes.set_xlim(left=0)
     axes.grid(axis="y")
-
-
-def whole_numbers(axes: Axes) -> None:
-    """Ticks at whole numbers alone."""
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
 
 
 def name_line(axes: Axes, y: float, text: str, color: str) -> None:
     """Write what a line is behind its end; `saved` moves such labels apart where they would overlap."""
     style = {"va": "center", "color": color, "fontsize": 6.5, "gid": "end"}
     axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), **style)
-
-
-def letters_beside(width: float) -> int:
-    """How long a line of a row's label may be in a figure of so many inches."""
-    return int(0.39 * width * LETTERS)
-
-
-def row_places(labels: list[str]) -> tuple[list[float], float]:
-    """Where rows lie beneath each other, each as high as the lines of its label need, and their height; in inches."""
-    heights = [0.08 + 0.11 * (label.count("\n") + 1) for label in labels]
-    ends = np.cumsum(heights)
-    return [float(end - height / 2) for end, height in zip(ends, heights, strict=True)], float(ends[-1])
-
-
-def row_axis(axes: Axes, labels: list[str]) -> None:
-    """Rows from the top down at their places, named at the left."""
-    from matplotlib.ticker import MaxNLocator
-
-    places, height = row_places(labels)
-    axes.set_yticks(places, labels)
-    axes.set_ylim(height, 0)
-    axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.grid(axis="x")
 
 
 def interval_line(axes: Axes, y: float, low: float, high: float, color: str) -> None:
@@ -161,14 +130,6 @@ def with_room(values: list[float], share: float = 0.1) -> tuple[float, float]:
     """The limits of an axis that shows these values, with a share of their range beside them."""
     room = share * (max(values) - min(values)) or 0.5
     return min(values) - room, max(values) + room
-
-
-def blank(width: float, why: str) -> Figure:
-    """A figure that says why there is nothing on it: of runs that are missing."""
-    figure, grid = canvas(width, 0.4)
-    grid[0, 0].set_axis_off()
-    grid[0, 0].text(0.5, 0.5, why, ha="center", va="center")
-    return figure
 
 
 def _part_labels(figure: Figure) -> None:

@@ -67,8 +67,7 @@ class Column(NamedTuple):
     """A column. key: its name in the CSV; heading: for people, empty if it stands in the CSV alone.
 
     decimals: for people; csv_decimals: in the CSV. signed: with a plus. digits: for people as many
-    significant ones in place of decimals, for a column of several units. wide: the share of a line
-    in LaTeX of text that is broken into lines, 0 for a column as wide as its cells. tex: whether LaTeX shows it.
+    significant ones in place of decimals, for a column of several units. tex: whether LaTeX shows it.
     """
 
     key: str
@@ -77,7 +76,6 @@ class Column(NamedTuple):
     decimals: int = 2
     csv_decimals: int = 2
     signed: bool = False
-    wide: float = 0.0
     tex: bool = True
     digits: int | None = None
 
@@ -204,43 +202,33 @@ class Table(NamedTuple):
     def tex(self) -> str:
         r"""A bare tabular to `\input` (packages booktabs and array), its notes beneath as wide as the line."""
         shown = [(place, column) for place, column in self.shown if column.tex]
-        head = [
-            "needs \\usepackage{booktabs,array}; at most as wide as a column of a two-column paper",
-            *self.provenance,
-        ]
+        head = ["needs \\usepackage{booktabs,array}; at most as wide as a column of a two-column paper"]
+        letters = [WRAPPED if column.kind == "text" else "r" for _, column in shown]
         lines = [
-            *map(comment, head),
-            rf"\begin{{tabular}}{{@{{}}{GAP.join(_letter(column) for _, column in shown)}@{{}}}}",
+            *map(comment, [*head, *self.provenance]),
+            rf"\begin{{tabular}}{{@{{}}{GAP.join(letters)}@{{}}}}",
+            r"\toprule",
+            _line(_heading(column) for _, column in shown),
         ]
-        lines += [r"\toprule", _line(_heading(column) for _, column in shown)]
         for group in self.groups:
-            if group.rows:
-                lines.append(r"\midrule")
-                lines += [rf"\multicolumn{{{len(shown)}}}{{@{{}}l}}{{\emph{{{quoted(group.heading)}}}}} \\"] * bool(
-                    group.heading
-                )
-                lines += [_line(_cell(column, row[place]) for place, column in shown) for row in group.rows]
-        lines.append(r"\bottomrule")
-        lines.append(r"\end{tabular}" + "%" * (not self.notes))
-        if self.notes:
-            notes = rf"\scriptsize\raggedright {quoted(' '.join(self.notes))}"
-            lines.append(rf"\par\smallskip\noindent\begin{{minipage}}{{\linewidth}}{notes}\end{{minipage}}%")
+            lines.append(r"\midrule")
+            if group.heading:
+                lines.append(rf"\multicolumn{{{len(shown)}}}{{@{{}}l}}{{\emph{{{quoted(group.heading)}}}}} \\")
+            lines += [_line(_cell(column, row[place]) for place, column in shown) for row in group.rows]
+        notes = rf"\scriptsize\raggedright {quoted(' '.join(self.notes))}"
+        lines += [r"\bottomrule", r"\end{tabular}"]
+        lines.append(rf"\par\smallskip\noindent\begin{{minipage}}{{\linewidth}}{notes}\end{{minipage}}%")
         return "\n".join(lines) + "\n"
 
 
 GAP = r"@{\hspace{0.7em}}"
-
-
-def _letter(column: Column) -> str:
-    if column.wide:
-        return rf">{{\raggedright\arraybackslash}}p{{{column.wide:g}\linewidth}}"
-    return "l" if column.kind == "text" else "r"
+WRAPPED = r">{\raggedright\arraybackslash}p{0.31\linewidth}"  # of text
 
 
 def _heading(column: Column) -> str:
     """A heading in LaTeX, of numbers in two lines: a column of a paper is narrow."""
     start, _, end = quoted(column.heading).rpartition(" ")
-    return rf"\shortstack[r]{{{start}\\{end}}}" if start and not column.wide else start + " " * bool(start) + end
+    return rf"\shortstack[r]{{{start}\\{end}}}" if start else end
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -250,7 +238,7 @@ def _line(cells: Iterable[str]) -> str:
 def _cell(column: Column, cell: Any) -> str:
     """A cell in LaTeX; long names may be broken after _ and /."""
     text = quoted(column.show(cell))
-    return text.replace(r"\_", r"\_\allowbreak{}").replace("/", r"/\allowbreak{}") if column.wide else text
+    return text.replace(r"\_", r"\_\allowbreak{}").replace("/", r"/\allowbreak{}") if column.kind == "text" else text
 
 
 def markdown(text: str) -> str:

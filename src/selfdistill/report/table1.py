@@ -24,7 +24,7 @@ def columns(results: Results) -> list[Column]:
     ours = "Author's log (%)" if settings.by_author else "Here (%)" if beside else "Top-1 (%)"
     return [
         Column("method"),
-        Column("label", "Method", wide=0.31),
+        Column("label", "Method"),
         Column("paper", "Paper (%)" if beside else "", "number", 1, tex=settings.badge != "reduced"),
         Column("author_log", "Author's log (%)" if beside and not settings.by_author else "", "number", tex=False),
         Column("accuracy", ours, "spread", settings.table.decimals),
