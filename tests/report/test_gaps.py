@@ -20,7 +20,7 @@ from selfdistill.losses.equations import self_distillation_loss
 from selfdistill.report.gaps import departures, read_gaps
 from selfdistill.report.table import clock
 from selfdistill.statistics.power import seeds_needed
-from selfdistill.system.files import read_json
+from selfdistill.system.files import read_sealed
 
 IMAGES = 10_000
 PAPERS = ("teacher", "kd", "self_distillation")
@@ -142,7 +142,7 @@ def test_training_times():
 
 def test_the_logs_have_table_one():
     for name in PAPERS:
-        assert int(read_json(PUBLISHED / name / "seed0/run.json")["training_seconds"]) == SECONDS[name]
+        assert int(read_sealed(PUBLISHED / name / "seed0/run.json")["training_seconds"]) == SECONDS[name]
         assert len(log(name)) == METHODS[name].epochs
     for name in (*PAPERS, "control"):
         assert METHODS[name].author_log == round(log(name).iloc[-1], 2)

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from selfdistill.system.failures import BAD_DATA, DISK, LOCKED, Failure
-from selfdistill.system.files import canonical_json, read_json, write_atomically
+from selfdistill.system.files import canonical_json, read_sealed, write_atomically
 
 
 def test_a_file_is_replaced_whole_and_nothing_is_left(tmp_path):
@@ -46,7 +46,7 @@ def test_equal_values_have_one_spelling():
 
 
 def test_damaged_json_is_named(tmp_path, refused):
-    for content in ("", "[1]", "{'a': 1}", "\x00"):
+    for content in ("", "[1]", "{'a': 1}", "\x00", '{"a": NaN}', "[" * 100_000):
         (tmp_path / "run.json").write_text(content)
         with refused(BAD_DATA, "run.json"):
-            read_json(tmp_path / "run.json")
+            read_sealed(tmp_path / "run.json")

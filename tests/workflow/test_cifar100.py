@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from selfdistill.config.datasets import CIFAR100
-from selfdistill.system.files import read_json, sha256_of
+from selfdistill.system.files import read_sealed, sha256_of
 
 SHORT = {"batch_size": 50, "stem": "imagenet", "epochs": 1}
 
@@ -56,8 +56,8 @@ def test_cifar100_from_its_archive_to_table_card_and_prediction(tmp_path):
         assert (report / f"curves_{name}.png").stat().st_size > 0
 
     run = workflow.folder / "results/cifar100/self_distillation/seed0"
-    assert read_json(run / "run.json")["settings"]["network"]["classes"] == 100
-    assert read_json(run / "evaluation.json")["images"] == 10_000
+    assert read_sealed(run / "run.json")["settings"]["network"]["classes"] == 100
+    assert read_sealed(run / "evaluation.json")["images"] == 10_000
     Image.new("RGB", (50, 40), "red").save(tmp_path / "red.png")
     said = workflow.selfdistill("predict", tmp_path / "red.png", "--weights", run / "weights.safetensors")
     assert any(name in said for name in CIFAR100)

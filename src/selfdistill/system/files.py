@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from selfdistill.system.failures import DISK, LOCKED, Failure
@@ -28,7 +29,7 @@ def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644, dur
     """
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.tmp")
-    try:
+    with disk(path):
         make_folder(path.parent, mode=0o700 if mode == PRIVATE else 0o755)
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
@@ -45,8 +46,6 @@ def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644, dur
             raise
         if durable:
             sync_folder(path.parent)
-    except OSError as error:
-        raise disk_failure(path, error) from error
 
 
 def remove(path: Path) -> None:
@@ -54,10 +53,8 @@ def remove(path: Path) -> None:
 
     Raises: Failure 74 or 73 when it cannot be removed.
     """
-    try:
+    with disk(path):
         path.unlink(missing_ok=True)
-    except OSError as error:
-        raise disk_failure(path, error) from error
 
 
 def remove_folder(folder: Path, *first: str) -> None:
@@ -65,13 +62,11 @@ def remove_folder(folder: Path, *first: str) -> None:
 
     Raises: Failure 74 or 73 when it cannot be removed.
     """
-    try:
+    with disk(folder):
         for name in first:
             (folder / name).unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
-    except OSError as error:
-        raise disk_failure(error.filename or folder, error) from error
 
 
 def link(source: Path, target: Path) -> None:
@@ -81,7 +76,7 @@ def link(source: Path, target: Path) -> None:
     Raises: Failure 74 or 73 when the disk refuses.
     """
     temporary = target.with_name(f".{target.name}.tmp")
-    try:
+    with disk(target):
         temporary.unlink(missing_ok=True)
         try:
             os.link(source, temporary)
@@ -93,8 +88,6 @@ def link(source: Path, target: Path) -> None:
         finally:  # left by a failure, or by a rename between two names of one file, which does nothing
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise disk_failure(target, error) from error
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -121,6 +114,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def disk(path: Path) -> Iterator[None]:
+    """Raises: Failure 74 or 73, which names the path, for an error of the file system in the block."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_failure(path, error) from error
 
 
 def disk_failure(path: Path | str, error: OSError) -> Failure:
@@ -190,28 +192,6 @@ def write_json(path: Path, value: object) -> None:
     write_atomically(path, _readable_json(value))
 
 
-def read_json(path: Path) -> dict:
-    """The object in a JSON file.
-
-    Raises: Failure 65 when the file is missing, damaged or holds no object.
-    """
-    return _read_object(path)[0]
-
-
-def _read_object(path: Path) -> tuple[dict, str]:
-    """The object in a JSON file, and the text that it stands in."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        value = json.loads(text)
-    except OSError as error:
-        raise Failure(path, f"cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise Failure(path, f"is not valid JSON ({error})", "delete it and rerun the rule that made it") from error
-    if not isinstance(value, dict):
-        raise Failure(path, "contains no JSON object", "delete it and rerun the rule that made it")
-    return value, text
-
-
 def seal(facts: dict) -> dict:
     """The facts with the SHA-256 of their canonical JSON, by which damage and edits are noticed."""
     return facts | {SEAL: sha256_bytes(canonical_json(facts).encode())}
@@ -227,11 +207,13 @@ def read_sealed(path: Path) -> dict:
 
     Raises: Failure 65 when the file is missing, damaged or was edited.
     """
-    value, text = _read_object(path)
-    facts = {key: item for key, item in value.items() if key != SEAL}
     try:
+        text = Path(path).read_text(encoding="utf-8")
+        facts = {key: item for key, item in json.loads(text).items() if key != SEAL}
         whole = text == _readable_json(seal(facts))
-    except ValueError:  # a NaN, which is never written
+    except OSError as error:
+        raise Failure(path, f"cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError, AttributeError):  # no JSON, no object, or a NaN, which is never written
         whole = False
     if not whole:
         raise Failure(path, f"differs from its own {SEAL}: damaged or edited", "rerun the rule that made it")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from selfdistill.system.amounts import duration
 from selfdistill.system.failures import LOCKED, Failure
-from selfdistill.system.files import PRIVATE, disk_failure, make_folder
+from selfdistill.system.files import PRIVATE, disk, disk_failure, make_folder
 
 GLANCE = 0.1  # seconds
 HELD: set[int] = set()  # descriptors of the locks of this process
@@ -28,20 +28,16 @@ def run_lock(path: Path) -> Iterator[None]:
 
     Raises: InUse (73) naming the owner when another process holds it; Failure 73 when the file system has no locks.
     """
-    try:
+    with disk(path):
         make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
-    except OSError as error:
-        raise disk_failure(path, error) from error
     HELD.add(descriptor)
     try:
         _acquire(path, descriptor)
-        try:
+        with disk(path):
             os.ftruncate(descriptor, 0)
             facts = {"pid": os.getpid(), "host": platform.node(), "since": time.time()}
             os.pwrite(descriptor, json.dumps(facts).encode(), 0)
-        except OSError as error:
-            raise disk_failure(path, error) from error
         yield
     finally:
         HELD.discard(descriptor)
@@ -49,30 +45,21 @@ def run_lock(path: Path) -> Iterator[None]:
 
 
 def _acquire(path: Path, descriptor: int) -> None:
-    try:
-        _try_for(GLANCE, descriptor)
-    except BlockingIOError:
-        owner = os.pread(descriptor, 4096, 0).decode(errors="replace")
-        raise InUse(
-            path, f"in use by {_describe(owner)}", "wait until it has finished, or stop it", code=LOCKED
-        ) from None
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL):
-            raise disk_failure(path, error) from error
-        what = f"this file system does not support file locks ({error.strerror})"
-        raise Failure(path, what, "move the project to a file system that does", code=LOCKED) from error
-
-
-def _try_for(seconds: float, descriptor: int) -> None:
     """Take the lock; one that is held a moment only is somebody who looks for its owner."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + GLANCE
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > end:
-                raise
+                what = f"in use by {_written_in(descriptor)}"
+                raise InUse(path, what, "wait until it has finished, or stop it", code=LOCKED) from None
             time.sleep(0.02)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL):
+                raise disk_failure(path, error) from error
+            what = f"this file system does not support file locks ({error.strerror})"
+            raise Failure(path, what, "move the project to a file system that does", code=LOCKED) from error
 
 
 def owner_of(path: Path) -> str | None:
@@ -84,7 +71,7 @@ def owner_of(path: Path) -> str | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _describe(os.pread(descriptor, 4096, 0).decode(errors="replace"))
+        return _written_in(descriptor)
     except OSError:
         return None
     finally:
@@ -92,9 +79,10 @@ def owner_of(path: Path) -> str | None:
     return None
 
 
-def _describe(owner: str) -> str:
+def _written_in(descriptor: int) -> str:
+    """The owner who is named in a lock's file."""
     try:
-        facts = json.loads(owner)
+        facts = json.loads(os.pread(descriptor, 4096, 0))
         return f"process {facts['pid']} on {facts['host']}, for {duration(time.time() - facts['since'])}"
     except (ValueError, KeyError, TypeError):
         return "another process"

@@ -9,7 +9,7 @@ from typing import ClassVar, Optional
 
 from selfdistill.system import terminal
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import disk_failure, write_all, write_atomically
+from selfdistill.system.files import disk, disk_failure, write_all, write_atomically
 
 
 class Log:
@@ -26,13 +26,11 @@ class Log:
         self.path, self._descriptor = path, None
         self._prefix = f"{name}: " if name else ""
         if path is not None:
-            try:
+            with disk(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if path.is_file() and not path.is_symlink():
                     path.unlink()
                 self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-            except OSError as error:
-                raise disk_failure(path, error) from error
         Log.latest = self
 
     def say(self, line: str, shown: str | None = None) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from selfdistill.columns import history_columns, to_csv
 from selfdistill.models.weights import pack, unpack
 from selfdistill.system.failures import CONFIGURATION, LOCKED, NON_FINITE, Failure
-from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, sha256_bytes, write_atomically
+from selfdistill.system.files import PRIVATE, disk, make_folder, remove, sha256_bytes, write_atomically
 from selfdistill.system.pauses import PAUSES
 from selfdistill.training.identity import other_parts
 from selfdistill.training.states import NAME, checkpoints
@@ -94,11 +94,9 @@ def _read(path: Path) -> bytes | None:
 
 def note_epoch(folder: Path) -> None:
     """Note that an epoch has ended, saved or not, so that a later attempt knows what it does again."""
-    try:
+    with disk(folder):
         make_folder(folder, mode=0o700)
         (folder / "last_epoch").touch(mode=PRIVATE)
-    except OSError as error:
-        raise disk_failure(folder, error) from error
 
 
 def needed_space(folder: Path, tensors: dict[str, Tensor]) -> int:

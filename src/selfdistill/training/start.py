@@ -9,7 +9,7 @@ from typing import Any
 
 from selfdistill.config.settings import RunSettings, read_settings
 from selfdistill.system.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
-from selfdistill.system.files import PRIVATE, disk_failure, make_folder, remove, sha256_of, write_sealed
+from selfdistill.system.files import PRIVATE, disk, make_folder, remove, sha256_of, write_sealed
 from selfdistill.system.lease import leased_gpu
 from selfdistill.system.lock import run_lock
 from selfdistill.system.log import Log
@@ -27,10 +27,8 @@ def train(job: Job) -> None:
     Raises: Failure 65 bad data or teacher, 70 non-finite loss, 71 memory, 73 run in use, 74 disk, 78 configuration.
     """
     log = Log(job.log, f"{job.output.parent.name} seed {job.seed}")
-    try:
+    with disk(job.states):
         make_folder(job.states, mode=0o700)
-    except OSError as error:
-        raise disk_failure(job.states, error) from error
     with run_lock(job.states / f"{job.name}.lock"):
         record, identity = failure_record(job.states, job.name), {}
         try:

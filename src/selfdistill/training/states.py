@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from selfdistill.system.files import canonical_json, disk_failure, make_folder, remove, remove_folder, sha256_bytes
+from selfdistill.system.files import canonical_json, disk, make_folder, remove, remove_folder, sha256_bytes
 
 NAME = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
 
@@ -33,11 +33,9 @@ def mark_forced(results: Path, runs: list[str]) -> None:
     for run in whole:
         remove(forced_mark(results / ".state", f"{run.parent.name}-{run.name}"))
     for path in sorted(wanted):
-        try:
+        with disk(path):
             make_folder(path.parent, mode=0o700)
             path.touch()
-        except OSError as error:
-            raise disk_failure(path, error) from error
 
 
 def forget(folder: Path) -> None:

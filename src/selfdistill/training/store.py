@@ -14,14 +14,14 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import (
     SEAL,
-    disk_failure,
+    disk,
     link,
     make_folder,
     read_sealed,
@@ -115,7 +115,7 @@ def put_in_place(entry: Entry, output: Path) -> None:
     """Put a stored run's files where its rule declares them; run.json goes first and comes last, so that whoever looks
     in between, or after a kill, sees a run that is not finished.
     """
-    with _disk(output):
+    with disk(output):
         make_folder(output)
         if (output / "run.json").exists():
             remove(output / "run.json")
@@ -174,7 +174,7 @@ def _build(folder: Path, run: Entry, output: Path) -> None:
     """
     protocol, method, seed = output.parts[-3:]
     temporary = folder.with_name(f".{protocol}-{method}-{seed}.tmp")
-    with _disk(folder):
+    with disk(folder):
         if folder.is_dir():
             if _facts(folder) == run.facts and not damaged_outputs(folder, run.facts):
                 return
@@ -197,12 +197,3 @@ def _build(folder: Path, run: Entry, output: Path) -> None:
 def discard(folder: Path) -> None:
     """Remove an entry, run.json first, so that no half one looks whole; one that is gone already is fine."""
     remove_folder(folder, "run.json")
-
-
-@contextlib.contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    """Raises: Failure 74 or 73 for an error of the file system in the block."""
-    try:
-        yield
-    except OSError as error:
-        raise disk_failure(path, error) from error
