@@ -43,28 +43,14 @@ class EpochDisplay:
             self.log.say("this is a CPU; `make quick` runs a reduced protocol in 15 to 45 minutes. Continuing ...")
 
     def after_epoch(self, row: dict, seconds: float) -> None:
-        """Log an epoch, and say it in brief with the time left."""
+        """Log an epoch, and say it with the time left."""
         self.epoch = row["epoch"]
-        left = f"  left {clock(self.state.left)}" if self.state.left else ""
-        self.log.say(
-            epoch_line(row, self.epochs, seconds), f"{self.name}  {brief_line(row, self.epochs, seconds)}{left}"
-        )
+        line, left = epoch_line(row, self.epochs, seconds), self.state.left
+        self.log.say(line, f"{self.name}  {line}" + (f"  left {clock(left)}" if left else ""))
 
 
 def epoch_line(row: dict, epochs: int, seconds: float) -> str:
-    """An epoch in one line of a log."""
-    return (
-        f"epoch {row['epoch']}/{epochs}  lr {row['learning_rate']:.5f}  loss {row['train_loss']:.4f}"
-        f"  train {100 * row['train_accuracy']:.2f} %{_tested(row, 2)}  {seconds:.1f} s"
-    )
-
-
-def brief_line(row: dict, epochs: int, seconds: float) -> str:
-    """An epoch in brief."""
-    accuracy = _tested(row, 1) or f"  train {100 * row['train_accuracy']:.1f} %"
-    return f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['train_loss']:.2f}{accuracy}  {seconds:.1f} s"
-
-
-def _tested(row: dict, decimals: int) -> str:
-    seen = [(name, row.get(f"{name}_accuracy")) for name in ("test", "holdout")]
-    return "".join(f"  {name} {100 * accuracy:.{decimals}f} %" for name, accuracy in seen if accuracy is not None)
+    """An epoch in one line; with the accuracy on the training images where no other was measured."""
+    seen = next(images for images in ("test", "holdout", "train") if row.get(f"{images}_accuracy") is not None)
+    accuracy = f"{seen} {100 * row[f'{seen}_accuracy']:.2f} %"
+    return f"epoch {row['epoch']}/{epochs}  loss {row['train_loss']:.4f}  {accuracy}  {seconds:.1f} s"
