@@ -74,15 +74,11 @@ def test_a_change_of_the_rules_or_of_the_code_that_judges_shows_as_amended(name,
 
 WRONG = {
     "an unknown key": (lambda v: v["claims"][0].update(vlaue=3), "claims.0.level.vlaue: unknown key"),
-    "an unknown kind": (lambda v: v["claims"][0].update(kind="rumour"), "claims.0"),
-    "a level above 100": (lambda v: v["claims"][0].update(published=900), "claims.0.level.published"),
-    "no quote": (lambda v: v["claims"][0].pop("quote"), "claims.0.level.quote: missing"),
     "an id twice": (lambda v: v["claims"][1].update(id="C1"), "claims.1.C1: this id is given twice"),
     "an unknown method": (
         lambda v: v["claims"][1].update(method="kdd"),
         "claims.1.C2: expected one of teacher, kd, ",
     ),
-    "a margin of 0": (lambda v: v["rules"].update(margin=0), "rules.margin: expected a number > 0, got 0"),
     "an unknown primary": (lambda v: v["rules"]["primary"].append(["kd", "H9"]), "rules.primary"),
     "a mechanism without controls": (lambda v: v["rules"]["controls"].pop("kd"), "expected controls in rules.controls"),
 }
@@ -128,13 +124,12 @@ def test_complete_runs_of_a_full_protocol_answer_every_claim_that_it_asks_about(
     assert all(re.search(r"n = \d|settings|different", row[4]) for row in compared)
 
 
-def test_one_seed_judges_nothing_and_says_what_to_write(tmp_path):
+def test_one_seed_judges_nothing_and_says_how_many_are_needed(tmp_path):
     found = settings("paper")
     write_logs(tmp_path, found)
     table = claims(results(tmp_path, found))
     assert {row[5] for row in table.rows} == {"needs 4 seeds"}
     assert {row[0]: row[4] for row in table.rows}["C1"].startswith("9")
-    assert "Some claims have too few seeds for a verdict; `seeds: [0, 1, 2, 3]` is enough for all." in table.notes
 
 
 def test_a_claim_is_judged_once_when_all_seeds_are_there(tmp_path):

@@ -50,11 +50,6 @@ def test_an_interval_is_cut_at_the_axis_with_an_arrow(axes):
     assert (arrow.get_marker(), list(arrow.get_xdata())) == ("<", [-1])
 
 
-def test_an_axis_has_room_even_for_a_single_value():
-    assert plotting.with_room([1, 3], 0.5) == (0, 4)
-    assert plotting.with_room([2, 2]) == (1.5, 2.5)
-
-
 def test_a_figure_has_the_same_bytes_twice_and_its_text_is_text():
     def drawn():
         with styled():

@@ -114,6 +114,4 @@ def notes(rows: list[list[Any]], results: Results) -> list[str]:
     told.append("Means over runs, including evaluations and checkpoints. “With teacher” includes all earlier runs.")
     if len(kinds) > 1 or any("; " in kind for kind in kinds):
         told.append("Times on different machines are not compared.")
-    if any(row[6] is None for row in rows):
-        told.append("If the logs of a teacher are missing, the time with teacher is empty.")
     return told

@@ -84,7 +84,8 @@ def report(results: Results) -> dict[str, str]:
     )
     jinja.filters |= {"commands": commands, "breakable": breakable, "verdict": verdict}
     known = {"results": results, "settings": results.settings, "answer": answer(results), "facts": facts(results)}
-    known |= {"first": first(results), "curve": picture(_declared(results, FIRST[1]), results), "folded": FOLDED}
+    curve = next(one for one in artefacts(results.settings) if one.name == FIRST[1])
+    known |= {"first": first(results), "curve": picture(curve, results), "folded": FOLDED}
     known |= {"colours": {name: look.color for name, look in looks(results.settings).items()}}
     known |= {"sections": sections(results), "last": last(results)}
     return {"report.html": jinja.get_template("report.html").render(known)}
@@ -133,10 +134,6 @@ def last(results: Results) -> list[Sheet]:
 def module_of(one: Artefact) -> str:
     """The module that declares an artefact, which is what decides where it stands."""
     return one.make.__module__.rpartition(".")[2]
-
-
-def _declared(results: Results, name: str) -> Artefact:
-    return next(one for one in artefacts(results.settings) if one.name == name)
 
 
 def sheet(one: Artefact, results: Results, folded: bool) -> Sheet | None:

@@ -122,13 +122,12 @@ def key(figure: Figure, styles: dict[str, dict]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], label=label, **{"color": GREY} | style) for label, style in styles.items()]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
-def with_room(values: list[float], share: float = 0.1) -> tuple[float, float]:
-    """The limits of an axis that shows these values, with a share of their range beside them."""
-    room = share * (max(values) - min(values)) or 0.5
+def with_room(values: list[float]) -> tuple[float, float]:
+    """The limits of an axis that shows these values, with a tenth of their range beside them."""
+    room = 0.1 * (max(values) - min(values))
     return min(values) - room, max(values) + room
 
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.report_settings import ReportRow, ReportSettings
 from selfdistill.mechanisms.measures import read_mechanisms
+from selfdistill.report.logs import RunRecord, check_recorded, leftovers, read_rows, read_table
 from selfdistill.report.table import Spread
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed
-
-if TYPE_CHECKING:  # pandas takes a while to import, and the Snakefile reads the declarations of this package
-    from selfdistill.report.logs import RunRecord
 
 CONTROL = "control"
 LAST = 10  # epochs whose mean stands beside the last one
@@ -96,18 +94,16 @@ class MethodResults:
     @cached_property
     def taught(self) -> list[dict[str, Any] | None]:
         """What each run's evaluation.json says of its teacher, with the number of test images; None without one."""
-        return [self._recorded(folder, run).get("teacher") for folder, run in zip(self.folders, self.runs, strict=True)]
+        return [self._teacher(folder, run) for folder, run in zip(self.folders, self.runs, strict=True)]
 
-    def _recorded(self, folder: Path, run: RunRecord) -> dict[str, Any]:
-        from selfdistill.report.logs import check_recorded
-
+    def _teacher(self, folder: Path, run: RunRecord) -> dict[str, Any] | None:
         path = folder / "evaluation.json"
         if not path.is_file():
-            return {}
+            return None
         check_recorded(path, run.facts["outputs"])
         evaluation = read_sealed(path)
         teacher = evaluation.get("teacher")
-        return evaluation | {"teacher": teacher and teacher | {"images": evaluation["images"]}}
+        return teacher and teacher | {"images": evaluation["images"]}
 
     @cached_property
     def answers(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -125,8 +121,6 @@ class MethodResults:
 
     def _predictions(self, folder: Path, run: RunRecord) -> tuple[np.ndarray, np.ndarray] | None:
         """None also where the weights of another epoch than the last were kept (`kept_epoch: best_on_test`)."""
-        from selfdistill.report.logs import check_recorded, read_table
-
         path = folder / "predictions.csv"
         if not path.is_file():
             return None
@@ -164,8 +158,6 @@ class Results:
         claims: Path = Path("workflow/claims.yaml"),
     ):
         """Read and check the logs. Raises: Failure 65 as `logs.read_rows`, and for different test sets."""
-        from selfdistill.report.logs import leftovers, read_rows
-
         evaluated = "holdout" if settings.sweeps else "test"
         runs = read_rows(settings, logs, evaluated)
         self.settings, self.logs, self.folder, self.claims = settings, logs, folder, claims

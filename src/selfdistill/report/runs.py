@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from selfdistill.report.artefacts import artefact
+from selfdistill.report.logs import RunRecord
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import Column, Group, Table
-
-if TYPE_CHECKING:
-    from selfdistill.report.logs import RunRecord
 
 COLUMNS = [
     Column("method"),
