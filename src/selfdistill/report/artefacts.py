@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from selfdistill.report.results import Results
 
 FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md")}
+PRINTED = (*FORMATS["table"], "tex")  # of a table that goes into a paper
 LOGS = ("history.csv", "timing.csv", "run.json")  # of a run: what every artefact may read
 
 

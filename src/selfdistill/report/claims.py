@@ -14,7 +14,7 @@ from selfdistill.config.errors import checked, dotted
 from selfdistill.config.reading import read_yaml
 from selfdistill.config.report_settings import ReportSettings
 from selfdistill.report import explanations, kinds
-from selfdistill.report.artefacts import artefact
+from selfdistill.report.artefacts import PRINTED, artefact
 from selfdistill.report.judging import Claim, Rules, Verdict
 from selfdistill.report.results import Results
 from selfdistill.report.table import Column, Group, Table
@@ -129,12 +129,14 @@ def judge(claim: Claim, results: Results, rules: Rules) -> Verdict:
 
 
 KEYS = ("claim", "section", "paper", "here", "verdict", "rule")
+IN_TEX = ("claim", "here", "verdict")  # as much as a column of a paper holds
 
 
 @artefact(
     "claims",
     step="claims",
     title="Claims of the paper and verdicts",
+    formats=PRINTED,
     needs=("predictions.csv",),  # what is measured is asked for with the measures' own table
     when=lambda settings: not settings.by_author and (not settings.reduced or _several(settings)),
 )
@@ -144,7 +146,7 @@ def claims(results: Results) -> Table:
     wanted = [claim for claim in read.claims if asked(claim, results.settings, read.rules)]
     verdicts = [judge(claim, results, read.rules) for claim in wanted]
     rows = [_row(*each, read.rules) for each in zip(wanted, verdicts, strict=True)]
-    columns = [Column("id"), *(Column(key, key.capitalize()) for key in KEYS)]
+    columns = [Column("id"), *(Column(key, key.capitalize(), tex=key in IN_TEX) for key in KEYS)]
     return Table(columns, [Group("", rows)], notes(results, verdicts))
 
 

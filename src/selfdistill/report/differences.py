@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from selfdistill.config.report_settings import ReportSettings
-from selfdistill.report.artefacts import artefact
+from selfdistill.report.artefacts import PRINTED, artefact
 from selfdistill.report.judging import difference, unlike
 from selfdistill.report.plotting import GREY, LETTERS, canvas, interval_line, key, looks, short, with_room
 from selfdistill.report.results import CONTROL, MethodResults, Results
@@ -135,7 +135,7 @@ def _row(axes: Axes, y: float, found: Difference, color: str, marker: str) -> No
     axes.plot([float(found.estimate)], [y], marker, color=color, ms=4, zorder=3)
 
 
-@artefact("differences", step="claims", title=TITLE, needs=("predictions.csv",), when=comparable)
+@artefact("differences", step="claims", title=TITLE, formats=PRINTED, needs=("predictions.csv",), when=comparable)
 def table(results: Results) -> Table:
     """A row for each method."""
     found = against_control(results)
