@@ -1,7 +1,7 @@
 """What a person sees of the real workflow: piped, on a terminal, at Ctrl-C, at an error."""
 
-import os
 import re
+import shlex
 
 import pytest
 from helpers.snakemake_runs import Workflow
@@ -39,11 +39,10 @@ def test_make_demo_in_a_pipe_is_short_and_ends_with_table_i(workflow):
     assert {name for name, _ in runs} == {"teacher", "kd", "self_distillation", "control"}
     assert len(epochs) == sum(last for _, last in runs)
     assert all((left is None) == (epoch == last) for _, epoch, last, left in epochs)
-    (start,) = [number for number, line in enumerate(lines) if re.match(r"done in \d+:\d\d: demo, 4 runs on ", line)]
-    screen = "\n".join(lines[start:])
+    screen = "\n".join(lines[lines.index("Table I of demo:") :])
     assert re.search(r"^ResNet18 \(Student, KD\) +\d+\.\d\d +[+-]?\d+\.\d\d +0h 00m \d\ds$", screen, re.MULTILINE)
     assert re.search(r"^page +report/demo/report\.html$", screen, re.MULTILINE)
-    assert lines[-1].endswith("make demo CONFIG=t8.yaml")
+    assert lines[-1] == "  make replicate   the paper's protocol (hours on a GPU)"
 
 
 def test_on_a_terminal_two_runs_have_whole_lines_and_a_bar_each(workflow):
@@ -63,17 +62,6 @@ def test_on_a_terminal_two_runs_have_whole_lines_and_a_bar_each(workflow):
     for name in ("control", "self_distillation"):
         assert re.search(rf"{name} seed 0  epoch \d/4(  left \d:\d\d)? +━", drawn)
     assert re.search(r"─ \d of 8 epochs(, (about|at least) \d+ (s|min) left|, all runs done)? ─", drawn)
-
-
-def test_without_the_plugin_one_line_says_so(workflow, tmp_path):
-    (tmp_path / "snakemake_logger_plugin_rich.py").write_text("raise ModuleNotFoundError(name=__name__)")
-    paths = os.pathsep.join([str(tmp_path), workflow.environment["PYTHONPATH"]])
-    terminal = Terminal()
-    process = terminal.start(command(workflow, "table", protocol="published"), workflow.folder, PYTHONPATH=paths)
-    terminal.read()
-    assert process.wait() == 0, terminal.text
-    notice = "notice: no progress bars, because snakemake_logger_plugin_rich is not installed (sh scripts/set_up.sh)"
-    assert terminal.shown() == [FIRST, notice]
 
 
 @pytest.mark.parametrize("piped", [True, False])
@@ -103,14 +91,16 @@ def test_ctrl_c_is_one_line(piped, workflow, tmp_path):
 
 def test_an_archive_that_cannot_be_had_is_said_once_with_the_way_to_go_on(workflow):
     mine = "data: {dataset: cifar10, train_images: 100, archives: [{path: absent.tar.gz, sha256: %s}]}" % ("0" * 64)
-    done = workflow.process(command(workflow, "data", files=(workflow.write("mine.yaml", mine),)))
+    given = command(workflow, "data", files=(workflow.write("mine.yaml", mine),))
+    done = workflow.process(given)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [
         FIRST,
         "download_data failed (log: results/data/logs/cifar10.txt):",
-        "error: data.archives: no archive is available (absent.tar.gz: no such file)",
-        f"to resume: add {{path: WHERE-YOU-PUT-IT, sha256: {'0' * 64}}}"
+        "error: data.archives: no archive is available (absent.tar.gz: no such file);"
+        f" add {{path: WHERE-YOU-PUT-IT, sha256: {'0' * 64}}}"
         " to data.archives in your own file (--configfile my.yaml)",
+        f"to resume: {shlex.join(given[2:])}",
     ]
 
 

@@ -11,7 +11,6 @@ from selfdistill.config.settings import run_settings, to_yaml
 from selfdistill.system import host
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json, sha256_bytes
-from selfdistill.data.download import manual_route
 from selfdistill.tools.failed import ended_jobs, last_words
 from selfdistill.tools.plan import check_plan, check_targets
 from selfdistill.tools.progress import overview
@@ -177,16 +176,8 @@ def is_forced(job):
 
 
 def say_how_to_go_on(logs):
-    """How the failed jobs ended, and what goes on; what is saved is told by `status`."""
-    own = BASE / "config.yaml"
-    files = [own, *(path for path in map(Path, workflow.configfiles) if path.resolve() != own.resolve())]
-    status = f"{PYTHON} -m selfdistill status {shlex.join(map(host.relative, files))}"
-    words = {
-        "again": AGAIN,
-        "status": "" if workflow.config_settings.config_args else status,  # it takes files alone
-        "by_hand": manual_route(CONFIG.data.archives) if CONFIG.data.archives else "",
-    }
-    for line in last_words(ended_jobs(logs), interrupted=SCREEN.interrupted, **words):
+    """How the failed jobs ended, and what goes on."""
+    for line in last_words(ended_jobs(logs), interrupted=SCREEN.interrupted, again=AGAIN):
         SCREEN.say(line)
 
 

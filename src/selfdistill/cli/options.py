@@ -16,7 +16,6 @@ Settings = Annotated[Path, Option(help="The settings file that the workflow wrot
 LogFile = Annotated[Path | None, Option(help="Also write the output to this file.")]
 OutputFile = Annotated[Path, Option(help="The file to write.")]
 OutputFolder = Annotated[Path, Option(help="The folder to write to.")]
-ReportFolder = Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")]
 Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
 Files = Annotated[list[Path] | None, Argument(help="config.yaml (the default), then your files.")]
 Base = Annotated[Path, Option(help="The configuration of the paper's protocol.")]

@@ -6,19 +6,17 @@ from typing import Annotated
 from typer import Argument, Option
 
 from selfdistill.cli.app import USE, app
-from selfdistill.cli.options import OutputFolder, ReportFolder
+from selfdistill.cli.options import OutputFolder
 
 
 @app.command(rich_help_panel=USE)
 def show(
-    report: ReportFolder,
-    results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
-    started: Annotated[float | None, Option(help="The start time, in seconds since 1970.")] = None,
+    report: Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")],
 ) -> None:
     """Print Table I, the files to open and what to try next."""
     from selfdistill.tools.show import last_screen
 
-    print("\n".join(last_screen(report, results, started)))
+    print("\n".join(last_screen(report)))
 
 
 @app.command(rich_help_panel=USE)

@@ -28,7 +28,7 @@ class LoadedNetwork(NamedTuple):
     facts: dict[str, Any]
 
     def probabilities(self, pictures: Sequence[np.ndarray]) -> dict[str, Tensor]:
-        """The probabilities [pictures, classes] of each classifier, from shallow to deep, and their mean, `ensemble`."""
+        """The probabilities [pictures, classes] of each classifier, shallow to deep, and their mean, `ensemble`."""
         with torch.inference_mode():
             outputs = self.network(self.normalise(torch.from_numpy(np.stack(pictures))))
         each = {f"head{k}": logits.softmax(1) for k, logits in enumerate(outputs.auxiliary, 1)}

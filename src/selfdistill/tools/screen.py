@@ -98,26 +98,18 @@ def arrange(workflow: Any, again: str) -> Screen:
         signal.signal(signal.SIGINT, screen.leave)
     logger = logging.getLogger("snakemake.logging")
     shown = [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]
-    if shown and terminal.clear() and not settings.dryrun and (bars := _bars(settings)):
+    if shown and terminal.clear() and not settings.dryrun:
+        from selfdistill.tools.bars import Bars
+
+        screen.bars = Bars(settings)
         logger.removeHandler(shown.pop())
-        logger.addHandler(bars.handler)
-        shown, screen.bars = [bars.handler], bars
+        logger.addHandler(screen.bars.handler)
+        shown = [screen.bars.handler]
     for handler in shown:
         handler.addFilter(screen)
     alone = terminal.clear() and workflow.resource_settings.cores == 1
     os.environ[terminal.WORKFLOW] = "states" if screen.bars or alone else "lines"
     return screen
-
-
-def _bars(settings: Any) -> Any:
-    try:
-        from selfdistill.tools.bars import Bars
-    except ImportError as error:
-        print(
-            f"notice: no progress bars, because {error.name} is not installed (sh scripts/set_up.sh)", file=sys.stderr
-        )
-        return None
-    return Bars(settings)
 
 
 def _told_in_one_line(kind: type, error: BaseException, trace: Any) -> None:
