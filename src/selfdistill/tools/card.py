@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from selfdistill.config.datasets import Dataset
 from selfdistill.config.networks import MODELS, STEMS
 from selfdistill.config.settings import RunSettings
-from selfdistill.system.failures import Failure
 
 CARD = "MODEL_CARD.md"
 USUAL_WIDTH = 64
@@ -27,13 +26,13 @@ CLASSIFIERS = {
 class Evidence(NamedTuple):
     """What a run left beside its weights: the contents of its files.
 
-    predictions: of predictions.csv, None where the run has none; files: SHA-256 of what is exported, by name.
+    predictions: of predictions.csv; files: SHA-256 of what is exported, by name.
     """
 
     protocol: str
     run: Mapping[str, Any]
     evaluation: Mapping[str, Any]
-    predictions: str | None
+    predictions: str
     files: Mapping[str, str]
 
 
@@ -51,7 +50,8 @@ def model_card(evidence: Evidence, settings: RunSettings, dataset: Dataset, lice
     known |= {"narrow": "" if network.width == USUAL_WIDTH else f" (torchvision's has {USUAL_WIDTH})"}
     known |= {"parameters": f" ({parameters})" if parameters else ""}
     known |= {"teachers": [taught] if isinstance(taught, str) else taught}
-    known |= {"classifiers": _of_classifiers(evidence.evaluation), "of_classes": _of_classes(evidence, dataset.classes)}
+    known |= {"classifiers": _of_classifiers(evidence.evaluation)}
+    known |= {"of_classes": _of_classes(evidence.predictions, dataset.classes)}
     return jinja.get_template(CARD).render(evidence._asdict() | known)
 
 
@@ -65,13 +65,9 @@ def _of_classifiers(evaluation: Mapping[str, Any]) -> list[list[str]]:
     return [[text, *_share(counts[name], evaluation["images"])] for name, text in CLASSIFIERS.items() if name in counts]
 
 
-def _of_classes(evidence: Evidence, classes: tuple[str, ...]) -> list[list[str]] | None:
-    if evidence.predictions is None:
-        return None
-    return list(_rows(_pairs(evidence.predictions, evidence.evaluation, len(classes)), classes))
-
-
-def _rows(pairs: list[tuple[int, int]], classes: tuple[str, ...]) -> Iterator[list[str]]:
+def _of_classes(predictions: str, classes: tuple[str, ...]) -> Iterator[list[str]]:
+    """A row for each class; predictions: of predictions.csv."""
+    pairs = [(int(row["label"]), int(row["prediction"])) for row in csv.DictReader(io.StringIO(predictions))]
     for label, name in enumerate(classes):
         said = Counter(prediction for true, prediction in pairs if true == label)
         wrong = [(count, classes[other]) for other, count in said.items() if other != label]
@@ -84,21 +80,3 @@ def _share(correct: int, images: int) -> list[str]:
 
     low, high = (100 * end for end in binomtest(correct, images).proportion_ci(method="wilson"))
     return [f"{correct} of {images}", f"{100 * correct / images:.2f}", f"{low:.2f} to {high:.2f}"]
-
-
-def _pairs(text: str, evaluation: Mapping[str, Any], classes: int) -> list[tuple[int, int]]:
-    """The label and the prediction of each image.
-
-    Raises: Failure 65 when they are not what evaluation.json counted.
-    """
-    try:
-        pairs = [(int(row["label"]), int(row["prediction"])) for row in csv.DictReader(io.StringIO(text))]
-    except (KeyError, TypeError, ValueError) as error:
-        raise Failure("predictions.csv", f"cannot be read ({error})", "rerun the run's training rule") from error
-    right = sum(label == prediction for label, prediction in pairs)
-    if (right, len(pairs)) != (evaluation["correct"], evaluation["images"]):
-        expected = f"{evaluation['correct']} of {evaluation['images']} correct, as in evaluation.json"
-        raise Failure("predictions.csv", f"expected {expected}, got {right} of {len(pairs)}")
-    if {label for label, _ in pairs} != set(range(classes)):
-        raise Failure("predictions.csv", f"expected images of {classes} classes")
-    return pairs

@@ -13,7 +13,6 @@ from selfdistill.config.records import without_protocol
 from selfdistill.config.settings import NetworkSettings, RunSettings
 from selfdistill.data.prepared import SIDE
 from selfdistill.models.resnet import BLOCKS, PAPER_WIDTH
-from selfdistill.models.weights import read_weights
 from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.system.files import read_sealed, sha256_bytes, write_atomically
 from selfdistill.tools.card import CARD, Evidence, model_card
@@ -68,16 +67,12 @@ def export(run: Path, output: Path, licence: str) -> list[str]:
         names = [name for name in WEIGHTS if name in vouched]
         contents = {name: _vouched(run / name, vouched[name]) for name in ("weights.safetensors", *names)}
         _vouched(run / "evaluation.json", vouched["evaluation.json"])
-        listed = vouched.get("predictions.csv")
+        predictions = _vouched(run / "predictions.csv", vouched["predictions.csv"]).decode()
     except (KeyError, TypeError, ValueError) as error:
         what = f"is not the record of a run of this project ({type(error).__name__})"
         raise Failure(run / "run.json", what, "rerun the run's training rule") from error
-    _, network, *_ = read_weights(run / "weights.safetensors")
-    if network != settings.network:
-        raise Failure(run / "weights.safetensors", "does not match the settings in run.json")
     dataset, data = DATASETS[settings.data.dataset], settings.data
-    predictions = _vouched(run / "predictions.csv", listed).decode() if listed else None
-    program = loading_program(PROGRAM, network, dataset.classes, data.mean, data.std)
+    program = loading_program(PROGRAM, settings.network, dataset.classes, data.mean, data.std)
     checksums = {name: sha256_bytes(content) for name, content in contents.items()}
     evidence = Evidence(run.resolve().parents[1].name, facts, evaluation, predictions, checksums)
     card = model_card(evidence, settings, dataset, licence, program)
