@@ -6,7 +6,7 @@ happened to its name; names that were not synced are lost from some point on, in
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +37,15 @@ class Change(NamedTuple):
     gone: bool = False
 
 
+def names_after(names: dict[str, Inode | None], changes: Iterable[Change]) -> dict[str, Inode | None]:
+    """The names of a folder after changes of it."""
+    found = dict(names)
+    for change in changes:
+        found.pop(change.name, None)
+        found |= {} if change.gone else {change.name: change.inode}
+    return found
+
+
 class Disk:
     """The folder of a command, from its recorded calls."""
 
@@ -52,13 +61,7 @@ class Disk:
             getattr(self, f"_{call.name}", lambda call: None)(call)
 
     def _current(self, folder: str) -> dict[str, Inode | None]:
-        names = dict(self.names.get(folder, {}))
-        for change in self.pending.get(folder, []):
-            if change.gone:
-                names.pop(change.name, None)
-            else:
-                names[change.name] = change.inode
-        return names
+        return names_after(self.names.get(folder, {}), self.pending.get(folder, []))
 
     def _change(self, path: str, inode: Inode | None, gone: bool = False) -> None:
         folder, name = os.path.split(path)
@@ -77,13 +80,10 @@ class Disk:
 
     def _write(self, call: Call) -> None:
         _, inode = self.open.get(call.fd[0], ("", None))
-        if inode is not None:
-            inode.cached += call.texts[-1]
+        if inode is not None:  # only the lock is written by pwrite64, and always whole
+            inode.cached = call.texts[-1] if call.name == "pwrite64" else inode.cached + call.texts[-1]
 
-    def _pwrite64(self, call: Call) -> None:
-        _, inode = self.open.get(call.fd[0], ("", None))
-        if inode is not None:
-            inode.cached = call.texts[-1]  # only the lock is written so
+    _pwrite64 = _write
 
     def _fsync(self, call: Call) -> None:
         path, inode = self.open[call.fd[0]]
@@ -115,13 +115,10 @@ class Disk:
         self._change(new, inode)
 
     def _unlink(self, call: Call) -> None:
-        self._change(call.texts[0].decode(), None, gone=True)
+        path = call.texts[0].decode()
+        self._change(f"{call.fd[1]}/{path}" if call.fd else path, None, gone=True)
 
-    def _unlinkat(self, call: Call) -> None:
-        self._change(f"{call.fd[1]}/{call.texts[0].decode()}" if call.fd else call.texts[0].decode(), None, gone=True)
-
-    def _rmdir(self, call: Call) -> None:
-        self._unlink(call)
+    _unlinkat = _rmdir = _unlink
 
     def _mkdir(self, call: Call) -> None:
         self._change(call.texts[0].decode(), None)
@@ -131,14 +128,8 @@ class Disk:
         folders = [folder for folder, changes in self.pending.items() if changes]
         cuts = itertools.product(*(range(len(self.pending[folder]) + 1) for folder in folders))
         for cut in cuts:
-            names = {folder: dict(found) for folder, found in self.names.items()}
-            for folder, count in zip(folders, cut, strict=True):
-                found = names.setdefault(folder, {})
-                for change in self.pending[folder][:count]:
-                    if change.gone:
-                        found.pop(change.name, None)
-                    else:
-                        found[change.name] = change.inode
+            kept = {folder: self.pending[folder][:count] for folder, count in zip(folders, cut, strict=True)}
+            names = self.names | {folder: names_after(self.names.get(folder, {}), kept[folder]) for folder in folders}
             reached = {}
             _walk(names, self.root, reached)
             unsure = [path for path, inode in reached.items() if len(inode.versions()) > 1]

@@ -1,4 +1,7 @@
-"""Disk and I/O: every write call fails once, with one of the errors that a disk has, in turn."""
+"""Disk and I/O: every write call fails once, with one of the errors that a disk has, in turn.
+
+Too little space for a run is said before its first epoch: tests/training/test_run.py.
+"""
 
 import itertools
 import os
@@ -116,20 +119,3 @@ def test_every_failing_call_ends_in_order(name, shorter_paths, tmp_path, figure)
     figure(f"disk errors of {name}", f"{good}/{len(cases)} exit 74, no litter, same bits after a rerun")
     assert cases
     assert "\n".join(wrong) == ""
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")
-def test_a_real_full_disk(tiny_data, tmp_path, figure):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.system(f"mount -t tmpfs -o size=1m tmpfs {disk} 2>/dev/null") != 0:
-        pytest.skip("this container may not mount")
-    try:
-        arguments = train("control", tiny_data, network={"width": 8}, epochs=2)(disk / "run")
-        code, said = warm.answer(arguments, disk / "run")
-        assert code == 74
-        assert "of free disk space for states and outputs" in said
-        assert "epoch 1/" not in said
-    finally:
-        os.system(f"umount {disk}")
-    figure("full disk", "refused before epoch 1")

@@ -12,8 +12,8 @@ import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
+import psutil
 import pytest
 from commands import litter, train, trained
 from helpers import warm
@@ -140,9 +140,10 @@ def test_data_workers_leave_a_signal_to_the_trainer(number, with_workers):
 
 def test_a_killed_trainers_data_workers_keep_nobody_out(with_workers, tmp_path):
     process, words = with_workers
-    workers = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    workers = psutil.Process(process.pid).children()
     process.kill()
     process.wait()
     assert workers
-    wait_for(lambda: not any(Path("/proc", worker).exists() for worker in workers), "a worker lives on", 60, 0.5)
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []
     assert warm.run([*words[:-1], 0], tmp_path / "run") == 0

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from helpers.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -119,15 +121,8 @@ class Workflow:
 
     def trainers(self) -> list[int]:
         """The processes that train in this folder."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (process / "cmdline").read_bytes().split(b"\0")
-                if b"train" in words and b"selfdistill" in words and os.readlink(process / "cwd") == str(self.folder):
-                    found.append(int(process.name))
-            except OSError:
-                continue
-        return found
+        here = [each for each in psutil.process_iter(["cmdline", "cwd"]) if each.info["cwd"] == str(self.folder)]
+        return [each.pid for each in here if {"selfdistill", "train"} <= set(each.info["cmdline"] or [])]
 
     def wait_for_epoch(self, method: str, epoch: int) -> None:
         """Wait until a run has saved this epoch or a later one (a slow disk may skip some)."""

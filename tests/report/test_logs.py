@@ -1,9 +1,12 @@
-import re
+"""A table is made from the runs that the configuration names, whole, or it is refused with the run named."""
 
 import pytest
 from helpers.reporting import ROWS, report_settings, write_run
+from helpers.tables import rows
 
+from selfdistill.report.artefacts import write
 from selfdistill.report.logs import read_rows
+from selfdistill.report.results import Results
 from selfdistill.system.failures import BAD_DATA, Failure
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 
@@ -15,15 +18,14 @@ def refused(logs, **options) -> str:
     return str(failure.value)
 
 
-def edit(path, old: str, new: str) -> None:
+def change_facts(run, **facts) -> None:
+    write_sealed(run / "run.json", read_sealed(run / "run.json") | facts)
+
+
+def rewrite(path, text: str) -> None:
     """Change a log and, as a careful forger would, its checksum in run.json."""
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    run = path.parent / "run.json"
-    facts = read_sealed(run)
-    facts["outputs"][path.name] = sha256_of(path)
-    write_sealed(run, facts)
+    path.write_text(text)
+    change_facts(path.parent, outputs=read_sealed(path.parent / "run.json")["outputs"] | {path.name: sha256_of(path)})
 
 
 def test_the_last_epoch_counts(logs):
@@ -32,13 +34,19 @@ def test_the_last_epoch_counts(logs):
     assert run.training_seconds == pytest.approx(7986.54)
 
 
-def test_a_missing_run_is_named(logs):
-    assert f"{logs}/teacher/seed1: seed 1 of teacher: the run does not exist" in refused(logs, seeds=(0, 1))
-
-
-def test_missing_runs_may_be_allowed(logs):
-    records = read_rows(report_settings(seeds=(0, 1), allow_missing=True), logs)
-    assert [[run.seed for run in runs] for runs in records.values()] == [[0]] * 3
+@pytest.mark.parametrize(
+    ("absent", "what"),
+    [
+        *(([name], f"is not finished (it lacks {name})") for name in ("run.json", "history.csv", "timing.csv")),
+        (["run.json", "history.csv", "timing.csv"], "the run does not exist"),
+    ],
+)
+def test_a_run_that_is_not_whole_is_missing_and_missing_runs_may_be_allowed(logs, absent, what):
+    for name in absent:
+        (logs / "kd/seed0" / name).unlink()
+    assert f"{logs}/kd/seed0: seed 0 of kd: {what}" in refused(logs)
+    records = read_rows(report_settings(allow_missing=True), logs)
+    assert [[run.seed for run in runs] for runs in records.values()] == [[0], [], [0]]
 
 
 def test_fewer_rows_than_epochs_are_refused(logs):
@@ -52,21 +60,72 @@ def test_an_edited_log_is_noticed_by_its_checksum(logs):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "expected"),
+    ("name", "old", "new", "expected"),
     [
-        ("0.9419", "nan", "line 3, test_accuracy: expected a finite number, got 'nan'"),
-        ("0.9419", "much", "line 3, test_accuracy: expected a finite number, got 'much'"),
-        ("0.9419", "94.19", "line 3, test_accuracy: expected 0 to 1, got 94.19"),
-        ("0.9419", "", "line 3, test_accuracy: expected the last epoch's accuracy, got nothing"),
-        ("\n2,", "\n1,", "expected epochs 1 to 2 once each"),
-        ("test_accuracy", "accuracy", "lacks the column test_accuracy"),
-        ("\n2,", "\n2,7,7,7,7,7,7,", "line 3: expected 9 fields, got 15"),
+        ("history.csv", "0.9419", "nan", "line 3, test_accuracy: expected a finite number, got 'nan'"),
+        ("history.csv", "0.9419", "inf", "line 3, test_accuracy: expected a finite number, got 'inf'"),
+        ("history.csv", "0.9419", "much", "line 3, test_accuracy: expected a finite number, got 'much'"),
+        ("history.csv", "0.9419", "94.19", "line 3, test_accuracy: expected 0 to 1, got 94.19"),
+        ("history.csv", "0.9419", "-0.9419", "line 3, test_accuracy: expected 0 to 1, got -0.9419"),
+        ("history.csv", "0.9419", "", "line 3, test_accuracy: expected the last epoch's accuracy, got nothing"),
+        ("history.csv", "\n2,", "\n1,", "expected epochs 1 to 2 once each"),
+        ("history.csv", "test_accuracy", "accuracy", "lacks the column test_accuracy"),
+        ("history.csv", "\n2,", "\n2,7,7,7,7,7,7,", "line 3: expected 9 fields, got 15"),
+        ("timing.csv", "\n2,", "\n3,", "expected epochs 1 to 2 once each"),
+        ("timing.csv", "3993.27", "", "line 2, train: expected seconds >= 0, got nan"),
+        ("timing.csv", "3993.27", "-3993.27", "line 2, train: expected seconds >= 0, got -3993.27"),
     ],
 )
-def test_a_damaged_history_is_named_with_line_and_column(logs, old, new, expected):
-    path = logs / "kd" / "seed0" / "history.csv"
-    edit(path, old, new)
-    assert re.match(f"error: {re.escape(str(path))}: .*{re.escape(expected)}", refused(logs))
+def test_a_damaged_log_is_named_with_line_and_column_and_is_never_taken_for_a_missing_run(
+    logs, name, old, new, expected
+):
+    path = logs / "kd/seed0" / name
+    assert old in path.read_text()
+    rewrite(path, path.read_text().replace(old, new, 1))
+    said = refused(logs, allow_missing=True)
+    assert said.startswith(f"error: {path}: ")
+    assert expected in said
+
+
+def test_a_history_without_rows_is_refused(logs):
+    path = logs / "kd/seed0/history.csv"
+    for text, expected in ((path.read_text().split("\n")[0] + "\n", "has no rows"), ("", "cannot be read as CSV")):
+        rewrite(path, text)
+        assert f"{path}: {expected}" in refused(logs, allow_missing=True)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"seed": 1}, "expected the run kd seed 0, got kd seed 1"),
+        ({"settings": {"method": "teacher"}}, "expected the run kd seed 0, got teacher seed 0"),
+        ({"settings": None}, "expected the run kd seed 0, got None seed 0"),
+        ({"settings": {"method": "kd", "epochs": 4}}, "was trained with other settings (epochs"),
+        (
+            {"source": "elsewhere", "method": "teacher", "seed": None},
+            "expected the run kd seed 0, got teacher seed None",
+        ),
+        ({"outputs": {}}, "has no SHA-256 of history.csv under outputs"),
+    ],
+)
+def test_the_run_json_of_another_run_is_refused(logs, facts, expected):
+    change_facts(logs / "kd/seed0", **facts)
+    assert f"{logs}/kd/seed0/run.json: {expected}" in refused(logs, allow_missing=True)
+
+
+def test_the_table_tells_which_runs_are_missing_not_configured_or_of_another_environment(tmp_path):
+    for method, accuracies in (("teacher", (0.90, 0.92, 0.94)), ("kd", (0.80, 0.81, 0.85))):
+        for seed, accuracy in enumerate(accuracies):
+            write_run(tmp_path / "logs", method, seed, [0.1, accuracy])
+    change_facts(tmp_path / "logs/kd/seed0", bit_exact=False)
+    (tmp_path / "logs/kd/seed1").rename(tmp_path / "logs/kd/seed7")
+    settings = report_settings(rows=ROWS[:2], seeds=(0, 1, 2), allow_missing=True)
+    write(settings, "table", Results(settings, tmp_path / "logs"), tmp_path)
+    assert [(row["seeds"], row["accuracy"]) for row in rows(tmp_path, "table1.csv")] == [("3", "92.00"), ("2", "82.50")]
+    text = (tmp_path / "table1.md").read_text()
+    assert [line.split(" | ")[-1] for line in text.splitlines()[:4]] == ["n |", "---: |", "3 |", "2 |"]
+    for said in ("Missing runs: kd seed 1.", "not in the configuration: kd seed7.", "bit_exact: false"):
+        assert said in text
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null"])

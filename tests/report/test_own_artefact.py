@@ -6,9 +6,9 @@ import shutil
 import subprocess
 import sys
 
+from helpers.pages import add, fences
 from helpers.reporting import ROOT
 
-PAGE = (ROOT / "docs/own-artefact.md").read_text()
 # What the page's command does with the runs of `logs`, without Snakemake: every step of the report.
 MAKE = """
 import sys
@@ -27,35 +27,14 @@ for step in STEPS:
 """
 
 
-def fences():
-    """The code blocks of the page: language, title, text."""
-    found = re.findall(r"^```(\w+)([^\n]*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    return [
-        (language, options.strip().removeprefix('title="').removesuffix('"'), text) for language, options, text in found
-    ]
-
-
-def add(folder, title, text):
-    """A new file, the end of one, or lines behind the one that has a text."""
-    name, _, behind = title.partition(", behind ")
-    path = folder / name
-    before = path.read_text() if path.exists() else ""
-    if behind:
-        (line,) = [line for line in before.splitlines(keepends=True) if behind in line]
-        added = "".join(" " + line.removeprefix("+") for line in text.splitlines(keepends=True))
-        path.write_text(before.replace(line, line + added))
-    else:
-        path.write_text(f"{before}\n\n{text}" if before else text)
-
-
 def test_the_page_adds_each_kind_of_artefact(tmp_path):
     for name in ("src", "workflow"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "published"))
     shutil.copy(ROOT / "config.yaml", tmp_path)
-    blocks = fences()
-    for language, title, text in blocks:
-        if language in ("python", "yaml", "diff"):
-            add(tmp_path, title, text)
+    blocks = fences(ROOT / "docs/own-artefact.md")
+    for block in blocks:
+        if block.language in ("python", "yaml", "diff"):
+            add(block, tmp_path)
     (command,) = [text for language, _, text in blocks if language == "sh"]
     protocol, logs = re.search(r"protocols/(\w+)\.yaml --config logs=(\S+)", command).groups()
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"}

@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 from helpers.waiting import wait_for
 
 TOOLS = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "scancel", "squeue", "scontrol")
@@ -141,14 +142,12 @@ class Cluster:
 
     def processes(self) -> dict[int, str]:
         """The processes that know this cluster, and their commands: daemons, job steps, and what runs in them."""
-        found, mark = {}, str(self.folder).encode()
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (process / "cmdline").read_bytes()
-                if int(process.name) != os.getpid() and mark in words + (process / "environ").read_bytes():
-                    found[int(process.name)] = words.replace(bytes(1), b" ").decode(errors="replace")
-            except OSError:
-                continue
+        found = {}
+        for process in psutil.process_iter(["cmdline", "environ"]):
+            command = " ".join(process.info["cmdline"] or [])
+            known = [command, *(process.info["environ"] or {}).values()]
+            if process.pid != os.getpid() and any(str(self.folder) in text for text in known):
+                found[process.pid] = command
         return found
 
 

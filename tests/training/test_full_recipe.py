@@ -170,10 +170,9 @@ def test_the_learning_rate_of_every_epoch_is_that_of_torchs_cosine_annealing(epo
         scheduler.step()
 
 
-@pytest.mark.parametrize("epochs", [200, 300])
-def test_the_augmentation_of_all_epochs_is_uniform_and_independent(epochs):
+def test_the_augmentation_of_all_epochs_is_uniform_and_independent():
     """Bounds of five standard deviations: each holds for another seed with a probability above .999."""
-    images = 10_000
+    images, epochs = 10_000, 300
     crops, flips, places = np.zeros(81), np.zeros(images), np.zeros(images)
     repeats, before = 0, None
     for epoch in range(epochs):

@@ -43,13 +43,6 @@ def test_the_test_set_is_not_looked_at(control, digits, other_test_set, tmp_path
     assert outputs(first) == outputs(second)
 
 
-def test_this_would_be_seen(digits, other_test_set, tmp_path):
-    one, other = (
-        trained(tmp_path / str(n), data, changes={"epochs": 1}) for n, data in enumerate((digits, other_test_set))
-    )
-    assert outputs(one)["history.csv"] != outputs(other)["history.csv"]
-
-
 def test_the_columns_and_the_kept_networks_accuracy_are_of_the_hold_out(control, digits, tmp_path):
     history, recorded = rows(control), control / "evaluation.json"
     assert list(history[0])[-3:] == ["train_accuracy", "holdout_loss", "holdout_accuracy"]

@@ -7,6 +7,7 @@ from helpers.tables import rows
 from helpers.trainer import make_job, train_until_killed
 from safetensors.torch import load_file
 
+from selfdistill.system.failures import DISK
 from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.training import components, run
 from selfdistill.training.start import train
@@ -72,6 +73,14 @@ def test_a_finished_run_is_written_again_without_training(unbroken, digits, tmp_
     (tmp_path / "copy/control/seed0/history.csv").unlink()
     assert bits(trained(tmp_path / "copy", digits)) == bits(unbroken["control"].output)
     assert "resumed after epoch 3 of 3" in capsys.readouterr().err
+
+
+def test_too_little_space_is_said_before_the_first_epoch(digits, tmp_path, refused, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))
+    with refused(DISK, "of free disk space for states and outputs"):
+        trained(tmp_path, digits)
+    assert "epoch 1/" not in (tmp_path / "control.txt").read_text()
 
 
 def test_history_has_each_epoch_once_and_the_cosine(unbroken):

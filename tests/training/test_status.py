@@ -17,7 +17,7 @@ from selfdistill.system.files import disk_failure, read_sealed, write_sealed
 from selfdistill.system.lock import run_lock
 from selfdistill.training import checkpoint, run, start
 from selfdistill.training.start import train
-from selfdistill.training.status import RequestedRuns, describe_other_states, status
+from selfdistill.training.status import RequestedRuns, status
 
 TINY = """
 protocol: demo
@@ -235,13 +235,6 @@ def test_a_run_that_only_a_block_of_the_library_needs_is_left_over(project):
     write_sealed(project.results / "demo/control/seed1/run.json", {})
     assert "control seed 1  unused: not in the configuration" in project.lines()
     assert known_runs(project.config)["control"] == [0]
-
-
-def test_other_states_are_described(killed):
-    state, identity = killed.state(), killed.identity
-    other = identity | {"settings": identity["settings"] | {"batch_size": 25}}
-    (line,) = describe_other_states(state.with_name("control-seed0-" + "0" * 12), other)
-    assert line == f"{state.name} (epoch 2) belongs to other settings.batch_size"
 
 
 def test_the_command_ends_with_0_when_all_is_done_and_else_with_1(project, done, monkeypatch):

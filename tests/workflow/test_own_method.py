@@ -1,46 +1,14 @@
 """docs/own-method.md, done as it stands."""
 
 import os
-import re
-import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
+from helpers.pages import add, fences
 from helpers.snakemake_runs import ROOT, Workflow
 
 PAGE = ROOT / "docs" / "own-method.md"
-
-
-class Fence(NamedTuple):
-    """A code block of the page: its language, the options behind it, its text."""
-
-    language: str
-    options: dict[str, str]
-    text: str
-
-
-def fences(page: Path) -> list[Fence]:
-    found = re.findall(r"^```(\w+)([^\n]*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    return [
-        Fence(language, dict(word.split("=", 1) for word in shlex.split(options)), text)
-        for language, options, text in found
-    ]
-
-
-def write(fence: Fence, folder: Path) -> None:
-    """Do what the page says of a block with a title: a new file, the end of one, or behind a line of it."""
-    name, _, line = fence.options["title"].partition(", behind ")
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    before = path.read_text() if path.exists() else ""
-    if line:
-        line += "\n"
-        assert before.count(line) == 1
-        path.write_text(before.replace(line, line + fence.text))
-    else:
-        path.write_text(f"{before}\n\n{fence.text}" if before else fence.text)
 
 
 def run(commands: str, workflow: Workflow) -> str:
@@ -57,8 +25,8 @@ def test_the_page_adds_a_method_and_its_row(tmp_path):
     shutil.copy(ROOT / "tests/conftest.py", folder / "tests")
     said = ""
     for fence in fences(PAGE):
-        if "title" in fence.options:
-            write(fence, folder)
+        if fence.title:
+            add(fence, folder)
         elif fence.language == "sh":
             said = run(fence.text, workflow)
         else:

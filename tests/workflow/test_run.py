@@ -1,24 +1,9 @@
-"""The whole chain: forced stages, kept networks, the evidence. After a kill: tests/faults/test_workflow.py."""
+"""The whole chain: teachers, kept networks, the evidence. Forced stages: test_store.py; kills: tests/faults."""
 
 
 def test_the_student_was_taught_by_the_teacher_of_its_seed(finished):
     teacher = finished.facts("teacher")["outputs"]["weights.safetensors"]
     assert finished.facts("kd")["teacher_sha256"] == teacher
-
-
-def test_a_forced_stage_trains_again_and_the_next_run_rebuilds_what_changed(done):
-    log = done.folder / "results/demo/logs/control-seed0.txt"
-    before = log.stat().st_mtime_ns
-    bits = done.bits()
-    text = done.run("kd", "-R", "train_kd_student")
-    assert "rule train_kd_student" in text
-    assert "rule train_teacher" not in text
-    assert "resumed" not in done.log("kd")
-    assert log.stat().st_mtime_ns == before
-    assert set(done.plan()) == {"table", "figures", "claims", "report"}
-    done.run()
-    assert done.plan() == {}
-    assert done.bits() == bits
 
 
 def test_the_kept_networks_reach_their_accuracy_from_their_files(done):
