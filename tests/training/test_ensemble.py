@@ -1,7 +1,5 @@
 """Several networks that teach one student: the mean of their probabilities, and each of them held to its record."""
 
-import shutil
-
 import pytest
 import torch
 from helpers.runs import trained, training_set
@@ -10,8 +8,8 @@ from safetensors.torch import load_file
 
 from selfdistill.losses.equations import ensemble_logits
 from selfdistill.models.network import Network
-from selfdistill.models.weights import encode, read_weights
-from selfdistill.system.failures import BAD_DATA, CONFIGURATION
+from selfdistill.models.weights import read_weights
+from selfdistill.system.failures import CONFIGURATION
 from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.training.machine import set_up
 from selfdistill.training.start import train
@@ -59,15 +57,6 @@ def test_the_members_answer_as_they_do_alone(digits, members):
     alone = [FrozenTeacher([network], machine).logits(data.batches(0, 3, 20)) for network in networks]
     together = FrozenTeacher(networks, machine, 4.0).logits(data.batches(0, 3, 20))
     assert torch.equal(together, ensemble_logits(alone, 4.0))
-
-
-def test_a_damaged_member_is_refused_by_its_name(digits, members, tmp_path, refused):
-    shutil.copytree(members[1].parent, tmp_path / "damaged")
-    path = tmp_path / "damaged/weights.safetensors"
-    backbone, _, facts, _ = read_weights(path)
-    path.write_bytes(encode(backbone.state_dict(), facts | {"seed": 77}))
-    with refused(BAD_DATA, f"{path}: SHA-256 differs from its evaluation.json"):
-        train(student(tmp_path, digits, 3, (members[0], path, members[2])))
 
 
 @pytest.mark.parametrize(("wanted", "given"), [(3, (0, 1)), (3, (0, 0, 1)), (None, ()), (None, (0, 1))])

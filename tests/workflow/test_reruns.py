@@ -33,14 +33,6 @@ def test_a_changed_key_reaches_what_depends_on_it_and_nothing_else(finished, cha
     assert set(finished.plan(files=(name,))) == jobs
 
 
-def test_the_reasons_name_the_change(finished):
-    name = finished.write("alpha.yaml", "methods: {kd: {alpha: .4}}")
-    plan = finished.plan(files=(name,))
-    assert set(plan) == KD
-    assert plan["write_settings kd"] == "Forced execution"  # because it is absent
-    assert "results/demo/kd/settings-" in plan["train_kd_student kd/0"]
-
-
 def test_a_new_seed_trains_that_seed(finished):
     name = finished.write("seeds.yaml", "seeds: [0, 1]")
     trained = {"train_teacher teacher/1", "train_kd_student kd/1", "train_self_distillation self_distillation/1"}

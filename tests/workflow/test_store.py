@@ -51,14 +51,6 @@ def temperature(workflow: Workflow, value: float) -> str:
     return workflow.write(f"T{value}.yaml", f"methods: {{kd: {{temperature: {value}}}}}")
 
 
-def test_the_files_of_a_run_are_those_of_the_store(finished):
-    runs = list(finished.folder.glob(f"{RESULTS}/*/seed0/run.json"))
-    assert len(runs) == len(list(finished.folder.glob("results/.runs/*/run.json"))) == 4
-    for run in runs:
-        assert run.stat().st_nlink == 2
-    assert not [path for path in (finished.folder / RESULTS / ".state").iterdir() if path.is_dir()]
-
-
 def test_data_that_was_removed_and_a_new_seed_train_that_seed(done):
     (done.folder / "results/data/digits.safetensors").unlink()
     said = done.run("control", files=(done.write("seeds.yaml", "seeds: [0, 1]"),))
@@ -169,15 +161,6 @@ def test_a_forced_run_that_was_killed_is_trained_to_its_end(done):
     assert trained(said) == ["control/0"]
     assert "resumed after epoch" in said
     assert "same bits as the stored run" in said
-
-
-def test_a_deleted_log_is_put_back(done):
-    history = done.folder / f"{RESULTS}/control/seed0/history.csv"
-    content = history.read_bytes()
-    history.unlink()
-    said = done.run(str(history.relative_to(done.folder)))
-    assert (trained(said), restored(said)) == ([], ["control/0"])
-    assert history.read_bytes() == content
 
 
 def test_a_killed_start_leaves_no_run_of_other_settings(finished, tmp_path):
