@@ -27,24 +27,20 @@ class Clone:
     """The files of a set-up in a folder with blanks in its name, and a PATH whose Pythons are stubs."""
 
     def __init__(self, folder: Path):
-        self.folder, self.bin = folder / "a path with 'blanks", folder / "bin"
+        self.folder = folder / "a path with 'blanks"
         (self.folder / "scripts").mkdir(parents=True)
-        self.bin.mkdir()
-        shutil.copy(ROOT / "scripts/set_up.sh", self.folder / "scripts")
-        for name in ("Makefile", "constraints.txt", "pyproject.toml"):
-            shutil.copy(ROOT / name, self.folder)
+        for name in ("scripts/set_up.sh", "Makefile", "constraints.txt", "pyproject.toml"):
+            shutil.copy(ROOT / name, self.folder / name)
         for name in NAMES:
             self.stub(name, OLD)
 
     def stub(self, name: str, text: str) -> None:
-        path = self.bin / name
-        path.write_text(f"#!/bin/sh\n{text}\n")
-        path.chmod(0o755)
+        Workflow(self.folder).add_program(f"bin/{name}", text)
 
-    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        clean = {"PATH": f"{self.bin}:/usr/bin:/bin", "HOME": "/proc/nowhere"}
+    def make(self, *arguments: str) -> subprocess.CompletedProcess:
+        clean = {"PATH": f"{self.folder}/bin:/usr/bin:/bin", "HOME": "/proc/nowhere"}
         command = ["make", ".venv/.ready", *arguments]
-        return subprocess.run(command, cwd=self.folder, env=clean | environment, capture_output=True, text=True)
+        return subprocess.run(command, cwd=self.folder, env=clean, capture_output=True, text=True)
 
     @property
     def called(self) -> str:

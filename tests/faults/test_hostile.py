@@ -1,7 +1,7 @@
 """Hostile input: what is crafted to run, to escape or to exhaust is refused, and no canary is ever made.
 
 What is damaged, foreign or merely wrong: tests/data/test_archives.py, tests/models/test_weights.py and
-tests/config/test_reading.py.
+tests/config/test_reading.py. Hostile names and URLs: test_configuration.py.
 """
 
 import io
@@ -71,7 +71,6 @@ def outcome(case: Case, folder: Path) -> str | None:
         said = "was taken"
     except (Failure, Failures) as failure:
         said = None if failure.code in (65, 69, 78) and "\n" not in str(failure) else f"code {failure.code}: {failure}"
-        said = "shows a password" if "secret" in str(failure) else said
     except Exception as error:  # a crash is no refusal
         said = f"{type(error).__name__}: {error}"
     if time.process_time() - start > 5:  # however busy the machine is
@@ -191,7 +190,7 @@ def read_data(path: Path) -> None:
     read_prepared(path, "digits")
 
 
-# YAML and URLs
+# YAML
 
 YAMLS = {  # what is only broken, and other aliases and tags: tests/config/test_reading.py
     "python object": "reduced: !!python/object/apply:os.system ['touch canary']",
@@ -200,26 +199,12 @@ YAMLS = {  # what is only broken, and other aliases and tags: tests/config/test_
     "nested deeply": "reduced: " + "[" * 20_000 + "]" * 20_000,
     "control characters": b"reduced: a\x1bb",
     "key that is a list": "? [a]\n: 1",
-}
-URLS = ["file:///etc/passwd", "ftp://host/x", "javascript:alert(1)", "data:,x", "https:///x", "https://host/a b", "--x"]
-URLS += ["https://host/x\r\nHost: evil", "https://me:secret@host/x", "https://host@evil/x", "https://host:99999/x"]
-URLS += ["https://host:x/x", "https://ｈost/x", "https://host/$(touch${IFS}canary)`x`"]
-BAD_NAMES = ["../x", "a/b", "/etc", ".", "..", "$(touch canary)", "`touch canary`", "a;touch canary", "a b", "a\nb"]
-BAD_NAMES += ["\\input{x}", "é", "-rf", "x" * 50, "A", "logs", "data", "{seed}", "*", "~", "%s", "a'b", 'a"b']
-NAMED = {  # where a name becomes a part of a path
-    "protocol": lambda name: {"protocol": name},
-    "rows": lambda name: {"rows": [name]},
-    "methods": lambda name: {"methods": {name: {"like": "control", "label": "X"}}},
-    "teacher": lambda name: {"methods": {"kd": {"teacher": name}}},
+    "key that forges a line": r'methods: {"a\nerror: b": {like: control, label: X}}',
 }
 
 
 def read_config(path: Path) -> None:
     load_config([ROOT / "config.yaml", path])
-
-
-def configurations(texts: dict[str, str | bytes]) -> list[Case]:
-    return [Case(name, written("mine.yaml", content), read_config) for name, content in texts.items()]
 
 
 CASES: dict[str, Callable[[], list[Case]]] = {
@@ -229,13 +214,7 @@ CASES: dict[str, Callable[[], list[Case]]] = {
         for name, content in safetensors().items()
         for read in (read_weights, read_data)
     ],
-    "YAMLs": lambda: configurations(YAMLS),
-    "URLs": lambda: configurations(
-        {url: json.dumps({"data": {"archives": [{"url": url, "sha256": "0" * 64}]}}) for url in URLS}
-    ),
-    "names": lambda: configurations(
-        {f"{place} {name!r}": json.dumps(values(name)) for place, values in NAMED.items() for name in BAD_NAMES}
-    ),
+    "YAMLs": lambda: [Case(name, written("mine.yaml", content), read_config) for name, content in YAMLS.items()],
 }
 
 

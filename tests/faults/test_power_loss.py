@@ -5,6 +5,7 @@ from helpers.tools import needs
 from power import promises, violations
 from syscalls import record
 
+pytestmark = needs("strace")
 NAMES = ["download", "prepare", "control", "self_distillation", "kept", "restored", "table", "figures"]
 
 
@@ -17,7 +18,6 @@ def traces(write_paths, tmp_path_factory):
     }
 
 
-@needs("strace")
 def test_a_power_cut_tears_nothing_and_takes_nothing_that_was_promised(traces, figure):
     total = 0
     for name, (calls, folder) in traces.items():
@@ -28,7 +28,6 @@ def test_a_power_cut_tears_nothing_and_takes_nothing_that_was_promised(traces, f
     figure("power loss", f"0 of {total} states torn, none without what was promised")
 
 
-@needs("strace")
 def test_each_single_fsync_is_missed(traces, figure):
     removed = 0
     for name, (calls, folder) in traces.items():

@@ -5,11 +5,8 @@ import shutil
 
 import pytest
 
-SLOW = {"chromium", "pdflatex", "pdftotext"}  # `make test-workflow`
 
-
-def needs(tool: str):
+def needs(tool: str) -> pytest.MarkDecorator:
     """A mark that skips a test on a machine without a command, and lets it fail where CI demands the command."""
     demanded = os.environ.get("SELFDISTILL_REQUIRE_TOOLS") == "1"
-    skip = pytest.mark.skipif(not demanded and shutil.which(tool) is None, reason=f"{tool} is not installed")
-    return lambda test: pytest.mark.slow(skip(test)) if tool in SLOW else skip(test)
+    return pytest.mark.skipif(not demanded and shutil.which(tool) is None, reason=f"{tool} is not installed")

@@ -1,12 +1,6 @@
 """The paper's recipe at its full size, checked without a full run: the first steps beside a plain loop, and the
 learning rate and augmentation of every epoch by statistics.
-
-The images are invented unless SELFDISTILL_CIFAR10 names a prepared file (results/data/cifar10.safetensors); with it, 20
-steps are compared in place of 2, which takes about 10 minutes on one CPU core.
 """
-
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +13,6 @@ from torchvision.models import resnet18, resnet50
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import RunSettings, run_settings
 from selfdistill.data.batches import Normalisation, TrainingSet, epoch_plan
-from selfdistill.data.prepared import read_prepared
 from selfdistill.training.components import Components, set_rate
 from selfdistill.training.machine import set_up
 from selfdistill.training.schedule import SCHEDULES
@@ -27,20 +20,15 @@ from selfdistill.training.steps import EagerStep
 from selfdistill.training.teacher import FrozenTeacher, with_logits
 
 CONFIG = load_config([ROOT / "config.yaml"])
-PREPARED = os.environ.get("SELFDISTILL_CIFAR10")
-STEPS = 20 if PREPARED else 2
+STEPS = 2
 METHODS = ("teacher", "kd", "self_distillation", "control")
 
 
 @pytest.fixture(scope="module")
 def batches():
-    """The first batches of an epoch, cropped and flipped, by their size."""
-    if PREPARED:
-        data, _ = read_prepared(Path(PREPARED), "cifar10")
-        images, labels = data.train_images, data.train_labels
-    else:
-        draw = np.random.default_rng(0)
-        images, labels = draw.integers(0, 256, (1024, 3, 32, 32), np.uint8), draw.integers(0, 10, 1024)
+    """The first batches of an epoch of invented images, cropped and flipped, by their size."""
+    draw = np.random.default_rng(0)
+    images, labels = draw.integers(0, 256, (1024, 3, 32, 32), np.uint8), draw.integers(0, 10, 1024)
     normalise = Normalisation(CONFIG.data.mean, CONFIG.data.std, torch.device("cpu"))
     training_set = TrainingSet(images, labels, ["crop", "flip"], normalise)
     return lambda size: [batch for batch, _ in zip(training_set.batches(0, 0, size), range(STEPS), strict=False)]

@@ -12,6 +12,7 @@ from selfdistill.report.artefacts import write
 from selfdistill.report.results import Results
 from selfdistill.report.steps import STEPS
 
+pytestmark = needs("chromium")
 PAGES = ("quick", "published", "hostile")
 WIDTHS = [(390, True), (1280, False)]
 SCREEN = 900  # px
@@ -53,7 +54,6 @@ NO_CUE = """[...document.querySelectorAll('.scroll')].filter(part => part.scroll
 && getComputedStyle(part, '::before').content == 'none').map(part => part.getAttribute('aria-label'))"""
 
 
-@needs("chromium")
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(("width", "mobile"), WIDTHS)
 def test_nothing_is_wider_than_the_window_without_a_cue(browser, pages, name, width, mobile):
@@ -65,7 +65,6 @@ def test_nothing_is_wider_than_the_window_without_a_cue(browser, pages, name, wi
         browser.evaluate(OPEN_ALL)
 
 
-@needs("chromium")
 @pytest.mark.parametrize(("width", "mobile"), WIDTHS)
 def test_the_first_screen_has_the_finding_and_table_1(browser, pages, width, mobile):
     for name in ("quick", "published"):
@@ -76,13 +75,11 @@ def test_the_first_screen_has_the_finding_and_table_1(browser, pages, width, mob
             assert browser.evaluate("document.querySelector('img').getBoundingClientRect().top") < bottom
 
 
-@needs("chromium")
 def test_the_page_is_at_most_eight_screens_high(browser, pages):
     browser.open(pages["quick"], 1280)
     assert 2 * SCREEN < browser.evaluate("document.documentElement.scrollHeight") <= 8 * SCREEN
 
 
-@needs("chromium")
 @pytest.mark.parametrize("name", PAGES)
 def test_no_error_and_no_request(browser, pages, name):
     browser.open(pages[name], 1280)
@@ -92,7 +89,6 @@ def test_no_error_and_no_request(browser, pages, name):
     assert browser.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 100)") is True
 
 
-@needs("chromium")
 def test_the_keyboard_reaches_what_opens_and_shows_where_it_is(browser, pages):
     browser.open(pages["quick"], 1280)
     reached = []
@@ -107,7 +103,6 @@ def test_the_keyboard_reaches_what_opens_and_shows_where_it_is(browser, pages):
     assert len(reached) >= 6
 
 
-@needs("chromium")
 def test_the_night_has_its_own_colours(browser, pages):
     browser.open(pages["quick"], 1280)
     ground = "getComputedStyle(document.body).backgroundColor"
@@ -117,7 +112,6 @@ def test_the_night_has_its_own_colours(browser, pages):
     browser.call("Emulation.setEmulatedMedia", features=[])
 
 
-@needs("chromium")
 @needs("pdftotext")
 def test_the_print_has_what_the_screen_folds(browser, pages, tmp_path):
     browser.open(pages["quick"], 1280)
