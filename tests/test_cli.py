@@ -48,12 +48,6 @@ def group(lines: list[str], heading: str) -> list[str]:
     return list(takewhile(str.strip, lines[lines.index(f"{heading}:") + 1 :]))
 
 
-def test_the_help_loads_neither_torch_nor_pandas():
-    code = "import sys; from selfdistill.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"torch", "pandas", "numpy", "matplotlib", "rich", "pydantic"} & set(done.stdout.split())
-
-
 def test_all_mistakes_at_once_a_line_each_and_a_traceback_only_with_debug(tmp_path):
     (tmp_path / "bad.yaml").write_text("epoch: 3\nseeds: [0, 0]\nmethods: {kd: {alpha: 1.5}}\n")
     for debug, shown in (((), False), (("--debug",), True)):

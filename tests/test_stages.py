@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SOURCE = Path(__file__).parent.parent / "src" / "selfdistill"
 ORDER = ["system", "config", "data", "models", "losses", "evaluation", "training"]
 ORDER += ["statistics", "mechanisms", "report", "tools"]
@@ -39,29 +41,22 @@ WITHOUT_TORCH = (
     *("report.results", "report.table1", "report.curves", "report.logs"),
     *("mechanisms.calibration", "mechanisms.features", "mechanisms.measures"),
 )
-LOADED = """
-import importlib, sys
-for name in sys.argv[1:]:
-    importlib.import_module(f"selfdistill.{name}")
-    if "torch" in sys.modules:
-        sys.exit(f"{name} loads torch")
-"""
+SLOW = {  # what is waited for -> what it must not load
+    "\n".join(f"import selfdistill.{name}" for name in WITHOUT_TORCH): {"torch"},
+    "from selfdistill.report.artefacts import declared; declared()": {
+        *("torch", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "PIL"),
+    },
+    "from selfdistill.cli import app; app(['--help'], standalone_mode=False)": {
+        *("torch", "pandas", "numpy", "matplotlib", "rich", "pydantic"),
+    },
+}
 
 
-def test_no_torch_where_a_dry_run_or_a_report_would_wait_for_it():
-    done = subprocess.run([sys.executable, "-c", LOADED, *WITHOUT_TORCH], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-SLOW = ("torch", "pandas", "scipy", "statsmodels", "matplotlib", "jinja2", "PIL")
-DECLARED = f"""import sys, selfdistill.report.artefacts as a
-a.declared()
-sys.exit(str([name for name in {SLOW} if name in sys.modules]))"""
-
-
-def test_the_declarations_of_the_report_load_nothing_that_takes_long():
-    done = subprocess.run([sys.executable, "-c", DECLARED], capture_output=True, text=True)
-    assert done.stderr.strip() == "[]"
+@pytest.mark.parametrize("code", SLOW, ids=["a dry run or a report", "declarations of the report", "help"])
+def test_nothing_that_takes_long_is_loaded_where_it_would_be_waited_for(code):
+    command = [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert not SLOW[code] & set(done.stdout.split())
 
 
 def test_the_rules_start_no_program_and_load_nothing_themselves():
