@@ -86,9 +86,9 @@ def outcome(case: Case, folder: Path) -> str | None:
 # Archives
 
 
-def member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE) -> tuple[tarfile.TarInfo, bytes]:
+def member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "/etc/passwd") -> tuple:
     info = tarfile.TarInfo(name)
-    info.size, info.type, info.linkname = len(content), kind, "/etc/passwd"
+    info.size, info.type, info.linkname = len(content), kind, link
     return info, content
 
 
@@ -119,11 +119,11 @@ def header_with(size: bytes) -> bytes:
 OTHER_KINDS = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE)
 ARCHIVES = {
     **{
-        f"a name that leads to {name}": tar(member(name, b"x"), member(FIRST, RECORDS))
+        f"a name that leads to {name[:40]}": tar(member(name, b"x"), member(FIRST, RECORDS))
         for name in ("../canary", "/tmp/selfdistill-canary", "n" * 1_000_000)
     },
     **{f"a member of kind {kind}": tar(member(FIRST, kind=kind)) for kind in (*OTHER_KINDS, tarfile.GNUTYPE_SPARSE)},
-    "link and a file through it": tar(member("a", kind=tarfile.SYMTYPE), member("a/canary", b"x")),
+    "link and a file through it": tar(member("a", kind=tarfile.SYMTYPE, link=".."), member("a/canary", b"x")),
     "gzip bomb": bomb("gz"),
     "xz bomb": bomb("xz"),
     "negative size": written("archive.tar", header_with(b"\xff" * 12)),

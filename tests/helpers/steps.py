@@ -14,15 +14,11 @@ from selfdistill.training.steps import EagerStep
 NETWORK = NetworkSettings(model="resnet18", stem="cifar", width=8, classes=10)
 
 
-def narrow_network(heads: str | None = None, device: str = "cpu"):
-    """A network as training has it, always the same."""
-    network = build_network(NETWORK, heads, zero_init_residual=False, seed=3)
-    return network.to(device, memory_format=torch.channels_last).train()
-
-
 def eager(objective=cross_entropy, heads=None, *, device="cpu", precision="fp32", **changes) -> EagerStep:
     """A step of a narrow network; changes are laid over its optimiser's settings."""
-    machine, network = set_up(device, 1, precision, deterministic=True), narrow_network(heads, device)
+    machine = set_up(device, 1, precision, deterministic=True)
+    network = build_network(NETWORK, heads, zero_init_residual=False, seed=3)  # always the same
+    network = network.to(device, memory_format=torch.channels_last).train()
     optimiser = build_optimiser(network, OPTIMISER.model_copy(update=changes), machine.device)
     return EagerStep(network, objective, optimiser, torch.amp.GradScaler(device, enabled=False), machine)
 

@@ -91,14 +91,9 @@ def answer(arguments: Sequence[Any], folder: Path, **options) -> tuple[int, str]
     return command.wait(), command.output()
 
 
-def until_halted(command: Command) -> None:
-    """Wait for a halted command to be where it stops."""
-    wait_for(lambda: _state(command.pid, "State").startswith("T"), pause=0.001)
-
-
 def traced(command: Command, options: Sequence[str]) -> int:
     """The exit status of a halted command that goes on under strace with these options."""
-    until_halted(command)
+    wait_for(lambda: _state(command.pid, "State").startswith("T"), pause=0.001)
     tracer = subprocess.Popen(
         ["strace", "-p", str(command.pid), *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
