@@ -20,7 +20,7 @@ from selfdistill.models.weights import decode, read_weights
 from selfdistill.report.logs import read_run
 from selfdistill.system.failures import BAD_DATA, Failure
 from selfdistill.system.files import read_sealed, sha256_of
-from selfdistill.training import checkpoint
+from selfdistill.training import states
 from selfdistill.training.checkpoint import checkpoints, load_state
 from selfdistill.training.states import NAME, epoch_of
 from selfdistill.training.store import damaged_outputs
@@ -167,7 +167,7 @@ def test_every_damage_is_noticed(kinds, figure):
 
 def test_a_loader_without_checksums_is_caught(kinds, monkeypatch):
     path, _, noticed = kinds["checkpoint"]
-    monkeypatch.setattr(checkpoint, "sha256_bytes", lambda content: NAME.fullmatch(path.name)[2])
+    monkeypatch.setattr(states, "sha256_bytes", lambda content: NAME.fullmatch(path.name)[2])
 
     def tolerant(path: Path) -> bool:
         try:

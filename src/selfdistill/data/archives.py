@@ -7,6 +7,7 @@ import pickle  # noqa: TID251  # for the restricted unpickler
 import tarfile
 import zlib
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def read_cifar100(path: Path, sha256: str) -> Images:
     Raises: Failure 65 naming the archive and what is wrong with it.
     """
     counts = {"cifar-100-binary/train.bin": 5 * RECORDS, "cifar-100-binary/test.bin": RECORDS}
-    return _read(path, sha256, counts, decode_fine, len(CIFAR100))
+    return _read(path, sha256, counts, partial(decode_binary, labels=2), len(CIFAR100))
 
 
 def _read(path: Path, sha256: str, counts: Mapping[str, int], decode: Callable, classes: int) -> Images:
@@ -117,16 +118,12 @@ def _decoded(
     return images, labels
 
 
-def decode_binary(content: bytes | memoryview) -> tuple[np.ndarray, np.ndarray]:
-    """Images [n, 3, 32, 32] and labels [n] from records of 1 label byte and 3,072 pixel bytes."""
-    records = np.frombuffer(content, np.uint8).reshape(-1, 1 + PIXELS)
-    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
-
-
-def decode_fine(content: bytes | memoryview) -> tuple[np.ndarray, np.ndarray]:
-    """Images [n, 3, 32, 32] and fine labels [n] from records of a coarse label, a fine label and 3,072 pixel bytes."""
-    records = np.frombuffer(content, np.uint8).reshape(-1, 2 + PIXELS)
-    return records[:, 2:].reshape(-1, 3, 32, 32), records[:, 1]
+def decode_binary(content: bytes | memoryview, labels: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Images [n, 3, 32, 32] and labels [n] from records of label bytes and 3,072 pixel bytes. labels: how many bytes;
+    with two, a coarse and a fine label, of which the fine one counts.
+    """
+    records = np.frombuffer(content, np.uint8).reshape(-1, labels + PIXELS)
+    return records[:, labels:].reshape(-1, 3, 32, 32), records[:, labels - 1]
 
 
 def decode_python(content: bytes | memoryview) -> tuple[np.ndarray, np.ndarray]:

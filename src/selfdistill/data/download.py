@@ -59,9 +59,8 @@ def manual_route(archives: Sequence[Archive]) -> str:
 def _obtain(archive: Archive, folder: Path, log: Log) -> Path:
     if archive.path is not None:
         path = Path(os.path.expanduser(archive.path))  # unlike Path.expanduser it lets an unknown ~user stand
-        if not os.path.isfile(path) or not os.access(path, os.R_OK):
-            unreadable = "cannot be read" if os.path.isfile(path) else "is not a regular file"
-            raise Failure(path, unreadable if os.path.exists(path) else "no such file", code=UNAVAILABLE)
+        if not os.path.isfile(path):
+            raise Failure(path, "is not a file" if os.path.exists(path) else "no such file", code=UNAVAILABLE)
         check_sha256(path, archive.sha256)
         return path
     name = archive.url.rsplit("/", 1)[-1].split("?")[0][-100:]  # a file system takes no more than 255 bytes

@@ -1,7 +1,7 @@
 """torchvision's ResNet18 and ResNet50 with a choice of stem and width (He et al. 2016, arXiv 1512.03385)."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -109,7 +109,7 @@ def _overruns(convolution: nn.Conv2d) -> bool:
 def freeze(network: nn.Module) -> None:
     """Cache the matrices for small feature maps in a network whose weights do not change any more."""
     for convolution in _convolutions(network):
-        convolution.forward = partial(_convolve, convolution, SMALL_FROZEN, partial(_kept_matrix, convolution, {}))
+        convolution.forward = partial(_convolve, convolution, SMALL_FROZEN, cache(partial(_matrix, convolution)))
 
 
 Matrix = tuple[Tensor, int] | None  # of a convolution for one input size, and the side of its output
@@ -138,12 +138,6 @@ def _matrix(convolution: nn.Conv2d, side: int) -> Matrix:
     rows = torch.stack([convolution.weight[:, :, start : start + side] for start in starts])
     parts = torch.stack([rows[..., start : start + side] for start in starts], 1)  # down, right, out, in, row, column
     return parts.permute(0, 1, 2, 4, 5, 3).reshape(-1, side * side * convolution.in_channels), len(starts)
-
-
-def _kept_matrix(convolution: nn.Conv2d, kept: dict[int, Matrix], side: int) -> Matrix:
-    if side not in kept:
-        kept[side] = _matrix(convolution, side)
-    return kept[side]
 
 
 def _each_pixel(convolution: nn.Conv2d, images: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from selfdistill.system.failures import CONFIGURATION, LOCKED, NON_FINITE, Failu
 from selfdistill.system.files import PRIVATE, disk, make_folder, remove, sha256_bytes, write_atomically
 from selfdistill.system.pauses import PAUSES
 from selfdistill.training.identity import other_parts
-from selfdistill.training.states import NAME, checkpoints
+from selfdistill.training.states import checkpoints, read_checkpoint
 
 KEPT = 2
 
@@ -64,8 +64,8 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
         remove(leftover)
     files = checkpoints(folder)
     for path in files:
-        content = _read(path)
-        if content is None or sha256_bytes(content)[:16] != NAME.fullmatch(path.name)[2]:
+        content = read_checkpoint(path)
+        if content is None:
             say(f"warning: {path}: damaged; using the previous state")
             continue
         tensors, facts = unpack(path, content)
@@ -80,16 +80,6 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
     if (folder / "history.csv").exists():  # it is written after a state, and never before the first
         raise Failure(folder, "its saved states are missing", "restore them, or remove it to start from the beginning")
     return None
-
-
-def _read(path: Path) -> bytes | None:
-    """The content of a regular file, None if it cannot be had."""
-    if path.is_symlink() or not path.is_file():
-        return None
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
 
 
 def note_epoch(folder: Path) -> None:

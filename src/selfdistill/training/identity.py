@@ -46,10 +46,9 @@ def data_sha256(path: Path) -> str | None:
 def weights_sha256(run: Path) -> str | None:
     """The SHA-256 of a finished run's weights; None of one that is not finished."""
     try:
-        outputs = read_sealed(run / "run.json").get("outputs")
+        return read_sealed(run / "run.json").get("outputs", {}).get("weights.safetensors")
     except Failure:
         return None
-    return outputs.get("weights.safetensors") if isinstance(outputs, dict) else None
 
 
 def other_parts(recorded: dict[str, Any], wanted: dict[str, Any]) -> list[str]:

@@ -29,7 +29,9 @@ def replacement(config: Config, results: Path, method: str) -> list[str]:
 
 
 def _changes(config: Config, results: Path, method: str, seed: int) -> str:
-    """What is other about a finished run, empty if nothing is: its own settings, or those of what teaches it."""
+    """What is other about a finished run, empty if nothing is: `temperature 4.0 -> 8.0, epochs 5 -> 6`, or that what
+    teaches it changes.
+    """
     try:
         facts = read_sealed(results / config.protocol / method / f"seed{seed}" / "run.json")
         wanted = run_settings(config, method)
@@ -37,14 +39,10 @@ def _changes(config: Config, results: Path, method: str, seed: int) -> str:
     except (Failure, KeyError, AttributeError):  # no run, a damaged one, or somebody else's
         return ""
     if keys:
-        return _described(keys, completed(facts["settings"]), completed(wanted))
+        old, new = completed(facts["settings"]), completed(wanted)
+        return ", ".join(f"{_plain(key)} {_value(old, key)} -> {_value(new, key)}" for key in keys)
     changed = [name for name, its in config.teachers_of(method, seed) if _changes(config, results, name, its)]
     return f"its teacher {changed[0]} changes" if changed else ""
-
-
-def _described(keys: list[str], old: dict[str, Any], new: dict[str, Any]) -> str:
-    """`temperature 4.0 -> 8.0, epochs 5 -> 6`."""
-    return ", ".join(f"{_plain(key)} {_value(old, key)} -> {_value(new, key)}" for key in keys)
 
 
 def _plain(key: str) -> str:

@@ -49,6 +49,17 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(files, key=epoch_of, reverse=True)
 
 
+def read_checkpoint(path: Path) -> bytes | None:
+    """The content of a checkpoint; None if it is damaged: no file, or not the one whose checksum is in its name."""
+    if path.is_symlink() or not path.is_file():
+        return None
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content if sha256_bytes(content)[:16] == NAME.fullmatch(path.name)[2] else None
+
+
 def epoch_of(path: Path) -> int:
     """The epoch after which a checkpoint was saved, by its name."""
     return int(NAME.fullmatch(path.name)[1])

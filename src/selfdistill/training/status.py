@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 from selfdistill.config.schema import Config
 from selfdistill.config.settings import run_settings
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_sealed, sha256_of
+from selfdistill.system.files import read_sealed
 from selfdistill.system.lock import owner_of
 from selfdistill.system.tensors import read_header
 from selfdistill.training import provenance
 from selfdistill.training.identity import data_sha256, other_parts, run_identity, weights_sha256
-from selfdistill.training.states import NAME, checkpoints, epoch_of, failure_record
+from selfdistill.training.states import checkpoints, epoch_of, failure_record, read_checkpoint
 from selfdistill.training.store import FOLDER, damaged_outputs, matches
 
 STATE = re.compile(r"(.+)-seed(\d+)-[0-9a-f]{12}")
-DONE, NOT_STARTED = "done", "not started"
+DONE = "done"
 
 
 class Status(NamedTuple):
@@ -63,32 +63,29 @@ class RequestedRuns:
         self.data = data_sha256(results / "data" / f"{config.data.dataset}.safetensors")
 
     def status(self, method: str, seed: int) -> Status:
-        """What has become of one run."""
-        identity = self.identity(method, seed)
-        answer = _run(self.folder, method, seed, identity)
-        if answer.text == NOT_STARTED and matches(self.store, f"{method}-seed{seed}", identity):
-            return answer._replace(text=f"{NOT_STARTED} (in the store: nothing to train)")
-        return answer
+        """What has become of one run; what is going on counts before what is done, and that before how an attempt
+        failed.
+        """
+        identity, states = self.identity(method, seed), self.folder / ".state"
+        key, name = f"{method}-seed{seed}", f"{method} seed {seed}"
+        saved = _saved(states, key, identity)
+        if owner := owner_of(states / f"{key}.lock"):
+            return Status(name, _joined(f"running ({owner})", saved))
+        text = _outputs(self.folder / method / f"seed{seed}", identity)
+        if text == DONE:
+            return Status(name, DONE, done=True)
+        if failure := failure_of(failure_record(states, key), identity):
+            return Status(name, _joined(failure, saved))
+        if saved or text:
+            return Status(name, saved or text)
+        stored = " (in the store: nothing to train)" if matches(self.store, key, identity) else ""
+        return Status(name, f"not started{stored}")
 
     def identity(self, method: str, seed: int) -> dict[str, Any]:
         """A run's identity without the parts that cannot be known: data not yet prepared, a teacher not yet trained."""
         teachers = [self.folder / name / f"seed{its_seed}" for name, its_seed in self.config.teachers_of(method, seed)]
         weights = [weights_sha256(teacher) for teacher in teachers]
         return run_identity(run_settings(self.config, method), seed, self.data, weights, self.code)
-
-
-def _run(folder: Path, method: str, seed: int, identity: dict[str, Any]) -> Status:
-    """A run's status; what is going on counts before what is done, and that before how an attempt failed."""
-    key, states = f"{method}-seed{seed}", folder / ".state"
-    name, saved = f"{method} seed {seed}", _saved(states, key, identity)
-    if owner := owner_of(states / f"{key}.lock"):
-        return Status(name, _joined(f"running ({owner})", saved))
-    text = _outputs(folder / method / f"seed{seed}", identity)
-    if text == DONE:
-        return Status(name, DONE, done=True)
-    if failure := failure_of(failure_record(states, key), identity):
-        return Status(name, _joined(failure, saved))
-    return Status(name, saved or text or NOT_STARTED)
 
 
 def _joined(*texts: str | None) -> str:
@@ -148,19 +145,18 @@ def newest_state(folder: Path) -> tuple[int, dict[str, Any] | None, list[str]]:
     """The epoch and the identity of the newest whole state in a folder, and the damaged ones before it."""
     damaged = []
     for path in checkpoints(folder):
-        if path.is_symlink() or not path.is_file() or not sha256_of(path).startswith(NAME.fullmatch(path.name)[2]):
-            damaged.append(path.name)
-            continue
-        return epoch_of(path), read_header(path).get("identity", {}), damaged
+        if read_checkpoint(path) is not None:
+            return epoch_of(path), read_header(path).get("identity", {}), damaged
+        damaged.append(path.name)
     return 0, None, damaged
 
 
 def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
     """A line for each other state of the same run: which it is, its epoch, and what it was of."""
-    run = STATE.fullmatch(state.name)
+    run = state.name.rpartition("-")[0]
     return [
         f"{name} (epoch {epoch}) belongs to other {', '.join(other_parts(its_identity, identity))}"
-        for name, _, epoch, its_identity in _whole_states(state.parent, f"{run[1]}-seed{run[2]}-*/")
+        for name, _, epoch, its_identity in _whole_states(state.parent, f"{run}-*/")
         if name != state.name
     ]
 
@@ -187,10 +183,7 @@ def _whole_states(states: Path, pattern: str) -> Iterator[tuple[str, tuple[str, 
 
 def _leftover_runs(folder: Path, config: Config) -> list[Status]:
     """Finished runs that no configured row needs."""
-    needed = {f"{method}/seed{seed}" for method, seed in config.runs()}
-    leftovers = []
-    for run in sorted(folder.glob("*/seed*/run.json")):
-        method, seed = run.parent.parent.name, run.parent.name.removeprefix("seed")
-        if f"{method}/seed{seed}" not in needed:
-            leftovers.append(Status(f"{method} seed {seed}", "unused: not in the configuration"))
-    return leftovers
+    needed = {f"{method} seed {seed}" for method, seed in config.runs()}
+    runs = [path.parent for path in sorted(folder.glob("*/seed*/run.json"))]
+    names = [f"{run.parent.name} seed {run.name.removeprefix('seed')}" for run in runs]
+    return [Status(name, "unused: not in the configuration") for name in names if name not in needed]
