@@ -50,17 +50,16 @@ class Teaching:
 
     def lines(self) -> list[str]:
         """What the log says of them."""
-        evaluated, several = self.settings.data.evaluated, len(self.records) > 1
-        lines = []
-        for path, facts, _ in self.records:
-            which = f" {path.parent.parent.name}/{path.parent.name}" if several else ""
-            right = f"{facts['correct']} of {facts['images']} {evaluated} images correct"
-            lines.append(f"teacher{which}: {right}, as recorded")
+        right = f"{self.settings.data.evaluated} images correct"
+        lines = [
+            f"teacher {path.parent.parent.name}/{path.parent.name}:"
+            f" {facts['correct']} of {facts['images']} {right}, as recorded"
+            for path, facts, _ in self.records
+        ]
         changed = ["replaced stem"] * bool(self.settings.replaced_stem)
-        changed += [f"{len(self.records)} members, the mean of their probabilities"] * several
+        changed += [f"{len(self.records)} members, the mean of their probabilities"] * (len(self.records) > 1)
         if changed:
-            right = f"{self.answers.correct} {evaluated} images correct"
-            lines.append(f"teacher with {' and '.join(changed)}: {right}")
+            lines.append(f"teacher with {' and '.join(changed)}: {self.answers.correct} {right}")
         return lines
 
     def logits(self, training_set: TrainingSet, seed: int, epoch: int) -> Tensor:
