@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,8 +17,6 @@ from torchvision.transforms.functional import pil_to_tensor
 from selfdistill.data.randomness import seed_of
 from selfdistill.system.failures import OUT_OF_MEMORY, UNAVAILABLE, Failure
 from selfdistill.system.stop import REQUEST, SIGNALS
-
-T = TypeVar("T")
 
 # In the order in which they are applied, with the published notebooks' values; erasing comes after normalising.
 ON_PIXELS = {
@@ -101,7 +99,7 @@ class Workers:
             what = f"{self.count} worker processes cannot run here ({str(error).splitlines()[0]})"
             raise Failure("workers", what, "reduce workers; 0 uses no processes", code=OUT_OF_MEMORY) from error
 
-    def _awaited(self, batches: Iterator[T]) -> Iterator[T]:
+    def _awaited(self, batches: Iterator[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, ...]]:
         """The batches; while one is waited for, signals are looked at, and the wait ends."""
         looks = 0
         while looks * LOOK < LONGEST_WAIT:

@@ -7,7 +7,7 @@ from torchvision.models.resnet import ResNet
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.models.heads import Head, build_final_head, build_heads, fold
 from selfdistill.models.outputs import Outputs
-from selfdistill.models.resnet import build_backbone
+from selfdistill.models.resnet import build_backbone, stage_channels
 
 
 class Network(nn.Module):
@@ -63,16 +63,7 @@ def build_network(
 ) -> Network:
     """The initial network of a run; final_head `fc` is the backbone's own linear layer."""
     backbone = build_backbone(settings, zero_init_residual=zero_init_residual, seed=seed)
-    channels, classes = stage_channels(backbone), settings.classes
+    channels, classes = stage_channels(settings), settings.classes
     auxiliary = None if heads is None else build_heads(heads, channels, classes, seed)
     deepest = None if final_head == "fc" else build_final_head(final_head, channels, classes, seed)
     return Network(backbone, auxiliary, deepest)
-
-
-def stage_channels(backbone: ResNet) -> list[int]:
-    """The output channels of stages 1 to 4."""
-    channels = []
-    for layer in (backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4):
-        last = [module for module in layer[-1].modules() if isinstance(module, nn.BatchNorm2d)][-1]
-        channels.append(last.num_features)
-    return channels

@@ -38,6 +38,12 @@ class ScaledResNet(ResNet):
         return super()._make_layer(block, planes * self._width // PAPER_WIDTH, blocks, stride, dilate)
 
 
+def stage_channels(settings: NetworkSettings) -> list[int]:
+    """The output channels of stages 1 to 4."""
+    block, _ = BLOCKS[settings.model]
+    return [settings.width * 2**stage * block.expansion for stage in range(4)]
+
+
 def initialise_convolution(convolution: nn.Conv2d) -> None:
     """torchvision's initialisation of a ResNet's convolutions."""
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")

@@ -66,10 +66,10 @@ def uses_gpu(device: str, *, elsewhere: bool = False) -> bool:
     return device.startswith("cuda") or (device == "auto" and (elsewhere or gpus() > 0))
 
 
-def granted_processors() -> int | None:
-    """The processors that Slurm gave this job, of all that the node has; None outside of Slurm."""
+def available_processors() -> int:
+    """How many processors this job may use: those that Slurm gave it, of all that the node has, else the machine's."""
     granted = os.environ.get("SLURM_CPUS_ON_NODE", "")
-    return int(granted) if granted.isdigit() else None
+    return int(granted) if granted.isdigit() else os.cpu_count() or 1
 
 
 def leave_warnings_to_training() -> None:

@@ -82,8 +82,7 @@ class Grace:
 
     def __init__(self, request: Request, seconds: float, images: int, after: int):
         self.request, self.seconds, self.images, self.after = request, seconds, images, after
-        self.started, self.seen = PAUSES.clock(), 0
-        self.rest: float | None = None
+        self.begin(None)
 
     def begin(self, rest: float | None) -> None:
         """Start an epoch; rest: seconds from its last step to the saved state, where an epoch before it tells."""

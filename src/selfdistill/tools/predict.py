@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from selfdistill.config.datasets import DATASETS, Dataset
 from selfdistill.data.batches import Normalisation
 from selfdistill.models.heads import HEADS, build_heads
-from selfdistill.models.network import Network, stage_channels
+from selfdistill.models.network import Network
+from selfdistill.models.resnet import stage_channels
 from selfdistill.models.weights import decode, read_weights
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.tools.pictures import read_picture
@@ -56,7 +57,7 @@ def load_network(weights: Path) -> LoadedNetwork:
         what = f"expected {len(dataset.classes)} classes for {facts['dataset']}, got {settings.classes}"
         raise Failure(weights, what)
     beside = weights.with_name("auxiliary.safetensors")
-    heads = _read_heads(beside, facts, stage_channels(backbone), settings.classes) if beside.exists() else None
+    heads = _read_heads(beside, facts, stage_channels(settings), settings.classes) if beside.exists() else None
     network = Network(backbone, heads).requires_grad_(False).eval()
     return LoadedNetwork(network, dataset, Normalisation(facts["mean"], facts["std"], torch.device("cpu")), facts)
 

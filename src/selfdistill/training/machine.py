@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from selfdistill.system.failures import CONFIGURATION, UNAVAILABLE, Failure
-from selfdistill.system.host import granted_processors
+from selfdistill.system.host import available_processors
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 NEEDS_GPU = {"tf32", "fp16"}
@@ -72,11 +72,6 @@ def set_up(device: str, threads: int | str, precision: str, *, deterministic: bo
     torch.backends.cudnn.allow_tf32 = resolved == "tf32"  # of convolutions alone, which is torch's own default
     torch.backends.cuda.matmul.allow_tf32 = False
     return Machine(chosen, count, resolved, deterministic)
-
-
-def available_processors() -> int:
-    """How many processors this job may use: those that Slurm gave it, else the machine's."""
-    return granted_processors() or os.cpu_count() or 1
 
 
 def choose_device(wanted: str) -> torch.device:
