@@ -136,7 +136,7 @@ def keep(store: Path, name: str, output: Path, say: Callable[[str], None]) -> No
     before = [entry for entry in matches(store, name, new.facts) if entry.folder != folder]
     if before:
         say(_comparison(before[0], new))
-    _build(folder, new, output)
+    _build(folder, new)
     for entry in before:
         if _variant(entry) == _variant(new):
             discard(entry.folder)
@@ -151,7 +151,7 @@ def adopt(store: Path, results: Path) -> None:
         if not facts or "settings" not in facts or folder.is_dir() or damaged_outputs(output, facts):
             continue
         with contextlib.suppress(InUse), run_lock(results / ".state" / f"{name}.lock"):
-            _build(folder, Entry(output, facts), output)
+            _build(folder, Entry(output, facts))
 
 
 def _comparison(old: Entry, new: Entry) -> str:
@@ -168,11 +168,11 @@ def _variant(entry: Entry) -> tuple[Any, ...]:
     return entry.facts.get(CODE), environment.get("precision"), entry.facts.get("settings", {}).get("precision")
 
 
-def _build(folder: Path, run: Entry, output: Path) -> None:
-    """Make an entry of a run's files, whole or not at all. output: the run whose lock is held, so that nobody else
-    builds under the same temporary name.
+def _build(folder: Path, run: Entry) -> None:
+    """Make an entry of the files of a run that lies in results/, whole or not at all. The run's lock is held, so nobody
+    else builds under the same temporary name.
     """
-    protocol, method, seed = output.parts[-3:]
+    protocol, method, seed = run.folder.parts[-3:]
     temporary = folder.with_name(f".{protocol}-{method}-{seed}.tmp")
     with disk(folder):
         if folder.is_dir():
