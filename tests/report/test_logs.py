@@ -135,8 +135,9 @@ def test_a_damaged_run_json_is_named(logs, content):
     assert str(path) in refused(logs)
 
 
-def test_no_log_at_all_is_refused_even_if_missing_runs_are_allowed(tmp_path):
-    assert "contains none of the configured runs" in refused(tmp_path, allow_missing=True)
+def test_a_row_without_any_run_is_refused_even_if_missing_runs_are_allowed(logs):
+    (logs / "kd/seed0/run.json").unlink()
+    assert "contains none of the configured runs of kd" in refused(logs, allow_missing=True)
 
 
 def test_seconds_come_from_run_json_where_there_is_no_timing(tmp_path):
