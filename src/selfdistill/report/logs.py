@@ -47,7 +47,7 @@ def read_rows(settings: ReportSettings, logs: Path, evaluated: str = "test") -> 
     found = {row.method: _read_row(row, logs / row.method, settings.allow_missing, evaluated) for row in settings.rows}
     bare = [method for method, runs in found.items() if not runs]
     if bare and (evaluated == "test" or len(bare) == len(found)):
-        raise Failure(logs, f"contains none of the configured runs of {', '.join(bare)}")
+        raise Failure(logs, f"contains no whole run of {', '.join(bare)}")
     return found
 
 
