@@ -129,9 +129,10 @@ def test_a_configuration_is_checked_over_the_protocol_that_it_changes(target, pr
     (ready.folder / "my.yaml").write_text("seeds: [0, 1]\n")
     (ready.folder / "more.yaml").write_text("seeds: [0, 1, 2]\n")
     done = make(ready, target, "CONFIG=my.yaml more.yaml")
-    checked, *_, called, _ = done.stdout.splitlines()
+    checked, *_, before, called, _ = done.stdout.splitlines()
     assert checked.startswith(f"valid: protocol {protocol}, ")
     assert checked.endswith(f" {3 * int(re.search('([0-9]+) rows', checked)[1])} runs")
+    assert before.endswith("estimate config.yaml my.yaml more.yaml") == (target == "replicate")  # its cost comes first
     assert called.startswith("-m snakemake --cores ")
     assert called.endswith(" my.yaml more.yaml")
     assert "valid: " not in make(ready, target).stdout  # without one of their own

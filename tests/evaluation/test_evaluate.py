@@ -75,12 +75,6 @@ def test_without_heads_there_are_no_counts_per_classifier():
     assert list(bare.columns()) == ["test_loss", "test_accuracy"]
 
 
-def test_tensors_are_named_from_shallow_to_deep():
-    evaluation = example()
-    assert list(evaluation.tensors()) == ["logits", "labels", "logits_head1"]
-    assert torch.equal(evaluation.tensors()["logits_head1"], evaluation.auxiliary[0])
-
-
 def test_every_test_image_is_seen_once_in_file_order_and_no_state_is_changed(network, test_set):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     evaluation = evaluate(network.train(), test_set, nullcontext)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 
 import numpy as np
 import pytest
@@ -111,11 +110,6 @@ def test_a_protocol_has_a_line_with_its_runs_and_time(config, steady):
     assert estimates([two], 2) == ["paper        2.1 to 6.3 h      (4 runs, 1000 epochs, 2 side by side)"]
     (line,) = estimates([config({"logs": "somewhere"})], 1)
     assert line == "paper        trains nothing; its report is made from the logs in somewhere"
-
-
-def test_the_papers_protocol_says_its_cost_before_it_starts():
-    shown = subprocess.run(["make", "-n", "replicate", "CONFIG=my.yaml"], cwd=ROOT, capture_output=True, text=True)
-    assert shown.stdout.index("estimate config.yaml my.yaml") < shown.stdout.index("snakemake --cores 1")
 
 
 def test_a_range_is_one_number_where_its_ends_are_alike():

@@ -15,8 +15,6 @@ from selfdistill.cli.options import (
     Settings,
     Threads,
     checked,
-    checked_device,
-    checked_threads,
     from_json,
     read_archives,
 )
@@ -92,7 +90,7 @@ def evaluate(
     from selfdistill.config import types as t
     from selfdistill.config.methods import PRECISIONS
 
-    device, threads = checked_device(device), checked_threads(threads)
+    device, threads = checked("--device", t.Device, device), checked("--threads", t.Threads, threads)
     precision = checked("--precision", t.one_of(*PRECISIONS), precision)
     from selfdistill.system.lease import leased_gpu
     from selfdistill.training.teacher import evaluate_weights
@@ -116,10 +114,11 @@ def measure(
     log: LogFile = None,
 ) -> None:
     """Measure the paper's explanations on a run's network."""
+    from selfdistill.config import types as t
     from selfdistill.config.schema import Mechanisms
     from selfdistill.config.settings import RunSettings, read_settings
 
-    device, threads = checked_device(device), checked_threads(threads)
+    device, threads = checked("--device", t.Device, device), checked("--threads", t.Threads, threads)
     run, of = read_settings(settings, RunSettings), checked("--sizes", Mechanisms, from_json("--sizes", sizes, dict))
     from selfdistill.mechanisms.measure import measure as measure_network
     from selfdistill.system.lease import leased_gpu

@@ -28,20 +28,6 @@ def checked(option: str, kind: Any, value: Any) -> Any:
     return check(kind, value, option)
 
 
-def checked_device(value: str) -> str:
-    """The value of --device."""
-    from selfdistill.config import types as t
-
-    return checked("--device", t.Device, value)
-
-
-def checked_threads(value: str) -> int | str:
-    """The value of --threads."""
-    from selfdistill.config import types as t
-
-    return checked("--threads", t.Threads, value)
-
-
 def from_json(option: str, text: str, kind: type) -> Any:
     """The JSON object or list in an option's value (Failure 78 for anything else)."""
     try:

@@ -4,6 +4,7 @@ import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from pprint import pformat
 
 from torchvision.models.resnet import Bottleneck
 
@@ -107,7 +108,7 @@ def loading_program(
     make = f"{'Narrow' if narrow else 'ResNet'}({block.__name__}, {layers}, num_classes={settings.classes})"
     lines = [IMPORTS.format(name=name, block=block.__name__), "", inspect.getsource(upright_square), ""]
     lines += [NARROW.format(**sizes)] if narrow else []
-    lines += [_list(classes, "CLASSES = "), f"network = {make}"]
+    lines += [f"CLASSES = {pformat(list(classes), width=110, compact=True)}", f"network = {make}"]
     if narrow:
         channels = DEEPEST * settings.width * (Bottleneck.expansion if block is Bottleneck else 1)
         last = f"nn.Linear({channels}, {settings.classes})"
@@ -119,13 +120,3 @@ def loading_program(
         lines += ["network.maxpool = nn.Identity()"]
     asked = {"formats": json.dumps(FORMATS), "side": SIDE, "mean": list(mean), "std": list(std)}
     return "\n".join(lines) + "\n" + ASK.format(**asked)
-
-
-def _list(texts: Sequence[str], before: str, most: int = 110) -> str:
-    """A list of texts behind some code, over several lines if it is long."""
-    lines = [before + "["]
-    for text in map(json.dumps, texts):
-        if len(lines[-1]) + len(text) > most:
-            lines.append("    ")
-        lines[-1] += f"{text}, "
-    return "\n".join(line.rstrip() for line in lines).removesuffix(",") + "]"
