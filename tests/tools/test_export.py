@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 import torch
-from helpers.gallery import gallery
+from helpers.gallery import NOISE
 from helpers.verbs import selfdistill
 from PIL import Image
 from safetensors.torch import load_file
@@ -99,16 +99,21 @@ def test_torchvision_alone_loads_every_model_stem_and_width(exported, self_disti
             assert torch.allclose(network(images), logits, rtol=1e-4, atol=1e-4), folder.name
 
 
-def test_the_program_sees_every_picture_as_predict_does(exported, digits, tmp_path, monkeypatch):
-    paths = [*gallery(tmp_path), tmp_path / "digit.png"]
-    Image.fromarray(read_prepared(digits, "digits")[0].test_images[7].transpose(1, 2, 0)).save(paths[-1])
+def test_the_program_sees_a_picture_as_predict_does(exported, digits, tmp_path, monkeypatch):
+    pictures = {f"digit{k}.png": image for k, image in enumerate(read_prepared(digits, "digits")[0].test_images[:8])}
+    images = {name: Image.fromarray(image.transpose(1, 2, 0)) for name, image in pictures.items()}
+    images |= {"turned.jpg": Image.fromarray(NOISE[..., :3]), "clear.png": Image.fromarray(NOISE)}
+    paths, exif = [tmp_path / name for name in images], Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn
+    for path, image in zip(paths, images.values(), strict=True):
+        image.save(path, exif=exif)
     seen, upright_square = [read_picture(path) for path in paths], alone(exported, monkeypatch)["upright_square"]
     for path, picture in zip(paths, seen, strict=True):
         assert np.array_equal(np.asarray(upright_square(Image.open(path))), picture), path.name
     network = load_network(exported / "weights.safetensors")
     probabilities, labels = network.probabilities(seen)["final"].max(1)
     expected = [f"{network.dataset.classes[k]} ({p:.1%})" for p, k in zip(probabilities, labels, strict=True)]
-    assert len(set(expected)) > 20  # so that it matters what is seen
+    assert len(set(expected)) > 5  # so that it matters what is seen
     command, one_thread = [sys.executable, exported / "example.py", *paths], os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=one_thread, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

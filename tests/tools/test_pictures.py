@@ -106,7 +106,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(path, refused, mon
     monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("the picture was decoded"))
     monkeypatch.setattr(pictures.ImageOps, "exif_transpose", lambda *_: pytest.fail("the picture was decoded"))
     for size in [(10_001, 10_000), (30_000, 30_000), (2**31 - 1, 2**31 - 1), (2**31 - 1, 1)]:
-        path.write_bytes(png(*size, 8, bytes(1_000_000)))
+        path.write_bytes(png(*size, bytes(1_000_000)))
         with refused(BAD_DATA, path):
             read_picture(path)
 
