@@ -119,7 +119,7 @@ def test_an_orphaned_trainer_keeps_a_second_one_out(alone, control_bits):
     os.kill(orphan, signal.SIGSTOP)
     alone.run("--unlock", files=("longer.yaml",))
     text = alone.run("table", files=("longer.yaml",), check=False)
-    owner = rf"process {orphan} on {re.escape(platform.node())}, for \d+ s"
+    owner = rf"process {orphan} on {re.escape(platform.node())}, for \d+ (?:s|min)"
     said = f"error: .+: in use by {owner}; wait until it has finished, or stop it"
     assert re.fullmatch(said, alone.log("control").strip())
     assert re.search(said, text)
