@@ -42,8 +42,3 @@ def test_the_page_adds_a_method_and_its_row(tmp_path):
     assert histories[0] != histories[1]
     assert "Confidence penalty" in (folder / "report/penalty/differences.csv").read_text()
     assert (folder / "report/penalty/curves_accuracy.png").stat().st_size > 0
-
-
-def test_the_method_of_the_page_is_not_there_yet():
-    assert "confidence_penalty" not in (ROOT / "src/selfdistill/losses/objectives.py").read_text()
-    assert {fence.language for fence in fences(PAGE)} == {"python", "yaml", "sh", "text"}
