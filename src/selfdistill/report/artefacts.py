@@ -109,11 +109,6 @@ def artefacts(settings: ReportSettings, step: str | None = None) -> list[Artefac
     ]
 
 
-def files(settings: ReportSettings, step: str) -> list[str]:
-    """What a step writes, beneath report/<protocol>/."""
-    return [path for one in artefacts(settings, step) for path in one.files(settings)]
-
-
 def needs(settings: ReportSettings, step: str) -> tuple[str, ...]:
     """The files of each run that a step reads; the report has the tables of every step on its page."""
     read = artefacts(settings, None if step == "report" else step)
@@ -122,6 +117,7 @@ def needs(settings: ReportSettings, step: str) -> tuple[str, ...]:
 
 def write(settings: ReportSettings, step: str, results: Results, folder: Path) -> list[str]:
     """Write the artefacts of a step, and return the names of their files."""
-    for one in artefacts(settings, step):
+    made = artefacts(settings, step)
+    for one in made:
         one.write(results, folder)
-    return files(settings, step)
+    return [path for one in made for path in one.files(settings)]

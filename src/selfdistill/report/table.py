@@ -11,10 +11,25 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from selfdistill.report.latex import comment, quoted
-
 Value = Fraction | float | int
 MINUS = "−"
+IN_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "−": r"$-$",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': "''",
+        "`": "",
+        "“": "``",
+        "”": "''",
+    }
+    | {character: "\\" + character for character in "&%$#_{}"}
+)
 
 
 class Spread(NamedTuple):
@@ -244,3 +259,13 @@ def _cell(column: Column, cell: Any) -> str:
 def markdown(text: str) -> str:
     """Text that Markdown prints as it stands."""
     return re.sub(r"([\\`*<>|\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", text)
+
+
+def quoted(text: str) -> str:
+    """Text that LaTeX prints as it stands, with its own quotation marks and without those of code."""
+    return text.translate(IN_LATEX)
+
+
+def comment(text: str) -> str:
+    """Text for one comment line."""
+    return "% " + re.sub(r"[\x00-\x1f]", " ", text)

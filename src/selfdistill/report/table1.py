@@ -9,9 +9,8 @@ from selfdistill.config.datasets import PAPERS
 from selfdistill.config.macros import WORDS, macro_name
 from selfdistill.config.types import seconds_of
 from selfdistill.report.artefacts import artefact
-from selfdistill.report.latex import comment, quoted
 from selfdistill.report.results import CONTROL, MethodResults, Results
-from selfdistill.report.table import Column, Group, Table, Value, clock, rounded
+from selfdistill.report.table import Column, Group, Table, Value, clock, comment, quoted, rounded
 from selfdistill.system.amounts import duration
 
 PAPER_DEVICE = "NVIDIA L4"  # paper II
