@@ -103,11 +103,13 @@ def test_a_precision_that_this_machine_lacks_is_said_and_not_timed(monkeypatch, 
     assert steady == []
 
 
-def test_a_protocol_has_a_line_with_its_runs_and_time(config, steady):
+def test_a_protocol_has_a_line_for_each_method_and_one_for_all(config, steady):
     two = config({"threads": 1, "seeds": [0, 1], "rows": ["kd"]})
     # 200 x 555,422,720 x (50,000 + 10,000 / 3) multiply-adds of 1 to 3 ps, and the teacher's answers; 300 epochs of it.
-    assert estimates([two], 1) == ["paper        4.2 to 12.6 h     (4 runs, 1000 epochs, one at a time)"]
-    assert estimates([two], 2) == ["paper        2.1 to 6.3 h      (4 runs, 1000 epochs, 2 side by side)"]
+    teacher = "teacher            2 runs of 300 epochs of 4.4 to 13 s: 44 min to 2.2 h"
+    kd = "kd                 2 runs of 200 epochs of 31 to 93 s:  3.4 to 10.3 h"
+    assert estimates([two], 1) == [kd, teacher, "paper        4.2 to 12.6 h     (4 runs, 1000 epochs, one at a time)"]
+    assert estimates([two], 2)[-1] == "paper        2.1 to 6.3 h      (4 runs, 1000 epochs, 2 side by side)"
     (line,) = estimates([config({"logs": "somewhere"})], 1)
     assert line == "paper        trains nothing; its report is made from the logs in somewhere"
 

@@ -34,10 +34,23 @@ Range = np.ndarray  # of a quiet machine, and of this one as busy as it is now
 
 
 def estimates(configs: list[Config], cores: int) -> list[str]:
-    """A line for each protocol: the time of its training here, or why it is not timed. cores: as Snakemake is told."""
+    """A line for each protocol: the time of its training here, or why it is not timed; before that of a single one, a
+    line for each of its methods. cores: as Snakemake is told.
+    """
     why = {config.protocol: unavailable(config) for config in configs}
-    paces = measure([config for config in configs if why[config.protocol] is None])
-    return [f"{config.protocol:12} {why[config.protocol] or _takes(config, cores, paces)}" for config in configs]
+    timed = [config for config in configs if why[config.protocol] is None]
+    paces = measure(timed)
+    rows = [_row(config, method, paces) for config in timed for method in methods(config)] if len(configs) == 1 else []
+    return rows + [f"{config.protocol:12} {why[config.protocol] or _takes(config, cores, paces)}" for config in configs]
+
+
+def _row(config: Config, method: str, paces: dict[tuple, Range]) -> str:
+    """A method's runs, its epochs and the seconds of one, and all of them one after another."""
+    runs, epochs = sum(name == method for name, _ in config.runs()), config.methods[method].epochs
+    each = epoch_seconds(config, method, paces)
+    seconds = " to ".join(f"{end:.2g}" if end < 10 else f"{end:.0f}" for end in each)
+    count = f"{runs} run{'s' * (runs > 1)} of {epochs} epochs of {seconds} s:"
+    return f"{method:18} {count:36} {in_words(runs * epochs * each)}"
 
 
 def unavailable(config: Config) -> str | None:
