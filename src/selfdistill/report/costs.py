@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import Column, Group, Table
+from selfdistill.report.table1 import BUSY
 from selfdistill.system.files import read_sealed
 
 COLUMNS = [
@@ -114,4 +115,4 @@ def notes(rows: list[list[Any]], results: Results) -> list[str]:
     told.append("Means over runs, including evaluations and checkpoints. “With teacher” includes all earlier runs.")
     if len(kinds) > 1 or any("; " in kind for kind in kinds):
         told.append("Times on different machines are not compared.")
-    return told
+    return told + [BUSY] * bool(results.settings.reduced)

@@ -14,6 +14,7 @@ from selfdistill.report.table import Column, Group, Table, Value, clock, comment
 from selfdistill.system.amounts import duration
 
 PAPER_DEVICE = "NVIDIA L4"  # paper II
+BUSY = "The machine may have done other work meanwhile, so the times do not compare costs."
 NEAR_COPIES = "About 3 % of CIFAR-10's test images have a near-duplicate among the training images (arXiv 1902.00423)."
 
 
@@ -88,6 +89,8 @@ def notes(results: Results) -> list[str]:
         found.append(f"Not the paper's setting: {settings.reduced}.")
     paper = f" (the paper's: {PAPER_DEVICE})" if shows_paper(results) and results.devices != [PAPER_DEVICE] else ""
     found.append(f"Times on {', '.join(results.devices)}{paper}.")
+    if settings.reduced:
+        found.append(BUSY)
     if settings.dataset == PAPERS and settings.badge == "replication":
         found.append(NEAR_COPIES)
     if settings.table.show_best:
