@@ -8,6 +8,7 @@ DEVICE ?= auto
 READY := .venv/.ready
 PY := .venv/bin/python -m
 PROTOCOLS := workflow/protocols
+NOW := $(shell date +%s)
 
 # A missing configuration file would end Snakemake with a traceback before it reads the Snakefile.
 CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
@@ -43,27 +44,27 @@ $(READY): constraints.txt pyproject.toml
 demo: $(READY)
 	$(call CHECKED,$(PROTOCOLS)/demo.yaml)
 	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/demo.yaml $(CONFIG)
-	@$(PY) selfdistill show --report report/demo
+	@$(PY) selfdistill show --report report/demo --started $(NOW)
 
 quick: $(READY)
 	$(call CHECKED,$(PROTOCOLS)/quick.yaml)
 	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/quick.yaml $(CONFIG)
-	@$(PY) selfdistill show --report report/quick
+	@$(PY) selfdistill show --report report/quick --started $(NOW)
 
 overnight: $(READY)
 	$(call CHECKED,$(PROTOCOLS)/overnight.yaml)
 	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/overnight.yaml $(CONFIG)
-	@$(PY) selfdistill show --report report/overnight
+	@$(PY) selfdistill show --report report/overnight --started $(NOW)
 
 replicate: $(READY)
 	$(call CHECKED)
 	@$(PY) selfdistill estimate config.yaml $(CONFIG)
 	$(PY) snakemake --cores 1 $(if $(CONFIG),--configfile $(CONFIG))
-	@$(PY) selfdistill show --report report/paper
+	@$(PY) selfdistill show --report report/paper --started $(NOW)
 
 published: $(READY)
 	$(PY) snakemake --cores 1 --configfile workflow/protocols/published.yaml
-	@$(PY) selfdistill show --report report/published
+	@$(PY) selfdistill show --report report/published --started $(NOW)
 
 findings: $(READY)
 	$(PY) snakemake --cores 1 findings

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from itertools import takewhile
 from pathlib import Path
 
@@ -64,18 +65,23 @@ control,ResNet18 (Control),,71.57,,,0h 01m 00s,1
 """
 
 
-def test_show_prints_the_table_what_to_open_and_what_is_next(tmp_path, monkeypatch, refused):
+def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_path, monkeypatch, refused):
     monkeypatch.chdir(tmp_path)
-    report = Path("report/quick")
-    (report / "details").mkdir(parents=True)
     with refused(BAD_DATA, "table1.csv: cannot be read"):
-        invoke("show", "--report", report)
-    (report / "table1.csv").write_text(TABLE.replace("label", "words"))
-    with refused(BAD_DATA, "table1.csv: cannot be read"):
-        invoke("show", "--report", report)
+        invoke("show", "--report", "report/demo")
+    report, run = Path("report/demo"), Path("results/demo/kd/seed0/run.json")
+    for folder in (report / "details", run.parent):
+        folder.mkdir(parents=True)
+    for name, text in {"table1.csv": TABLE, "report.html": "", "curves_loss.pdf": ""}.items():
+        (report / name).write_text(text)
+    for text in ("", TABLE.splitlines()[0], TABLE.replace("label", "words")):
+        (report / "table1.csv").write_text(text)
+        with refused(BAD_DATA, "table1.csv: expected rows with accuracy, accuracy_sd, label, "):
+            invoke("show", "--report", report)
     (report / "table1.csv").write_text(TABLE)
-    assert invoke("show", "--report", report).splitlines() == [
-        "Table I of quick:",
+    run.write_text(json.dumps({"settings": {"epochs": 5, "data": {"dataset": "digits"}}}))
+    assert invoke("show", "--report", report, "--started", time.time() - 65).splitlines() == [
+        "done in 1:05: demo, 1 run on scikit-learn's handwritten digits, 5 epochs",
         "",
         "                        accuracy (%)  minus control  paper (%)  training time",
         "ResNet18 (Student, KD)         70.55          -1.02      94.20     0h 01m 02s",
@@ -83,17 +89,27 @@ def test_show_prints_the_table_what_to_open_and_what_is_next(tmp_path, monkeypat
         "",
         "One seed per row: a difference of a point or two means little.",
         "",
-        "table    report/quick/table1.csv",
-        "details  report/quick/details",
+        "page     report/demo/report.html",
+        "table    report/demo/table1.csv",
+        "details  report/demo/details",
         "",
         "next:",
         "  make published   Table I from the author's own logs, in seconds",
+        "  make quick       CIFAR-10 with small networks (downloads 170 MB)",
         "  make replicate   the paper's protocol (hours on a GPU)",
+        "  echo 'methods: {kd: {temperature: 8}}' > t8.yaml; make demo CONFIG=t8.yaml",
     ]
+
+
+def test_show_with_several_seeds_and_of_the_authors_logs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report = Path("report/published")
+    report.mkdir(parents=True)
     (report / "table1.csv").write_text(TABLE.replace("70.55,,-1.02,0h 01m 02s,1", "70.55,0.12,,0h 01m 02s,3"))
     said = invoke("show", "--report", report)
+    assert said.startswith("done: published, from the author's own logs\n")
     assert "ResNet18 (Student, KD)  70.55 ± 0.12      94.20     0h 01m 02s\n" in said
-    assert not [word for word in ("minus control", "seed") if word in said]
+    assert not [word for word in ("minus control", "seed", "make published") if word in said]
 
 
 def test_a_failure_stands_in_the_log_too(tmp_path):

@@ -12,11 +12,13 @@ from selfdistill.cli.options import OutputFolder
 @app.command(rich_help_panel=USE)
 def show(
     report: Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")],
+    results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
+    started: Annotated[float | None, Option(help="The start time, in seconds since 1970.")] = None,
 ) -> None:
     """Print Table I, the files to open and what to try next."""
     from selfdistill.tools.show import last_screen
 
-    print("\n".join(last_screen(report)))
+    print("\n".join(last_screen(report, results, started)))
 
 
 @app.command(rich_help_panel=USE)

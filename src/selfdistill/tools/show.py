@@ -1,45 +1,71 @@
 """The last output of `make demo` and similar targets: Table I, the files to open, what to try next."""
 
 import csv
+import json
+import time
 from pathlib import Path
 
+from selfdistill.config.datasets import DATASETS
+from selfdistill.system.amounts import clock
 from selfdistill.system.failures import Failure
 
 OPEN = {"page": "report.html", "table": "table1.csv", "curves": "curves_accuracy.png", "details": "details"}
-NEXT = {  # by protocol
-    "published": "make published   Table I from the author's own logs, in seconds",
-    "quick": "make quick       CIFAR-10 with small networks (downloads 170 MB)",
-    "paper": "make replicate   the paper's protocol (hours on a GPU)",
+TARGETS = {"demo": "demo", "published": "published", "quick": "quick", "paper": "replicate"}  # of make, by protocol
+NEXT = {
+    "published": "Table I from the author's own logs, in seconds",
+    "quick": "CIFAR-10 with small networks (downloads 170 MB)",
+    "replicate": "the paper's protocol (hours on a GPU)",
 }
-SHOWN = ("label", "accuracy", "accuracy_sd", "minus_control", "paper", "time", "seeds")  # columns of table1.csv
+SHOWN = {"method", "label", "accuracy", "accuracy_sd", "minus_control", "paper", "time"}  # columns of table1.csv
 LITTLE = "One seed per row: a difference of a point or two means little."
+T8 = "echo 'methods: {kd: {temperature: 8}}' > t8.yaml; make %s CONFIG=t8.yaml"
 
 
-def last_screen(report: Path) -> list[str]:
-    """The lines. report: the folder of a protocol's report.
+def last_screen(report: Path, results: Path, started: float | None) -> list[str]:
+    """The lines. report: the folder of a protocol's report; started: when it was, in seconds since 1970.
 
     Raises: Failure 65 where there is no table1.csv, or another file in its place.
     """
     rows = _rows(report / "table1.csv")
+    done = "done" if started is None else f"done in {clock(time.time() - started)}"
     return [
-        f"Table I of {report.name}:",
+        f"{done}: {_described(report.name, results / report.name)}",
         "",
         *_table(rows),
-        *(["", LITTLE] if {row["seeds"] for row in rows} == {"1"} else []),
+        *(["", LITTLE] if {row.get("seeds") for row in rows} == {"1"} else []),
         "",
         *(f"{name:8} {report / file}" for name, file in OPEN.items() if (report / file).exists()),
         "",
-        "next:",
-        *(f"  {text}" for protocol, text in NEXT.items() if protocol != report.name),
+        *_next(report.name, rows),
     ]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [{name: row[name] for name in SHOWN} for row in csv.DictReader(file, restval="")]
-    except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise Failure(path, f"cannot be read ({error!r})", "run the rule table again") from error
+            rows = list(csv.DictReader(file, restval=""))
+    except (OSError, ValueError, csv.Error) as error:
+        raise Failure(path, f"cannot be read ({error})", "run the rule table first") from error
+    if not rows or not rows[0].keys() >= SHOWN:
+        raise Failure(path, f"expected rows with {', '.join(sorted(SHOWN))}", "run the rule table again")
+    return rows
+
+
+def _described(protocol: str, results: Path) -> str:
+    """What was run, from the records of the runs; of a protocol without, where its numbers come from."""
+    settings = []
+    for path in sorted(results.glob("*/seed*/run.json")):
+        try:
+            settings.append(json.loads(path.read_text(encoding="utf-8"))["settings"])
+        except (OSError, ValueError, KeyError):  # `status` and the table say what is wrong with it
+            continue
+    if not settings:
+        return f"{protocol}, from the author's own logs" if protocol == "published" else protocol
+    epochs = sorted({each["epochs"] for each in settings})
+    span = f"{epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else epochs[0]
+    title = DATASETS[settings[0]["data"]["dataset"]].title
+    runs = "1 run" if len(settings) == 1 else f"{len(settings)} runs"
+    return f"{protocol}, {runs} on {title}, {span} epochs"
 
 
 def _table(rows: list[dict[str, str]]) -> list[str]:
@@ -47,7 +73,7 @@ def _table(rows: list[dict[str, str]]) -> list[str]:
     columns = {
         "": [row["label"] for row in rows],
         "accuracy (%)": [row["accuracy"] + (f" ± {row['accuracy_sd']}" if row["accuracy_sd"] else "") for row in rows],
-        "minus control": [row["minus_control"] for row in rows],
+        "minus control": [_signed(row["minus_control"]) for row in rows],
         "paper (%)": [row["paper"] for row in rows],
         "training time": [row["time"] for row in rows],
     }
@@ -55,3 +81,15 @@ def _table(rows: list[dict[str, str]]) -> list[str]:
     widths = [max(map(len, [heading, *cells])) for heading, cells in columns.items()]
     lines = [list(columns), *zip(*columns.values(), strict=True)]
     return ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
+
+
+def _signed(number: str) -> str:
+    return number if not number or number.startswith("-") else f"+{number}"
+
+
+def _next(protocol: str, rows: list[dict[str, str]]) -> list[str]:
+    own = TARGETS.get(protocol)
+    steps = [f"  make {target:11} {what}" for target, what in NEXT.items() if target != own]
+    if own in ("demo", "quick", "replicate") and any(row["method"] == "kd" for row in rows):
+        steps.append(f"  {T8 % own}")
+    return ["next:", *steps]
