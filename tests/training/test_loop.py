@@ -1,6 +1,5 @@
-"""An epoch of training; that its steps are those of a plain loop: test_full_recipe.py."""
-
 import pytest
+import torch
 from helpers.steps import batches, eager
 from torch.nn.functional import cross_entropy as torchs_cross_entropy
 
@@ -15,6 +14,17 @@ def one_epoch(**changes):
     """The network after an epoch, and the row of its means."""
     step = eager(**changes)
     return step.network, train_epoch(step, DATA, step.machine, Ledger())
+
+
+def test_the_loop_equals_a_plain_loop_of_torch():
+    network, _ = one_epoch()
+    plain = eager().network
+    optimiser = torch.optim.SGD(plain.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    for batch in DATA:
+        optimiser.zero_grad()
+        torchs_cross_entropy(plain(batch.images).final, batch.labels).backward()
+        optimiser.step()
+    torch.testing.assert_close(network.state_dict(), plain.state_dict(), rtol=1e-5, atol=1e-6)
 
 
 def test_means_weigh_a_short_last_batch_by_its_images():
