@@ -17,7 +17,7 @@ FORKS = ("system/test_lease", "system/test_lock", "training/test_ensemble", "tra
 TOGETHER = dict.fromkeys(FORKS, "forks") | {
     name: name
     for name in (
-        *("faults/test_workflow", "mechanisms/test_measure", "report/test_comparison", "report/test_page"),
+        *("faults/test_workflow", "mechanisms/test_measure", "report/test_differences", "report/test_page"),
         *("tools/test_export", "training/test_arms", "training/test_holdout", "workflow/test_as_run"),
         *("workflow/test_ensemble", "workflow/test_evidence", "workflow/test_surroundings", "workflow/test_sweep"),
     )

@@ -49,6 +49,9 @@ def test_check_says_what_it_understood(config):
         "  born_again: seed 0, 200 epochs, taught by control seed 1",
         "  also trained, as teachers: control seed 1",
     ]
+    gone = alone.data.archives[0].model_copy(update={"url": None, "path": "gone.tar"})
+    gone = alone.model_copy(update={"data": alone.data.model_copy(update={"archives": [gone]})})
+    assert summary(gone)[-1] == "notice: data.archives.0.path: gone.tar does not exist"
 
 
 def test_the_papers_methods_are_their_own_stages(config):

@@ -1,6 +1,7 @@
 """Equations (1) to (7): an example by hand, the formula in float64, and the properties that a wrong one breaks."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -214,6 +215,12 @@ def test_eq7_final_classifier_learns_from_the_labels_alone():
     total = self_distillation_loss(SHALLOW, final, LABELS, **WEIGHTS).total
     plain = F.cross_entropy(final, LABELS)
     assert torch.equal(torch.autograd.grad(total, final)[0], torch.autograd.grad(plain, final)[0])
+
+
+def test_eq7_counts_every_shallow_classifier():
+    losses = [self_distillation_loss(SHALLOW[:k], FINAL, LABELS, **WEIGHTS).total.item() for k in range(4)]
+    each = [distillation_loss(z, LABELS, FINAL, **WEIGHTS).total.item() for z in SHALLOW]
+    assert [after - before for before, after in pairwise(losses)] == pytest.approx(each)
 
 
 # An ensemble as the teacher

@@ -16,6 +16,7 @@ Error in rule {rule}:
 Logfile results/control.txt:
 """
 AGAIN = "snakemake --cores 1"
+BY_HAND = "download https://x/y with a browser and name the file"
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def said(folder, *, interrupted=False, **texts) -> list[str]:
     told = [SNAKEMAKE.format(rule=f"train_{name}", log=f"{name}.txt") for name in texts]
     (folder / "snakemake.log").write_text("".join(told + told))
     jobs = ended_jobs([folder / "snakemake.log", folder / "absent.log"])
-    return last_words(jobs, interrupted=interrupted, again=AGAIN)
+    return last_words(jobs, interrupted=interrupted, again=AGAIN, by_hand=BY_HAND)
 
 
 def test_the_error_of_each_job_once(folder):
@@ -43,6 +44,14 @@ def test_the_error_of_each_job_once(folder):
         "error: a: b",
         "error: c: d",
         f"to resume: {AGAIN}",
+    ]
+
+
+def test_an_archive_that_cannot_be_had_goes_on_by_hand(folder):
+    assert said(folder, data=f"error: data.archives: no archive is available (x: y); {BY_HAND}\n") == [
+        "train_data failed (log: data.txt):",
+        "error: data.archives: no archive is available (x: y)",
+        f"to resume: {BY_HAND}",
     ]
 
 

@@ -89,13 +89,17 @@ def test_a_second_start_is_told_who_works_here(screen, capsys):
         "error: .snakemake/locks: left by a Snakemake that was killed;"
         " to resume: snakemake --cores 2 --unlock, and the command again\n"
     )
-    words = [sys.executable, "-c", HOLDS, str(LOCK)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout.readline() == "held\n"
-        line = told(screen, capsys)
-        holder.stdin.close()
-    assert line.startswith(f"error: {LOCK}: in use by process {holder.pid} on ")
-    assert line.endswith("; wait until it has finished, or stop it with Ctrl-C\n")
-    assert line.count("\n") == 1
+    for path, step in {
+        "results/demo/.state/kd-seed0.lock": "whose Snakemake was killed; wait for it or stop it, then run: snakemake",
+        LOCK: "wait until it has finished, or stop it with Ctrl-C\n",
+    }.items():
+        words = [sys.executable, "-c", HOLDS, str(path)]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            assert holder.stdout.readline() == "held\n"
+            line = told(screen, capsys)
+            holder.stdin.close()
+        assert line.startswith(f"error: {path}: in use by process {holder.pid} on ")
+        assert step in line
+        assert line.count("\n") == 1
     screen.own()  # its own start holds its lock too
     assert "in use by process " in str(locked(""))

@@ -163,6 +163,15 @@ def test_a_forced_run_that_was_killed_is_trained_to_its_end(done):
     assert "same bits as the stored run" in said
 
 
+def test_a_deleted_log_is_put_back(done):
+    history = done.folder / f"{RESULTS}/control/seed0/history.csv"
+    content = history.read_bytes()
+    history.unlink()
+    said = done.run(str(history.relative_to(done.folder)))
+    assert (trained(said), restored(said)) == ([], ["control/0"])
+    assert history.read_bytes() == content
+
+
 def test_a_killed_start_leaves_no_run_of_other_settings(finished, tmp_path):
     """The settings are written, the run is not trained, and the copy has neither times nor records."""
     name = temperature(finished, 8)

@@ -58,8 +58,8 @@ def test_what_would_hide_changes_is_refused_where_no_profile_of_ours_is_read(wor
 
 def test_a_target_of_a_run_that_is_not_configured_is_refused(workflow):
     code, text = snakemake(workflow, "table", "results/demo/kd/seed5/run.json")
-    assert (code, len(errors(text))) == (78, 1)
-    assert errors(text)[0].startswith("error: results/demo/kd/seed5/run.json: is of no run of the configuration (")
+    line = "error: results/demo/kd/seed5/run.json: is not a run of kd (expected seed 0, got 5); add the seed to seeds"
+    assert (code, errors(text)) == (78, [line])
 
 
 def test_the_results_may_lie_in_another_folder(workflow, tmp_path):

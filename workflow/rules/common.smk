@@ -11,6 +11,7 @@ from selfdistill.config.settings import run_settings, to_yaml
 from selfdistill.system import host
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json, sha256_bytes
+from selfdistill.data.download import manual_route
 from selfdistill.tools.failed import ended_jobs, last_words
 from selfdistill.tools.plan import check_plan, check_targets
 from selfdistill.tools.progress import overview
@@ -177,7 +178,8 @@ def is_forced(job):
 
 def say_how_to_go_on(logs):
     """How the failed jobs ended, and what goes on."""
-    for line in last_words(ended_jobs(logs), interrupted=SCREEN.interrupted, again=AGAIN):
+    by_hand = manual_route(CONFIG.data.archives) if CONFIG.data.archives else ""
+    for line in last_words(ended_jobs(logs), interrupted=SCREEN.interrupted, again=AGAIN, by_hand=by_hand):
         SCREEN.say(line)
 
 

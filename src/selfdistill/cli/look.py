@@ -64,7 +64,7 @@ def status(
     config = load_config(files or [Path("config.yaml")])
     answer, progress = status_of(config, results), overview(config, results)
     *lines, total = answer.lines()
-    left = [] if progress.done else [str(progress)]
+    left = [] if progress.done or config.logs != "results" else [str(progress)]
     print("\n".join([*lines, disk_use(results, config.protocol), *left, total]))
     raise SystemExit(0 if answer.done else 1)
 

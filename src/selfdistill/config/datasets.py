@@ -13,7 +13,8 @@ class Dataset(NamedTuple):
 
     smallest_class: training images of the class that has fewest. mean, std: of the training images, pixels in [0, 1].
     archives: SHA-256 of each official archive -> its layout, `binary` or `python`; none if scikit-learn brings it.
-    suite: what our corruptions of its test images are called. shows, source, licence, flaws: for people.
+    suite: what our corruptions of its test images are called. shows, source, licence, flaws: for people. light_on_dark:
+    whether every image's border is darker than what it encloses.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Dataset(NamedTuple):
     source: str
     licence: str
     flaws: tuple[str, ...]
+    light_on_dark: bool = False
 
     @property
     def balanced(self) -> bool:
@@ -115,6 +117,7 @@ DATASETS = {
             "Training and test images come from the same few writers; accuracy on other writers may be lower.",
             "The network has not seen digits that are dark on light or off-centre.",
         ),
+        light_on_dark=True,
     ),
 }
 

@@ -1,16 +1,24 @@
 """What `check` says of a valid configuration: how it was understood."""
 
+import os
+
 from selfdistill.config.schema import Config
 
 
 def summary(config: Config) -> list[str]:
-    """The configuration in a line, then its rows with their seeds, epochs and teachers, and who teaches beside them."""
+    """The configuration in a line, then its rows with their seeds, epochs and teachers, who teaches beside them, and
+    whether its archives are files that are not there: with prepared data, none is needed.
+    """
     runs = sum(len(config.seeds_of(row)) for row in config.rows)
     lines = [f"valid: protocol {config.protocol}, {len(config.rows)} rows, {runs} runs"]
     lines += [f"  {row}: {_described(config, row)}" for row in config.rows]
     shown = {(row, seed) for row in config.rows for seed in config.seeds_of(row)}
     beside = [f"{method} seed {seed}" for method, seed in config.runs() if (method, seed) not in shown]
-    return lines + [f"  also trained, as teachers: {', '.join(beside)}"] * bool(beside)
+    lines += [f"  also trained, as teachers: {', '.join(beside)}"] * bool(beside)
+    paths = [archive.path for archive in config.data.archives]
+    if paths and not any(path is None or os.path.isfile(os.path.expanduser(path)) for path in paths):
+        lines.append(f"notice: data.archives.0.path: {paths[0]} does not exist")
+    return lines
 
 
 def _described(config: Config, row: str) -> str:

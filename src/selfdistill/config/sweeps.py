@@ -97,7 +97,8 @@ def _problems(sweep: Sweep, methods: dict[str, Method]) -> Iterator[Problem]:
         yield ("grid", key), "unknown key: it is a method's own"
     for base, keys in _combinations(sweep):
         if base in methods:
-            yield from ((("grid", *place), what) for place, what in _changed(methods[base], keys)[1])
+            found = _changed(methods[base], keys)[1]  # of a key that the grid changes, or of one that does not fit it
+            yield from ((("grid", *(place if place[0] in keys else ())), what) for place, what in found)
 
 
 def described(label: str, values: dict[str, Any]) -> str:

@@ -63,19 +63,31 @@ def self_distillation_loss(
     final_logits: Tensor,
     labels: Tensor,
     *,
+    temperature: float,
     cross_entropy_weight: float,
+    distillation_weight: float,
+    t_squared: bool = True,
+    detach: bool = True,
     classifiers: int = 3,
-    **parameters: float,
 ) -> LossTerms:
     """Eq. (7): the sum over the K classifiers of Eq. (3), plus the final cross-entropy once.
 
     auxiliary_logits: from shallow to deep. The final classifier is the teacher of Eq. (4). With `detach` its logits are
     detached there, so that it learns only from the labels.
     classifiers: K of the sum. 4 includes the final classifier: its divergence from itself is 0, and its cross-entropy
-    then has the weight 1 + cross_entropy_weight. parameters: the others of Eq. (3), as `distillation_loss` has them.
+    then has the weight 1 + cross_entropy_weight.
     """
     shallow = [
-        distillation_loss(logits, labels, final_logits, cross_entropy_weight=cross_entropy_weight, **parameters)
+        distillation_loss(
+            logits,
+            labels,
+            final_logits,
+            temperature=temperature,
+            cross_entropy_weight=cross_entropy_weight,
+            distillation_weight=distillation_weight,
+            t_squared=t_squared,
+            detach=detach,
+        )
         for logits in auxiliary_logits
     ]
     counted = cross_entropy_weight if classifiers > 3 else 0.0

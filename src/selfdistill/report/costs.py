@@ -6,6 +6,7 @@ import statistics
 from typing import Any, NamedTuple
 
 from selfdistill.report.artefacts import artefact
+from selfdistill.report.logs import number
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import Column, Group, Table
 from selfdistill.report.table1 import BUSY
@@ -56,7 +57,7 @@ def training(method: MethodResults) -> Cost:
 def end_to_end(method: MethodResults, results: Results) -> Cost:
     """The same with the runs that must be trained before each of its runs: its teacher, that one's teacher and so on.
 
-    Raises: Failure 65 for a teacher's run.json that is damaged.
+    Raises: Failure 65 for a teacher's run.json that is damaged or has no time.
     """
     before = [_before(method, index, results) for index in range(len(method.runs))]
     own = training(method)
@@ -74,6 +75,8 @@ def _before(method: MethodResults, index: int, results: Results) -> list[dict[st
     if not all(path.is_file() for path in paths):
         return None
     found, taught_by = [read_sealed(path) for path in paths], method.teachers[index]
+    for path, facts in zip(paths, found, strict=True):
+        number(path, facts, "training_seconds")
     weights = tuple(facts.get("outputs", {}).get("weights.safetensors") for facts in found[: len(taught_by)])
     return found if weights == taught_by else None
 

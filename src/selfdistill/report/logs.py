@@ -45,8 +45,10 @@ def read_rows(settings: ReportSettings, logs: Path, evaluated: str = "test") -> 
             wanted = "0 for results on the test set" if evaluated == "test" else "> 0 for a sweep"
             raise Failure(row.method, f"{what} (expected data.holdout_images {wanted})")
     found = {row.method: _read_row(row, logs / row.method, settings.allow_missing, evaluated) for row in settings.rows}
+    if not any(found.values()):
+        raise Failure(logs, "contains none of the configured runs")
     bare = [method for method, runs in found.items() if not runs]
-    if bare and (evaluated == "test" or len(bare) == len(found)):
+    if bare and evaluated == "test":
         raise Failure(logs, f"contains no whole run of {', '.join(bare)}")
     return found
 
@@ -96,7 +98,7 @@ def _read_time(folder: Path, facts: dict[str, Any], epochs: int) -> float:
     """The seconds of training, of run.json where the run has no timing.csv."""
     path = folder / "timing.csv"
     if not path.is_file():
-        return _number(folder / "run.json", facts, "training_seconds")
+        return number(folder / "run.json", facts, "training_seconds")
     timing = read_table(path, TIMING)
     _check_timing(path, timing, epochs)
     return float(timing[list(WORK)].sum().sum())
@@ -145,7 +147,8 @@ def _check_timing(path: Path, timing: pd.DataFrame, epochs: int) -> None:
             raise Failure(path, f"line {line}, {column}: expected seconds >= 0, got {wrong.iloc[0]}", RETRAIN)
 
 
-def _number(path: Path, facts: dict, key: str) -> float:
+def number(path: Path, facts: dict, key: str) -> float:
+    """A number in a run.json. Raises: Failure 65 naming the file and the key for anything else."""
     value = facts.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Failure(path, f"{key}: expected a number, got {value!r}")

@@ -69,7 +69,7 @@ def uses_gpu(device: str, *, elsewhere: bool = False) -> bool:
 def available_processors() -> int:
     """How many processors this job may use: those that Slurm gave it, of all that the node has, else the machine's."""
     granted = os.environ.get("SLURM_CPUS_ON_NODE", "")
-    return int(granted) if granted.isdigit() else os.cpu_count() or 1
+    return (int(granted) if granted.isdigit() else 0) or os.cpu_count() or 1
 
 
 def leave_warnings_to_training() -> None:

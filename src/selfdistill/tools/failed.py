@@ -48,13 +48,18 @@ def ended_jobs(logs: Iterable[str | Path]) -> list[Ended]:
     return list(found.values())
 
 
-def last_words(jobs: Iterable[Ended], *, interrupted: bool, again: str) -> list[str]:
-    """What is said last. interrupted: by Ctrl-C; again: the command that goes on."""
+def last_words(jobs: Iterable[Ended], *, interrupted: bool, again: str, by_hand: str) -> list[str]:
+    """What is said last. interrupted: by Ctrl-C; again: the command that goes on; by_hand: how to provide the archive
+    that could not be fetched, which is then the way to go on.
+    """
     jobs = list(jobs)
     if interrupted or (jobs and all(job.stopped for job in jobs)):
         saved = ", ".join(job.stopped for job in jobs if job.stopped)
         return [f"stopped{': ' * bool(saved)}{saved}; to resume: {again}"]
-    return [*(line for job in jobs for line in job.reason()), f"to resume: {again}"]
+    lines = [line for job in jobs for line in job.reason()]
+    if by_hand and any(line.endswith(f"; {by_hand}") for line in lines):
+        return [*(line.removesuffix(f"; {by_hand}") for line in lines), f"to resume: {by_hand}"]
+    return [*lines, f"to resume: {again}"]
 
 
 def _read(path: Path) -> str:

@@ -8,7 +8,7 @@ from selfdistill.config.schema import Config
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 
 TRIGGERS = ("code", "input", "mtime", "params")  # what makes a job run again
-RUN_FILE = re.compile(r"(?:results|report)/([^/]+/[^/]+/seed\d+)/")
+RUN_FILE = re.compile(r"(?:results|report)/([^/]+)/([^/]+)/seed(\d+)/")
 
 
 def check_plan(workflow: Any) -> None:
@@ -36,8 +36,27 @@ def check_plan(workflow: Any) -> None:
 
 def check_targets(words: Iterable[str], config: Config) -> None:
     """Refuse (Failures 78) files, among a command's words, of runs that the configuration does not name."""
-    runs = [f"{config.protocol}/{method}/seed{seed}" for method, seed in config.runs()]
-    wrong = [word for word in words if (match := RUN_FILE.match(word)) and match[1] not in runs]
-    if wrong:
-        what, step = f"is of no run of the configuration (expected {', '.join(runs)})", "add it to rows or seeds"
-        raise Failures([Failure(word, what, step, code=CONFIGURATION) for word in wrong])
+    files = [match for match in map(RUN_FILE.match, dict.fromkeys(words)) if match]
+    if wrong := [failure for match in files if (failure := _unknown(match, config))]:
+        raise Failures(wrong)
+
+
+def _unknown(match: re.Match, config: Config) -> Failure | None:
+    """Why a file is of no run of the configuration; None if it is of one."""
+    (protocol, method, seed), runs = match.groups(), config.runs()
+    seeds = [str(number) for name, number in runs if name == method]
+    if protocol != config.protocol:
+        what, step = (
+            f"belongs to another protocol (expected {config.protocol}, got {protocol})",
+            "give that protocol with --configfile",
+        )
+    elif not seeds:
+        methods = ", ".join(dict.fromkeys(name for name, _ in runs))
+        what = f"is not a run of the configuration (expected one of {methods}, got {method})"
+        step = "add the method to rows"
+    elif str(int(seed)) not in seeds:
+        what = f"is not a run of {method} (expected seed {', '.join(seeds)}, got {seed})"
+        step = "add the seed to seeds"
+    else:
+        return None
+    return Failure(match.string, what, step, code=CONFIGURATION)

@@ -17,6 +17,8 @@ from selfdistill.models.weights import decode, read_weights
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.tools.pictures import read_picture
 
+BORDER = 2  # pixels
+INVERTED = "  The training images are light on dark, this picture is dark on light."
 NEEDED = ("dataset", "mean", "std", "method", "seed", "correct", "images")
 
 
@@ -35,6 +37,12 @@ class LoadedNetwork(NamedTuple):
         each = {f"head{k}": logits.softmax(1) for k, logits in enumerate(outputs.auxiliary, 1)}
         each["final"] = outputs.final.softmax(1)
         return each | ({"ensemble": torch.stack(list(each.values())).mean(0)} if outputs.auxiliary else {})
+
+    def is_inverted(self, picture: np.ndarray) -> bool:
+        """Whether a picture is dark on light, where all training images are light on dark."""
+        inside = np.zeros(picture.shape, bool)
+        inside[BORDER:-BORDER, BORDER:-BORDER] = True
+        return self.dataset.light_on_dark and bool(picture[~inside].mean() > picture[inside].mean())
 
     def __str__(self) -> str:
         facts = self.facts
@@ -101,10 +109,11 @@ def predict(paths: Sequence[Path], weights: Path, top: int) -> str:
     if problems:
         raise Failures(problems)
     probabilities, classes = network.probabilities(pictures), network.dataset.classes
-    tables = [
-        "\n".join([str(path), *_lines({name: rows[index] for name, rows in probabilities.items()}, classes, top)])
-        for index, path in enumerate(paths)
-    ]
+    tables = []
+    for index, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
+        hint = [INVERTED] * network.is_inverted(picture)
+        rows = {name: each[index] for name, each in probabilities.items()}
+        tables.append("\n".join([str(path), *hint, *_lines(rows, classes, top)]))
     note = f"The network can only answer with its {len(classes)} classes, whatever a picture shows."
     return "\n\n".join([f"{weights}: {network}", *tables, note])
 

@@ -120,8 +120,16 @@ def _told_in_one_line(kind: type, error: BaseException, trace: Any) -> None:
 
 
 def locked(again: str) -> Failure:
-    """Why Snakemake cannot lock the folder: another start, or what is left of one that was killed."""
+    """Why Snakemake cannot lock the folder: another start, what is left of one that was killed, or its lock alone."""
     if owner := owner_of(LOCK):
         return Failure(LOCK, f"in use by {owner}", "wait until it has finished, or stop it with Ctrl-C", code=LOCKED)
-    what, step = "left by a Snakemake that was killed", f"to resume: {again} --unlock, and the command again"
-    return Failure(".snakemake/locks", what, step, code=LOCKED)
+    for path in sorted(Path("results").glob("*/.state/*.lock")):
+        if owner := owner_of(path):
+            step = f"wait for it or stop it, then run: {again} --unlock, and the command again"
+            return Failure(path, f"in use by {owner}, whose Snakemake was killed", step, code=LOCKED)
+    return Failure(
+        ".snakemake/locks",
+        "left by a Snakemake that was killed",
+        f"to resume: {again} --unlock, and the command again",
+        code=LOCKED,
+    )

@@ -47,7 +47,7 @@ def weights_sha256(run: Path) -> str | None:
     """The SHA-256 of a finished run's weights; None of one that is not finished."""
     try:
         return read_sealed(run / "run.json").get("outputs", {}).get("weights.safetensors")
-    except Failure:
+    except (Failure, AttributeError):  # damaged, or of no run of ours
         return None
 
 
