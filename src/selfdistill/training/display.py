@@ -52,5 +52,5 @@ class EpochDisplay:
 def epoch_line(row: dict, epochs: int, seconds: float) -> str:
     """An epoch in one line; with the accuracy on the training images where no other was measured."""
     seen = next(images for images in ("test", "holdout", "train") if row.get(f"{images}_accuracy") is not None)
-    accuracy = f"{seen} {100 * row[f'{seen}_accuracy']:.2f} %"
-    return f"epoch {row['epoch']}/{epochs}  loss {row['train_loss']:.4f}  {accuracy}  {seconds:.1f} s"
+    accuracy = f"{seen} {100 * row[f'{seen}_accuracy']:.1f} %"
+    return f"epoch {row['epoch']}/{epochs}  loss {row['train_loss']:.2f}  {accuracy}  {seconds:.1f} s"
