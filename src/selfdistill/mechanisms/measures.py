@@ -61,7 +61,7 @@ def measure_of(name: str, dataset: str = "cifar10") -> Measure:
 
 
 def read_mechanisms(path: Path) -> dict[str, Any]:
-    """A mechanisms.json, with the known measures; an older file has more.
+    """A mechanisms.json, with the measures that have a description: without single kinds of corruption.
 
     Raises: Failure 65 if the file is missing or damaged, a part is missing, or a measure is not a number.
     """
