@@ -27,7 +27,7 @@ with EpochDisplay(Log(None, name), name, 40, 3, first=0, machine=machine) as dis
         row = {"epoch": epoch, "learning_rate": 0.1, "train_loss": 1.234, "train_accuracy": 0.5}
         display.after_epoch(row | ({"test_accuracy": 0.912} if epoch > 1 else {}), 4.12)
 """
-LINE = r"{} seed 0  epoch {}/3  loss 1\.2340  {}  4\.1 s"
+LINE = r"{} seed 0  epoch {}/3  loss 1\.23  {}  4\.1 s"
 
 
 def test_a_line_an_epoch_and_between_them_the_state(tmp_path):
@@ -39,9 +39,9 @@ def test_a_line_an_epoch_and_between_them_the_state(tmp_path):
         assert re.search(rf"\r\x1b\[K{name} seed 0  \d+ %  epoch 2/3  left 0:0\d\r", programs.text)
         said = [line for line in programs.shown() if line.startswith(f"{name} seed 0  ")]
         assert len(said) == 3  # whole, each on a line of its own, and no state that stayed
-        assert re.fullmatch(LINE.format(name, 1, r"train 50\.00 %") + r"  left 0:0\d", said[0])
-        assert re.fullmatch(LINE.format(name, 2, r"test 91\.20 %") + r"  left 0:0\d", said[1])
-        assert re.fullmatch(LINE.format(name, 3, r"test 91\.20 %"), said[2])
+        assert re.fullmatch(LINE.format(name, 1, r"train 50\.0 %") + r"  left 0:0\d", said[0])
+        assert re.fullmatch(LINE.format(name, 2, r"test 91\.2 %") + r"  left 0:0\d", said[1])
+        assert re.fullmatch(LINE.format(name, 3, r"test 91\.2 %"), said[2])
     assert len(programs.shown()) == 8  # with the estimate of each
 
 
