@@ -31,7 +31,8 @@ def cells(sweep: Sweep, methods: dict[str, Method]) -> list[Cell]:
     found = []
     for base, keys in _combinations(sweep):
         block, _ = _changed(methods[base], keys)
-        values = {key: block.model_dump(mode="json")[key] for key in keys}
+        values = block.model_dump(mode="json", include=set(keys))
+        values = {key: values[key] for key in keys}  # in the order of the grid
         block = block.model_copy(update={"label": described(block.label, values)})
         found.append(Cell(names.setdefault(block.identity, _name(base, values)), base, values, block))
     return found

@@ -63,22 +63,22 @@ def end_to_end(method: MethodResults, results: Results) -> Cost:
     own = training(method)
     if None in before:
         return own._replace(seconds=None)
-    every = [facts for runs in before for facts in runs]
-    added = sum(facts["training_seconds"] for facts in every) / len(before)
-    return Cost(own.seconds + added, own.machines | set(map(machine, every)))
+    every = [run for runs in before for run in runs]
+    added = sum(seconds for seconds, _ in every) / len(before)
+    return Cost(own.seconds + added, own.machines | {where for _, where in every})
 
 
-def _before(method: MethodResults, index: int, results: Results) -> list[dict[str, Any]] | None:
-    """run.json of the runs before one; None if one is missing, or the teachers' weights are others now."""
+def _before(method: MethodResults, index: int, results: Results) -> list[tuple[float, str]] | None:
+    """Seconds and machine of the runs before one; None if one is missing, or the teachers' weights are others now."""
     names = dict(zip(method.row.seeds, method.row.teachers, strict=True))[method.seeds[index]]
     paths = [results.logs / name / "run.json" for name in names]
     if not all(path.is_file() for path in paths):
         return None
     found, taught_by = [read_sealed(path) for path in paths], method.teachers[index]
-    for path, facts in zip(paths, found, strict=True):
-        number(path, facts, "training_seconds")
     weights = tuple(facts.get("outputs", {}).get("weights.safetensors") for facts in found[: len(taught_by)])
-    return found if weights == taught_by else None
+    if weights != taught_by:
+        return None
+    return [(number(path, facts, "training_seconds"), machine(facts)) for path, facts in zip(paths, found, strict=True)]
 
 
 @artefact(

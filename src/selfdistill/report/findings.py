@@ -46,10 +46,10 @@ def _results(config: Config, papers: Sequence[str], reports: Path) -> Results | 
     trained = {method for method, _ in config.runs()}
     taught = [row for row in papers if row in trained and row not in config.rows]
     there = [row for row in config.rows + taught if any(logs.glob(f"{row}/seed*/run.json"))]
-    settings = report_settings(config, there)
-    return (
-        Results(ReportSettings.model_validate(settings | {"allow_missing": True}), logs) if CONTROL in there else None
-    )
+    if CONTROL not in there:
+        return None
+    settings = report_settings(config, there) | {"allow_missing": True}
+    return Results(ReportSettings.model_validate(settings), logs)
 
 
 def findings(paper: Config, configs: list[Config], found: dict[str, Results]) -> Table:

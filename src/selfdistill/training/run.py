@@ -18,7 +18,7 @@ from selfdistill.system.files import check_free_space
 from selfdistill.system.log import Log
 from selfdistill.system.pauses import PAUSES
 from selfdistill.system.stop import REQUEST, Grace, Stopped
-from selfdistill.training import checkpoint
+from selfdistill.training import checkpoint, provenance
 from selfdistill.training.compiling import wants_compiling
 from selfdistill.training.components import Components, set_rate
 from selfdistill.training.display import EpochDisplay, epoch_line
@@ -103,7 +103,8 @@ class Run:
             self.network.load_state_dict(progress.best.tensors)
         if evaluation is None or progress.best is not None:
             evaluation = self._evaluate()
-        write_outputs(self, evaluation)
+        described = self.settings, self.job.seed, self.network, progress, evaluation, self.teaching, self.machine
+        write_outputs(self.job.output, *described, record_of(self))
         right = f"{evaluation.correct} of {evaluation.images} {self.settings.data.evaluated} images correct"
         self.log.note(f"done: {right} ({self.job.output})")
 
@@ -231,3 +232,21 @@ def opening_lines(run: Run) -> list[str]:
         *(f"notice: {oddity}, an oddity of the published notebooks: {ODDITIES[oddity]}" for oddity in s.oddities),
         f"loss: {describe_coefficients(run.parts.coefficients())}",
     ]
+
+
+def record_of(run: Run) -> dict[str, Any]:
+    """The content of run.json but for its outputs; versions and names, but no path of this machine."""
+    progress = run.progress
+    return {
+        **run.identity,
+        "state": run.folder.name,
+        "coefficients": run.parts.coefficients(),
+        "environment": run.environment,
+        "auto_precision": run.machine.auto_precision,
+        "options": run.job.machine.model_dump(mode="json"),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+        "training_seconds": sum(row[kind] for row in progress.timing for kind in WORK),
+        "attempts": progress.attempts,
+        "bit_exact": progress.bit_exact,
+    }
