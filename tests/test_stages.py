@@ -1,6 +1,7 @@
 """The order of the stages, and what must not be loaded."""
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -16,12 +17,12 @@ MODULES = sorted(path for stage in ORDER for path in (SOURCE / stage).glob("*.py
 
 
 def imports(path: Path) -> set[str]:
-    """The parts of the package that a module imports, by their first name."""
+    """The modules that a module imports from the package, also for types alone, and what it takes from them."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "selfdistill":
-            parts = node.module.split(".")
-            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            found |= {name.partition(".")[2] for name in names} - {""}
     return found
 
 
@@ -30,7 +31,12 @@ def test_a_stage_imports_only_itself_and_stages_before_it():
         allowed = set(ORDER[: ORDER.index(path.parent.name) + 1]) | FOR_ALL
         if path.parent.name == "report":
             allowed -= {"data", "models", "losses", "evaluation", "training"}
-        assert imports(path) <= allowed, path
+        assert {name.partition(".")[0] for name in imports(path)} <= allowed, path
+
+
+def test_modules_import_each_other_in_no_circle():
+    graph = {f"{path.parent.name}.{path.stem}": imports(path) for path in MODULES}
+    assert list(graphlib.TopologicalSorter(graph).static_order())
 
 
 WITHOUT_TORCH = (

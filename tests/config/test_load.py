@@ -45,9 +45,10 @@ def test_later_files_win_and_what_is_typed_wins_over_all(tmp_path, repository):
     files = [repository / "config.yaml", tmp_path / "a.yaml", tmp_path / "b.yaml"]
     methods = load_config(files).methods
     assert (methods["kd"].epochs, methods["kd"].learning_rate, methods["control"].epochs) == (7, 0.1, 200)
-    config = load_config(files, ["methods={kd: {temperature: 8}}", "seeds=0,1", "device=cuda:1", "reduced="])
+    entries = ["methods={kd: {temperature: 8}}", "seeds=0,1", "rows=kd, control", "device=cuda:1", "reduced="]
+    config = load_config(files, entries)
     assert (config.methods["kd"].epochs, config.methods["kd"].temperature) == (7, 8)
-    assert (config.seeds, config.device, config.reduced) == ([0, 1], "cuda:1", None)
+    assert (config.seeds, config.rows, config.device, config.reduced) == ([0, 1], ["kd", "control"], "cuda:1", None)
 
 
 def test_broken_yaml_on_the_command_line_is_refused(repository, refused):
@@ -108,8 +109,8 @@ REFUSED = [
     ("methods.kd.cross_entropy_weight", 1, "methods.kd.alpha: expected either alpha or the two weights (alpha: null"),
     ("methods", {}, "methods: expected at least one method, got none"),
     ("sweep", ["kd", "kd"], "sweep: expected different items, at least one, got ['kd', 'kd']"),
+    ("rows", ["kd", "kd"], "rows: expected different items, at least one, got ['kd', 'kd']"),
     # between keys
-    ("rows", ["kd", "kd"], "rows: expected different methods, at least one, got ['kd', 'kd']"),
     ("rows", ["kd", "contrl"], "rows.1: unknown name 'contrl' (did you mean control?)"),
     ("methods.kd.teacher", "teachr", "methods.kd.teacher: unknown name 'teachr' (did you mean teacher?)"),
     ("methods.kd.teacher", "kd", "methods.kd.teacher: expected a teacher that is not its own student, got kd <- kd"),

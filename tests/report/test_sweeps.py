@@ -111,12 +111,10 @@ def test_what_was_chosen_is_a_protocol_that_trains_on_all_images(tmp_path):
     )
     (tmp_path / "sweep_kd.yaml").write_text(text)
     config = load_config([*files, tmp_path / "sweep_kd.yaml"])
-    assert (config.protocol, config.rows, config.data.holdout_images) == ("sweep-kd", ["kd-chosen", "control"], 0)
-    assert config.methods["kd-chosen"].label == "KD, alpha 0.9, temperature 4"
-    assert differences(settings.rows[1].settings, run_settings(config, "kd-chosen")) == [
-        "data.holdout_images",
-        "method",
-    ]
+    cell = settings.rows[1].method
+    assert (config.protocol, config.rows, config.data.holdout_images) == ("sweep-kd", [cell, "control"], 0)
+    assert config.methods[cell].label == "KD, alpha 0.9, temperature 4"
+    assert differences(settings.rows[1].settings, run_settings(config, cell)) == ["data.holdout_images"]
 
 
 def test_runs_on_the_test_set_are_no_sweep_and_those_on_a_hold_out_nothing_else(golden, refused):

@@ -56,15 +56,11 @@ def _papers_dataset(config: Config) -> Iterator[Problem]:
 
 def _rows(config: Config) -> Iterator[Problem]:
     """Rows that are methods, and can be told apart in tables and by their LaTeX macros."""
-    rows = config.rows
-    if not rows or len(set(rows)) < len(rows):
-        yield ("rows",), f"expected different methods, at least one, got {rows}"
-        return
-    for index, row in enumerate(rows):
+    for index, row in enumerate(config.rows):
         if row not in config.methods:
             yield unknown_name(("rows", index), row, config.methods)
             continue
-        for other in rows[:index]:
+        for other in config.rows[:index]:
             macros = macros_of(row)
             if shared := macros.keys() & macros_of(other).keys():
                 what = f"expected a name with its own LaTeX macros, got {row!r} and {other!r}"

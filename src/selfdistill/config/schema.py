@@ -5,7 +5,7 @@ recorded in run.json, never a reason to train again), *plan* (which runs there a
 outcome is shown). A key with a default may be left out; config.yaml shows those that the paper is about.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -121,14 +121,13 @@ class Mechanisms(Block):
     corruption_images: t.Count | None = Field(None, description="test images; null: all of them")
 
 
-Values = Annotated[list[Any], Field(min_length=1)]
-
-
 class Sweep(Block):
     """Methods trained with each combination of a grid's values; class plan."""
 
     methods: t.distinct(t.Name, least=1)
-    grid: dict[str, Values] = Field(description="key of a method -> its values; empty: the methods are compared")
+    grid: dict[str, t.distinct(Any, least=1)] = Field(
+        description="key of a method -> its values; empty: the methods are compared"
+    )
     reference: t.Name | None = Field(None, description="a method to compare with; trained without changes")
 
 
@@ -139,12 +138,12 @@ class Config(MachineSettings):
     reduced: t.Line | None = Field(description="how this protocol is smaller than the paper's; null: it is not")
     kind: t.one_of(*KINDS) = Field("replication", description="the text of the report's badge; class report")
     seeds: t.Seeds
-    rows: list[t.Name] = Field(description="methods to train and show; their teachers are trained too")
+    rows: t.Names = Field(description="methods to train and show; their teachers are trained too")
     oddities: t.distinct(t.one_of(*ODDITIES)) = Field(
         [], description="the oddities of the published notebooks that methods may have; class plan"
     )
     same_augmentation: t.Switch = Field(False, description="refuse rows with different augmentations; class plan")
-    sweep: t.SweepNames | None = Field(None, description="the sweeps whose cells are the rows; null: none; class plan")
+    sweep: t.Names | None = Field(None, description="the sweeps whose cells are the rows; null: none; class plan")
     sweeps: dict[t.Name, Sweep] = Field({}, description="override those of workflow/sweeps.yaml")
     ablations: dict[t.Line, t.distinct(t.Name, least=2)] = Field(
         {},

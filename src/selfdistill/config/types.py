@@ -212,11 +212,11 @@ def distinct(item: Any, least: int = 0, order: Sequence[str] = ()) -> Any:
     """A list of different items, at least so many; with an order, put into it."""
 
     def check(values: list) -> list:
-        if len(values) < least or len(set(values)) < len(values):
+        if len(values) < least or any(value in values[:index] for index, value in enumerate(values)):
             raise refuse("different items" + (", at least one" if least else ""), values)
         return sorted(values, key=order.index) if order else values
 
     return Annotated[list[item], AfterValidator(check), Field(json_schema_extra={"uniqueItems": True})]
 
 
-SweepNames = Annotated[distinct(Name, least=1), BeforeValidator(_items)]
+Names = Annotated[distinct(Name, least=1), BeforeValidator(_items)]

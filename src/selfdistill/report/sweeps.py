@@ -111,9 +111,9 @@ def retraining(sweep: SweepSettings, results: Results) -> str:
     for chosen in filter(None, map(best, groups(sweep, results))):
         cell, label = chosen.cell, described(chosen.cell.label, chosen.cell.values)
         names.append(f"{label} ({rounded(chosen.mean, 2)} %)")
-        rows.append(cell.base if cell.method == cell.base else f"{cell.base[:34]}-chosen")
+        rows.append(cell.method)
         if cell.method != cell.base:
-            methods[rows[-1]] = {"like": cell.base, "label": label, **cell.values}
+            methods[cell.method] = {"like": cell.base, "label": label, **cell.values}
     values = {
         "protocol": f"{protocol}-{sweep.name}"[:41],  # the longest name
         "sweep": None,
