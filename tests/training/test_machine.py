@@ -44,6 +44,19 @@ def test_the_bits_depend_on_the_threads_of_a_cpu_alone(monkeypatch):
         assert (few != many) == ("cpu_capability" in few) == (device == CPU)
 
 
+def test_the_bits_depend_on_the_kernels_of_a_cpu(monkeypatch):
+    """Two Xeons of one name, with and without AMX, trained different networks (docs/overnight.md)."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    found = [module.cpu_capability()]
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    found += [module.cpu_capability()]
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+    found += [module.cpu_capability()]
+    assert found == ["AVX512", "AVX512, AMX", "AVX512, AMX, ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16"]
+    assert Machine(CPU, 1, "bf16", True).fingerprint()["cpu_capability"] == found[-1]
+
+
 def test_a_gpu_gets_workers_but_for_one_processor(monkeypatch):
     for processors, workers in {1: 0, 8: 7, 16: 14, 64: 14}.items():
         monkeypatch.setattr(module, "available_processors", lambda count=processors: count)

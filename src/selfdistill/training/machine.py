@@ -12,6 +12,7 @@ from selfdistill.system.host import available_processors
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 NEEDS_GPU = {"tf32", "fp16"}
+LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")  # variables: which kernels
 
 
 class Machine(NamedTuple):
@@ -38,7 +39,7 @@ class Machine(NamedTuple):
         if self.device.type == "cuda":  # the processor beside it rounds nothing
             rounding = {"cudnn": torch.backends.cudnn.version()}
         else:
-            rounding = {"cpu_capability": torch.backends.cpu.get_cpu_capability(), "threads": self.threads}
+            rounding = {"cpu_capability": cpu_capability(), "threads": self.threads}
         return rounding | {
             "python": platform.python_version(),
             "torch": torch.__version__,  # names its CUDA too
@@ -100,6 +101,15 @@ def choose_precision(wanted: str, device: torch.device) -> str:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
+
+
+def cpu_capability() -> str:
+    """What decides how this processor rounds: torch's own word, AMX if it is there, whose bf16 products round otherwise
+    than those of AVX512, and the variables that limit the kernels.
+    """
+    amx = ["AMX"] if torch.cpu._is_amx_tile_supported() else []
+    limits = [f"{name}={os.environ[name]}" for name in LIMITS if os.environ.get(name)]
+    return ", ".join([torch.backends.cpu.get_cpu_capability(), *amx, *limits])
 
 
 def count_workers(wanted: int | str, device: torch.device) -> int:
