@@ -2,12 +2,12 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from selfdistill.system.host import gpus
 from selfdistill.system.lock import InUse, owner_of, run_lock
-from selfdistill.system.stop import REQUEST
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 PLACE = Path("/tmp")  # of the machine, whatever TMPDIR says to this command
@@ -60,5 +60,4 @@ def _take(held: contextlib.ExitStack, cards: list[str], say: Callable[[str], Non
             holders = {card: owner_of(path) or "another process" for card, path in paths.items()}
             say("waiting for a GPU: " + "; ".join(f"{card} is held by {who}" for card, who in holders.items()))
         waiting = True
-        REQUEST.nap(PATIENCE)
-        REQUEST.stop_if_asked()
+        time.sleep(PATIENCE)

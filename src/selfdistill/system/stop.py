@@ -12,8 +12,6 @@ from selfdistill.system.pauses import PAUSES
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 SENT_BY_SLURM = (signal.SIGTERM, signal.SIGUSR1)
 
-NAP = 0.1  # seconds in which a signal is noticed
-
 
 class Stopped(BaseException):
     """A signal asked for the end; no handler of ordinary errors may swallow it. Its text says what is saved."""
@@ -53,12 +51,6 @@ class Request:
         """Stop (raise Stopped) if a signal has come."""
         if self.at is not None:
             raise Stopped(f"stopped by {self.name}")
-
-    def nap(self, seconds: float) -> None:
-        """Sleep so long, or until a signal has come."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self.at is None:
-            time.sleep(NAP)
 
     @contextlib.contextmanager
     def patience(self) -> Iterator[None]:
