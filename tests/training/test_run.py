@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from selfdistill.system.failures import DISK
 from selfdistill.system.files import read_sealed, sha256_of
-from selfdistill.training import components, run
+from selfdistill.training import run
 from selfdistill.training.start import train
 
 KINDS = ["control", "kd", "self_distillation", "notebooks"]
@@ -136,7 +136,7 @@ class Twin(torch.nn.Sequential):
 
 
 def test_a_compiled_network_trains_the_same_tensors_and_is_recorded(unbroken, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(components, "compile_network", lambda network, *_: (Twin(network), 1.5))
+    monkeypatch.setattr(run, "compile_network", lambda network, *_: (Twin(network), 1.5))
     output = trained(tmp_path, digits, compile="on")
     assert bits(output)["weights.safetensors"] == bits(unbroken["control"].output)["weights.safetensors"]
     assert read_sealed(output / "run.json")["environment"]["compile"] is True

@@ -21,8 +21,8 @@ def wants_compiling(choice: str, device: torch.device, images: int) -> bool:
 
 def compile_network(
     network: nn.Module, batch_sizes: Iterable[int], machine: Machine, say: Callable[[str], None]
-) -> tuple[nn.Module | None, float]:
-    """The compiled network (of the same tensors) and the seconds that it took; None, and a line, where it fails.
+) -> tuple[nn.Module, float]:
+    """The compiled network (of the same tensors), or the plain one where that fails, and the seconds that it took.
 
     batch_sizes: those of an epoch; each is compiled now, forward and backward, and leaves the network as it was.
     """
@@ -37,11 +37,12 @@ def compile_network(
                 outputs = forward(images)
             sum(logits.float().sum() for logits in (outputs.final, *outputs.auxiliary)).backward()
         machine.wait()
+        say(f"compiled in {PAUSES.clock() - start:.0f} s")
     except Exception as error:
         if is_out_of_memory(error):
             raise
         say(f"compiling failed ({type(error).__name__}: {' '.join(str(error).split())[:120]}); continuing without it")
-        forward = None
+        forward = network
     network.zero_grad(set_to_none=True)
     for name, buffer in network.named_buffers():
         buffer.copy_(before[name])

@@ -1,6 +1,5 @@
 """What a run trains: its network, optimiser, gradient scaler and objective, built from its settings."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -11,7 +10,6 @@ from selfdistill.config.settings import RunSettings
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.models.network import Network, build_network
 from selfdistill.models.outputs import Outputs
-from selfdistill.training.compiling import compile_network
 from selfdistill.training.machine import Machine
 
 NETWORK, MOMENTUM = "network.", "momentum."  # begin the names of a saved state's tensors
@@ -68,14 +66,6 @@ class Components:
     def is_compiled(self) -> bool:
         """Whether what is trained is the compiled network."""
         return self.trained is not self.network
-
-    def compile(self, batch_sizes: list[int], machine: Machine, say: Callable[[str], None]) -> float:
-        """Compile the network for batches of these sizes, where that works; the seconds that it took."""
-        compiled, seconds = compile_network(self.network, batch_sizes, machine, say)
-        if compiled is not None:
-            self.trained = compiled
-            say(f"compiled in {seconds:.0f} s")
-        return seconds
 
     def coefficients(self) -> dict[str, float]:
         """The objective's effective coefficients by history column, from the objective itself."""

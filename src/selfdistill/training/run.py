@@ -19,7 +19,7 @@ from selfdistill.system.log import Log
 from selfdistill.system.pauses import PAUSES
 from selfdistill.system.stop import REQUEST, Grace, Stopped
 from selfdistill.training import checkpoint, provenance
-from selfdistill.training.compiling import wants_compiling
+from selfdistill.training.compiling import compile_network, wants_compiling
 from selfdistill.training.components import Components, set_rate
 from selfdistill.training.display import EpochDisplay, epoch_line
 from selfdistill.training.identity import run_identity
@@ -114,7 +114,7 @@ class Run:
         if wants_compiling(how, self.machine.device, images):
             bounds = batch_bounds(len(self.training_set), self.settings.batch_size)
             sizes = [stop - start for start, stop in bounds]
-            self.compile_seconds = self.parts.compile(sizes, self.machine, self.log.say)
+            self.parts.trained, self.compile_seconds = compile_network(self.network, sizes, self.machine, self.log.say)
 
     def _resume(self) -> None:
         policy, progress = self.job.machine.resume_policy, self.progress
