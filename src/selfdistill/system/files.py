@@ -15,6 +15,7 @@ DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 SEAL = "content_sha256"
 PRIVATE = 0o600
+WITNESSES = ("run.json", "history.csv")  # of a run, of saved states: they say that the rest of a folder is whole
 
 
 def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644, durable: bool = True) -> None:
@@ -57,13 +58,13 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_folder(folder: Path, *first: str) -> None:
-    """Remove a folder if it is there; first: its files that say that the rest is whole, which go before it.
+def remove_folder(folder: Path) -> None:
+    """Remove a folder if it is there, its witnesses first, so that no half one looks whole.
 
     Raises: Failure 74 or 73 when it cannot be removed.
     """
     with disk(folder):
-        for name in first:
+        for name in WITNESSES:
             (folder / name).unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)

@@ -17,8 +17,6 @@ from selfdistill.training.states import failure_record, forced_mark
 from selfdistill.training.status import RequestedRuns
 
 RUN = re.compile(r"([a-z0-9][a-z0-9_-]*)/([a-z0-9][a-z0-9_-]*)-seed(0|[1-9]\d*)")
-# In a folder of results or of the store, and in one of a state: what says that the rest is whole goes first.
-WITNESSES = ("run.json", "history.csv")
 
 
 @contextlib.contextmanager
@@ -73,6 +71,6 @@ def remove(paths: list[Path]) -> None:
         if path.is_symlink() or not path.is_dir():
             files.remove(path)
             continue
-        files.remove_folder(path, *WITNESSES)
+        files.remove_folder(path)
         with contextlib.suppress(OSError):  # the folder of a method without other seeds
             path.parent.rmdir()

@@ -9,14 +9,14 @@ from typing import Any
 
 from selfdistill.config.settings import RunSettings, read_settings
 from selfdistill.system.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
-from selfdistill.system.files import PRIVATE, disk, make_folder, remove, sha256_of, write_sealed
+from selfdistill.system.files import PRIVATE, disk, make_folder, remove, remove_folder, sha256_of, write_sealed
 from selfdistill.system.lease import leased_gpu
 from selfdistill.system.lock import run_lock
 from selfdistill.system.log import Log
 from selfdistill.training import store
 from selfdistill.training.identity import PARTS, data_sha256, run_identity
 from selfdistill.training.job import Job
-from selfdistill.training.states import failure_record, forget, state_folder
+from selfdistill.training.states import failure_record, state_folder
 
 
 def train(job: Job) -> None:
@@ -58,7 +58,7 @@ def _train_or_restore(job: Job, settings: RunSettings, identity: dict[str, Any],
     if job.forced.exists() or not _restored(job, identity, log):
         _train(job, settings, log)
         store.keep(job.store, job.name, job.output, log.say)
-    forget(state_folder(job.states, job.name, identity))
+    remove_folder(state_folder(job.states, job.name, identity))
     remove(job.forced)
 
 

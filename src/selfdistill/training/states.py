@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from selfdistill.system.files import canonical_json, disk, make_folder, remove, remove_folder, sha256_bytes
+from selfdistill.system.files import canonical_json, disk, make_folder, remove, sha256_bytes
 
 NAME = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
 
@@ -36,11 +36,6 @@ def mark_forced(results: Path, runs: list[str]) -> None:
         with disk(path):
             make_folder(path.parent, mode=0o700)
             path.touch()
-
-
-def forget(folder: Path) -> None:
-    """Remove a state if it is there; its history first, which would otherwise witness that states were lost."""
-    remove_folder(folder, "history.csv")
 
 
 def checkpoints(folder: Path) -> list[Path]:

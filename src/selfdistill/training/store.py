@@ -107,7 +107,7 @@ def find(store: Path, name: str, wanted: dict[str, Any], say: Callable[[str], No
         if not wrong:
             return entry
         say(f"the stored run {entry.folder} is damaged ({', '.join(wrong)}) and was removed")
-        discard(entry.folder)
+        remove_folder(entry.folder)
     return None
 
 
@@ -139,7 +139,7 @@ def keep(store: Path, name: str, output: Path, say: Callable[[str], None]) -> No
     _build(folder, new)
     for entry in before:
         if _variant(entry) == _variant(new):
-            discard(entry.folder)
+            remove_folder(entry.folder)
 
 
 def adopt(store: Path, results: Path) -> None:
@@ -178,7 +178,7 @@ def _build(folder: Path, run: Entry) -> None:
         if folder.is_dir():
             if _facts(folder) == run.facts and not damaged_outputs(folder, run.facts):
                 return
-            discard(folder)
+            remove_folder(folder)
         shutil.rmtree(temporary, ignore_errors=True)  # of one that was killed
         try:
             make_folder(folder.parent)
@@ -192,8 +192,3 @@ def _build(folder: Path, run: Entry) -> None:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         sync_folder(folder.parent)
-
-
-def discard(folder: Path) -> None:
-    """Remove an entry, run.json first, so that no half one looks whole; one that is gone already is fine."""
-    remove_folder(folder, "run.json")
