@@ -10,7 +10,7 @@ from safetensors.numpy import load, save
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import canonical_json, write_atomically
+from selfdistill.system.files import canonical_json, read_file, write_atomically
 from selfdistill.system.tensors import METADATA, read_metadata
 
 SIDE = 32  # pixels
@@ -45,12 +45,10 @@ def read_prepared(path: Path, dataset: str) -> tuple[Images, str]:
 
     Raises: Failure 65 when the file is missing, damaged or another dataset's.
     """
+    content = read_file(path, "rerun download_data")
     try:
-        content = Path(path).read_bytes()
         facts = read_metadata(content)
         images = Images(**load(content))
-    except OSError as error:
-        raise Failure(path, f"cannot be read ({error.strerror})", "rerun download_data") from error
     except (SafetensorError, TypeError, ValueError, KeyError) as error:
         raise Failure(path, f"is not a prepared dataset ({str(error)[:120]})", REPAIR) from error
     if facts.get("dataset") != dataset:

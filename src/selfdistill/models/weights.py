@@ -14,7 +14,7 @@ from selfdistill.config.networks import STEMS
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.models.resnet import build_backbone
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import SEAL, canonical_json, sha256_bytes
+from selfdistill.system.files import SEAL, canonical_json, read_file, sha256_bytes
 from selfdistill.system.tensors import METADATA, read_metadata
 
 UNSEALED = "0" * 64
@@ -75,10 +75,7 @@ def read_weights(path: Path) -> tuple[nn.Module, NetworkSettings, dict[str, Any]
 
     Raises: Failure 65 naming the file: unreadable, damaged, of another architecture, or not finite.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise Failure(path, f"cannot be read ({error.strerror})") from error
+    content = read_file(path)
     tensors, facts = decode(path, content)
     settings, problems = validated(NetworkSettings, {key: facts.get(key) for key in NetworkSettings.model_fields})
     if problems:

@@ -151,6 +151,17 @@ def check_free_space(folder: Path, needed: int, what: str) -> None:
         )
 
 
+def read_file(path: Path, next_step: str = "") -> bytes:
+    """The bytes of a file.
+
+    Raises: Failure 65 when the file cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise Failure(path, f"cannot be read ({error.strerror})", next_step) from error
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file in hexadecimal.
 
@@ -168,10 +179,7 @@ def sha256_of_text(path: Path) -> str:
 
     Raises: Failure 65 when the file cannot be read.
     """
-    try:
-        return sha256_bytes(path.read_bytes().replace(b"\r\n", b"\n"))
-    except OSError as error:
-        raise Failure(path, f"cannot be read ({error.strerror})") from error
+    return sha256_bytes(read_file(path).replace(b"\r\n", b"\n"))
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -208,12 +216,11 @@ def read_sealed(path: Path) -> dict:
 
     Raises: Failure 65 when the file is missing, damaged or was edited.
     """
+    content = read_file(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = content.decode().replace("\r\n", "\n")  # as git may have checked it out
         facts = {key: item for key, item in json.loads(text).items() if key != SEAL}
         whole = text == _readable_json(seal(facts))
-    except OSError as error:
-        raise Failure(path, f"cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError, AttributeError):  # no JSON, no object, or a NaN, which is never written
         whole = False
     if not whole:

@@ -15,7 +15,7 @@ from selfdistill.config.settings import NetworkSettings, RunSettings
 from selfdistill.data.prepared import SIDE
 from selfdistill.models.resnet import BLOCKS, PAPER_WIDTH
 from selfdistill.system.failures import CONFIGURATION, Failure
-from selfdistill.system.files import read_sealed, sha256_bytes, write_atomically
+from selfdistill.system.files import read_file, read_sealed, sha256_bytes, write_atomically
 from selfdistill.tools.card import CARD, Evidence, model_card
 from selfdistill.tools.pictures import FORMATS, upright_square
 
@@ -84,10 +84,7 @@ def export(run: Path, output: Path, licence: str) -> list[str]:
 
 def _vouched(path: Path, expected: str) -> bytes:
     """A file's content, which must have the SHA-256 that run.json records."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise Failure(path, f"cannot be read ({error.strerror})") from error
+    content = read_file(path)
     sha256 = sha256_bytes(content)
     if sha256 != expected:
         what = f"SHA-256 differs from its run.json (expected {expected}, got {sha256})"

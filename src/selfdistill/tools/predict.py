@@ -15,6 +15,7 @@ from selfdistill.models.network import Network
 from selfdistill.models.resnet import stage_channels
 from selfdistill.models.weights import decode, read_weights
 from selfdistill.system.failures import Failure, Failures
+from selfdistill.system.files import read_file
 from selfdistill.tools.pictures import read_picture
 
 BORDER = 2  # pixels
@@ -72,11 +73,7 @@ def load_network(weights: Path) -> LoadedNetwork:
 
 def _read_heads(path: Path, facts: dict[str, Any], channels: list[int], classes: int) -> nn.ModuleList:
     """The auxiliary classifiers of the run that these facts of its weights speak of."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise Failure(path, f"cannot be read ({error.strerror})") from error
-    tensors, theirs = decode(path, content)
+    tensors, theirs = decode(path, read_file(path))
     other = [key for key, value in theirs.items() if key != "heads" and facts.get(key) != value]
     if other:
         raise Failure(
