@@ -15,6 +15,7 @@ from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import Normalisation, TestSet
 from selfdistill.data.label_noise import with_label_noise
 from selfdistill.data.prepared import Images, first_of_each_class, training_and_evaluation
+from selfdistill.evaluation.evaluate import evaluate
 from selfdistill.models.network import Network
 from selfdistill.models.weights import read_weights
 from selfdistill.system.failures import Failure
@@ -82,7 +83,7 @@ def load(
     normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
     test_set = TestSet(images.test_images, images.test_labels, normalise)
     subject = Network(backbone).to(machine.device, memory_format=torch.channels_last)
-    check_accuracy(weights, subject, recorded, test_set, machine)
+    check_accuracy(weights, evaluate(subject, test_set, machine.autocast), recorded, machine)
     counts = settings.data.train_images, settings.data.holdout_images
     seen = training_and_evaluation(images, *counts)  # the training images of the run
     taught = with_label_noise(seen.train_labels, settings.label_noise, settings.network.classes)

@@ -39,7 +39,9 @@ def load_teacher(
     if settings != expected:
         raise Failure(path, f"expected a teacher {_describe(expected)}, got {_describe(settings)}")
     teacher = frozen(backbone, machine)
-    return teacher, recorded, check_accuracy(path, teacher, recorded, test_set, machine)
+    answers = evaluate(teacher, test_set, machine.autocast)
+    check_accuracy(path, answers, recorded, machine)
+    return teacher, recorded, answers
 
 
 def frozen(backbone: ResNet, machine: Machine) -> Network:
@@ -54,24 +56,16 @@ def check_sha256(path: Path, sha256: str, recorded: dict[str, Any]) -> None:
         raise Failure(path, what, "train it again; for weights of your own, run `evaluate` first")
 
 
-def check_accuracy(
-    path: Path, network: nn.Module, recorded: dict[str, Any], test_set: TestSet, machine: Machine
-) -> Evaluation:
-    """The answers to the test set of weights that reach their recorded accuracy: exactly in the same deterministic
-    environment (device, precision, threads, versions), within 10 of 10,000 images elsewhere.
-
-    Raises: Failure 65 for other weights.
+def check_accuracy(path: Path, answers: Evaluation, recorded: dict[str, Any], machine: Machine) -> None:
+    """Refuse (Failure 65) weights whose answers to the test set do not reach their recorded accuracy: exactly in the
+    same deterministic environment (device, precision, threads, versions), within 10 of 10,000 images elsewhere.
     """
-    answers = evaluate(network, test_set, machine.autocast)
-    correct = answers.correct
+    images, correct = answers.images, answers.correct
     same = machine.deterministic and recorded.get("environment") == machine.fingerprint()
-    allowed = 0 if same else max(1, TOLERANCE * len(test_set) // 10_000)
-    if recorded.get("images") != len(test_set) or abs(correct - recorded.get("correct", -1)) > allowed:
+    allowed = 0 if same else max(1, TOLERANCE * images // 10_000)
+    if recorded.get("images") != images or abs(correct - recorded.get("correct", -1)) > allowed:
         expected = f"{recorded.get('correct')} of {recorded.get('images')} images correct"
-        raise Failure(
-            path, f"does not reach its recorded accuracy (expected {expected}, got {correct} of {len(test_set)})"
-        )
-    return answers
+        raise Failure(path, f"does not reach its recorded accuracy (expected {expected}, got {correct} of {images})")
 
 
 def _describe(settings: NetworkSettings) -> str:
@@ -154,9 +148,9 @@ def evaluate_weights(
     test_set = TestSet(
         images.test_images, images.test_labels, Normalisation(facts["mean"], facts["std"], machine.device)
     )
-    network = Network(backbone).to(machine.device, memory_format=torch.channels_last)
+    answers = evaluate(frozen(backbone, machine), test_set, machine.autocast)
     if recorded:
-        check_accuracy(weights, network, recorded, test_set, machine)
-    result = evaluate(network, test_set, machine.autocast).summary() | vouch(machine, sha256)
+        check_accuracy(weights, answers, recorded, machine)
+    result = answers.summary() | vouch(machine, sha256)
     write_sealed(output, result)
     return result
