@@ -112,7 +112,7 @@ def stuck(monkeypatch):
     """A training set whose worker takes longer over a batch than is waited for."""
     monkeypatch.setattr(module, "LOOK", 0.2)
     monkeypatch.setattr(module, "AHEAD", 1)
-    monkeypatch.setattr(Transform, "__getitems__", lambda self, keys: time.sleep(1))
+    monkeypatch.setattr(Transform, "__getitem__", lambda self, key: time.sleep(0.1))
     return training_set(STUDENT, workers=1)
 
 
@@ -131,7 +131,7 @@ def test_a_signal_ends_the_wait_for_a_worker(stuck, monkeypatch):
 
 def test_a_killed_worker_is_told_by_its_key(refused, monkeypatch):
     monkeypatch.setattr(module, "LOOK", 0.2)
-    monkeypatch.setattr(Transform, "__getitems__", lambda self, keys: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(Transform, "__getitem__", lambda self, key: os.kill(os.getpid(), signal.SIGKILL))
     with refused(71, "error: workers: 1 worker processes cannot run here", "reduce workers"):
         epoch(training_set(STUDENT, workers=1))
 

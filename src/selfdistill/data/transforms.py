@@ -68,11 +68,6 @@ class Transform:
                 kept = self.erase(kept)
         return pil_to_tensor(image).permute(1, 2, 0), kept[0] == 0
 
-    def __getitems__(self, keys: list[Key]) -> tuple[Tensor, Tensor]:
-        """A whole batch: pixels [batch, 32, 32, 3] and erased [batch, 32, 32]."""
-        pixels, erased = zip(*map(self.__getitem__, keys), strict=True)
-        return torch.stack(pixels), torch.stack(erased)
-
 
 class Workers:
     """Processes that transform batches ahead of the training; with 0, this process does it in turn."""
@@ -135,9 +130,12 @@ class Workers:
         )
 
 
-def _as_arrays(batch: tuple[Tensor, Tensor]) -> tuple[np.ndarray, ...]:
-    """Arrays come through a pipe; tensors would come through shared memory, of which a container may have little."""
-    return tuple(tensor.numpy() for tensor in batch)
+def _as_arrays(images: list[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, ...]:
+    """A batch: pixels [batch, 32, 32, 3] and erased [batch, 32, 32].
+
+    Arrays come through a pipe; tensors would come through shared memory, of which a container may have little.
+    """
+    return tuple(torch.stack(parts).numpy() for parts in zip(*images, strict=True))
 
 
 def _listen_to_the_trainer(worker: int) -> None:

@@ -72,9 +72,8 @@ class Grace:
     looked at once more after it (the test set).
     """
 
-    def __init__(self, request: Request, seconds: float, images: int, after: int):
-        self.request, self.seconds, self.images, self.after = request, seconds, images, after
-        self.begin(None)
+    def __init__(self, seconds: float, images: int, after: int):
+        self.seconds, self.images, self.after = seconds, images, after
 
     def begin(self, rest: float | None) -> None:
         """Start an epoch; rest: seconds from its last step to the saved state, where an epoch before it tells."""
@@ -86,9 +85,9 @@ class Grace:
         Raises: Stopped when a signal has come and the epoch will not be done in time.
         """
         self.seen += images
-        if self.request.at is None:
+        if REQUEST.at is None:
             return
         pace = (PAUSES.clock() - self.started) / self.seen
         rest = pace * self.after if self.rest is None else self.rest
-        if time.monotonic() + pace * (self.images - self.seen) + rest > self.request.at + self.seconds:
-            self.request.stop_if_asked()
+        if time.monotonic() + pace * (self.images - self.seen) + rest > REQUEST.at + self.seconds:
+            REQUEST.stop_if_asked()

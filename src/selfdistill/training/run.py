@@ -147,7 +147,7 @@ class Run:
         """Train what is left; the evaluation of the last epoch, None if there was none left."""
         s, parts, progress, evaluation = self.settings, self.parts, self.progress, None
         cadence = checkpoint.Cadence(self.job.machine.checkpoint.overhead)
-        grace = Grace(REQUEST, self.job.machine.checkpoint.grace, len(self.training_set), len(self.test_set))
+        grace = Grace(self.job.machine.checkpoint.grace, len(self.training_set), len(self.test_set))
         eager = EagerStep(parts.trained, parts.objective, parts.optimiser, parts.scaler, self.machine)
         step = choose_step(eager, self.job.machine.capture, self.log.say)
         name = f"{s.method} seed {self.job.seed}"
