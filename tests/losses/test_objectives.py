@@ -26,10 +26,6 @@ def test_the_configuration_knows_exactly_the_registered_objectives():
     assert set(required()) == set(OBJECTIVES)
 
 
-def test_every_objective_is_registered_under_its_own_name():
-    assert [function.__name__ for function in OBJECTIVES.values()] == list(OBJECTIVES)
-
-
 def test_cross_entropy_is_of_the_final_classifier_alone():
     outputs = Outputs(FINAL, SHALLOW)
     assert torch.equal(cross_entropy(outputs, LABELS, TEACHER).total, F.cross_entropy(FINAL, LABELS))

@@ -98,14 +98,6 @@ def self_distillation_loss(
     )
 
 
-def constant_distillation_loss(student_logits: Tensor, labels: Tensor, **parameters: float) -> LossTerms:
-    """Eq. (3) with a teacher that gives all classes the same probability for every image (arXiv 1909.11723).
-
-    With T = 1 it is label smoothing of 1 - alpha (arXiv 1512.00567, section 7), up to a constant.
-    """
-    return distillation_loss(student_logits, labels, torch.zeros_like(student_logits), **parameters)
-
-
 def ensemble_logits(members: Sequence[Tensor], temperature: float) -> Tensor:
     """Logits [batch, classes], float32, whose soft targets are the arithmetic mean of the members' soft targets.
 

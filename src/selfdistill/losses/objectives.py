@@ -8,6 +8,7 @@ this file as text, so that a dry run needs no torch: write the decorators' argum
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from selfdistill.losses import equations
@@ -118,10 +119,14 @@ def constant_teacher(
     distillation_weight: float,
     t_squared: bool = True,
 ) -> LossTerms:
-    """Eq. (3) with uniform soft targets; at temperature 1 it is label smoothing of 1 - alpha."""
-    return equations.constant_distillation_loss(
+    """Eq. (3) with a teacher that gives all classes the same probability for every image (arXiv 1909.11723).
+
+    With T = 1 it is label smoothing of 1 - alpha (arXiv 1512.00567, section 7), up to a constant.
+    """
+    return equations.distillation_loss(
         outputs.final,
         labels,
+        torch.zeros_like(outputs.final),
         temperature=temperature,
         cross_entropy_weight=cross_entropy_weight,
         distillation_weight=distillation_weight,
