@@ -106,11 +106,3 @@ def test_a_teacher_that_knows_nothing_has_the_entropy_of_the_classes_and_no_spre
     assert found["entropy"] == pytest.approx(math.log(student.logits.shape[1]))
     assert found["spread"] == 0
     assert describe_teacher(student, student, 4.0)["agreement"] == student.images
-
-
-def test_a_teachers_entropy_is_of_its_soft_targets():
-    logits = torch.tensor([[4 * math.log(3.0), 0.0], [4 * math.log(3.0), 0.0]])  # 3/4 and 1/4 at T = 4
-    teacher = Evaluation(logits, (), torch.tensor([0, 1]))
-    found = describe_teacher(teacher, teacher, temperature=4.0)
-    assert found["entropy"] == pytest.approx(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)))
-    assert found["correct"] == 1

@@ -23,7 +23,6 @@ from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.training import states
 from selfdistill.training.checkpoint import checkpoints, load_state
 from selfdistill.training.states import NAME, epoch_of
-from selfdistill.training.store import damaged_outputs
 
 
 def flip(content: bytes, chance: random.Random) -> bytes:
@@ -176,16 +175,6 @@ def test_a_loader_without_checksums_is_caught(kinds, monkeypatch):
             return True
 
     assert unnoticed(path, 60, tolerant)
-
-
-def test_files_of_another_run_are_noticed(run_folder, tiny_data, tmp_path):
-    other = tmp_path / "other"
-    assert warm.run(train("self_distillation", tiny_data, learning_rate=0.04)(other), other) == 0
-    ours, theirs = (folder / "self_distillation/seed0" for folder in (run_folder, other))
-    for name in ("weights.safetensors", "history.csv", "timing.csv", "run.json"):
-        mixed = shutil.copytree(ours, tmp_path / f"mixed {name}")
-        shutil.copy(theirs / name, mixed)
-        assert damaged_outputs(mixed, read_sealed(mixed / "run.json")), name
 
 
 def test_a_state_belongs_to_its_owner_alone(half):

@@ -166,13 +166,6 @@ def test_a_precision_is_what_it_became_not_how_it_was_spelled(go, trained, monke
     assert len(trained) == 2
 
 
-def test_without_a_store_nothing_is_kept(go, trained, tmp_path):
-    for _ in range(2):
-        go(store=None)
-    assert len(trained) == 2
-    assert not (tmp_path / "results/.runs").exists()
-
-
 def test_a_mark_that_cannot_be_written_is_one_line(tmp_path, refused):
     (tmp_path / ".state").touch()
     with refused(LOCKED, ".state/control-seed0.forced: cannot be written (Not a directory); check the path"):
