@@ -62,11 +62,6 @@ class Components:
         self.classes = settings.network.classes
         self.trained: nn.Module = self.network  # or its compiled form, of the same tensors
 
-    @property
-    def is_compiled(self) -> bool:
-        """Whether what is trained is the compiled network."""
-        return self.trained is not self.network
-
     def coefficients(self) -> dict[str, float]:
         """The objective's effective coefficients by history column, from the objective itself."""
         logits = torch.zeros(1, self.classes)

@@ -23,11 +23,6 @@ class Machine(NamedTuple):
     precision: str
     deterministic: bool
 
-    @property
-    def auto_precision(self) -> str:
-        """What `precision: auto` means here."""
-        return choose_precision("auto", self.device)
-
     def autocast(self, *, cache: bool = True):
         """The context of the forward pass; float32 outside of bf16 and fp16. cache: of weights that were cast."""
         if self.precision not in AUTOCAST:

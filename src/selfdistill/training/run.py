@@ -26,7 +26,7 @@ from selfdistill.training.identity import run_identity
 from selfdistill.training.job import Job
 from selfdistill.training.ledger import Ledger
 from selfdistill.training.loop import check_finite, train_epoch
-from selfdistill.training.machine import Machine, count_workers, device_name, set_up
+from selfdistill.training.machine import Machine, choose_precision, count_workers, device_name, set_up
 from selfdistill.training.outputs import write_outputs
 from selfdistill.training.progress import Best, Progress
 from selfdistill.training.schedule import SCHEDULES
@@ -80,7 +80,7 @@ class Run:
         self.parts = Components(settings, job.seed, machine)
         self.network = self.parts.network
         self.teaching = Teaching(job.teachers, settings, job.seed, self.test_set, machine) if job.teachers else None
-        taught_by = self.teaching.sha256 if self.teaching else []
+        taught_by = [record.facts["weights_sha256"] for record in self.teaching.records] if self.teaching else []
         described = settings.model_dump(mode="json", exclude_none=True)
         self.identity = run_identity(described, job.seed, data_sha256, taught_by)
         self.folder = state_folder(job.states, job.name, self.identity)
@@ -132,7 +132,7 @@ class Run:
     @property
     def environment(self) -> dict[str, Any]:
         """What a resumed run must find again to end with the same bits; a compiled network rounds otherwise."""
-        return self.machine.fingerprint() | ({"compile": True} if self.parts.is_compiled else {})
+        return self.machine.fingerprint() | ({"compile": True} if self.parts.trained is not self.network else {})
 
     def _state(self) -> checkpoint.State:
         facts = {
@@ -242,7 +242,7 @@ def record_of(run: Run) -> dict[str, Any]:
         "state": run.folder.name,
         "coefficients": run.parts.coefficients(),
         "environment": run.environment,
-        "auto_precision": run.machine.auto_precision,
+        "auto_precision": choose_precision("auto", run.machine.device),
         "options": run.job.machine.model_dump(mode="json"),
         "versions": provenance.versions(),
         "commit": provenance.commit(),

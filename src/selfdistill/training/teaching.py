@@ -43,11 +43,6 @@ class Teaching:
         logits = ensemble_logits([record.answers.logits for record in self.records], self.temperature)
         self.answers = self.records[0].answers._replace(logits=logits)
 
-    @property
-    def sha256(self) -> list[str]:
-        """The SHA-256 of each member's weights."""
-        return [record.facts["weights_sha256"] for record in self.records]
-
     def lines(self) -> list[str]:
         """What the log says of them."""
         right = f"{self.settings.data.evaluated} images correct"
