@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
 from helpers.trainer import make_job
 from selfdistill.data.batches import Normalisation, TrainingSet
@@ -15,6 +16,12 @@ def trained(folder: Path, data: Path, kind: str = "control", **options) -> Path:
     job = make_job(folder, data, kind, **options)
     train(job)
     return job.output
+
+
+def same_weights(*runs: Path) -> bool:
+    """Whether two runs have kept the same bits."""
+    ours, theirs = (load_file(run / "weights.safetensors") for run in runs)
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 def training_set(digits: Path, count: int, device: str = "cpu") -> TrainingSet:

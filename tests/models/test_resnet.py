@@ -136,23 +136,6 @@ def test_a_copy_of_a_network_convolves_with_its_own_weights():
     assert not torch.equal(other(images()), network(images()))
 
 
-@pytest.mark.parametrize("model", ["resnet18", "resnet50"])
-def test_every_convolution_narrows_with_the_width(model):
-    def channels(width):
-        network = shapes_only(settings(model, width=width))
-        return [module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d)]
-
-    assert channels(16) == [count // 4 for count in channels(64)]
-
-
-@pytest.mark.parametrize("stem", ["cifar", "cifar_pool", "imagenet"])
-@pytest.mark.parametrize("model", ["resnet18", "resnet50"])
-def test_narrow_networks_answer_with_one_logit_a_class(model, stem):
-    network = shapes_only(settings(model, stem, width=8, classes=7))
-    assert network(images().to("meta")).shape == (2, 7)
-    assert list(network.state_dict()) == list(shapes_only(settings(model, stem)).state_dict())
-
-
 def test_a_seed_gives_one_network_and_leaves_the_global_random_state():
     before = torch.random.get_rng_state()
     first, again, other = (build_backbone(settings(width=8), seed=seed).state_dict() for seed in (0, 0, 1))

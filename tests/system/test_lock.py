@@ -1,24 +1,22 @@
 import os
 
-import pytest
 from helpers.locks import holder
 
-from selfdistill.system.failures import LOCKED, Failure
+from selfdistill.system.failures import LOCKED
 from selfdistill.system.lock import owner_of, run_lock
 
 
-def test_a_second_trainer_is_refused_with_the_owner_until_the_block_ends(tmp_path):
+def test_a_second_trainer_is_refused_with_the_owner_until_the_block_ends(tmp_path, refused):
     path = tmp_path / "kd-seed0.lock"
     for _ in range(2):
         assert owner_of(path) is None
-        with run_lock(path), pytest.raises(Failure, match=f"process {os.getpid()} on") as refused, run_lock(path):
+        with run_lock(path), refused(LOCKED, f"process {os.getpid()} on"), run_lock(path):
             pass
-        assert refused.value.code == LOCKED
 
 
-def test_the_lock_is_free_after_kill_9(tmp_path):
+def test_the_lock_is_free_after_kill_9(tmp_path, refused):
     process = holder(tmp_path / "lock")
-    with pytest.raises(Failure, match=f"process {process.pid}"), run_lock(tmp_path / "lock"):
+    with refused(LOCKED, f"process {process.pid}"), run_lock(tmp_path / "lock"):
         pass
     process.kill()
     process.join()
@@ -26,9 +24,8 @@ def test_the_lock_is_free_after_kill_9(tmp_path):
         pass
 
 
-def test_a_symbolic_link_is_not_followed(tmp_path):
+def test_a_symbolic_link_is_not_followed(tmp_path, refused):
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(Failure) as refused, run_lock(tmp_path / "lock"):
+    with refused(LOCKED), run_lock(tmp_path / "lock"):
         pass
-    assert refused.value.code == LOCKED
     assert not (tmp_path / "elsewhere").exists()

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from helpers.runs import trained
+from helpers.runs import same_weights, trained
 from helpers.tables import rows
 from helpers.trainer import KINDS
 from safetensors.torch import load_file
@@ -14,11 +14,6 @@ from selfdistill.data.label_noise import with_label_noise
 from selfdistill.models.weights import read_weights
 from selfdistill.system.files import read_sealed, sha256_of
 from selfdistill.training.teacher import evaluate_weights
-
-
-def equal(*runs) -> bool:
-    ours, theirs = (load_file(run / "weights.safetensors") for run in runs)
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 def answers(run):
@@ -36,7 +31,7 @@ def test_a_limiting_case_trains_the_control_bit_for_bit(kind, alpha, control, di
     """Alpha 1 in Eq. (3); no term of a shallow classifier in Eq. (7)."""
     alone = {"parameters": {"temperature": 4.0, "cross_entropy_weight": alpha, "distillation_weight": 0.0}}
     taught_by = teacher if kind == "kd" else None
-    assert equal(trained(tmp_path, digits, kind, changes=alone, teacher=taught_by), control)
+    assert same_weights(trained(tmp_path, digits, kind, changes=alone, teacher=taught_by), control)
 
 
 # The notebooks' oddities
@@ -105,7 +100,7 @@ def test_so_many_labels_are_wrong_and_any_other_class_alike():
 
 def test_label_noise_changes_the_run_and_not_the_test_set(control, digits, tmp_path):
     noisy = trained(tmp_path, digits, changes={"label_noise": 0.5})
-    assert not equal(control, noisy)
+    assert not same_weights(control, noisy)
     assert torch.equal(answers(control)["labels"], answers(noisy)["labels"])
     clean_loss, noisy_loss = (float(rows(run)[0]["train_cross_entropy"]) for run in (control, noisy))
     assert noisy_loss > clean_loss

@@ -5,10 +5,9 @@ import threading
 
 import pytest
 import torch
-from helpers.runs import trained, training_set
+from helpers.runs import same_weights, trained, training_set
 from helpers.steps import batches, eager
 from helpers.trainer import make_job
-from safetensors.torch import load_file
 
 from selfdistill.losses.objectives import cross_entropy
 from selfdistill.system.files import read_sealed
@@ -52,12 +51,7 @@ def test_a_stopped_run_ends_with_the_same_bits(digits, tmp_path, precision, then
         with pytest.raises(KeyboardInterrupt):
             train(stopped)
     train(stopped._replace(machine=stopped.machine.model_copy(update=then)))
-    assert_same_weights(unbroken, stopped.output)
-
-
-def assert_same_weights(*runs):
-    first, second = (load_file(run / "weights.safetensors") for run in runs)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert same_weights(unbroken, stopped.output)
 
 
 def test_a_student_on_the_gpu_accepts_a_teacher_from_the_cpu(digits, teacher, tmp_path):
@@ -68,7 +62,7 @@ def test_a_student_on_the_gpu_accepts_a_teacher_from_the_cpu(digits, teacher, tm
 @pytest.mark.parametrize("kind", ["control", "self_distillation"])
 def test_a_captured_run_ends_with_the_eager_bits(digits, tmp_path, kind, precision):
     options = {"changes": {"precision": precision}, "device": "cuda"}
-    assert_same_weights(*(trained(tmp_path / how, digits, kind, capture=how, **options) for how in ("on", "off")))
+    assert same_weights(*(trained(tmp_path / how, digits, kind, capture=how, **options) for how in ("on", "off")))
     assert "capture failed" not in (tmp_path / f"on/{kind}.txt").read_text()
 
 
@@ -90,7 +84,7 @@ def test_the_second_card_is_trained_and_captured_on(digits, tmp_path):
     finally:
         torch.cuda.set_device(0)
     if torch.cuda.get_device_name(0) == torch.cuda.get_device_name(1):
-        assert_same_weights(*runs)
+        assert same_weights(*runs)
 
 
 def captured(objective=cross_entropy, say=pytest.fail, capture="on"):
