@@ -15,8 +15,7 @@ from selfdistill.tools.estimate import (
     epoch_seconds,
     estimates,
     in_words,
-    measure,
-    multiply_adds_of,
+    multiply_adds,
     seconds_per_multiply_add,
     side_by_side,
     whole_seconds,
@@ -46,40 +45,39 @@ def steady(monkeypatch):
         return np.array([1e-12, 3e-12])
 
     monkeypatch.setattr(estimate, "seconds_per_multiply_add", measure)
+    monkeypatch.setattr(estimate, "PACES", {})
     monkeypatch.setattr(estimate, "uses_gpu", lambda device: False)
     return timed
 
 
 def test_an_epoch_is_its_training_its_teachers_answers_and_its_tests(config, steady):
     paper = config({"threads": 1})
-    paces = measure([paper])
-    seconds = {method: epoch_seconds(paper, method, paces) for method in ("control", "kd", "kd_ensemble")}
+    seconds = {method: epoch_seconds(paper, method) for method in ("control", "kd", "kd_ensemble")}
     student, teacher = 555_422_720, 83_431_424  # multiply-adds of ResNet18 and, with the ImageNet stem, of ResNet50
     busy = np.array([1e-12, 3e-12])
     assert seconds["control"] == pytest.approx(busy * student * (50_000 + 10_000 / 3))
     assert seconds["kd"] - seconds["control"] == pytest.approx(busy * teacher * 50_000 / 3)
     assert seconds["kd_ensemble"] - seconds["control"] == pytest.approx(busy * 3 * student * 50_000 / 3)  # by three
-    gain = seconds["control"] / epoch_seconds(config({"threads": 4}), "control", paces)
+    gain = seconds["control"] / epoch_seconds(config({"threads": 4}), "control")
     assert gain == pytest.approx([4, 4**0.7])  # threads share an epoch, but not evenly
 
 
 def test_a_protocol_is_its_runs_side_by_side(config, steady, monkeypatch):
     demo = config(protocol="demo")
-    paces = measure([demo])
     teacher, kd, others = (
-        epochs * epoch_seconds(demo, method, paces) for method, epochs in (("teacher", 10), ("kd", 5), ("control", 5))
+        epochs * epoch_seconds(demo, method) for method, epochs in (("teacher", 10), ("kd", 5), ("control", 5))
     )
     assert [side_by_side(demo, cores) for cores in (1, 2, 5)] == [1, 2, 5]
     with monkeypatch.context() as patch:
         patch.setattr(estimate, "uses_gpu", lambda device: True)
         assert side_by_side(demo, 16) == 1
     # The larger half: self-distillation, whose heads cost next to nothing, then the control.
-    assert whole_seconds(demo, 2, paces) == pytest.approx(2 * others, rel=0.01)
-    assert whole_seconds(demo, 1, paces) == pytest.approx(teacher + kd + 2 * others, rel=0.01)
+    assert whole_seconds(demo, 2) == pytest.approx(2 * others, rel=0.01)
+    assert whole_seconds(demo, 1) == pytest.approx(teacher + kd + 2 * others, rel=0.01)
 
 
 def test_each_network_is_timed_once_for_all_protocols(config, steady):
-    measure([config(protocol="demo"), config(protocol="overnight"), config()])
+    estimates([config(protocol="demo"), config(protocol="overnight"), config()], 1)
     large, small = ("resnet50", "imagenet"), ("resnet18", "cifar")
     expected = [(*large, 8), (*small, 8), (*small, 16), (*small, 32), (*large, 64), (*small, 64)]
     assert [(n.model, n.stem, n.width) for n in steady] == expected
@@ -89,7 +87,7 @@ def test_a_wider_network_is_slower_when_it_is_really_timed(config):
     settings = estimate._settings(config(protocol="demo"), "control")
     networks = [settings.network.model_copy(update={"width": width}) for width in (2, 16)]
     cases = [settings.model_copy(update={"network": network, "batch_size": 16}) for network in networks]
-    narrow, wide = (seconds_per_multiply_add("cpu", case) * multiply_adds_of(case) for case in cases)
+    narrow, wide = (seconds_per_multiply_add("cpu", case) * multiply_adds(case.network, None) for case in cases)
     assert 0 < narrow[0] <= narrow[1]
     assert narrow[0] < wide[0]
 

@@ -31,6 +31,7 @@ SCALING = 0.7  # n threads are between n**.7 and n times as fast as one; assumed
 ALIKE = 1.3  # ends of a range that are given as one number
 
 Range = np.ndarray  # of a quiet machine, and of this one as busy as it is now
+PACES: dict[tuple, Range] = {}
 
 
 def estimates(configs: list[Config], cores: int) -> list[str]:
@@ -38,16 +39,15 @@ def estimates(configs: list[Config], cores: int) -> list[str]:
     line for each of its methods. cores: as Snakemake is told.
     """
     why = {config.protocol: unavailable(config) for config in configs}
-    timed = [config for config in configs if why[config.protocol] is None]
-    paces = measure(timed)
-    rows = [_row(config, method, paces) for config in timed for method in methods(config)] if len(configs) == 1 else []
-    return rows + [f"{config.protocol:12} {why[config.protocol] or _takes(config, cores, paces)}" for config in configs]
+    alone = [config for config in configs if len(configs) == 1 and why[config.protocol] is None]
+    rows = [_row(config, method) for config in alone for method in methods(config)]
+    return rows + [f"{config.protocol:12} {why[config.protocol] or _takes(config, cores)}" for config in configs]
 
 
-def _row(config: Config, method: str, paces: dict[tuple, Range]) -> str:
+def _row(config: Config, method: str) -> str:
     """A method's runs, its epochs and the seconds of one, and all of them one after another."""
     runs, epochs = sum(name == method for name, _ in config.runs()), config.methods[method].epochs
-    each = epoch_seconds(config, method, paces)
+    each = epoch_seconds(config, method)
     seconds = " to ".join(f"{end:.2g}" if end < 10 else f"{end:.0f}" for end in each)
     count = f"{runs} run{'s' * (runs > 1)} of {epochs} epochs of {seconds} s:"
     return f"{method:18} {count:36} {in_words(runs * epochs * each)}"
@@ -66,21 +66,11 @@ def unavailable(config: Config) -> str | None:
     return None
 
 
-def _takes(config: Config, cores: int, paces: dict[tuple, Range]) -> str:
+def _takes(config: Config, cores: int) -> str:
     slots, runs = side_by_side(config, cores), config.runs()
     beside = f"{slots} side by side" if slots > 1 else "one at a time"
     epochs = sum(config.methods[method].epochs for method, _ in runs)
-    return f"{in_words(whole_seconds(config, cores, paces)):17} ({len(runs)} runs, {epochs} epochs, {beside})"
-
-
-def measure(configs: list[Config]) -> dict[tuple, Range]:
-    """The seconds that a training step takes for each multiply-add of its forward pass, by kind of network."""
-    kinds = {}
-    for config in configs:
-        for method in methods(config):
-            settings = _settings(config, method)
-            kinds.setdefault(_kind(config, settings), (config.device, settings))
-    return {kind: seconds_per_multiply_add(*case) for kind, case in kinds.items()}
+    return f"{in_words(whole_seconds(config, cores)):17} ({len(runs)} runs, {epochs} epochs, {beside})"
 
 
 def methods(config: Config) -> list[str]:
@@ -88,18 +78,17 @@ def methods(config: Config) -> list[str]:
     return list(dict.fromkeys(method for method, _ in config.runs()))
 
 
-def epoch_seconds(config: Config, method: str, paces: dict[tuple, Range]) -> Range:
+def epoch_seconds(config: Config, method: str) -> Range:
     """Seconds of a run's epoch: training, the teachers' answers, and the tests' share."""
     block, settings = config.methods[method], _settings(config, method)
     tested = config.data.holdout_images or DATASETS[config.data.dataset].test
     tests = -(-block.epochs // config.evaluate_every) / block.epochs
-    multiply_adds = multiply_adds_of(settings)
-    own = multiply_adds * (config.data.epoch_images + FORWARD * tests * tested)
-    seconds = own * paces[_kind(config, settings)]
+    own = multiply_adds(settings.network, settings.heads) * (config.data.epoch_images + FORWARD * tests * tested)
+    seconds = own * pace(config.device, settings)
     if settings.teacher is not None:
         teacher = _settings(config, block.teacher)
-        answers = settings.teacher.count * config.data.epoch_images * multiply_adds_of(teacher)
-        seconds = seconds + FORWARD * answers * paces[_kind(config, teacher)]
+        answers = settings.teacher.count * config.data.epoch_images * multiply_adds(teacher.network, teacher.heads)
+        seconds = seconds + FORWARD * answers * pace(config.device, teacher)
     gpu = uses_gpu(config.device)
     threads = 1 if gpu else job_threads(config.threads, gpu)
     return seconds / [threads, threads**SCALING]
@@ -111,11 +100,11 @@ def side_by_side(config: Config, cores: int) -> int:
     return 1 if gpu else max(1, cores // job_threads(config.threads, gpu))
 
 
-def whole_seconds(config: Config, cores: int, paces: dict[tuple, Range]) -> Range:
+def whole_seconds(config: Config, cores: int) -> Range:
     """Seconds from a configuration's first epoch to its last: training alone, without loading, data and report."""
     order = sorted(config.runs(), key=lambda run: config.stage_of(run[0]) != "teacher")
     needs, slots = {run: config.teachers_of(*run) for run in order}, side_by_side(config, cores)
-    each = {name: config.methods[name].epochs * epoch_seconds(config, name, paces) for name in methods(config)}
+    each = {name: config.methods[name].epochs * epoch_seconds(config, name) for name in methods(config)}
     return np.array([parallel_seconds({run: each[run[0]][end] for run in order}, needs, slots) for end in (0, 1)])
 
 
@@ -131,23 +120,22 @@ def _settings(config: Config, method: str) -> RunSettings:
     return RunSettings.model_validate(run_settings(config, method))
 
 
-def multiply_adds_of(settings: RunSettings) -> int:
-    """Of an image's pass through the network and its auxiliary classifiers."""
-    return _counted(settings.network.model_dump_json(), settings.heads)
-
-
 @cache
-def _counted(network: str, heads: str | None) -> int:
+def multiply_adds(network: NetworkSettings, heads: str | None) -> int:
+    """Of an image's pass through a network and its auxiliary classifiers."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        built = build_network(NetworkSettings.model_validate_json(network), heads, zero_init_residual=False, seed=0)
+        built = build_network(network, heads, zero_init_residual=False, seed=0)
         built.eval()(torch.empty(1, 3, 32, 32))
     return counter.get_total_flops() // 2
 
 
-def _kind(config: Config, settings: RunSettings) -> tuple:
-    """Equal for networks that take the same time for a multiply-add."""
+def pace(device: str, settings: RunSettings) -> Range:
+    """`seconds_per_multiply_add`, timed once for all networks that take the same time for a multiply-add."""
     network = settings.network
-    return network.model, network.stem, network.width, settings.precision, config.device
+    kind = network.model, network.stem, network.width, settings.precision, device
+    if kind not in PACES:
+        PACES[kind] = seconds_per_multiply_add(device, settings)
+    return PACES[kind]
 
 
 def seconds_per_multiply_add(device: str, settings: RunSettings) -> Range:
@@ -156,9 +144,9 @@ def seconds_per_multiply_add(device: str, settings: RunSettings) -> Range:
     The first step, which allocates memory and chooses kernels, is not counted.
     """
     machine = set_up(device, 1, settings.precision, deterministic=False)
-    multiply_adds = multiply_adds_of(settings)
+    work = multiply_adds(settings.network, settings.heads)
     on_gpu = machine.device.type != "cpu"
-    images = settings.batch_size if on_gpu else max(1, min(settings.batch_size, round(WORK / multiply_adds)))
+    images = settings.batch_size if on_gpu else max(1, min(settings.batch_size, round(WORK / work)))
     parts = Components(settings, 0, machine)
     step = EagerStep(parts.network.train(), parts.objective, parts.optimiser, parts.scaler, machine)
     batch = _batch(images, settings.network.classes, machine.device)
@@ -169,7 +157,7 @@ def seconds_per_multiply_add(device: str, settings: RunSettings) -> Range:
         step(batch)
     machine.wait()
     used, clock = time.process_time() - used, time.perf_counter() - clock
-    return np.array([clock if on_gpu else min(used, clock), clock]) / (STEPS * images * multiply_adds)
+    return np.array([clock if on_gpu else min(used, clock), clock]) / (STEPS * images * work)
 
 
 def _batch(images: int, classes: int, device: torch.device) -> Batch:
