@@ -82,13 +82,14 @@ def read_weights(path: Path) -> tuple[nn.Module, NetworkSettings, dict[str, Any]
         raise Failure(path, f"its metadata names no network ({problems[0][1]})")
     with torch.device("meta"):  # shapes without memory, because the metadata is not checked yet
         expected = build_backbone(settings).state_dict()
-    _check_tensors(path, tensors, expected)
+    check_tensors(path, tensors, expected)
     backbone = build_backbone(settings)
     backbone.load_state_dict(tensors)
     return backbone.eval(), settings, facts, sha256_bytes(content)
 
 
-def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+def check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Refuse (Failure 65) tensors of other names, shapes or types than expected, and values that are not finite."""
     for name in sorted(expected.keys() ^ found.keys()):
         what = "lacks" if name in expected else "has the unexpected"
         raise Failure(path, f"{what} tensor {name!r} for the network that its metadata names")

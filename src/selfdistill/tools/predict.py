@@ -13,7 +13,7 @@ from selfdistill.data.batches import Normalisation
 from selfdistill.models.heads import HEADS, build_heads
 from selfdistill.models.network import Network
 from selfdistill.models.resnet import stage_channels
-from selfdistill.models.weights import decode, read_weights
+from selfdistill.models.weights import check_tensors, decode, read_weights
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import read_file
 from selfdistill.tools.pictures import read_picture
@@ -83,12 +83,8 @@ def _read_heads(path: Path, facts: dict[str, Any], channels: list[int], classes:
     if kind not in HEADS:
         raise Failure(path, f"expected heads {', '.join(HEADS)}, got {str(kind)[:40]!r}")
     heads = build_heads(kind, channels, classes, seed=0)
-    try:
-        heads.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise Failure(path, f"are no {kind} heads of this network") from error
-    if not all(torch.isfinite(tensor).all() for tensor in tensors.values() if tensor.is_floating_point()):
-        raise Failure(path, "has values that are not finite")
+    check_tensors(path, tensors, heads.state_dict())
+    heads.load_state_dict(tensors)
     return heads
 
 
