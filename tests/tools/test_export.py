@@ -89,7 +89,7 @@ def test_torchvision_alone_loads_every_model_stem_and_width(exported, self_disti
             expected[folder] = network.eval()(images)
         folder.mkdir()
         (folder / "weights.safetensors").write_bytes(encode_weights(network.state_dict(), settings, {}))
-        program = loading_program("example.py", settings, [f"class {k}" for k in range(100)], MEAN, STD)
+        program = loading_program(settings, [f"class {k}" for k in range(100)], MEAN, STD)
         (folder / "example.py").write_text(program)
         assert max(map(len, program.splitlines())) <= 120
     for folder, logits in expected.items():

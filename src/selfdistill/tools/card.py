@@ -7,9 +7,11 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from selfdistill.config.datasets import Dataset
+from jinja2 import Environment, PackageLoader, Template
+
+from selfdistill.config.datasets import DATASETS
 from selfdistill.config.networks import MODELS, STEMS
 from selfdistill.config.settings import RunSettings
 
@@ -23,36 +25,31 @@ CLASSIFIERS = {
 }
 
 
-class Evidence(NamedTuple):
-    """What a run left beside its weights: the contents of its files.
-
-    predictions: of predictions.csv; files: SHA-256 of what is exported, by name.
+def model_card(settings: RunSettings, predictions: str, **recorded: Any) -> str:
+    """The card as Markdown. predictions: of predictions.csv; recorded: what else its text names, `run` and `evaluation`
+    (the contents of these files), `protocol`, `licence`, `program` (the text of the loading example), and `files`
+    (SHA-256 of what is exported, by name).
     """
-
-    protocol: str
-    run: Mapping[str, Any]
-    evaluation: Mapping[str, Any]
-    predictions: str
-    files: Mapping[str, str]
-
-
-def model_card(evidence: Evidence, settings: RunSettings, dataset: Dataset, licence: str, program: str) -> str:
-    """The card as Markdown. program: the text of the loading example."""
-    from jinja2 import Environment, PackageLoader
-
-    loader = PackageLoader("selfdistill.tools")
-    jinja = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    jinja.filters["plain"] = plain
-    taught, network = evidence.run.get("teacher_sha256") or [], settings.network
+    taught, network = recorded["run"].get("teacher_sha256") or [], settings.network
     parameters = ", ".join(f"{name} {plain(value)}" for name, value in settings.parameters.items())
-    known = {"settings": settings, "dataset": dataset, "licence": licence, "program": program, "network": network}
+    dataset = DATASETS[settings.data.dataset]
+    known = {"settings": settings, "dataset": dataset, "network": network}
     known |= {"model": MODELS[network.model], "stem": STEMS[network.stem]}
     known |= {"narrow": "" if network.width == USUAL_WIDTH else f" (torchvision's has {USUAL_WIDTH})"}
     known |= {"parameters": f" ({parameters})" if parameters else ""}
     known |= {"teachers": [taught] if isinstance(taught, str) else taught}
-    known |= {"classifiers": _of_classifiers(evidence.evaluation)}
-    known |= {"of_classes": _of_classes(evidence.predictions, dataset.classes)}
-    return jinja.get_template(CARD).render(evidence._asdict() | known)
+    known |= {"classifiers": _of_classifiers(recorded["evaluation"])}
+    known |= {"of_classes": _of_classes(predictions, dataset.classes)}
+    return template(CARD).render(recorded | known)
+
+
+def template(name: str) -> Template:
+    """One of the texts in templates/, to be filled in."""
+    jinja = Environment(
+        loader=PackageLoader("selfdistill.tools"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    jinja.filters["plain"] = plain
+    return jinja.get_template(name)
 
 
 def plain(value: bool | float) -> str:
