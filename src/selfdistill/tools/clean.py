@@ -10,7 +10,6 @@ from pathlib import Path
 from selfdistill.config.schema import Config
 from selfdistill.system import files
 from selfdistill.system.failures import CONFIGURATION, LOCKED, Failure
-from selfdistill.system.files import read_sealed
 from selfdistill.system.lock import run_lock
 from selfdistill.training import store
 from selfdistill.training.states import failure_record, forced_mark
@@ -42,17 +41,10 @@ def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[li
                 raise Failure(path, "is a symbolic link; its target is not removed", "remove it", code=LOCKED)
         saved = [*sorted(states.glob(f"{name}-*/")), failure_record(states, name)]
         others = [forced_mark(states, name), folder / "logs" / f"{name}.txt"]
-        everything = [outputs, *saved, *others, *_stored(results / store.FOLDER, name, outputs)]
+        facts = store.facts_of(outputs)  # of the run that lies in its place, whatever code trained it
+        stored = store.matches(results / store.FOLDER, name, facts) if facts else []
+        everything = [outputs, *saved, *others, *(entry.folder for entry in stored)]
         yield [path for path in (saved if only_state else everything) if path.exists()]
-
-
-def _stored(runs: Path, name: str, outputs: Path) -> list[Path]:
-    """What the store has of the run that lies in its place, whatever code trained it."""
-    try:
-        facts = read_sealed(outputs / "run.json")
-    except Failure:
-        return []
-    return [entry.folder for entry in store.matches(runs, name, facts)]
 
 
 def unused(config: Config, results: Path) -> list[Path]:

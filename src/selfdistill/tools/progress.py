@@ -13,12 +13,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from selfdistill.config.schema import Config
 from selfdistill.system.amounts import duration
-from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_sealed
 from selfdistill.system.lock import owner_of
 from selfdistill.training.identity import other_parts
 from selfdistill.training.states import newest_epoch, state_folder
 from selfdistill.training.status import RequestedRuns
+from selfdistill.training.store import facts_of
 
 EPOCH = re.compile(r"^epoch (\d+)/\d+ .* ([\d.]+) s$", re.MULTILINE)
 RECENT = 5  # epochs whose median is the pace
@@ -104,10 +103,7 @@ def _finished(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
     """The run.json of a run that has ended with the wanted settings, data and teacher, read anew each time: its
     teacher may have changed since. A change of the code repeats none. Empty for another, and for a damaged one.
     """
-    try:
-        facts = read_sealed(run / "run.json")
-    except Failure:
-        return {}
+    facts = facts_of(run)
     wanted = {key: part for key, part in identity.items() if key != "code_fingerprint"}
     return {} if other_parts(facts, wanted) else facts
 

@@ -60,11 +60,12 @@ class Entry(NamedTuple):
 def entries(store: Path, name: str = r".+-seed\d+") -> list[Entry]:
     """The stored runs of a name, `<method>-seed<n>` (a regular expression), or all; the newest first."""
     pattern = re.compile(name + "-[0-9a-f]{12}")
-    folders = [path for path in store.glob("*/") if pattern.fullmatch(path.name)]
-    return sorted((Entry(folder, _facts(folder)) for folder in folders), key=lambda entry: entry.started, reverse=True)
+    found = [Entry(folder, facts_of(folder)) for folder in store.glob("*/") if pattern.fullmatch(folder.name)]
+    return sorted(found, key=lambda entry: entry.started, reverse=True)
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def facts_of(folder: Path) -> dict[str, Any]:
+    """A run's run.json; empty without one, and if it is damaged."""
     try:
         return read_sealed(folder / "run.json")
     except Failure:
@@ -85,7 +86,7 @@ def damaged_outputs(folder: Path, facts: dict) -> list[str]:
 
 def folder_of(store: Path, output: Path) -> Path | None:
     """Where the store has the run that lies in `output`, or would have it; None if its run.json is not whole."""
-    facts = _facts(output)
+    facts = facts_of(output)
     return _folder(store, f"{output.parent.name}-{output.name}", facts) if facts else None
 
 
@@ -145,7 +146,7 @@ def keep(store: Path, name: str, output: Path, say: Callable[[str], None]) -> No
 def adopt(store: Path, results: Path) -> None:
     """Keep the finished runs under results/<protocol>/ that the store lacks: of a copy without it, or older than it."""
     for path in sorted(results.glob("*/seed*/run.json")):
-        output, facts = path.parent, _facts(path.parent)
+        output, facts = path.parent, facts_of(path.parent)
         name = f"{output.parent.name}-{output.name}"
         folder = _folder(store, name, facts)
         if not facts or "settings" not in facts or folder.is_dir() or damaged_outputs(output, facts):
@@ -176,7 +177,7 @@ def _build(folder: Path, run: Entry) -> None:
     temporary = folder.with_name(f".{protocol}-{method}-{seed}.tmp")
     with disk(folder):
         if folder.is_dir():
-            if _facts(folder) == run.facts and not damaged_outputs(folder, run.facts):
+            if facts_of(folder) == run.facts and not damaged_outputs(folder, run.facts):
                 return
             remove_folder(folder)
         shutil.rmtree(temporary, ignore_errors=True)  # of one that was killed
