@@ -158,5 +158,3 @@ def test_a_word_that_an_option_does_not_know_is_refused(refused):
     ):
         with refused(CONFIGURATION, f"error: {option}: ", f"expected {expected}"):
             invoke(verb, *rest[verb].split(), option, value)
-    with refused(CONFIGURATION, "error: --archives: expected at least one archive for cifar10, got none"):
-        invoke("prepare", *rest["prepare"].split(), "--dataset", "cifar10")

@@ -18,7 +18,6 @@ from selfdistill.cli.options import (
     from_json,
     read_archives,
 )
-from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.system.log import Log
 
 
@@ -42,15 +41,13 @@ def prepare(
     log: LogFile = None,
 ) -> None:
     """Download (if necessary), verify and convert a dataset."""
+    from selfdistill.config import types as t
     from selfdistill.config.datasets import DATASETS
     from selfdistill.data.prepare import prepare as prepare_dataset
 
-    lines, sources = Log(log, "data"), read_archives(archives)
-    if dataset not in DATASETS:
-        raise Failure("--dataset", f"expected one of {', '.join(DATASETS)}, got {dataset!r}", code=CONFIGURATION)
-    if DATASETS[dataset].archives and not sources:
-        raise Failure("--archives", f"expected at least one archive for {dataset}, got none", code=CONFIGURATION)
-    prepare_dataset(dataset, sources, output, lines)
+    lines = Log(log, "data")
+    dataset = checked("--dataset", t.one_of(*DATASETS), dataset)
+    prepare_dataset(dataset, read_archives(archives), output, lines)
 
 
 @app.command(rich_help_panel=RULES)

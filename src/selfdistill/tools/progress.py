@@ -92,9 +92,7 @@ def _progress(folder: Path, method: str, seed: int, identity: dict[str, Any]) ->
     if owner_of(states / f"{name}.lock"):
         return RunProgress(method, seed, epochs, min(epoch, epochs), pace, running=True)
     if facts := _finished(folder / method / f"seed{seed}", identity):
-        seconds = facts.get("training_seconds")
-        pace = seconds / epochs if isinstance(seconds, int | float) else None
-        return RunProgress(method, seed, epochs, epochs, pace, done=True)
+        return RunProgress(method, seed, epochs, epochs, facts["training_seconds"] / epochs, done=True)
     saved = newest_epoch(state_folder(states, name, identity))
     return RunProgress(method, seed, epochs, saved, pace if saved else None)
 
