@@ -41,20 +41,10 @@ help: ## list these commands
 $(READY): constraints.txt pyproject.toml
 	@sh scripts/set_up.sh
 
-demo: $(READY)
-	$(call CHECKED,$(PROTOCOLS)/demo.yaml)
-	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/demo.yaml $(CONFIG)
-	@$(PY) selfdistill show --report report/demo --started $(NOW)
-
-quick: $(READY)
-	$(call CHECKED,$(PROTOCOLS)/quick.yaml)
-	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/quick.yaml $(CONFIG)
-	@$(PY) selfdistill show --report report/quick --started $(NOW)
-
-overnight: $(READY)
-	$(call CHECKED,$(PROTOCOLS)/overnight.yaml)
-	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/overnight.yaml $(CONFIG)
-	@$(PY) selfdistill show --report report/overnight --started $(NOW)
+demo quick overnight: $(READY)
+	$(call CHECKED,$(PROTOCOLS)/$@.yaml)
+	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/$@.yaml $(CONFIG)
+	@$(PY) selfdistill show --report report/$@ --started $(NOW)
 
 replicate: $(READY)
 	$(call CHECKED)

@@ -41,9 +41,8 @@ class LoadedNetwork(NamedTuple):
 
     def is_inverted(self, picture: np.ndarray) -> bool:
         """Whether a picture is dark on light, where all training images are light on dark."""
-        inside = np.zeros(picture.shape, bool)
-        inside[BORDER:-BORDER, BORDER:-BORDER] = True
-        return self.dataset.light_on_dark and bool(picture[~inside].mean() > picture[inside].mean())
+        inside = picture[BORDER:-BORDER, BORDER:-BORDER]
+        return self.dataset.light_on_dark and bool(picture.mean() > inside.mean())  # so its border is lighter
 
     def __str__(self) -> str:
         facts = self.facts
