@@ -11,12 +11,10 @@ Raw rows are kept as CSV.
 
 import argparse
 import contextlib
-import csv
 import importlib.metadata
 import importlib.util
 import os
 import platform
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -118,27 +117,21 @@ def summary(rows: list[dict], rates: floor.Rates) -> Table:
     columns = ("case", "loop", "passes", "images/s", "s an epoch", "ours is faster by", "share of floor", "warm-up s")
     table = Table(*columns, box=None, pad_edge=False)
     work = {case.name: floor.work_of(case, rates.dtype.itemsize) for case in CASES}
-    for name in dict.fromkeys(row["case"] for row in rows):
-        of_case = [row for row in rows if row["case"] == name]
-        ours = [row["seconds"] for row in of_case if row["loop"] == OURS]
-        for loop in dict.fromkeys(row["loop"] for row in of_case):
-            chosen = [row for row in of_case if row["loop"] == loop]
-            seconds = [row["seconds"] for row in chosen]
-            rate = chosen[0]["images"] / statistics.median(seconds)
-            ratios = [theirs / mine for theirs, mine in zip(seconds, ours, strict=True)]
-            spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-            workers = f", {chosen[0]['workers']} workers" if chosen[0]["workers"] != "" else ""
-            share = f"{100 * rate * work[name].seconds(rates):.0f} %"
-            faster = "" if loop == OURS else spread
-            cells = (
-                f"{len(chosen)}",
-                f"{rate:,.0f}",
-                f"{EPOCH / rate:,.1f}",
-                faster,
-                share,
-                f"{chosen[0]['warm_up_seconds']:.1f}",
-            )
-            table.add_row(name, loop + workers, *cells)
+    seconds = {key: passes["seconds"].to_numpy() for key, passes in pd.DataFrame(rows).groupby(["case", "loop"])}
+    for row in [row for row in rows if row["repetition"] == 0]:
+        name, loop = row["case"], row["loop"]
+        rate, ratios = row["images"] / np.median(seconds[name, loop]), seconds[name, loop] / seconds[name, OURS]
+        spread = f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})"
+        cells = (
+            f"{len(ratios)}",
+            f"{rate:,.0f}",
+            f"{EPOCH / rate:,.1f}",
+            "" if loop == OURS else spread,
+            f"{100 * rate * work[name].seconds(rates):.0f} %",
+            f"{row['warm_up_seconds']:.1f}",
+        )
+        workers = f", {row['workers']} workers" if row["workers"] != "" else ""
+        table.add_row(name, loop + workers, *cells)
     return table
 
 
@@ -160,10 +153,7 @@ def save(rows: list[dict], name: str) -> Path:
     """Keep the raw rows."""
     path = RESULTS / f"{time.strftime('%Y-%m-%d')}-{name}.csv"
     path.parent.mkdir(exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    pd.DataFrame(rows).to_csv(path, index=False)
     return path
 
 
