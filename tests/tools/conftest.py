@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,3 +9,9 @@ from helpers.runs import trained
 def self_distilled(digits, tmp_path_factory) -> Path:
     """The folder of a run with auxiliary classifiers. Nobody may change it."""
     return trained(tmp_path_factory.mktemp("runs"), digits, "self_distillation", changes={"epochs": 2})
+
+
+@pytest.fixture
+def run(self_distilled, tmp_path) -> Path:
+    """A copy of that run, to be damaged."""
+    return shutil.copytree(self_distilled, tmp_path / "run")

@@ -4,7 +4,6 @@ import math
 import os
 import re
 import runpy
-import shutil
 import subprocess
 import sys
 from statistics import NormalDist
@@ -50,11 +49,6 @@ def exported(self_distilled, tmp_path_factory):
 @pytest.fixture(scope="module")
 def card(exported):
     return (exported / "MODEL_CARD.md").read_text()
-
-
-@pytest.fixture
-def run(self_distilled, tmp_path):
-    return shutil.copytree(self_distilled, tmp_path / "run")
 
 
 def edit(run, name, change):

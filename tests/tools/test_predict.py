@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -30,12 +29,6 @@ def shown(digits, tmp_path_factory):
     for path, place in zip(paths, PLACES, strict=True):
         Image.fromarray(images.test_images[place].transpose(1, 2, 0)).save(path)
     return paths
-
-
-@pytest.fixture
-def run(self_distilled, tmp_path):
-    """A copy of the run, to be damaged."""
-    return shutil.copytree(self_distilled, tmp_path / "run")
 
 
 def rewrite(path, changed_tensors=(), **facts):
