@@ -18,8 +18,8 @@ TOGETHER = dict.fromkeys(FORKS, "forks") | {
     name: name
     for name in (
         *("faults/test_workflow", "mechanisms/test_measure", "report/test_differences", "report/test_page"),
-        *("tools/test_export", "training/test_arms", "training/test_holdout", "workflow/test_as_run"),
-        *("workflow/test_ensemble", "workflow/test_evidence", "workflow/test_surroundings", "workflow/test_sweep"),
+        *("tools/test_export", "training/test_arms", "training/test_holdout", "workflow/test_ensemble"),
+        *("workflow/test_evidence", "workflow/test_surroundings", "workflow/test_sweep"),
     )
 }
 

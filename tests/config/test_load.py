@@ -69,7 +69,10 @@ def test_as_run_differs_from_the_paper_where_the_notebooks_do(protocol):
         **{"detach": False, "classifiers": 3.0, "feature_weight": 0.3},
     }
     assert (self_distillation["heads"], self_distillation["final_head"]) == ("conv1x1", "conv1x1")
-    assert run_settings(config, "teacher")["kept_epoch"] == "best_on_test"
+    teacher, control = (run_settings(config, name) for name in ("teacher", "control"))
+    assert teacher["kept_epoch"] == "best_on_test"
+    assert "rotation" in teacher["augmentation"]
+    assert control["augmentation"] == self_distillation["augmentation"]
     oddities = [run_settings(config, method)["oddities"] for method in ("kd", "self_distillation", "teacher")]
     assert oddities == [["replaced_stem"], ["undetached_target"], ["best_on_test"]]
     assert [config.methods[row].batch_size for row in config.rows] == [256, 128, 128, 128]
