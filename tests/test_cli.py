@@ -8,8 +8,8 @@ import time
 from itertools import takewhile
 from pathlib import Path
 
+from helpers import verbs
 from helpers.snakemake_runs import take_signals
-from typer.testing import CliRunner
 
 from selfdistill.cli import app
 from selfdistill.cli.app import LOOK, RULES, USE
@@ -21,13 +21,6 @@ ROOT = Path(__file__).parent.parent
 def selfdistill(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "selfdistill", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
-
-
-def invoke(*arguments: object) -> str:
-    """What a verb prints, in this process; its failures are raised."""
-    done = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 def test_the_help_groups_the_verbs_within_80_columns():
@@ -65,10 +58,10 @@ control,ResNet18 (Control),,71.57,,,0h 01m 00s,1
 """
 
 
-def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_path, monkeypatch, refused):
+def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with refused(BAD_DATA, "table1.csv: cannot be read"):
-        invoke("show", "--report", "report/demo")
+    absent = verbs.selfdistill("show", "--report", "report/demo")
+    assert (absent.returncode, "table1.csv: cannot be read" in absent.stderr) == (BAD_DATA, True)
     report, run = Path("report/demo"), Path("results/demo/kd/seed0/run.json")
     for folder in (report / "details", run.parent):
         folder.mkdir(parents=True)
@@ -76,11 +69,12 @@ def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_p
         (report / name).write_text(text)
     for text in ("", TABLE.splitlines()[0], TABLE.replace("label", "words")):
         (report / "table1.csv").write_text(text)
-        with refused(BAD_DATA, "table1.csv: expected rows with accuracy, accuracy_sd, label, "):
-            invoke("show", "--report", report)
+        said = verbs.selfdistill("show", "--report", report).stderr
+        assert "table1.csv: expected rows with accuracy, accuracy_sd, label, " in said
     (report / "table1.csv").write_text(TABLE)
     run.write_text(json.dumps({"settings": {"epochs": 5, "data": {"dataset": "digits"}}}))
-    assert invoke("show", "--report", report, "--started", time.time() - 65).splitlines() == [
+    done = verbs.selfdistill("show", "--report", report, "--started", time.time() - 65)
+    assert done.stdout.splitlines() == [
         "done in 1:05: demo, 1 run on scikit-learn's handwritten digits, 5 epochs",
         "",
         "                        accuracy (%)  minus control  paper (%)  training time",
@@ -106,7 +100,7 @@ def test_show_with_several_seeds_and_of_the_authors_logs(tmp_path, monkeypatch):
     report = Path("report/published")
     report.mkdir(parents=True)
     (report / "table1.csv").write_text(TABLE.replace("70.55,,-1.02,0h 01m 02s,1", "70.55,0.12,,0h 01m 02s,3"))
-    said = invoke("show", "--report", report)
+    said = verbs.selfdistill("show", "--report", report).stdout
     assert said.startswith("done: published, from the author's own logs\n")
     assert "ResNet18 (Student, KD)  70.55 ± 0.12      94.20     0h 01m 02s\n" in said
     assert not [word for word in ("minus control", "seed", "make published") if word in said]
@@ -147,7 +141,7 @@ main()
 """
 
 
-def test_a_word_that_an_option_does_not_know_is_refused(refused):
+def test_a_word_that_an_option_does_not_know_is_refused():
     rest = {"train": "--data d --output o --settings s --seed 0", "evaluate": "--data d --output o --weights w"}
     rest["prepare"] = "--output o --archives []"
     for verb, option, value, expected in (
@@ -156,5 +150,7 @@ def test_a_word_that_an_option_does_not_know_is_refused(refused):
         ("evaluate", "--device", "banana", "auto, cpu, cuda or cuda:<n>, n up to 99, got 'banana'"),
         ("prepare", "--dataset", "nope", "one of cifar10, cifar100, digits, got 'nope'"),
     ):
-        with refused(CONFIGURATION, f"error: {option}: ", f"expected {expected}"):
-            invoke(verb, *rest[verb].split(), option, value)
+        done = verbs.selfdistill(verb, *rest[verb].split(), option, value)
+        assert done.returncode == CONFIGURATION
+        assert done.stderr.startswith(f"error: {option}: ")
+        assert f"expected {expected}" in done.stderr
