@@ -248,7 +248,7 @@ def make_evil_table(tmp_path: Path) -> Path:
         write_run(tmp_path / "logs", row["method"], 0, [0.1, 0.5])
     table = {"caption": r"\input{x} % & $ # _ { } ~ ^", "label": "tab:x", "show_best": True}
     settings = report_settings(rows=rows, table=table, reduced=r"\input{y} & more")
-    write(settings, "table", Results(settings, tmp_path / "logs"), tmp_path / "out")
+    write(Results(settings, tmp_path / "logs", tmp_path / "out"), "table")
     return tmp_path / "out"
 
 

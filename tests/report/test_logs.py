@@ -127,7 +127,7 @@ def test_the_table_tells_which_runs_are_missing_not_configured_or_of_another_env
     change_facts(tmp_path / "logs/kd/seed0", bit_exact=False)
     (tmp_path / "logs/kd/seed1").rename(tmp_path / "logs/kd/seed7")
     settings = report_settings(rows=ROWS[:2], seeds=(0, 1, 2), allow_missing=True)
-    write(settings, "table", Results(settings, tmp_path / "logs"), tmp_path)
+    write(Results(settings, tmp_path / "logs", tmp_path), "table")
     assert [(row["seeds"], row["accuracy"]) for row in rows(tmp_path, "table1.csv")] == [("3", "92.00"), ("2", "82.50")]
     text = (tmp_path / "table1.md").read_text()
     assert [line.split(" | ")[-1] for line in text.splitlines()[:4]] == ["n |", "---: |", "3 |", "2 |"]

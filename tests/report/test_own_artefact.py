@@ -23,7 +23,7 @@ config = load_config([Path("config.yaml"), Path(f"workflow/protocols/{protocol}.
 settings, folder = ReportSettings.model_validate(report_settings(config)), Path("report") / protocol
 results = Results(settings, Path(logs), folder)
 for step in STEPS:
-    write(settings, step, results, folder)
+    write(results, step)
 """
 
 

@@ -143,7 +143,7 @@ def page_with(tmp_path, monkeypatch):
 
 
 def declared(name: str, make=lambda results: None, formats=("csv",), alt=None) -> Artefact:
-    return Artefact(name, "claims", f"The {name}", formats, (), lambda settings: True, make, alt)
+    return Artefact(name, "claims", f"The {name}", make, formats, alt=alt)
 
 
 def table_of(rows: int) -> Table:

@@ -28,7 +28,7 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     settings["hostile"] = hostile(logs["hostile"])
     for name, one in settings.items():
         for step in STEPS:
-            write(one, step, Results(one, logs[name], folder / name), folder / name)
+            write(Results(one, logs[name], folder / name), step)
     return {name: folder / name / "report.html" for name in settings}
 
 

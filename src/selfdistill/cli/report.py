@@ -27,7 +27,7 @@ def _add(step: str) -> None:
         from selfdistill.report.results import Results
 
         lines, read = Log(log), read_settings(settings, ReportSettings)
-        names = write(read, step, Results(read, logs, output, claims), output)
+        names = write(Results(read, logs, output, claims), step)
         lines.say(f"{step}: wrote {len(names)} files to {output}")
 
     app.command(step, help=f"Write a part of the report: {STEPS[step]}.", rich_help_panel=RULES)(make)

@@ -11,35 +11,37 @@ import pkgutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from selfdistill.config.report_settings import ReportSettings
+from selfdistill.report.plotting import saved, styled
+from selfdistill.report.table import Table
 from selfdistill.system.files import write_atomically
 
 if TYPE_CHECKING:
     from selfdistill.report.results import Results
 
-FORMATS = {"figure": ("pdf", "png"), "table": ("csv", "md")}
-PRINTED = (*FORMATS["table"], "tex")  # of a table that goes into a paper
+TABLE, FIGURE = ("csv", "md"), ("pdf", "png")
+PRINTED = (*TABLE, "tex")  # of a table that goes into a paper
 LOGS = ("history.csv", "timing.csv", "run.json")  # of a run: what every artefact may read
 
 
 class Artefact(NamedTuple):
     """A table or figure of the report.
 
-    needs: files of the runs that it reads beside LOGS. when: for which settings there is such an artefact. make: from
-    the results a `Table`, a figure of matplotlib, or the contents of files by their names. alt: what a figure shows, in
-    a sentence for those who cannot see it. A table without formats is on the page alone.
+    make: from the results a `Table`, a figure of matplotlib, or the contents of files by their names. formats: TABLE,
+    FIGURE or PRINTED; a table without formats is on the page alone. needs: files of the runs that it reads beside LOGS.
+    when: for which settings there is such an artefact. alt: what a figure shows, in a sentence for those who cannot see
+    it.
     """
 
     name: str
     step: str
     title: str
-    formats: tuple[str, ...]
-    needs: tuple[str, ...]
-    when: Callable[[ReportSettings], bool]
     make: Callable[[Results], Any]
+    formats: tuple[str, ...] = TABLE
+    needs: tuple[str, ...] = ()
+    when: Callable[[ReportSettings], Any] = lambda settings: True
     alt: Callable[[Results], str] | None = None
 
     def files(self, settings: ReportSettings) -> list[str]:
@@ -47,45 +49,26 @@ class Artefact(NamedTuple):
         names = [self.name.format(sweep=sweep.name) for sweep in settings.sweeps] if "{" in self.name else [self.name]
         return [f"{name}.{suffix}" for name in names for suffix in self.formats]
 
-    def write(self, results: Results, folder: Path) -> None:
-        """Make it, and write its files."""
-        from selfdistill.report.plotting import styled
-
-        with styled() if "png" in self.formats else nullcontext():
-            for path, content in self.contents(self.make(results)):
-                write_atomically(folder / path, content)
-
-    def contents(self, made: Any) -> list[tuple[str, str | bytes]]:
-        """The files of what was made."""
-        if isinstance(made, dict):
-            return list(made.items())
-        if hasattr(made, "columns"):
-            texts = {"csv": made.csv, "md": made.markdown, "tex": made.tex}
-            return [(f"{self.name}.{suffix}", texts[suffix]()) for suffix in self.formats]
-        from selfdistill.report.plotting import saved
-
-        return [(f"{self.name}.{suffix}", content) for suffix, content in saved(made).items()]
+    def contents(self, results: Results) -> dict[str, str | bytes]:
+        """The contents of its files, by their names."""
+        with styled() if self.formats == FIGURE else nullcontext():
+            made = self.make(results)
+            if isinstance(made, dict):
+                return made
+            if isinstance(made, Table):
+                texts = {"csv": made.csv, "md": made.markdown, "tex": made.tex}
+                return {f"{self.name}.{suffix}": texts[suffix]() for suffix in self.formats}
+            return {f"{self.name}.{suffix}": content for suffix, content in saved(made).items()}
 
 
 DECLARED: list[Artefact] = []
 
 
-def artefact(
-    name: str,
-    *,
-    step: str,
-    title: str,
-    kind: str = "table",
-    formats: tuple[str, ...] | None = None,
-    needs: tuple[str, ...] = (),
-    when: Callable[[ReportSettings], bool] = lambda settings: True,
-    alt: Callable[[Results], str] | None = None,
-) -> Callable:
-    """Declare the function beneath as what makes an artefact; kind: `table` or `figure`, for its formats."""
+def artefact(name: str, **declared: Any) -> Callable:
+    """Declare the function beneath as what makes an artefact; declared: the other fields of `Artefact`."""
 
     def declare(make: Callable[[Results], Any]) -> Callable[[Results], Any]:
-        written = FORMATS[kind] if formats is None else formats
-        DECLARED.append(Artefact(name, step, title, written, needs, when, make, alt))
+        DECLARED.append(Artefact(name, make=make, **declared))
         return make
 
     return declare
@@ -115,9 +98,9 @@ def needs(settings: ReportSettings, step: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*LOGS, *(name for one in read for name in one.needs)]))
 
 
-def write(settings: ReportSettings, step: str, results: Results, folder: Path) -> list[str]:
-    """Write the artefacts of a step, and return the names of their files."""
-    made = artefacts(settings, step)
-    for one in made:
-        one.write(results, folder)
-    return [path for one in made for path in one.files(settings)]
+def write(results: Results, step: str) -> list[str]:
+    """Write the artefacts of a step into the folder of the results, and return the names of their files."""
+    contents = {name: text for one in artefacts(results.settings, step) for name, text in one.contents(results).items()}
+    for name, content in contents.items():
+        write_atomically(results.folder / name, content)
+    return list(contents)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from selfdistill.report.artefacts import artefact
+from selfdistill.report.artefacts import FIGURE, artefact
 from selfdistill.report.plotting import LETTERS, LINES, canvas, epoch_axis, key, looks, name_line, short
 from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import rounded
@@ -81,11 +81,7 @@ def last_losses(results: Results) -> str:
 
 
 @artefact(
-    "curves_loss",
-    step="figures",
-    kind="figure",
-    title="Training loss and its terms over epochs",
-    alt=last_losses,
+    "curves_loss", step="figures", formats=FIGURE, title="Training loss and its terms over epochs", alt=last_losses
 )
 def loss(results: Results) -> Figure:
     """A panel for each method, in its colour."""
@@ -129,7 +125,7 @@ def last_accuracies(results: Results) -> str:
     return f"From best to worst at the end, in percent: {'; '.join(ends)}."
 
 
-@artefact("curves_accuracy", step="figures", kind="figure", title="Test accuracy over epochs", alt=last_accuracies)
+@artefact("curves_accuracy", step="figures", formats=FIGURE, title="Test accuracy over epochs", alt=last_accuracies)
 def accuracy(results: Results) -> Figure:
     """Every method's test accuracy, named at its end with the last value; several panels where there are many."""
     panels, colours = in_panels(results.every), looks(results.settings)
@@ -173,7 +169,7 @@ def last_of_each(results: Results) -> str:
 @artefact(
     "curves_classifiers",
     step="figures",
-    kind="figure",
+    formats=FIGURE,
     title="Test accuracy of each classifier over epochs",
     when=has_heads,
     alt=last_of_each,

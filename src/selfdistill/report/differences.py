@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from selfdistill.config.report_settings import ReportSettings
-from selfdistill.report.artefacts import PRINTED, artefact
+from selfdistill.report.artefacts import FIGURE, PRINTED, artefact
 from selfdistill.report.judging import difference, unlike
 from selfdistill.report.plotting import GREY, LETTERS, canvas, interval_line, key, looks, short, with_room
 from selfdistill.report.results import CONTROL, MethodResults, Results
@@ -92,7 +92,7 @@ def told(results: Results) -> str:
 @artefact(
     "differences",
     step="claims",
-    kind="figure",
+    formats=FIGURE,
     title=TITLE,
     needs=("predictions.csv",),
     when=comparable,
