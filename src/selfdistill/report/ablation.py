@@ -51,7 +51,7 @@ def table(results: Results) -> Table:
 def _step(title: str, before: MethodResults, method: MethodResults) -> list[Any]:
     found, changes = compare(method, before), ", ".join(changed(method.row, before.row))
     names = title, before.method, method.method, method.label
-    return [*names, changes, method.spread.mean, found.estimate, found.range, len(method.runs)]
+    return [*names, changes, method.spread.mean, found.estimate, found.interval, len(method.runs)]
 
 
 def changed(ours: ReportRow, theirs: ReportRow) -> list[str]:

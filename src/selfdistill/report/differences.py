@@ -10,7 +10,7 @@ from selfdistill.report.artefacts import FIGURE, PRINTED, artefact
 from selfdistill.report.judging import difference, unlike
 from selfdistill.report.plotting import GREY, LETTERS, canvas, interval_line, key, looks, short, with_room
 from selfdistill.report.results import CONTROL, MethodResults, Results
-from selfdistill.report.table import Column, Group, Range, Table, signed
+from selfdistill.report.table import Column, Group, Table, signed
 from selfdistill.statistics.differences import Sample, measure_difference
 from selfdistill.statistics.intervals import Interval
 
@@ -41,11 +41,6 @@ class Difference(NamedTuple):
     estimate: Fraction
     interval: Interval | None
     unlike: str
-
-    @property
-    def range(self) -> Range | None:
-        """The interval as a table has it."""
-        return self.interval and Range(self.interval.low, self.interval.high)
 
 
 def compare(method: MethodResults, against: MethodResults, level: float = 0.95) -> Difference:
@@ -146,7 +141,9 @@ def table(results: Results) -> Table:
         Column("difference", "Difference", "number", signed=True),
         Column("interval", "95 % interval", "interval", signed=True),
     ]
-    rows = [[each.method.method, each.method.label, len(each.method.runs), each.estimate, each.range] for each in found]
+    rows = [
+        [each.method.method, each.method.label, len(each.method.runs), each.estimate, each.interval] for each in found
+    ]
     return Table(columns, [Group("", rows)], notes(results, found))
 
 

@@ -11,7 +11,8 @@ from selfdistill.report.claims import read_claims
 from selfdistill.report.explanations import Mechanism
 from selfdistill.report.judging import measured
 from selfdistill.report.results import MEASURED, MethodResults, Results
-from selfdistill.report.table import Column, Group, Range, Spread, Table
+from selfdistill.report.table import Column, Group, Spread, Table
+from selfdistill.statistics.intervals import Interval
 
 COLUMNS = [
     Column("claim", "Claim"),
@@ -71,7 +72,7 @@ def _row(claim: Mechanism, pair: tuple[MethodResults, MethodResults], name: str,
         theirs.label,
         means[1],
         None if None in means else means[0].mean - means[1].mean,
-        interval and Range(scale * interval.low, scale * interval.high),
+        interval and Interval(*(scale * value for value in interval)),
     ]
 
 

@@ -11,6 +11,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from selfdistill.statistics.intervals import Interval
+
 Value = Fraction | float | int
 MINUS = "−"
 IN_LATEX = str.maketrans(
@@ -37,13 +39,6 @@ class Spread(NamedTuple):
 
     mean: Value
     sd: Value | None
-
-
-class Range(NamedTuple):
-    """The two ends of an interval."""
-
-    low: Value
-    high: Value
 
 
 def rounded(value: Value, decimals: int, signed: bool = False) -> str:
@@ -127,8 +122,8 @@ def _show_spread(cell: Spread, column: Column) -> str:
     return _show(cell.mean, column) + ("" if cell.sd is None else f" ± {_show(cell.sd, column._replace(signed=False))}")
 
 
-def _show_range(cell: Range, column: Column) -> str:
-    column = column.fixed(max(cell, key=abs))
+def _show_interval(cell: Interval, column: Column) -> str:
+    column = column.fixed(max(cell.low, cell.high, key=abs))
     return f"{_show(cell.low, column)} to {_show(cell.high, column)}"
 
 
@@ -147,7 +142,7 @@ KINDS = {
         lambda cell, column: [*KINDS["spread"].write(cell[0], column), str(cell[1])],
     ),
     "interval": Kind(
-        _show_range,
+        _show_interval,
         ("_low", "_high"),
         lambda cell, column: [_write(cell.low, column), _write(cell.high, column)],
     ),
