@@ -82,13 +82,20 @@ def report(results: Results) -> dict[str, str]:
         lstrip_blocks=True,
         autoescape=True,
     )
-    jinja.filters |= {"commands": commands, "breakable": breakable, "verdict": verdict}
-    known = {"results": results, "settings": results.settings, "answer": answer(results), "facts": facts(results)}
+    jinja.filters |= {"commands": commands, "breakable": breakable}
     curve = next(one for one in artefacts(results.settings) if one.name == FIRST[1])
-    known |= {"first": first(results), "curve": picture(curve, results), "folded": FOLDED}
-    known |= {"colours": {name: look.color for name, look in looks(results.settings).items()}}
-    known |= {"sections": sections(results), "last": last(results)}
-    return {"report.html": jinja.get_template("report.html").render(known)}
+    page = jinja.get_template("report.html").render(
+        settings=results.settings,
+        answer=answer(results),
+        facts=facts(results),
+        first=first(results),
+        curve=picture(curve, results),
+        sections=sections(results),
+        last=last(results),
+        folded=FOLDED,
+        looks=looks(results.settings),
+    )
+    return {"report.html": page}
 
 
 def facts(results: Results) -> list[str]:
@@ -137,14 +144,11 @@ def module_of(one: Artefact) -> str:
 
 
 def sheet(one: Artefact, results: Results, folded: bool) -> Sheet | None:
-    """What an artefact makes, if it is a table with rows; what is for programs alone has its keys for headings."""
+    """What an artefact makes, if it is a table with rows."""
     made: Any = None if one.formats == ("html",) else one.make(results)
-    if not isinstance(made, Table) or not made.rows:
-        return None
-    if not any(column.heading for column in made.columns):
-        named = [column._replace(heading=column.key.replace("_", " ").capitalize()) for column in made.columns]
-        made = made._replace(columns=named)
-    return Sheet(made, one.title, folded or len(made.rows) > LONG)
+    if isinstance(made, Table) and made.rows:
+        return Sheet(made, one.title, folded or len(made.rows) > LONG)
+    return None
 
 
 def picture(one: Artefact, results: Results) -> Picture:
@@ -152,14 +156,14 @@ def picture(one: Artefact, results: Results) -> Picture:
 
     Raises: Failure 65 when it is not there or is no picture.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     path = results.folder / f"{one.name}.png"
     try:
         with Image.open(path) as image:
             dots = image.info.get("dpi", (INCH, INCH))[0]
             few = _fewer_colours(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
+    except OSError as error:
         raise Failure(path, "cannot be read as a picture", "run the rule figures first") from error
     data = BytesIO()
     few.save(data, "PNG")
@@ -188,8 +192,3 @@ def breakable(text: str) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"(?<=[_/])(?=\w)|(?<=[0-9a-f]{8})(?=[0-9a-f]{8})", "<wbr>", str(escape(text))))
-
-
-def verdict(text: str) -> str:
-    """The class of a verdict's word, for its colour."""
-    return "good" if "replicated" in text else "bad" if "contradicted" in text else "open"

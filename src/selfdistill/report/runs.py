@@ -10,17 +10,10 @@ from selfdistill.report.logs import RunRecord
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import Column, Group, Table
 
-COLUMNS = [
-    Column("method"),
-    Column("seed", kind="count"),
-    Column("last", kind="number"),
-    Column("mean_of_last_10", kind="number"),
-    Column("best", kind="number"),
-    Column("teacher"),
-    Column("teacher_accuracy", kind="number"),
-    Column("training_seconds", kind="number"),
-    *(Column(key) for key in ("device", "precision", "commit", "weights_sha256", "bit_exact")),
-]
+KINDS = {"method": "text", "seed": "count", "last": "number", "mean_of_last_10": "number", "best": "number"}
+KINDS |= {"teacher": "text", "teacher_accuracy": "number", "training_seconds": "number"}
+KINDS |= dict.fromkeys(("device", "precision", "commit", "weights_sha256", "bit_exact"), "text")
+COLUMNS = [Column(key, key.replace("_", " ").capitalize(), kind) for key, kind in KINDS.items()]
 
 
 @artefact(

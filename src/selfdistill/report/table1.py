@@ -8,7 +8,7 @@ from typing import Any
 from selfdistill.config.datasets import PAPERS
 from selfdistill.config.macros import WORDS, macro_name
 from selfdistill.config.types import seconds_of
-from selfdistill.report.artefacts import artefact
+from selfdistill.report.artefacts import PRINTED, artefact
 from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import Column, Group, Table, Value, clock, comment, quoted, rounded
 from selfdistill.system.amounts import duration
@@ -66,6 +66,7 @@ def _row(method: MethodResults, results: Results) -> list[Any]:
     ]
 
 
+@artefact("table1", step="table", title="Accuracy and training time of each method", formats=PRINTED)
 def table1(results: Results) -> Table:
     """A row a method: the paper's, then those that the paper does not have."""
     rows = {method.method: _row(method, results) for method in results.every}
@@ -130,11 +131,6 @@ def provenance(results: Results) -> list[str]:
     lines += [f"Python packages of the runs: {', '.join(versions)}"] if versions else []
     lines += [f"seeds: {seeds}", f"commit of the runs: {', '.join(results.commits)}"]
     return lines + [f"source: {source}" for source in sources]
-
-
-@artefact("table1", step="table", title="Accuracy and training time of each method", formats=("tex", "csv", "md"))
-def _table1(results: Results) -> Table:
-    return table1(results)
 
 
 @artefact("table1_float", step="table", title="Table I with caption and label", formats=("tex",))
