@@ -32,7 +32,7 @@ def write_findings(configs: Sequence[Config], reports: Path) -> list[Path]:
     tested = [one for one in configs if one.data.dataset == PAPERS and one.kind == paper.kind and not one.sweep]
     ordered = sorted(tested, key=lambda config: config.reduced is not None)
     found = {config.protocol: read for config in ordered if (read := _results(config, paper.rows, reports))}
-    table = findings(paper, [config for config in ordered if config.protocol in found], found)
+    table = findings(paper, found)
     contents = {"findings.md": f"# What was found so far\n\n{table.markdown()}", "findings.csv": table.csv()}
     contents |= {f"budget.{suffix}": content for suffix, content in figure(found).items()}
     for name, content in contents.items():
@@ -52,17 +52,17 @@ def _results(config: Config, papers: Sequence[str], reports: Path) -> Results | 
     return Results(ReportSettings.model_validate(settings), logs)
 
 
-def findings(paper: Config, configs: list[Config], found: dict[str, Results]) -> Table:
+def findings(paper: Config, found: dict[str, Results]) -> Table:
     """The table; found: the runs of each protocol."""
     columns = [Column("method"), Column("label", "Method")]
     columns += [Column("paper", "Paper", "number", 1), Column("author_log", "Author's log", "number")]
-    columns += [Column(each.protocol, each.protocol, "counted") for each in configs]
+    columns += [Column(protocol, protocol, "counted") for protocol in found]
     rows = []
     for name in paper.rows:
         block, methods = paper.methods[name], [results.methods.get(name) for results in found.values()]
         cells = [method and (method.spread, len(method.runs)) for method in methods]
         rows.append([name, block.label, block.published and block.published.accuracy, block.author_log, *cells])
-    settings = [f"{each.protocol}: {each.reduced}." for each in configs if each.reduced]
+    settings = [f"{name}: {each.settings.reduced}." for name, each in found.items() if each.settings.reduced]
     return Table(columns, [Group("", rows)], [f"{_differences(paper, found)}.", *settings, *NOTES])
 
 

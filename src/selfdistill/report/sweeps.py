@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import statistics
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from selfdistill.config.report_settings import SweepSettings, SweptCell
 from selfdistill.config.settings import to_yaml
@@ -16,30 +16,18 @@ from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import Column, Group, Table, rounded
 
 
-class CellResult(NamedTuple):
-    """A cell and its runs, None if it was not run."""
-
-    cell: SweptCell
-    runs: MethodResults | None
-
-    @property
-    def mean(self) -> Fraction | None:
-        """Hold-out accuracy of the last epoch in percent, exact, mean over seeds; None without runs."""
-        return self.runs.spread.mean if self.runs else None
-
-
-def groups(sweep: SweepSettings, results: Results) -> list[list[CellResult]]:
+def groups(sweep: SweepSettings) -> list[list[SweptCell]]:
     """The cells among which one is chosen: those of each base, or without a grid all."""
-    found: dict[str, list[CellResult]] = {}
+    found: dict[str, list[SweptCell]] = {}
     for cell in sweep.cells:
-        group = found.setdefault(cell.base if cell.values else "", [])
-        group.append(CellResult(cell, results.methods.get(cell.method)))
+        found.setdefault(cell.base if cell.values else "", []).append(cell)
     return list(found.values())
 
 
-def best(group: list[CellResult]) -> CellResult | None:
-    """The cell with the highest mean, the first of equals; None if none was run."""
-    return max((each for each in group if each.runs), key=lambda each: each.mean, default=None)
+def best(group: list[SweptCell], results: Results) -> SweptCell | None:
+    """The cell with the highest mean accuracy on the hold-out, the first of equals; None if none was run."""
+    there = [cell for cell in group if cell.method in results.methods]
+    return max(there, key=lambda cell: results.methods[cell.method].spread.mean, default=None)
 
 
 @artefact(
@@ -73,13 +61,14 @@ def sweep_table(sweep: SweepSettings, results: Results) -> Table:
         Column("teacher_accuracy", "Teacher (%)", "number"),
     ]
     rows = []
-    for group in groups(sweep, results):
-        chosen = best(group)
-        for each in group:
-            below = chosen.mean - each.mean if each.runs else None
-            mark = "chosen" if each is chosen else ""
-            values = [text(each.cell.values[key]) for key in keys]
-            rows.append([each.cell.method, each.cell.label, *values, *_measured(each.runs, below, mark)])
+    for group in groups(sweep):
+        chosen = best(group, results)
+        for cell in group:
+            runs = results.methods.get(cell.method)
+            below = results.methods[chosen.method].spread.mean - runs.spread.mean if runs else None
+            mark = "chosen" if cell is chosen else ""
+            values = [text(cell.values[key]) for key in keys]
+            rows.append([cell.method, cell.label, *values, *_measured(runs, below, mark)])
     for row in results.settings.rows:
         if row.method == sweep.reference:
             measured = _measured(results.methods.get(row.method), None, "reference")
@@ -108,9 +97,9 @@ def retraining(sweep: SweepSettings, results: Results) -> str:
     its own whose rows are the chosen cells and what they were compared with.
     """
     protocol, rows, methods, names = results.settings.protocol, [], {}, []
-    for chosen in filter(None, map(best, groups(sweep, results))):
-        cell, label = chosen.cell, described(chosen.cell.label, chosen.cell.values)
-        names.append(f"{label} ({rounded(chosen.mean, 2)} %)")
+    for cell in filter(None, (best(group, results) for group in groups(sweep))):
+        label = described(cell.label, cell.values)
+        names.append(f"{label} ({rounded(results.methods[cell.method].spread.mean, 2)} %)")
         rows.append(cell.method)
         if cell.method != cell.base:
             methods[cell.method] = {"like": cell.base, "label": label, **cell.values}
