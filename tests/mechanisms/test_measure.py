@@ -133,9 +133,3 @@ def test_files_that_were_measured_before_the_cut_are_read(repository, measured):
         assert len(found["measures"]) < len(before["measures"])
         assert found["measures"].items() <= before["measures"].items()
         assert {name.partition(":")[0] for name in found["measures"]} | AGAINST == MEASURES.keys()
-
-
-def test_half_a_file_is_refused(tmp_path, refused):
-    write_sealed(tmp_path / "mechanisms.json", {"measures": {}, "teachers": {}})
-    with refused(BAD_DATA, "mechanisms.json: lacks measures, measured_on or teachers; rerun the rule measure"):
-        read_mechanisms(tmp_path / "mechanisms.json")
