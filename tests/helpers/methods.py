@@ -27,8 +27,8 @@ def method(name: str, right: list[int], images: int = 100, seconds: float = 100.
     for seed, count in enumerate(right):
         history = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "test_accuracy": [0.5, count / images]})
         known = {"environment": ENVIRONMENT, "outputs": {"weights.safetensors": f"{name}{seed}"}} | facts
-        runs.append(RunRecord(seed, history.assign(**columns), seconds + seed, known))
-    made = MethodResults(ReportRow.model_validate(row), runs, Path("logs"), images)
+        runs.append(RunRecord(Path(f"logs/{name}/seed{seed}"), seed, history.assign(**columns), seconds + seed, known))
+    made = MethodResults(ReportRow.model_validate(row), runs, images)
     made.answers, made.taught, made.measures = None, [None] * len(right), [None] * len(right)
     return made
 

@@ -118,9 +118,6 @@ def test_what_was_chosen_is_a_protocol_that_trains_on_all_images(tmp_path):
     assert differences(settings.rows[1].settings, run_settings(config, cell)) == ["data.holdout_images"]
 
 
-def test_runs_on_the_test_set_are_no_sweep_and_those_on_a_hold_out_nothing_else(golden, refused):
-    rows = [row.model_copy(update={"settings": {"method": row.method}}) for row in golden.settings.rows]
-    with refused(BAD_DATA, "kd-0: is evaluated on the test set (expected data.holdout_images > 0 for a sweep)"):
-        Results(golden.settings.model_copy(update={"rows": rows}), golden.logs)
+def test_runs_on_a_hold_out_are_nothing_but_a_sweep(golden, refused):
     with refused(BAD_DATA, "kd-0: is evaluated on a hold-out (expected data.holdout_images 0 for results on the test"):
         Results(golden.settings.model_copy(update={"sweeps": []}), golden.logs)

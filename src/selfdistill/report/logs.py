@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,8 +20,9 @@ RETRAIN = "rerun its training rule"
 
 
 class RunRecord(NamedTuple):
-    """A run's history (one row an epoch), its training time in seconds, and its run.json."""
+    """A run's folder, its history (one row an epoch), its training time in seconds, and its run.json."""
 
+    folder: Path
     seed: int
     history: pd.DataFrame
     training_seconds: float
@@ -32,28 +34,32 @@ class RunRecord(NamedTuple):
         return float(self.history["test_accuracy"].iloc[-1])
 
 
-def read_rows(settings: ReportSettings, logs: Path, evaluated: str = "test") -> dict[str, list[RunRecord]]:
-    """The runs of every row's method under `logs`/<method>/seed<n>/; evaluated: on the `test` set, or (a sweep) on a
-    `holdout`. A method has fewer than its seeds with allow_missing only, and none in a sweep only.
+def evaluated_on(row: ReportRow) -> str:
+    """What the runs of a row are evaluated on, and how their columns are called: the `test` set, or a `holdout`."""
+    return "holdout" if row.settings.get("data", {}).get("holdout_images") else "test"
+
+
+def read_rows(settings: ReportSettings, logs: Path) -> dict[str, list[RunRecord]]:
+    """The runs of every row's method under `logs`/<method>/seed<n>/. A method has fewer than its seeds with
+    allow_missing only, and none in a sweep only.
 
     Raises: Failure 65 naming the run: missing or unfinished (unless allow_missing), damaged, or trained with
-    other settings; and for rows of other images.
+    other settings; and outside sweeps for rows that are evaluated on a hold-out.
     """
     for row in settings.rows:
-        if bool(row.settings.get("data", {}).get("holdout_images")) != (evaluated == "holdout"):
-            what = "is evaluated on a hold-out" if evaluated == "test" else "is evaluated on the test set"
-            wanted = "0 for results on the test set" if evaluated == "test" else "> 0 for a sweep"
-            raise Failure(row.method, f"{what} (expected data.holdout_images {wanted})")
-    found = {row.method: _read_row(row, logs / row.method, settings.allow_missing, evaluated) for row in settings.rows}
+        if evaluated_on(row) == "holdout" and not settings.sweeps:
+            what = "is evaluated on a hold-out (expected data.holdout_images 0 for results on the test set)"
+            raise Failure(row.method, what)
+    found = {row.method: _read_row(row, logs / row.method, settings.allow_missing) for row in settings.rows}
     if not any(found.values()):
         raise Failure(logs, "contains none of the configured runs")
     bare = [method for method, runs in found.items() if not runs]
-    if bare and evaluated == "test":
+    if bare and not settings.sweeps:
         raise Failure(logs, f"contains no whole run of {', '.join(bare)}")
     return found
 
 
-def _read_row(row: ReportRow, folder: Path, allow_missing: bool, evaluated: str) -> list[RunRecord]:
+def _read_row(row: ReportRow, folder: Path, allow_missing: bool) -> list[RunRecord]:
     """The runs of a row that are whole."""
     runs = []
     for seed in row.seeds:
@@ -61,7 +67,7 @@ def _read_row(row: ReportRow, folder: Path, allow_missing: bool, evaluated: str)
         lack = _lack(path)
         if lack and not allow_missing:
             raise Failure(path, f"seed {seed} of {row.method}: {lack}", "train it, or set allow_missing: true")
-        runs += [] if lack else [read_run(path, seed, row, evaluated)]
+        runs += [] if lack else [read_run(path, seed, row)]
     return runs
 
 
@@ -85,13 +91,13 @@ def _lack(folder: Path) -> str | None:
     return f"is not finished (it lacks {', '.join(absent)})" if absent else None
 
 
-def read_run(folder: Path, seed: int, row: ReportRow, evaluated: str = "test") -> RunRecord:
+def read_run(folder: Path, seed: int, row: ReportRow) -> RunRecord:
     """One run's record; timing.csv may be absent where run.json gives the total (the paper's own logs)."""
-    facts = read_sealed(folder / "run.json")
+    facts, evaluated = read_sealed(folder / "run.json"), evaluated_on(row)
     _check_facts(folder, facts, seed, row)
     history = read_table(folder / "history.csv", fixed_columns(evaluated))
     _check_history(folder / "history.csv", history, row.epochs, f"{evaluated}_accuracy")
-    return RunRecord(seed, history, _read_time(folder, facts, row.epochs), facts)
+    return RunRecord(folder, seed, history, _read_time(folder, facts, row.epochs), facts)
 
 
 def _read_time(folder: Path, facts: dict[str, Any], epochs: int) -> float:
@@ -100,7 +106,9 @@ def _read_time(folder: Path, facts: dict[str, Any], epochs: int) -> float:
     if not path.is_file():
         return number(folder / "run.json", facts, "training_seconds")
     timing = read_table(path, TIMING)
-    _check_timing(path, timing, epochs)
+    _check_epochs(path, timing, epochs)
+    for column in WORK:
+        _check_range(path, timing[column], math.inf, "seconds >= 0")
     return float(timing[list(WORK)].sum().sum())
 
 
@@ -138,13 +146,12 @@ def _check_epochs(path: Path, log: pd.DataFrame, epochs: int) -> None:
         raise Failure(path, f"expected epochs 1 to {epochs} once each, got {what}", RETRAIN)
 
 
-def _check_timing(path: Path, timing: pd.DataFrame, epochs: int) -> None:
-    _check_epochs(path, timing, epochs)
-    for column in WORK:
-        wrong = timing[column][~(timing[column] >= 0)]
-        if len(wrong):
-            line = int(wrong.index[0]) + 2
-            raise Failure(path, f"line {line}, {column}: expected seconds >= 0, got {wrong.iloc[0]}", RETRAIN)
+def _check_range(path: Path, values: pd.Series, most: float, expected: str) -> None:
+    """Refuse a column with a value that is not from 0 to `most`."""
+    wrong = values[~values.between(0, most)]
+    if len(wrong):
+        what = f"line {int(wrong.index[0]) + 2}, {values.name}: expected {expected}, got {wrong.iloc[0]}"
+        raise Failure(path, what, RETRAIN)
 
 
 def number(path: Path, facts: dict, key: str) -> float:
@@ -192,7 +199,4 @@ def _check_history(path: Path, history: pd.DataFrame, epochs: int, accuracy: str
     if last != last:  # a missing value
         raise Failure(path, f"line {epochs + 1}, {accuracy}: expected the last epoch's accuracy, got nothing", RETRAIN)
     for column in [name for name in history if name.startswith((accuracy, "train_accuracy"))]:
-        outside = history[column][(history[column] < 0) | (history[column] > 1)]
-        if len(outside):
-            line = int(outside.index[0]) + 2
-            raise Failure(path, f"line {line}, {column}: expected 0 to 1, got {outside.iloc[0]}", RETRAIN)
+        _check_range(path, history[column].dropna(), 1, "0 to 1")

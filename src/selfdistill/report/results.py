@@ -12,7 +12,7 @@ import numpy as np
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.report_settings import ReportRow, ReportSettings
 from selfdistill.mechanisms.measures import read_mechanisms
-from selfdistill.report.logs import RunRecord, check_recorded, leftovers, read_rows, read_table
+from selfdistill.report.logs import RunRecord, check_recorded, evaluated_on, leftovers, read_rows, read_table
 from selfdistill.report.table import Spread
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed
@@ -28,15 +28,15 @@ class MethodResults:
     runs: the checked logs; right: correct answers in each evaluated epoch, of `images` [seeds, epochs].
     """
 
-    def __init__(self, row: ReportRow, runs: list[RunRecord], logs: Path, images: int, evaluated: str = "test"):
+    def __init__(self, row: ReportRow, runs: list[RunRecord], images: int):
         self.row, self.runs, self.images = row, runs, images
-        self.folders = [logs / row.method / f"seed{run.seed}" for run in runs]
-        tested = [run.history[f"{evaluated}_accuracy"].dropna().to_numpy() for run in runs]
+        tested = [run.history[f"{evaluated_on(row)}_accuracy"].dropna().to_numpy() for run in runs]
         self.right = [np.rint(accuracies * images).astype(int) for accuracies in tested]
 
     method = property(lambda self: self.row.method)
     label = property(lambda self: self.row.label)
     settings = property(lambda self: self.row.settings)
+    folders = property(lambda self: [run.folder for run in self.runs])
 
     @property
     def seeds(self) -> list[int]:
@@ -94,16 +94,7 @@ class MethodResults:
     @cached_property
     def taught(self) -> list[dict[str, Any] | None]:
         """What each run's evaluation.json says of its teacher, with the number of test images; None without one."""
-        return [self._teacher(folder, run) for folder, run in zip(self.folders, self.runs, strict=True)]
-
-    def _teacher(self, folder: Path, run: RunRecord) -> dict[str, Any] | None:
-        path = folder / "evaluation.json"
-        if not path.is_file():
-            return None
-        check_recorded(path, run.facts["outputs"])
-        evaluation = read_sealed(path)
-        teacher = evaluation.get("teacher")
-        return teacher and teacher | {"images": evaluation["images"]}
+        return [_teacher(run) for run in self.runs]
 
     @cached_property
     def answers(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -111,7 +102,7 @@ class MethodResults:
 
         Raises: Failure 65 for runs that answered to different test sets.
         """
-        pairs = [self._predictions(folder, run) for folder, run in zip(self.folders, self.runs, strict=True)]
+        pairs = [_predictions(run) for run in self.runs]
         if None in pairs:
             return None
         labels = pairs[0][0]
@@ -119,23 +110,10 @@ class MethodResults:
             check_test_set(folder, own, self.folders[0].name, labels)
         return labels, np.stack([predicted for _, predicted in pairs])
 
-    def _predictions(self, folder: Path, run: RunRecord) -> tuple[np.ndarray, np.ndarray] | None:
-        """None also where the weights of another epoch than the last were kept (`kept_epoch: best_on_test`)."""
-        path = folder / "predictions.csv"
-        if not path.is_file():
-            return None
-        check_recorded(path, run.facts["outputs"])
-        answers = read_table(path, ("label", "prediction"))[["label", "prediction"]].to_numpy()
-        if not ((answers >= 0) & (answers % 1 == 0)).all():
-            raise Failure(path, "expected a class (0, 1, ...) in each field", "rerun the training rule")
-        labels, predicted = answers.astype(int).T
-        kept_last = int((labels == predicted).sum()) == round(run.accuracy * len(labels))
-        return (labels, predicted) if kept_last else None
-
     @cached_property
     def measures(self) -> list[dict[str, float | None] | None]:
         """What was measured on each run's kept network, by name; None where nothing was."""
-        return [read_measures(folder / MEASURED, run) for folder, run in zip(self.folders, self.runs, strict=True)]
+        return [_measures(run) for run in self.runs]
 
     @property
     def correct(self) -> np.ndarray | None:
@@ -158,15 +136,14 @@ class Results:
         claims: Path = Path("workflow/claims.yaml"),
     ):
         """Read and check the logs. Raises: Failure 65 as `logs.read_rows`, and for different test sets."""
-        evaluated = "holdout" if settings.sweeps else "test"
-        runs = read_rows(settings, logs, evaluated)
+        runs = read_rows(settings, logs)
         self.settings, self.logs, self.folder, self.claims = settings, logs, folder, claims
         there = {(method, run.seed) for method, found in runs.items() for run in found}
         wanted = [(row.method, seed) for row in settings.rows for seed in row.seeds]
         self.missing = settings.missing + [f"{run[0]} seed {run[1]}" for run in wanted if run not in there]
         self.left_out = [f"{folder.parent.name} {folder.name}" for folder in leftovers(settings, logs)]
         self.methods = {
-            row.method: MethodResults(row, runs[row.method], logs, _images(row, settings), evaluated)
+            row.method: MethodResults(row, runs[row.method], _images(row, settings))
             for row in settings.rows
             if runs[row.method]
         }
@@ -204,11 +181,30 @@ def check_test_set(folder: Path, labels: np.ndarray, first: str, wanted: np.ndar
         raise Failure(folder / "predictions.csv", what, "compare only runs on the same test set")
 
 
-def read_measures(path: Path, run: RunRecord) -> dict[str, float | None] | None:
-    """What was measured on a run's kept network, by name; None where nothing was.
+def _teacher(run: RunRecord) -> dict[str, Any] | None:
+    path = run.folder / "evaluation.json"
+    if not path.is_file():
+        return None
+    check_recorded(path, run.facts["outputs"])
+    evaluation = read_sealed(path)
+    teacher = evaluation.get("teacher")
+    return teacher and teacher | {"images": evaluation["images"]}
 
-    Raises: Failure 65 for a file that is damaged, or of other weights than the run's.
-    """
+
+def _predictions(run: RunRecord) -> tuple[np.ndarray, np.ndarray] | None:
+    """None also where the weights of another epoch than the last were kept (`kept_epoch: best_on_test`)."""
+    path = run.folder / "predictions.csv"
+    if not path.is_file():
+        return None
+    check_recorded(path, run.facts["outputs"])
+    labels, predicted = read_table(path, ("label", "prediction"))[["label", "prediction"]].to_numpy(int).T
+    kept_last = int((labels == predicted).sum()) == round(run.accuracy * len(labels))
+    return (labels, predicted) if kept_last else None
+
+
+def _measures(run: RunRecord) -> dict[str, float | None] | None:
+    """Refuse (Failure 65) what was measured on other weights than the run's."""
+    path = run.folder / MEASURED
     if not path.is_file():
         return None
     facts = read_mechanisms(path)
