@@ -9,7 +9,7 @@ from helpers.trainer import make_job
 from selfdistill.cli.jobs import measure
 from selfdistill.data.prepared import read_prepared
 from selfdistill.mechanisms.corruptions import KINDS
-from selfdistill.mechanisms.measures import MEASURES, measure_of, read_mechanisms, teacher_in
+from selfdistill.mechanisms.measures import MEASURES, measure_of, read_mechanisms
 from selfdistill.models.weights import encode, read_weights
 from selfdistill.system.failures import BAD_DATA
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
@@ -121,7 +121,6 @@ def test_another_methods_weights_are_refused(jobs, tmp_path, refused):
 
 def test_a_name_with_a_teacher_says_which():
     assert measure_of("cka:teacher").words == "CKA of stage 4 with teacher"
-    assert (teacher_in("cka:teacher"), teacher_in("train_nll")) == ("teacher", "")
     assert measure_of("corruption_drop", "digits").words == "Relative drop, digits-C-12 (regenerated)"
 
 

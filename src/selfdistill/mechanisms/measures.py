@@ -45,18 +45,14 @@ MEASURES = {
 }
 
 
-def teacher_in(name: str) -> str:
-    """The teacher in the name of a measure; empty for most measures."""
-    return name.partition(":")[2]
-
-
 def measure_of(name: str, dataset: str = "cifar10") -> Measure:
     """The measure of a name in mechanisms.json, for a network that was trained on this dataset.
 
     Raises: KeyError for an unknown name.
     """
-    found = MEASURES[name.partition(":")[0]]
-    return found._replace(words=found.words.format(teacher=teacher_in(name), suite=DATASETS[dataset].suite))
+    kind, _, teacher = name.partition(":")
+    found = MEASURES[kind]
+    return found._replace(words=found.words.format(teacher=teacher, suite=DATASETS[dataset].suite))
 
 
 def read_mechanisms(path: Path) -> dict[str, Any]:
