@@ -39,9 +39,9 @@ def environment(results: Results) -> Table:
             runs = kinds.setdefault(tuple(surroundings(run.facts).items()), {})
             runs.setdefault(method.method, []).append(str(run.seed))
     found = [
-        {"Runs": "; ".join(f"{name} {', '.join(seeds)}" for name, seeds in runs.items())} for runs in kinds.values()
+        {"Runs": "; ".join(f"{name} {', '.join(seeds)}" for name, seeds in runs.items())} | dict(kind)
+        for kind, runs in kinds.items()
     ]
-    found = [runs | dict(kind) for runs, kind in zip(found, kinds, strict=True)]
     headings = ["Every run"] if len(found) == 1 else [f"Kind {n}" for n, _ in enumerate(found, 1)]
     columns = [Column("what", "What"), *(Column(f"kind{n}", heading) for n, heading in enumerate(headings, 1))]
     lines = dict.fromkeys(line for one in found for line in one)

@@ -26,19 +26,19 @@ HEAD, ENSEMBLE = "test_accuracy_head", "test_accuracy_ensemble"
 CLASSIFIERS = ("#7AD151", "#22A884", "#2A788E", "#414487", "#7B1FA2")  # from shallow to deep: no method's colours
 
 
-def over_seeds(method: MethodResults, column: str, weights: dict[str, float] | None = None) -> pd.DataFrame | None:
+def over_seeds(method: MethodResults, column: str | dict[str, float]) -> pd.DataFrame | None:
     """A column's mean, least and largest value over seeds by epoch; None if not every run has it.
 
-    weights: of several columns whose sum is meant. Epochs in which a run has no value (a skipped test) are left out, so
-    that each point is over the same seeds.
+    column: its name, or the weights of several columns whose sum is meant. Epochs in which a run has no value (a
+    skipped test) are left out, so that each point is over the same seeds.
     """
     import pandas as pd
 
-    columns = weights or {column: 1.0}
+    weights = {column: 1.0} if isinstance(column, str) else column
     histories = [run.history.set_index("epoch") for run in method.runs]
-    if any(name not in history for history in histories for name in columns):
+    if any(name not in history for history in histories for name in weights):
         return None
-    sums = [sum(weight * history[name] for name, weight in columns.items()) for history in histories]
+    sums = [sum(weight * history[name] for name, weight in weights.items()) for history in histories]
     together = pd.concat(sums, axis=1).dropna()
     return None if together.empty else band(together)
 
@@ -50,12 +50,12 @@ def band(together: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"mean": together.mean(axis=1), "low": together.min(axis=1), "high": together.max(axis=1)})
 
 
-def draw(axes: Axes, curve: pd.DataFrame, color: str, scale: float = 1.0, **style) -> None:
+def draw(axes: Axes, curve: pd.DataFrame, color: str, **style) -> None:
     """A curve, with a band from the lowest to the highest seed if there are several."""
     style |= {"marker": "."} if len(curve) == 1 else {}  # a single epoch is no line
-    axes.plot(curve.index, curve["mean"] * scale, color=color, **style)
+    axes.plot(curve.index, curve["mean"], color=color, **style)
     if (curve["high"] > curve["low"]).any():
-        axes.fill_between(curve.index, curve["low"] * scale, curve["high"] * scale, color=color, alpha=0.2, lw=0)
+        axes.fill_between(curve.index, curve["low"], curve["high"], color=color, alpha=0.2, lw=0)
 
 
 def loss_parts(method: MethodResults) -> dict[str, pd.DataFrame]:
@@ -67,7 +67,7 @@ def loss_parts(method: MethodResults) -> dict[str, pd.DataFrame]:
         for label, starts in PARTS.items()
     }
     if sum(map(bool, kinds.values())) > 1:
-        parts |= {label: over_seeds(method, label, columns) for label, columns in kinds.items() if columns}
+        parts |= {label: over_seeds(method, columns) for label, columns in kinds.items() if columns}
     return {label: curve for label, curve in parts.items() if curve is not None}
 
 
@@ -200,5 +200,5 @@ def _named(axes: Axes, method: MethodResults, column: str, label: str, color: st
     """A curve in percent with its label and last value, if every run has it."""
     curve, last = over_seeds(method, column), method.spread_of(column)
     if curve is not None and last is not None:
-        draw(axes, curve, color, 100, **style)
+        draw(axes, 100 * curve, color, **style)
         name_line(axes, 100 * curve["mean"].iloc[-1], f"{short(label)}  {rounded(last.mean, 1)}", color)

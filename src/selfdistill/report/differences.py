@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from selfdistill.config.report_settings import ReportSettings
 from selfdistill.report.artefacts import FIGURE, PRINTED, artefact
 from selfdistill.report.judging import difference, unlike
-from selfdistill.report.plotting import GREY, LETTERS, canvas, interval_line, key, looks, short, with_room
+from selfdistill.report.plotting import GREY, LETTERS, canvas, interval_line, key, looks, short
 from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import Column, Group, Table, signed
 from selfdistill.statistics.differences import Sample, measure_difference
@@ -99,7 +99,9 @@ def figure(results: Results) -> Figure:
     labels = [short(with_count(each.method), int(0.39 * width * LETTERS)) for each in found]
     row_height = 0.08 + 0.11 * (1 + max(label.count("\n") for label in labels))
     drawn, ((axes,),) = canvas(width, 0.8 + row_height * len(found))
-    axes.set_xlim(*with_room([-MARGIN, MARGIN, *(value for each in found for value in _seeds(each))]))
+    shown = [-MARGIN, MARGIN, *(value for each in found for value in _seeds(each))]
+    room = 0.1 * (max(shown) - min(shown))
+    axes.set_xlim(min(shown) - room, max(shown) + room)
     axes.axvspan(-MARGIN, MARGIN, color=BAND["color"], lw=0, zorder=0)
     axes.axvline(0, color=GREY, lw=0.6, zorder=1)
     for y, each in enumerate(found):

@@ -125,12 +125,6 @@ def key(figure: Figure, styles: dict[str, dict]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
-def with_room(values: list[float]) -> tuple[float, float]:
-    """The limits of an axis that shows these values, with a tenth of their range beside them."""
-    room = 0.1 * (max(values) - min(values))
-    return min(values) - room, max(values) + room
-
-
 def _part_labels(figure: Figure) -> None:
     """Move the labels at the lines' ends of each panel apart, as little as possible."""
     figure.draw_without_rendering()
