@@ -74,13 +74,6 @@ def test_a_damaged_teacher_is_refused(logs, refused):
         costs(results(method("control", [80]), taught(teacher_sha256="abc"), logs=logs))
 
 
-def test_a_teacher_without_a_time_is_refused(logs, refused):
-    write_sealed(logs / "teacher/seed0/run.json", {"outputs": {"weights.safetensors": "abc"}})
-    made = results(method("control", [80]), taught(teacher_sha256="abc"), logs=logs)
-    with refused(65, "teacher/seed0/run.json: training_seconds: expected a number, got None"):
-        costs(made)
-
-
 def test_without_a_control_there_is_no_ratio():
     assert costs(results(method("kd", [80]))).rows[0][5] is None
 

@@ -6,7 +6,6 @@ import statistics
 from typing import Any, NamedTuple
 
 from selfdistill.report.artefacts import artefact
-from selfdistill.report.logs import number
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import Column, Group, Table
 from selfdistill.report.table1 import BUSY
@@ -57,7 +56,7 @@ def training(method: MethodResults) -> Cost:
 def end_to_end(method: MethodResults, results: Results) -> Cost:
     """The same with the runs that must be trained before each of its runs: its teacher, that one's teacher and so on.
 
-    Raises: Failure 65 for a teacher's run.json that is damaged or has no time.
+    Raises: Failure 65 for a teacher's run.json that is damaged.
     """
     before = [_before(method, index, results) for index in range(len(method.runs))]
     own = training(method)
@@ -78,7 +77,7 @@ def _before(method: MethodResults, index: int, results: Results) -> list[tuple[f
     weights = tuple(facts.get("outputs", {}).get("weights.safetensors") for facts in found[: len(taught_by)])
     if weights != taught_by:
         return None
-    return [(number(path, facts, "training_seconds"), machine(facts)) for path, facts in zip(paths, found, strict=True)]
+    return [(facts["training_seconds"], machine(facts)) for facts in found]
 
 
 @artefact(

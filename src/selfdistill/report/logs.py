@@ -104,7 +104,7 @@ def _read_time(folder: Path, facts: dict[str, Any], epochs: int) -> float:
     """The seconds of training, of run.json where the run has no timing.csv."""
     path = folder / "timing.csv"
     if not path.is_file():
-        return number(folder / "run.json", facts, "training_seconds")
+        return float(facts["training_seconds"])
     timing = read_table(path, TIMING)
     _check_epochs(path, timing, epochs)
     for column in WORK:
@@ -152,14 +152,6 @@ def _check_range(path: Path, values: pd.Series, most: float, expected: str) -> N
     if len(wrong):
         what = f"line {int(wrong.index[0]) + 2}, {values.name}: expected {expected}, got {wrong.iloc[0]}"
         raise Failure(path, what, RETRAIN)
-
-
-def number(path: Path, facts: dict, key: str) -> float:
-    """A number in a run.json. Raises: Failure 65 naming the file and the key for anything else."""
-    value = facts.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Failure(path, f"{key}: expected a number, got {value!r}")
-    return float(value)
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
