@@ -149,6 +149,7 @@ def test_a_rule_keeps_what_belongs_together(values, problems):
         ),
         (late | {"data": {"holdout_images": 100}, "methods": {"teacher": {"kept_epoch": "best_on_test"}}},
          "methods.teacher.kept_epoch: expected last with data.holdout_images, because there is no test set, got"),
+        ({"data": {"holdout_images": 100}}, "data.holdout_images: expected 0 without a sweep, because results are"),
         ({"sweep": ["kd"]}, "sweep: expected data.holdout_images > 0, because sweeps select on a hold-out, got 0"),
         ({"sweep": ["nothing"]}, "sweep.0: expected one of kd, self_distillation, heads"),
         ({"data": {"train_images": 200}}, "methods.teacher.batch_size: expected at most the 200 training images, got"),
@@ -220,7 +221,7 @@ def test_everything_that_is_wrong_in_itself_is_named_at_once_and_then_everything
     itself = {"seeds": [], "device": "gpu", "epoch": 3, "rows": ["kd", "kdd"], "data": {"mean": 3}}
     itself["methods"] = {"kd": {"alpha": 2, "teacher": "teachr", "temprature": 4}, "control": {"model": None}}
     of_itself = "data.mean device epoch methods.control.model methods.kd.alpha methods.kd.temprature seeds"
-    of_pairs = "data.holdout_images methods.kd.batch_size methods.self_distillation.feature_weight"
+    of_pairs = "data.holdout_images data.holdout_images methods.kd.batch_size methods.self_distillation.feature_weight"
     for change, expected in ((itself, of_itself), (between, f"{of_pairs} methods.teacher.batch_size")):
         keys = [line.split(": ")[0] for line in problems(merge(values, change))]
         assert sorted(keys) == expected.split()

@@ -73,7 +73,7 @@ def with_cells(config: Config, origins: dict[str, Origins]) -> tuple[Config, dic
 
 
 def sweep_problems(config: Config) -> list[Problem]:
-    """What is wrong with the sweeps that a configuration names."""
+    """What is wrong with the sweeps that a configuration names, or with a hold-out that none selects on."""
     problems: list[Problem] = []
     for index, name in enumerate(config.sweep or []):
         if name not in config.sweeps:
@@ -84,6 +84,11 @@ def sweep_problems(config: Config) -> list[Problem]:
     if config.sweep and not config.data.holdout_images:
         what = "expected data.holdout_images > 0, because sweeps select on a hold-out, got 0"
         problems.append((("sweep",), what))
+    if config.data.holdout_images and not config.sweep:
+        what = (
+            f"expected 0 without a sweep, because results are those of the test set, got {config.data.holdout_images}"
+        )
+        problems.append((("data", "holdout_images"), what))
     return problems
 
 
