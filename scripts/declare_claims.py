@@ -3,6 +3,7 @@
 An amendment is declared with its own date and words, such as `2027-01-05 after the first runs of as_run`.
 """
 
+import datetime
 import sys
 from pathlib import Path
 
@@ -23,4 +24,4 @@ def declare(claims: Path, date: str, words: str) -> None:
 
 
 if __name__ == "__main__":
-    declare(CLAIMS, sys.argv[1], " ".join(sys.argv[2:]))
+    declare(CLAIMS, str(datetime.date.fromisoformat(sys.argv[1])), " ".join(sys.argv[2:]))
