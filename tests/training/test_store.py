@@ -10,6 +10,7 @@ from helpers.trainer import make_job
 
 from selfdistill.system.failures import LOCKED
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
+from selfdistill.system.lock import run_lock
 from selfdistill.training import machine, run, store
 from selfdistill.training.start import train
 from selfdistill.training.states import mark_forced
@@ -127,6 +128,47 @@ def test_a_forced_run_that_comes_out_otherwise_is_said(go, trained):
     write_sealed(entry / "run.json", facts)
     made.forced.touch()
     assert log(go())[-1].endswith("): history.csv; the new one is kept")
+
+
+def test_what_a_finished_run_lost_is_put_back_with_its_time(go, trained, capsys):
+    made = go()
+    before, times = contents(made), {path.name: path.stat().st_mtime_ns for path in made.output.iterdir()}
+
+    def restored():
+        store.restore(made.store, made.output.parents[1], [("control", 0), ("control", 1)], print)
+        return capsys.readouterr().out
+
+    assert restored() == ""
+    for change in ("timing.csv", "weights.safetensors", "history.csv", "evaluation.json", "run.json"):
+        if change in ("timing.csv", "weights.safetensors"):
+            (made.output / change).unlink()
+        else:  # as an editor does
+            (made.output / "edited").write_bytes(before[change].replace(b"0", b"1"))
+            (made.output / "edited").replace(made.output / change)
+        with run_lock(made.states / f"{made.name}.lock"):
+            assert restored() == ""  # whoever has the lock writes the run
+        assert restored() == f"control seed 0: {change} restored from the store\n"
+        assert contents(made) == before
+        assert {path.name: path.stat().st_mtime_ns for path in made.output.iterdir()} == times
+    history = made.output / "history.csv"
+    history.write_bytes(b"in place")  # the store's too
+    (made.output / "timing.csv").unlink()
+    assert restored() == "control seed 0: timing.csv restored from the store\n"
+    history.unlink()
+    assert restored() == ""
+    assert len(trained) == 1
+
+
+def test_a_copy_gets_the_time_of_its_run(go, monkeypatch):
+    def refuse(*paths, **options):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "link", refuse)
+    made = go()
+    os.utime(made.output / "run.json", ns=(10**18, 10**18))
+    (made.output / "history.csv").unlink()
+    store.restore(made.store, made.output.parents[1], [("control", 0)], print)
+    assert (made.output / "history.csv").stat().st_mtime_ns == 10**18
 
 
 @pytest.mark.parametrize("name", ["run.json", "weights.safetensors"])

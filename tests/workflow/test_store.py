@@ -172,6 +172,35 @@ def test_a_deleted_log_is_put_back(done):
     assert history.read_bytes() == content
 
 
+def test_what_finished_runs_lost_is_put_back_before_the_jobs_are_planned(done):
+    weights, history = (
+        done.folder / RESULTS / name for name in ("teacher/seed0/weights.safetensors", "kd/seed0/history.csv")
+    )
+    before, times = files(done.folder), [path.stat().st_mtime_ns for path in (weights, history)]
+    for options, edited in (((), ""), (("table",), "by an editor\n")):
+        weights.unlink()
+        history.unlink()
+        if edited:
+            history.write_text(edited)
+        assert "restored" not in done.run("-n", *options)  # a dry run writes nothing
+        said = done.run(*options)
+        for line in ("teacher seed 0: weights.safetensors", "kd seed 0: history.csv"):
+            assert said.count(f"{line} restored from the store\n") == 1
+        assert "Nothing to be done" in said
+        assert files(done.folder) == before
+        assert [path.stat().st_mtime_ns for path in (weights, history)] == times
+
+
+def test_a_damage_that_the_store_shares_is_mended_by_the_step_that_is_named(done):
+    history = done.folder / f"{RESULTS}/kd/seed0/history.csv"
+    history.write_text("edited in place\n")
+    said = done.run(check=False)
+    step = f"remove {RESULTS}/kd/seed0 and run the same command: it is restored or trained again"
+    assert f"history.csv: differs from what its run.json recorded (SHA-256); {step}\n" in said
+    shutil.rmtree(history.parent)
+    assert trained(done.run()) == ["kd/0"]
+
+
 def test_a_killed_start_leaves_no_run_of_other_settings(finished, tmp_path):
     """The settings are written, the run is not trained, and the copy has neither times nor records."""
     name = temperature(finished, 8)

@@ -18,7 +18,7 @@ from selfdistill.tools.progress import overview
 from selfdistill.report.planning import seed_lines
 from selfdistill.training.replaced import replacement
 from selfdistill.training.states import mark_forced
-from selfdistill.training.store import adopt
+from selfdistill.training.store import adopt, restore
 
 host.prefer_this_python()
 host.name_this_user()
@@ -50,7 +50,16 @@ def honest_plan(wildcards):
     input function is called. Every plan has a rule with this input.
     """
     refused(check_plan, workflow)
+    put_back_what_is_lost()
     return []
+
+
+@cache
+def put_back_what_is_lost():
+    """Restore, before it is known which jobs run, what finished runs have lost: Snakemake may pass over it."""
+    starts = workflow.is_main_process and workflow.executor_plugin is not None
+    if starts and not (workflow.dryrun or workflow.touch) and CONFIG.logs == "results":
+        refused(restore, STORE, Path("results") / CONFIG.protocol, CONFIG.runs(), SCREEN.say)
 
 
 def ours(name):

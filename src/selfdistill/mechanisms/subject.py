@@ -19,7 +19,7 @@ from selfdistill.evaluation.evaluate import evaluate
 from selfdistill.models.network import Network
 from selfdistill.models.weights import read_weights
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_sealed
+from selfdistill.system.files import again, read_sealed
 from selfdistill.training.machine import NEEDS_GPU, Machine, choose_device, set_up
 from selfdistill.training.teacher import check_accuracy, check_sha256, load_teacher
 
@@ -78,7 +78,7 @@ def load(
     check_sha256(weights, found, recorded)
     its = (facts.get("method"), facts.get("dataset"), network)
     if its != (settings.method, settings.data.dataset, settings.network) or not isinstance(facts.get("seed"), int):
-        raise Failure(weights, f"does not match the settings of {settings.method}", "rerun its training rule")
+        raise Failure(weights, f"does not match the settings of {settings.method}", again(weights))
     machine = _set_up_as(recorded, device, threads)
     normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
     test_set = TestSet(images.test_images, images.test_labels, normalise)

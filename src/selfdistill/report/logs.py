@@ -11,12 +11,10 @@ from selfdistill.columns import TIMING, WORK, fixed_columns
 from selfdistill.config.records import other_settings
 from selfdistill.config.report_settings import ReportRow, ReportSettings
 from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_sealed, sha256_of, sha256_of_text
+from selfdistill.system.files import again, read_sealed, sha256_of, sha256_of_text
 
 if TYPE_CHECKING:  # the Snakefile reads the declarations of this package
     import pandas as pd
-
-RETRAIN = "rerun its training rule"
 
 
 class RunRecord(NamedTuple):
@@ -116,7 +114,7 @@ def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow)
     """Refuse a run.json that does not vouch for its logs, is another run's, or is of other settings."""
     path, outputs = folder / "run.json", facts.get("outputs")
     if not isinstance(outputs, dict) or "history.csv" not in outputs:
-        raise Failure(path, "has no SHA-256 of history.csv under outputs", RETRAIN)
+        raise Failure(path, "has no SHA-256 of history.csv under outputs", again(path))
     for name in ("history.csv", "timing.csv"):
         if (folder / name).is_file():
             check_recorded(folder / name, outputs)
@@ -125,25 +123,25 @@ def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow)
     method = settings.get("method") if isinstance(settings, dict) else None
     if method != row.method or facts.get("seed") not in ((seed, None) if foreign else (seed,)):
         what = f"expected the run {row.method} seed {seed}, got {method} seed {facts.get('seed')}"
-        raise Failure(path, what, RETRAIN)
+        raise Failure(path, what, again(path))
     if foreign:
         return
     if others := other_settings(facts, row.settings):
-        raise Failure(path, f"was trained with other settings ({', '.join(others)})", RETRAIN)
+        raise Failure(path, f"was trained with other settings ({', '.join(others)})", again(path))
 
 
 def check_recorded(path: Path, outputs: dict[str, str]) -> None:
     """Refuse (Failure 65) a file that is not the one whose SHA-256 its run.json has under outputs."""
     sha256 = sha256_of_text if path.suffix == ".csv" else sha256_of
     if sha256(path) != outputs.get(path.name):
-        raise Failure(path, "differs from what its run.json recorded (SHA-256)", RETRAIN)
+        raise Failure(path, "differs from what its run.json recorded (SHA-256)", again(path))
 
 
 def _check_epochs(path: Path, log: pd.DataFrame, epochs: int) -> None:
     got, expected = log["epoch"].tolist(), list(range(1, epochs + 1))
     if got != expected:
         what = "these epochs in another order" if sorted(got) == expected else f"{len(got)} rows"
-        raise Failure(path, f"expected epochs 1 to {epochs} once each, got {what}", RETRAIN)
+        raise Failure(path, f"expected epochs 1 to {epochs} once each, got {what}", again(path))
 
 
 def _check_range(path: Path, values: pd.Series, most: float, expected: str) -> None:
@@ -151,7 +149,7 @@ def _check_range(path: Path, values: pd.Series, most: float, expected: str) -> N
     wrong = values[~values.between(0, most)]
     if len(wrong):
         what = f"line {int(wrong.index[0]) + 2}, {values.name}: expected {expected}, got {wrong.iloc[0]}"
-        raise Failure(path, what, RETRAIN)
+        raise Failure(path, what, again(path))
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -166,21 +164,21 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         fields = [line.count(",") + 1 for line in text.splitlines()] or [0]
         odd = next((number for number, count in enumerate(fields, 1) if count != fields[0]), None)
         if odd:  # pandas would take the first column of a longer line for its name
-            raise Failure(path, f"line {odd}: expected {fields[0]} fields, got {fields[odd - 1]}", RETRAIN)
+            raise Failure(path, f"line {odd}: expected {fields[0]} fields, got {fields[odd - 1]}", again(path))
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise Failure(path, f"cannot be read as CSV ({' '.join(str(error).split())[:120]})", RETRAIN) from error
+        raise Failure(path, f"cannot be read as CSV ({' '.join(str(error).split())[:120]})", again(path)) from error
     absent = [column for column in columns if column not in table.columns]
     if absent:
-        raise Failure(path, f"lacks the column {absent[0]}", RETRAIN)
+        raise Failure(path, f"lacks the column {absent[0]}", again(path))
     if table.empty:
-        raise Failure(path, "has no rows", RETRAIN)
+        raise Failure(path, "has no rows", again(path))
     numbers = table.apply(pd.to_numeric, errors="coerce").astype(float)
     bad = (numbers.isna() & (table != "")) | numbers.isin([float("inf"), float("-inf")])
     if bad.any().any():
         line, column = next((i, c) for i in range(len(table)) for c in table.columns if bad.at[i, c])
         raise Failure(
-            path, f"line {line + 2}, {column}: expected a finite number, got {table.at[line, column]!r}", RETRAIN
+            path, f"line {line + 2}, {column}: expected a finite number, got {table.at[line, column]!r}", again(path)
         )
     return numbers
 
@@ -189,6 +187,8 @@ def _check_history(path: Path, history: pd.DataFrame, epochs: int, accuracy: str
     _check_epochs(path, history, epochs)
     last = history[accuracy].iloc[-1]
     if last != last:  # a missing value
-        raise Failure(path, f"line {epochs + 1}, {accuracy}: expected the last epoch's accuracy, got nothing", RETRAIN)
+        raise Failure(
+            path, f"line {epochs + 1}, {accuracy}: expected the last epoch's accuracy, got nothing", again(path)
+        )
     for column in [name for name in history if name.startswith((accuracy, "train_accuracy"))]:
         _check_range(path, history[column].dropna(), 1, "0 to 1")

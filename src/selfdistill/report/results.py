@@ -211,7 +211,7 @@ def _measures(run: RunRecord) -> dict[str, float | None] | None:
     expected = run.facts.get("outputs", {}).get("weights.safetensors")
     if expected is None or facts.get("weights_sha256") != expected:
         what = f"is not of the weights that run.json recorded (expected {expected}, got {facts.get('weights_sha256')})"
-        raise Failure(path, what, "rerun the rule measure")
+        raise Failure(path, what, "remove it and run the same command")
     return facts["measures"]
 
 

@@ -224,5 +224,13 @@ def read_sealed(path: Path) -> dict:
     except (ValueError, RecursionError, AttributeError):  # no JSON, no object, or a NaN, which is never written
         whole = False
     if not whole:
-        raise Failure(path, f"differs from its own {SEAL}: damaged or edited", "rerun the rule that made it")
+        raise Failure(path, f"differs from its own {SEAL}: damaged or edited", again(path))
     return facts
+
+
+def again(path: Path) -> str:
+    """The next step where a file of a run is wrong; what was trained here lies in results/, and may be in the store."""
+    folder = path.parent
+    if path.parts[:1] == ("results",):
+        return f"remove {folder} and run the same command: it is restored or trained again"
+    return f"replace {folder} by a whole run"

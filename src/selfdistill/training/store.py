@@ -14,7 +14,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,11 +77,7 @@ def damaged_outputs(folder: Path, facts: dict) -> list[str]:
     outputs = facts.get("outputs")
     if not isinstance(outputs, dict) or not outputs:
         return ["run.json lists no outputs"]
-    return [
-        name
-        for name, expected in sorted(outputs.items())
-        if not (folder / name).is_file() or sha256_of(folder / name) != expected
-    ]
+    return [name for name, expected in sorted(outputs.items()) if not _is_whole(folder / name, expected)]
 
 
 def folder_of(store: Path, output: Path) -> Path | None:
@@ -153,6 +149,71 @@ def adopt(store: Path, results: Path) -> None:
             continue
         with contextlib.suppress(InUse), run_lock(results / ".state" / f"{name}.lock"):
             _build(folder, Entry(output, facts))
+
+
+def restore(store: Path, results: Path, runs: Iterable[tuple[str, int]], say: Callable[[str], None]) -> None:
+    """Put back what the finished runs (method and seed) under results/<protocol>/ have lost, and say it."""
+    for method, seed in runs:
+        output, name = results / method / f"seed{seed}", f"{method}-seed{seed}"
+        if lost_outputs(store, output) is None:
+            continue
+        with contextlib.suppress(InUse), run_lock(results / ".state" / f"{name}.lock"), disk(output):
+            if lost := lost_outputs(store, output):  # another start may have been quicker
+                _put_back(*lost, output)
+                say(f"{method} seed {seed}: {', '.join(lost[1])} restored from the store")
+
+
+def lost_outputs(store: Path, output: Path) -> tuple[Entry, list[str]] | None:
+    """What of the finished run in `output` is missing or was replaced, and its stored run, which has that whole; None
+    if nothing is lost, or the store cannot help. A small file is known by its SHA-256, a large one by its size: they
+    are too many to be read at each start. What is the store's own file is not compared.
+    """
+    facts, name = facts_of(output), f"{output.parent.name}-{output.name}"
+    if facts:
+        entry, lost = Entry(_folder(store, name, facts), facts), []
+    elif (entry := _with_history(store, name, output)) is not None:
+        lost = ["run.json"]
+    if entry is None or not entry.folder.is_dir() or not isinstance(entry.facts.get("outputs"), dict):
+        return None
+    outputs = entry.facts["outputs"]
+    lost += [file for file in sorted(outputs) if _is_lost(entry.folder / file, output / file, outputs[file])]
+    whole = all(_is_whole(entry.folder / file, outputs.get(file)) for file in lost if file != "run.json")
+    return (entry, lost) if lost and whole else None
+
+
+def _with_history(store: Path, name: str, output: Path) -> Entry | None:
+    """The stored run whose history lies beside a run.json that is damaged."""
+    history = output / "history.csv"
+    if not history.is_file() or not (output / "run.json").exists():
+        return None
+    found = [entry for entry in entries(store, name) if entry.facts.get("outputs", {}).get(history.name)]
+    return next((entry for entry in found if entry.facts["outputs"][history.name] == sha256_of(history)), None)
+
+
+def _is_lost(stored: Path, own: Path, expected: str) -> bool:
+    if not own.is_file():
+        return True
+    if not stored.is_file() or own.samefile(stored):
+        return False
+    if own.suffix in (".csv", ".json"):
+        return sha256_of(own) != expected
+    return own.stat().st_size != stored.stat().st_size
+
+
+def _is_whole(path: Path, expected: str) -> bool:
+    return path.is_file() and sha256_of(path) == expected
+
+
+def _put_back(entry: Entry, names: list[str], output: Path) -> None:
+    """Put stored files where their run lost them, run.json last, with the times that they had: a copy gets those of
+    the run's others.
+    """
+    times = (output / "run.json").stat()
+    for name in sorted(names, key="run.json".__eq__):
+        link(entry.folder / name, output / name)
+        if not (output / name).samefile(entry.folder / name):
+            os.utime(output / name, ns=(times.st_atime_ns, times.st_mtime_ns))
+    sync_folder(output)
 
 
 def _comparison(old: Entry, new: Entry) -> str:
