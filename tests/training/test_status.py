@@ -15,8 +15,10 @@ from selfdistill.config.settings import run_settings, to_yaml
 from selfdistill.system.failures import CONFIGURATION, NON_FINITE, Failure
 from selfdistill.system.files import disk_failure, read_sealed, write_sealed
 from selfdistill.system.lock import run_lock
+from selfdistill.tools.progress import overview
 from selfdistill.training import checkpoint, run, start
 from selfdistill.training.start import train
+from selfdistill.training.states import mark_forced
 from selfdistill.training.status import RequestedRuns, status
 
 TINY = """
@@ -207,7 +209,11 @@ def test_stale_settings_and_code(done, monkeypatch):
         assert last == "0 of 1 done"
         done.change(new, old)
     monkeypatch.setattr("selfdistill.training.provenance.code_fingerprint", lambda: "0" * 64)
-    assert "stale: other code" in done.lines()[0]
+    first, second, last = done.lines()
+    assert (first.split("  ")[-1], last) == ("done (by other training code)", "1 of 1 done")
+    assert second.endswith("  stale state of epoch 3: other code")
+    done.change("batch_size: 50", "batch_size: 25")
+    assert done.lines()[0].endswith("  stale: other settings.batch_size")
 
 
 def test_damaged_outputs(done):
@@ -216,7 +222,18 @@ def test_damaged_outputs(done):
     first, *_, last = done.lines()
     assert first == "control seed 0  resumable at epoch 3 of 3"
     shutil.rmtree(done.state())
-    assert (done.lines()[0], last) == ("control seed 0  damaged: weights.safetensors", "0 of 1 done")
+    run = done.results / "demo/control/seed0"
+    step = f"(remove {run} and start again)"
+    assert (done.lines()[0], last) == (f"control seed 0  damaged: weights.safetensors {step}", "0 of 1 done")
+    shutil.rmtree(run)
+    train(done.job(store=done.results / ".runs"))
+    (run / "history.csv").unlink()
+    assert done.lines()[0] == "control seed 0  damaged: history.csv (the next start restores it)"
+    shutil.rmtree(run)
+    assert done.lines() == ["control seed 0  in the store: nothing to train", "1 of 1 done"]
+    assert str(overview(done.config, done.results)) == "3 of 3 epochs, all runs done"
+    mark_forced(done.results / "demo", ["control/seed0"])
+    assert done.lines() == ["control seed 0  not started", "0 of 1 done"]
 
 
 def test_leftovers(done):

@@ -17,7 +17,7 @@ from selfdistill.system.lock import owner_of
 from selfdistill.training.identity import other_parts
 from selfdistill.training.states import newest_epoch, state_folder
 from selfdistill.training.status import RequestedRuns
-from selfdistill.training.store import facts_of
+from selfdistill.training.store import CODE, facts_of
 
 EPOCH = re.compile(r"^epoch (\d+)/\d+ .* ([\d.]+) s$", re.MULTILINE)
 RECENT = 5  # epochs whose median is the pace
@@ -74,7 +74,7 @@ class Overview(NamedTuple):
 def overview(config: Config, results: Path) -> Overview:
     """The progress of every run of a configuration now."""
     requested = RequestedRuns(config, results)
-    runs = [_progress(requested.folder, *run, requested.identity(*run)) for run in config.runs()]
+    runs = [_progress(requested, *run) for run in config.runs()]
     timed: dict[str, list[float]] = {}
     for run in runs:
         if run.pace is not None:
@@ -84,14 +84,15 @@ def overview(config: Config, results: Path) -> Overview:
     return Overview([run._replace(pace=run.pace or paces.get(run.method)) for run in runs], needs)
 
 
-def _progress(folder: Path, method: str, seed: int, identity: dict[str, Any]) -> RunProgress:
-    """How far a run is; folder: the protocol's results."""
+def _progress(requested: RequestedRuns, method: str, seed: int) -> RunProgress:
+    """How far a run is; one that the store has is done."""
+    folder, identity = requested.folder, requested.identity(method, seed)
     name, states = f"{method}-seed{seed}", folder / ".state"
     epochs = identity["settings"]["epochs"]
     epoch, pace = _log(folder / "logs" / f"{name}.txt")
     if owner_of(states / f"{name}.lock"):
         return RunProgress(method, seed, epochs, min(epoch, epochs), pace, running=True)
-    if facts := _finished(folder / method / f"seed{seed}", identity):
+    if facts := _finished(folder / method / f"seed{seed}", identity) or requested.stored(method, seed, identity):
         return RunProgress(method, seed, epochs, epochs, facts["training_seconds"] / epochs, done=True)
     saved = newest_epoch(state_folder(states, name, identity))
     return RunProgress(method, seed, epochs, saved, pace if saved else None)
@@ -102,7 +103,7 @@ def _finished(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
     teacher may have changed since. A change of the code repeats none. Empty for another, and for a damaged one.
     """
     facts = facts_of(run)
-    wanted = {key: part for key, part in identity.items() if key != "code_fingerprint"}
+    wanted = {key: part for key, part in identity.items() if key != CODE}
     return {} if other_parts(facts, wanted) else facts
 
 

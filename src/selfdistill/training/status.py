@@ -12,9 +12,9 @@ from selfdistill.system.files import read_sealed
 from selfdistill.system.lock import owner_of
 from selfdistill.system.tensors import read_header
 from selfdistill.training import provenance
-from selfdistill.training.identity import data_sha256, other_parts, run_identity, weights_sha256
-from selfdistill.training.states import checkpoints, epoch_of, failure_record, read_checkpoint
-from selfdistill.training.store import FOLDER, damaged_outputs, matches
+from selfdistill.training.identity import PARTS, data_sha256, other_parts, run_identity, weights_sha256
+from selfdistill.training.states import checkpoints, epoch_of, failure_record, forced_mark, read_checkpoint
+from selfdistill.training.store import CODE, FOLDER, damaged_outputs, facts_of, lost_outputs, matches
 
 STATE = re.compile(r"(.+)-seed(\d+)-[0-9a-f]{12}")
 DONE = "done"
@@ -71,15 +71,40 @@ class RequestedRuns:
         saved = _saved(states, key, identity)
         if owner := owner_of(states / f"{key}.lock"):
             return Status(name, _joined(f"running ({owner})", saved))
-        text = _outputs(self.folder / method / f"seed{seed}", identity)
-        if text == DONE:
-            return Status(name, DONE, done=True)
+        text = self._outputs(self.folder / method / f"seed{seed}", identity)
+        if text and text.startswith(DONE):
+            return Status(name, text, done=True)
         if failure := failure_of(failure_record(states, key), identity):
             return Status(name, _joined(failure, saved))
         if saved or text:
             return Status(name, saved or text)
-        stored = " (in the store: nothing to train)" if matches(self.store, key, identity) else ""
-        return Status(name, f"not started{stored}")
+        stored = self.stored(method, seed, identity)
+        return Status(name, "in the store: nothing to train" if stored else "not started", done=stored is not None)
+
+    def stored(self, method: str, seed: int, identity: dict[str, Any]) -> dict[str, Any] | None:
+        """The run.json of the stored run that is put in place without training; None if there is none, or if it is
+        forced.
+        """
+        key, states = f"{method}-seed{seed}", self.folder / ".state"
+        found = [] if forced_mark(states, key).exists() else matches(self.store, key, identity)
+        return found[0].facts if found else None
+
+    def _outputs(self, run: Path, identity: dict[str, Any]) -> str | None:
+        """What a run's outputs are: done, not finished, damaged or stale; None if there are none. Other code alone
+        repeats no finished run.
+        """
+        if not (run / "run.json").exists():
+            return "not finished (no run.json)" if (run / "history.csv").exists() else None
+        facts = facts_of(run)
+        if wrong := damaged_outputs(run, facts) if facts else ["run.json"]:
+            back = lost_outputs(self.store, run)
+            restored = back is not None and set(wrong) <= {*back[1]}
+            step = "the next start restores it" if restored else f"remove {run} and start again"
+            return f"damaged: {', '.join(wrong)} ({step})"
+        others = other_parts(facts, identity)
+        if stale := [part for part in others if part != PARTS[CODE]]:
+            return f"stale: other {', '.join(stale)}"
+        return f"{DONE} (by other training code)" if others else DONE
 
     def identity(self, method: str, seed: int) -> dict[str, Any]:
         """A run's identity without the parts that cannot be known: data not yet prepared, a teacher not yet trained."""
@@ -90,21 +115,6 @@ class RequestedRuns:
 
 def _joined(*texts: str | None) -> str:
     return ", ".join(text for text in texts if text)
-
-
-def _outputs(run: Path, identity: dict[str, Any]) -> str | None:
-    """What a run's outputs are: done, not finished, damaged or stale; None if there are none."""
-    if not (run / "run.json").exists():
-        return "not finished (no run.json)" if (run / "history.csv").exists() else None
-    try:
-        facts = read_sealed(run / "run.json")
-    except Failure:
-        return "damaged: run.json"
-    wrong = damaged_outputs(run, facts)
-    if wrong:
-        return f"damaged: {', '.join(wrong)}"
-    others = other_parts(facts, identity)
-    return f"stale: other {', '.join(others)}" if others else DONE
 
 
 def failure_of(record: Path, identity: dict[str, Any]) -> str | None:
