@@ -65,14 +65,17 @@ def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_p
     report, run = Path("report/demo"), Path("results/demo/kd/seed0/run.json")
     for folder in (report / "details", run.parent):
         folder.mkdir(parents=True)
-    for name, text in {"table1.csv": TABLE, "report.html": "", "curves_loss.pdf": ""}.items():
+    runs = "method,seed\nkd,0\n"  # of which the report is; another one lies beside it
+    for name, text in {"runs.csv": runs, "table1.csv": TABLE, "report.html": "", "curves_loss.pdf": ""}.items():
         (report / name).write_text(text)
     for text in ("", TABLE.splitlines()[0], TABLE.replace("label", "words")):
         (report / "table1.csv").write_text(text)
         said = verbs.selfdistill("show", "--report", report).stderr
         assert "table1.csv: expected rows with accuracy, accuracy_sd, label, " in said
     (report / "table1.csv").write_text(TABLE)
-    run.write_text(json.dumps({"settings": {"epochs": 5, "data": {"dataset": "digits"}}}))
+    for path in (run, Path("results/demo/kd/seed1/run.json")):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"settings": {"epochs": 5, "data": {"dataset": "digits"}}}))
     done = verbs.selfdistill("show", "--report", report, "--started", time.time() - 65)
     assert done.stdout.splitlines() == [
         "done in 1:05: demo, 1 run on scikit-learn's handwritten digits, 5 epochs",
@@ -81,7 +84,7 @@ def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_p
         "ResNet18 (Student, KD)         70.55          -1.02      94.20     0h 01m 02s",
         "ResNet18 (Control)             71.57                               0h 01m 00s",
         "",
-        "One seed per row: a difference of a point or two means little.",
+        "One seed per row, so no difference is judged.",
         "",
         "page     report/demo/report.html",
         "table    report/demo/table1.csv",
@@ -99,6 +102,11 @@ def test_show_with_several_seeds_and_of_the_authors_logs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     report = Path("report/published")
     report.mkdir(parents=True)
+    (report / "table1.csv").write_text(TABLE)
+    assert (
+        "\nOne unseeded run per row, so no difference is judged.\n"
+        in verbs.selfdistill("show", "--report", report).stdout
+    )
     (report / "table1.csv").write_text(TABLE.replace("70.55,,-1.02,0h 01m 02s,1", "70.55,0.12,,0h 01m 02s,3"))
     said = verbs.selfdistill("show", "--report", report).stdout
     assert said.startswith("done: published, from the author's own logs\n")
@@ -116,6 +124,7 @@ def test_a_failure_stands_in_the_log_too(tmp_path):
 
 def test_a_stopped_command_ends_with_75_and_one_line(tmp_path):
     command = [sys.executable, "-c", WAITING, "prepare", "--dataset", "digits", "--archives", "[]", "--output", "o"]
+    command += ["--log", "log"]
     options = {"cwd": tmp_path, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP]
     started = {number: subprocess.Popen(command, preexec_fn=take_signals, **options) for number in numbers}
@@ -127,6 +136,7 @@ def test_a_stopped_command_ends_with_75_and_one_line(tmp_path):
         assert process.returncode == 75
         assert said.startswith(f"data: stopped by {number.name}; to resume: python -m selfdistill prepare ")
         assert said.count("\n") == 1
+    assert (tmp_path / "log").read_text().startswith("data: stopped by SIG")
 
 
 WAITING = """

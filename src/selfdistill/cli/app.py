@@ -58,14 +58,13 @@ def main() -> None:
     except (Failure, Failures) as failure:
         _end(str(failure), failure.code, debug)
     except Stopped as stopped:
-        if in_workflow() and Log.latest is None:  # nothing was done
-            raise SystemExit(STOPPED) from None
-        again = f"; to resume: {shlex.join(['python', '-m', 'selfdistill', *sys.argv[1:]])}"
-        _end(f"{stopped}{'' if in_workflow() else again}", STOPPED, debug)
+        _stop(str(stopped), debug)
     except BrokenPipeError:  # nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(1) from None
     except Exception as error:
+        if isinstance(error, ImportError) and REQUEST.name:  # a signal in the midst of an import
+            _stop(f"stopped by {REQUEST.name}", debug)
         if isinstance(error, OSError) and error.errno in DISK_ERRORS | {errno.EACCES, errno.EPERM, errno.EROFS}:
             failure = disk_failure(error.filename or "disk", error)
             _end(str(failure), failure.code, debug)
@@ -81,6 +80,14 @@ def _open_what_is_closed() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+
+
+def _stop(line: str, debug: bool) -> None:
+    if in_workflow() and Log.latest is None:  # nothing was done
+        raise SystemExit(STOPPED)
+    again = f"; to resume: {shlex.join(['python', '-m', 'selfdistill', *sys.argv[1:]])}"
+    named = Log.latest.named(line) if Log.latest else line
+    _end(f"{named}{'' if in_workflow() else again}", STOPPED, debug)
 
 
 def _end(line: str, code: int, debug: bool) -> None:

@@ -39,16 +39,17 @@ class Log:
         In the workflow several jobs write to one screen: what does not name its job is only logged.
         """
         if self._prefix or self._descriptor is None or not terminal.in_workflow():
-            self._print(shown or self._named(line))
+            self._print(shown or self.named(line))
         self._write(line)
 
     def note(self, line: str) -> None:
         """Log a line, which the workflow does not print."""
         if self._descriptor is None or not terminal.in_workflow():
-            self._print(self._named(line))
+            self._print(self.named(line))
         self._write(line)
 
-    def _named(self, line: str) -> str:
+    def named(self, line: str) -> str:
+        """A line that begins with the job's name."""
         return line if line.startswith(("error: ", self._prefix)) else self._prefix + line
 
     def _print(self, line: str) -> None:

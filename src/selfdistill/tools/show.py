@@ -17,7 +17,7 @@ NEXT = {
     "replicate": "the paper's protocol (hours on a GPU)",
 }
 SHOWN = {"method", "label", "accuracy", "accuracy_sd", "minus_control", "paper", "time"}  # columns of table1.csv
-LITTLE = "One seed per row: a difference of a point or two means little."
+ALONE = "One {} per row, so no difference is judged."
 T8 = "echo 'methods: {kd: {temperature: 8}}' > t8.yaml; make %s CONFIG=t8.yaml"
 
 
@@ -26,13 +26,14 @@ def last_screen(report: Path, results: Path, started: float | None) -> list[str]
 
     Raises: Failure 65 where there is no table1.csv, or another file in its place.
     """
-    rows = _rows(report / "table1.csv")
+    rows = _rows(report / "table1.csv", SHOWN)
+    run = "unseeded run" if report.name == "published" else "seed"
     done = "done" if started is None else f"done in {clock(time.time() - started)}"
     return [
-        f"{done}: {_described(report.name, results / report.name)}",
+        f"{done}: {_described(report, results / report.name)}",
         "",
         *_table(rows),
-        *(["", LITTLE] if {row.get("seeds") for row in rows} == {"1"} else []),
+        *(["", ALONE.format(run)] if {row.get("seeds") for row in rows} == {"1"} else []),
         "",
         *(f"{name:8} {report / file}" for name, file in OPEN.items() if (report / file).exists()),
         "",
@@ -40,21 +41,22 @@ def last_screen(report: Path, results: Path, started: float | None) -> list[str]
     ]
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, restval=""))
     except (OSError, ValueError, csv.Error) as error:
         raise Failure(path, f"cannot be read ({error})", "run the rule table first") from error
-    if not rows or not rows[0].keys() >= SHOWN:
-        raise Failure(path, f"expected rows with {', '.join(sorted(SHOWN))}", "run the rule table again")
+    if not rows or not rows[0].keys() >= columns:
+        raise Failure(path, f"expected rows with {', '.join(sorted(columns))}", "run the rule table again")
     return rows
 
 
-def _described(protocol: str, results: Path) -> str:
-    """What was run, from the records of the runs; of a protocol without, where its numbers come from."""
-    settings = []
-    for path in sorted(results.glob("*/seed*/run.json")):
+def _described(report: Path, results: Path) -> str:
+    """What was run, from the records of the report's runs; of a protocol without, where its numbers come from."""
+    protocol, settings, listed = report.name, [], report / "runs.csv"
+    for run in _rows(listed, {"method", "seed"}) if listed.exists() else ():
+        path = results / run["method"] / f"seed{run['seed']}" / "run.json"
         try:
             settings.append(json.loads(path.read_text(encoding="utf-8"))["settings"])
         except (OSError, ValueError, KeyError):  # `status` and the table say what is wrong with it
