@@ -108,8 +108,7 @@ def stored(tmp_path, monkeypatch):
 def test_a_removed_run_leaves_the_store_and_others_stay(stored, tmp_path):
     other, own = stored(epochs=70), stored()
     line = disk_use(tmp_path / "results", "demo")
-    assert f"{tmp_path}/results/.runs 16 kB, " in line
-    assert ", 2 stored runs, free " in line
+    assert ", store 16 kB (2 runs), data 0 bytes, free " in line
     with removal(tmp_path / "results", "demo/control-seed0") as found:
         remove(found)
     assert (other.exists(), own.exists(), taken(own)) == (True, False, 0)

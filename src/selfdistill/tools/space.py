@@ -19,7 +19,6 @@ def disk_use(results: Path, protocol: str) -> str:
     and in the store is on the disk once.
     """
     store = results / FOLDER
-    folders = [results / protocol, store, results / "data"]
-    sizes = ", ".join(f"{folder} {size(taken(folder))}" for folder in folders)
+    own, kept, data = (size(taken(folder)) for folder in (results / protocol, store, results / "data"))
     free = shutil.disk_usage(results if results.is_dir() else ".").free
-    return f"disk: {sizes}, {len(entries(store))} stored runs, free {size(free)}"
+    return f"disk: {protocol} {own}, store {kept} ({len(entries(store))} runs), data {data}, free {size(free)}"
