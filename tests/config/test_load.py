@@ -215,6 +215,11 @@ def test_teachers_in_a_circle_are_refused(values, problems):
 # All at once, in two passes
 
 
+def test_a_hold_out_of_more_than_there_is_is_one_problem(values, problems):
+    (line,) = problems(merge(values, {"data": DIGITS | {"holdout_images": 5000}, "reduced": "x"}))
+    assert line.startswith("data.holdout_images: expected a multiple of 10 up to 718 ")
+
+
 def test_everything_that_is_wrong_in_itself_is_named_at_once_and_then_everything_between_keys(values, problems):
     between = {"data": {"holdout_images": 7}, "methods": {"self_distillation": {"feature_weight": 1}}}
     between["methods"] |= {name: {"batch_size": 10**6} for name in ("teacher", "kd")}

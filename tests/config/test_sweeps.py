@@ -6,6 +6,7 @@ from selfdistill.config.load import validate
 from selfdistill.config.reading import merge
 from selfdistill.config.report_settings import report_settings
 from selfdistill.config.settings import run_settings
+from selfdistill.config.summary import summary
 from selfdistill.config.sweeps import text
 
 ALPHA9_T8 = "kd-35e28f40"  # of the sweep kd: alpha .9, T 8
@@ -30,6 +31,9 @@ def test_a_cell_is_its_base_with_the_keys_of_the_cell_changed(values):
     assert cell | same == base | same
     block = config.methods[ALPHA9_T8]
     assert (block.label, block.seeds, block.published) == ("KD, alpha 0.9, temperature 8", [3, 4], None)
+    assert "  kd-35e28f40 (KD, alpha 0.9, temperature 8): seeds 3, 4, 200 epochs, taught by " in "\n".join(
+        summary(config)
+    )
     shown = [text(value) for value in ([], ["crop", "flip"], True, 0.0005, "fc")]
     assert shown == ["none", "crop+flip", "true", "0.0005", "fc"]
 
@@ -79,7 +83,7 @@ WRONG = [
     ({"grid": {"alpa": [1]}}, "grid.alpa: unknown key (did you mean alpha?)"),
     ({"grid": {"label": ["a"]}}, "grid.label: unknown key: it is a method's own"),
     ({"grid": {"alpha": [0.1, 2]}}, "grid.alpha: expected a number in [0, 1], got 2"),
-    ({"grid": {"alpha": [{"alpha": 0.1}]}}, "grid.alpha: expected a number in [0, 1], got {'alpha': 0.1}"),
+    ({"grid": {"alpha": [{"alpha": 0.1}]}}, "grid.alpha: expected a number in [0, 1], got {alpha: 0.1}"),
     ({"grid": {"alpha": []}}, "grid.alpha: expected different items, at least one, got []"),
     (
         {"grid": {"augmentation": [["flip"], ["flip"]]}},

@@ -77,6 +77,16 @@ def test_words():
         assert all(refusal(kind, value).startswith("expected ") for value in bad)
 
 
+def test_a_refused_value_is_told_as_it_was_written():
+    for value, shown in (
+        (None, "null"),
+        ([True, None, "a"], "[true, null, 'a']"),
+        ({"a": False}, "{a: false}"),
+        ("", "''"),
+    ):
+        assert refusal(t.Line if value != "" else t.Sha256, value).endswith(f", got {shown}")
+
+
 def test_seeds_are_a_list_of_different_whole_numbers_however_they_are_given():
     assert [read(t.Seeds, value) for value in ([0, 1], "0,1", "[0, 1]", ["0", "1"])] == [[0, 1]] * 4
     assert [read(t.Seeds, value) for value in (0, "0", [2**63 - 1])] == [[0], [0], [2**63 - 1]]

@@ -73,11 +73,21 @@ def test_a_change_of_the_rules_or_of_the_code_that_judges_shows_as_amended(name,
 
 
 WRONG = {
-    "an unknown key": (lambda v: v["claims"][0].update(vlaue=3), "claims.0.level.vlaue: unknown key"),
+    "an unknown key": (lambda v: v["claims"][0].update(publishd=3), "publishd: unknown key (did you mean published?)"),
     "an id twice": (lambda v: v["claims"][1].update(id="C1"), "claims.1.C1: this id is given twice"),
     "an unknown method": (
         lambda v: v["claims"][1].update(method="kdd"),
-        "claims.1.C2: expected one of teacher, kd, ",
+        "claims.1.C2: unknown name 'kdd' (did you mean kd?)",
+    ),
+    "an unknown kind": (
+        lambda v: v["claims"][1].update(kind="bettr"),
+        "claims.1: kind: expected one of level, better, by, cost, conditions, mechanism, variance, convergence, "
+        "got 'bettr' (did you mean better?)",
+    ),
+    "no kind": (lambda v: v["claims"][1].pop("kind"), "claims.1: lacks the key kind"),
+    "a text as a number": (
+        lambda v: v["claims"][0].update(published="x"),
+        "published: expected a number from 0 to 100",
     ),
     "an unknown primary": (lambda v: v["rules"]["primary"].append(["kd", "H9"]), "rules.primary"),
     "a mechanism without controls": (lambda v: v["rules"]["controls"].pop("kd"), "expected controls in rules.controls"),

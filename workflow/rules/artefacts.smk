@@ -1,6 +1,7 @@
 # What the rules of the report ask for: the files follow from the declarations in selfdistill.report.
 from selfdistill.config.report_settings import ReportSettings, report_settings
 from selfdistill.report.artefacts import artefacts, needs
+from selfdistill.report.claims import read_claims
 from selfdistill.report.gaps import departures, read_gaps
 from selfdistill.report.steps import STEPS
 
@@ -27,6 +28,8 @@ def settings_of_report():
 
 KNOWN = settings_of_report()
 REPORT_TEXT, REPORT = to_yaml(KNOWN), ReportSettings.model_validate(KNOWN)
+CLAIMS = ours("workflow/claims.yaml")
+refused(read_claims, Path(CLAIMS), list(REPORT.known))  # before anything is trained
 REPORT_STEPS = [step for step in STEPS if artefacts(REPORT, step)]
 
 

@@ -25,7 +25,7 @@ for step in REPORT_STEPS:
         input:
             read_by(step),
             written(*REPORT_STEPS[:-1]) if step == "report" else [],
-            ours("workflow/claims.yaml") if step in ("claims", "report") else [],
+            CLAIMS if step in ("claims", "report") else [],
             settings=lambda wildcards: named_by_content(f"results/{CONFIG.protocol}/settings/report", REPORT_TEXT),
         output:
             written(step),
@@ -35,7 +35,7 @@ for step in REPORT_STEPS:
         params:
             # Takes `output`: the same logs in another folder are no reason to make the report again.
             logs=lambda wildcards, output: LOGS,
-            words=[step, "--output", f"report/{CONFIG.protocol}", "--claims", ours("workflow/claims.yaml")],
+            words=[step, "--output", f"report/{CONFIG.protocol}", "--claims", CLAIMS],
         shell:
             "python -m selfdistill {params.words:q} --logs {params.logs:q} --settings {input.settings:q} --log {log:q}"
 

@@ -2,15 +2,18 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
+from selfdistill.config.types import written
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 
 Problem = tuple[tuple[str | int, ...], str]
 SHAPES = {
     "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
     "dict_type": "keys and values",
     "list_type": "a list",
     "tuple_type": "a list",
@@ -76,13 +79,33 @@ def _describe(kind: Any, detail: dict) -> str:
         return unknown_key(str(place[-1]), _keys_at(kind, place[:-1]))
     if name == "refused":
         return detail["msg"]
-    return f"expected {SHAPES.get(name, detail['msg'])}, got {repr(detail['input'])[:80]}"
+    if name == "union_tag_invalid":
+        key, known = (
+            detail["ctx"]["discriminator"].strip("'"),
+            detail["ctx"]["expected_tags"].replace("'", "").split(", "),
+        )
+        tag = detail["input"][key]
+        return f"{key}: expected one of {', '.join(known)}, got {written(tag)}{nearest(str(tag), known)}"
+    if name == "union_tag_not_found":
+        return f"lacks the key {detail['ctx']['discriminator'].strip(chr(39))}"
+    return f"expected {SHAPES.get(name, detail['msg'])}, got {written(detail['input'])}"
 
 
-def _keys_at(model: Any, place: tuple) -> Iterable[str]:
-    """The keys of the model at a place within another one."""
+def _keys_at(kind: Any, place: tuple) -> Iterable[str]:
+    """The keys of the model at a place within another one; of several in a list, the one of the kind that is named."""
+    found = _models(kind)
     for part in place:
-        field = getattr(model, "model_fields", {}).get(part)
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
-        model = next((item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)), model)
-    return getattr(model, "model_fields", {})
+        inner = [model for each in found if part in each.model_fields for model in _models(each.model_fields[part])]
+        tagged = [
+            each for each in found if part in get_args(getattr(each.model_fields.get("kind"), "annotation", None))
+        ]
+        found = inner or tagged or found
+    return found[0].model_fields if found else ()
+
+
+def _models(kind: Any) -> list[type[BaseModel]]:
+    """The models in a type."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind]
+    parts = [kind.annotation] if isinstance(kind, FieldInfo) else get_args(kind)
+    return [model for part in parts for model in _models(part)]

@@ -22,7 +22,7 @@ def read_methods(blocks: Any, defaults: Any) -> tuple[dict[str, Method], dict[st
     problems: list[Problem] = []
     for key, value in (("defaults", defaults), ("methods", blocks)):
         if not isinstance(value, dict):
-            problems.append(((key,), f"expected keys and values, got {value!r}"))
+            problems.append(((key,), f"expected keys and values, got {t.written(value)}"))
     if not isinstance(blocks, dict):
         return {}, {}, problems
     if not blocks:
@@ -51,7 +51,7 @@ def _read(name: str, blocks: dict, defaults: dict | None, problems: list[Problem
     block, origins = found
     objective = block.get("objective")
     if not _is_objective(objective):
-        known, got = ", ".join(objectives()), f"got {repr(objective)[:80]}" if "objective" in block else "missing"
+        known, got = ", ".join(objectives()), f"got {t.written(objective)}" if "objective" in block else "missing"
         what = f"expected one of {known}, {got}{nearest(str(objective), objectives())}"
         problems.append(((*origins["objective"], "objective"), what))
         return None
@@ -74,14 +74,14 @@ def _laid_over(
     """
     block, place = blocks[name], ("methods", name)
     if not isinstance(block, dict):
-        problems.append((place, f"expected keys and values, got {block!r}"))
+        problems.append((place, f"expected keys and values, got {t.written(block)}"))
         return None
     if "like" not in block:
         return block, dict.fromkeys([*block, "objective"], place)
     own = {key: value for key, value in block.items() if key != "like"}
     other, known = block["like"], [other for other in blocks if other != name]
     if not isinstance(other, str) or other not in known or other in seen:
-        what = f"expected another method, which is not itself like this one, got {repr(other)[:80]}"
+        what = f"expected another method, which is not itself like this one, got {t.written(other)}"
         problems.append(((*place, "like"), what + (nearest(str(other), known) if other not in known else "")))
         return None
     found = _laid_over(other, blocks, problems, (*seen, name))

@@ -124,6 +124,8 @@ def _batch(config: Config, name: str) -> Iterator[Problem]:
     the last maps have one pixel.
     """
     images, size, stem = config.data.epoch_images, config.methods[name].batch_size, config.methods[name].stem
+    if images < 1:  # the hold-out is too large, which has its own rule
+        return
     if size > images:
         yield ("methods", name, "batch_size"), f"expected at most the {images} training images, got {size}"
     elif stem == "imagenet" and 1 in (size, images % size):
@@ -145,7 +147,7 @@ def _kept_epoch(config: Config, name: str) -> Iterator[Problem]:
 
 def _nesterov(config: Config, name: str) -> Iterator[Problem]:
     if config.methods[name].nesterov and config.methods[name].momentum == 0:
-        yield ("methods", name, "nesterov"), "expected false with momentum 0, got True"
+        yield ("methods", name, "nesterov"), "expected false with momentum 0, got true"
 
 
 def _feature_maps(config: Config, name: str) -> Iterator[Problem]:

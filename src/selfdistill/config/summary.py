@@ -3,6 +3,7 @@
 import os
 
 from selfdistill.config.schema import Config
+from selfdistill.config.sweeps import Cell, cells
 
 
 def summary(config: Config) -> list[str]:
@@ -11,7 +12,8 @@ def summary(config: Config) -> list[str]:
     """
     runs = sum(len(config.seeds_of(row)) for row in config.rows)
     lines = [f"valid: protocol {config.protocol}, {len(config.rows)} rows, {runs} runs"]
-    lines += [f"  {row}: {_described(config, row)}" for row in config.rows]
+    labels = {cell.method: f" ({cell.block.label})" for cell in _cells(config)}
+    lines += [f"  {row}{labels.get(row, '')}: {_described(config, row)}" for row in config.rows]
     shown = {(row, seed) for row in config.rows for seed in config.seeds_of(row)}
     beside = [f"{method} seed {seed}" for method, seed in config.runs() if (method, seed) not in shown]
     lines += [f"  also trained, as teachers: {', '.join(beside)}"] * bool(beside)
@@ -19,6 +21,11 @@ def summary(config: Config) -> list[str]:
     if paths and not any(path is None or os.path.isfile(os.path.expanduser(path)) for path in paths):
         lines.append(f"notice: data.archives.0.path: {paths[0]} does not exist")
     return lines
+
+
+def _cells(config: Config) -> list[Cell]:
+    """The cells of the configured sweeps, whose names say nothing."""
+    return [cell for name in config.sweep or [] for cell in cells(config.sweeps[name], config.methods)]
 
 
 def _described(config: Config, row: str) -> str:

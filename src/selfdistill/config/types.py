@@ -15,8 +15,18 @@ LARGEST_SEED = 2**63 - 1
 
 def refuse(expected: str, got: Any) -> PydanticCustomError:
     """The error of a value that is not what it should be."""
-    shown = str(got) if isinstance(got, int | float) and not isinstance(got, bool) else repr(got)
-    return PydanticCustomError("refused", "expected {expected}, got {got}", {"expected": expected, "got": shown[:80]})
+    return PydanticCustomError("refused", "expected {expected}, got {got}", {"expected": expected, "got": written(got)})
+
+
+def written(value: Any) -> str:
+    """A value as YAML has it, a text in quotes; at most 80 characters."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(written, value))}]"[:80]
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {written(item)}' for key, item in value.items())}}}"[:80]
+    return (str(value) if isinstance(value, int | float) else repr(value))[:80]
 
 
 def number(value: Any) -> int | float | None:

@@ -10,7 +10,7 @@ from pydantic import Field
 import selfdistill.statistics
 from selfdistill.config import types as t
 from selfdistill.config.block import Block
-from selfdistill.config.errors import checked, dotted
+from selfdistill.config.errors import checked, dotted, unknown_name
 from selfdistill.config.reading import read_yaml
 from selfdistill.config.report_settings import ReportSettings
 from selfdistill.report import explanations, kinds
@@ -75,7 +75,7 @@ def read_claims(path: Path, methods: list[str]) -> Claims:
 
 
 def _unknown(name: str, methods: list[str]) -> str:
-    return f"expected one of {', '.join(methods)}, got {name!r}"
+    return unknown_name((), name, methods)[1]
 
 
 def _problem(path: Path, location: tuple, what: str) -> Failure:
