@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from selfdistill.config.types import written
 from selfdistill.system.failures import CONFIGURATION, Failure
 
 LARGEST_FILE = 64 * 1024  # bytes; a configuration is a few KB, an alias bomb is not
@@ -47,7 +48,7 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str) or not key.isprintable():  # a line break would forge a line of ours
-                message = f"expected a text as key, got {repr(key)[:80]}"
+                message = f"expected a text as key, got {written(key)}"
                 raise yaml.constructor.ConstructorError(None, None, message, key_node.start_mark)
             if key in first:
                 message = f"key {key!r} is given twice (first in line {first[key]})"
