@@ -144,16 +144,8 @@ def say_what_is_replaced(method):
 
 
 def compared_teachers(wildcards):
-    """The weights of the teachers that this seed of a row with a teacher has (plain students are the baseline of what
-    its students share with it); none for teachers. Networks are compared one to one, so an ensemble is left out, and as
-    they were trained, so a row that replaces its teacher's stem brings none.
-    """
-    method, seed = wildcards.method, int(wildcards.seed)
-    if CONFIG.methods[method].role == "teacher":
-        return []
-    teachers = {row: CONFIG.teachers_of(row, seed) for row in CONFIG.rows}
-    alone = [run[0] for row, run in teachers.items() if len(run) == 1 and not CONFIG.methods[row].replaced_stem]
-    found = [run for run in dict.fromkeys(alone) if run in CONFIG.runs() and run != (method, seed)]
+    """The weights of the teachers with which a run is compared."""
+    found = CONFIG.compared_with(wildcards.method, int(wildcards.seed))
     return [f"results/{CONFIG.protocol}/{teacher}/seed{n}/weights.safetensors" for teacher, n in found]
 
 

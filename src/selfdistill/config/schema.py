@@ -191,6 +191,17 @@ class Config(MachineSettings):
         """The runs that must be trained before a run: its teachers, theirs and so on, each once."""
         return self._with_teachers(self.teachers_of(method, seed))
 
+    def compared_with(self, method: str, seed: int) -> list[tuple[str, int]]:
+        """The teachers of this seed's rows, with which a run is compared (plain students are the baseline of what a
+        teacher's students share with it); none for teachers. Networks are compared one to one, so an ensemble is left
+        out, and as they were trained, so a row that replaces its teacher's stem brings none.
+        """
+        if self.methods[method].role == "teacher":
+            return []
+        teachers = {row: self.teachers_of(row, seed) for row in self.rows}
+        alone = [runs[0] for row, runs in teachers.items() if len(runs) == 1 and not self.methods[row].replaced_stem]
+        return [run for run in dict.fromkeys(alone) if run in self.runs() and run != (method, seed)]
+
     def runs(self, rows: list[str] | None = None) -> list[tuple[str, int]]:
         """Every run, as method and seed, that rows (default: the configured ones) need, teachers included."""
         return self._with_teachers([(row, seed) for row in rows or self.rows for seed in self.seeds_of(row)])
