@@ -11,27 +11,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from selfdistill.report.latex import comment, quoted, unprinted
 from selfdistill.statistics.intervals import Interval
 
 Value = Fraction | float | int
 MINUS = "−"
-IN_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        "−": r"$-$",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        '"': "''",
-        "`": "",
-        "“": "``",
-        "”": "''",
-    }
-    | {character: "\\" + character for character in "&%$#_{}"}
-)
 
 
 class Spread(NamedTuple):
@@ -77,7 +61,8 @@ class Column(NamedTuple):
     """A column. key: its name in the CSV; heading: for people, empty if it stands in the CSV alone.
 
     decimals: for people; csv_decimals: in the CSV. signed: with a plus. digits: for people as many
-    significant ones in place of decimals, for a column of several units. tex: whether LaTeX shows it.
+    significant ones in place of decimals, for a column of several units. tex: whether LaTeX shows it. width: there of
+    text, as a share of the line.
     """
 
     key: str
@@ -88,6 +73,7 @@ class Column(NamedTuple):
     signed: bool = False
     tex: bool = True
     digits: int | None = None
+    width: float = 0.31
 
     def fixed(self, value: Value) -> Column:
         """The column with as many decimals as a number of its digits needs; others beside it are shown with as many."""
@@ -213,10 +199,9 @@ class Table(NamedTuple):
         r"""A bare tabular to `\input` (packages booktabs and array), its notes beneath as wide as the line."""
         shown = [(place, column) for place, column in self.shown if column.tex]
         head = ["needs \\usepackage{booktabs,array}; at most as wide as a column of a two-column paper"]
-        letters = [WRAPPED if column.kind == "text" else "r" for _, column in shown]
+        letters = [_wrapped(column.width) if column.kind == "text" else "r" for _, column in shown]
         lines = [
-            *map(comment, [*head, *self.provenance]),
-            rf"\begin{{tabular}}{{@{{}}{GAP.join(letters)}@{{}}}}",
+            rf"{{\footnotesize\noindent\begin{{tabular}}{{@{{}}{GAP.join(letters)}@{{}}}}",
             r"\toprule",
             _line(_heading(column) for _, column in shown),
         ]
@@ -227,12 +212,17 @@ class Table(NamedTuple):
             lines += [_line(_cell(column, row[place]) for place, column in shown) for row in group.rows]
         notes = rf"\scriptsize\raggedright {quoted(' '.join(self.notes))}"
         lines += [r"\bottomrule", r"\end{tabular}"]
-        lines.append(rf"\par\smallskip\noindent\begin{{minipage}}{{\linewidth}}{notes}\end{{minipage}}%")
-        return "\n".join(lines) + "\n"
+        lines.append(rf"\par\smallskip\noindent\begin{{minipage}}{{\linewidth}}{notes}\end{{minipage}}}}%")
+        comments = [*map(comment, [*head, *self.provenance]), *unprinted("\n".join(lines))]
+        return "\n".join([*comments, *lines]) + "\n"
 
 
-GAP = r"@{\hspace{0.7em}}"
-WRAPPED = r">{\raggedright\arraybackslash}p{0.31\linewidth}"  # of text
+GAP = r"@{\hspace{0.6em}}"
+
+
+def _wrapped(width: float) -> str:
+    """A column of text in LaTeX, as wide as this share of the line."""
+    return rf">{{\raggedright\arraybackslash}}p{{{width:g}\linewidth}}"
 
 
 def _heading(column: Column) -> str:
@@ -254,13 +244,3 @@ def _cell(column: Column, cell: Any) -> str:
 def markdown(text: str) -> str:
     """Text that Markdown prints as it stands."""
     return re.sub(r"([\\`*<>|\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", text)
-
-
-def quoted(text: str) -> str:
-    """Text that LaTeX prints as it stands, with its own quotation marks and without those of code."""
-    return text.translate(IN_LATEX)
-
-
-def comment(text: str) -> str:
-    """Text for one comment line."""
-    return "% " + re.sub(r"[\x00-\x1f]", " ", text)

@@ -9,8 +9,9 @@ from selfdistill.config.datasets import PAPERS
 from selfdistill.config.macros import WORDS, macro_name
 from selfdistill.config.types import seconds_of
 from selfdistill.report.artefacts import PRINTED, artefact
+from selfdistill.report.latex import comment, quoted, unprinted
 from selfdistill.report.results import CONTROL, MethodResults, Results
-from selfdistill.report.table import Column, Group, Table, Value, clock, comment, quoted, rounded
+from selfdistill.report.table import Column, Group, Table, Value, clock, rounded
 from selfdistill.system.amounts import duration
 
 PAPER_DEVICE = "NVIDIA L4"  # paper II
@@ -140,7 +141,8 @@ def table1_float(results: Results) -> dict[str, str]:
     short = "" if settings.badge == "replication" else f" ({settings.badge})"
     start = "\\begin{table}[t]\n\\centering\\footnotesize"
     caption = f"\\caption{{{quoted(settings.table.caption + short)}}}\n\\label{{{settings.table.label}}}"
-    return {"table1_float.tex": f"{start}\n{caption}\n{table1(results).tex()}\\end{{table}}\n"}
+    lines = [*unprinted(caption), start, caption, table1(results).tex()]
+    return {"table1_float.tex": "\n".join(lines) + "\\end{table}\n"}
 
 
 @artefact("numbers", step="table", title="The numbers of Table I as LaTeX macros", formats=("tex",))

@@ -1,0 +1,82 @@
+"""Text as LaTeX prints it: with its own quotation marks, and signs from mathematics."""
+
+from __future__ import annotations
+
+import re
+
+
+def _mathematics(signs: str, names: str) -> dict[str, str]:
+    """Signs with their commands in LaTeX."""
+    return {sign: rf"$\{name}$" for sign, name in zip(signs, names.split(), strict=True)}
+
+
+GREEK = _mathematics(
+    "αβγδεϵζηθϑικλμνξπρσςτυφϕχψωΓΔΘΛΞΠΣΥΦΨΩ",
+    "alpha beta gamma delta varepsilon epsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho sigma varsigma"
+    " tau upsilon varphi phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega",
+)
+SIGNS = _mathematics(
+    "±×·√≥≤≠≈≡∼∝≪≫∞→←↔⇒↑↓∑∏∫∂∇∈∥‖ℓ",
+    "pm times cdot surd geq leq neq approx equiv sim propto ll gg infty rightarrow leftarrow leftrightarrow Rightarrow"
+    " uparrow downarrow sum prod int partial nabla in parallel Vert ell",
+)
+RAISED, LOWERED = ("⁰⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0456789+-n"), ("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+# What pdflatex prints by itself, in its oldest font encoding too (OT1).
+PLAIN = re.compile(r"[\n -~\u00a0-\u017e‐‑‒–—‘…†‡•‰€№™ȘșȚțẞ](?<![«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲų])")
+UNPRINTED = r"\texttt{U+"
+
+
+class _InLatex(dict):
+    """The signs by their code points; any other sign stands for itself, or is named where pdflatex cannot print it."""
+
+    def __missing__(self, code: int) -> str:
+        return chr(code) if PLAIN.fullmatch(chr(code)) else f"{UNPRINTED}{code:04X}}}"
+
+
+IN_LATEX = _InLatex(
+    str.maketrans(
+        {
+            "\\": r"\textbackslash{}",
+            "~": r"\textasciitilde{}",
+            "^": r"\textasciicircum{}",
+            "−": r"$-$",
+            "<": r"\textless{}",
+            ">": r"\textgreater{}",
+            "|": r"\textbar{}",
+            '"': "''",
+            "`": "",
+            "“": "``",
+            "”": "''",
+            "’": "'",
+            "«": r"$\ll$",
+            "»": r"$\gg$",
+            "\u2009": r"\,",
+            "\u202f": r"\,",
+        }
+        | {character: "\\" + character for character in "&%$#_{}"}
+        | GREEK
+        | SIGNS
+        | dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧο", "ABEZHIKMNOPTXo", strict=True))  # Greek letters that LaTeX takes for Latin ones
+        | {sign: f"$^{{{plain}}}$" for sign, plain in zip(*RAISED, strict=True)}
+        | {sign: f"$_{{{plain}}}$" for sign, plain in zip(*LOWERED, strict=True)}
+    )
+)
+
+
+def quoted(text: str) -> str:
+    """Text that LaTeX prints as it stands, with its own quotation marks and without those of code; a sign that pdflatex
+    cannot print stands as its code, such as U+6E29.
+    """
+    return text.translate(IN_LATEX)
+
+
+def comment(text: str) -> str:
+    """Text for one comment line."""
+    return "% " + re.sub(r"[\x00-\x1f]", " ", text)
+
+
+def unprinted(latex: str) -> list[str]:
+    """A comment line about the signs of which `quoted` left the codes; none where it left none."""
+    codes = sorted(set(re.findall(re.escape(UNPRINTED) + "([0-9A-F]+)", latex)))
+    signs = ", ".join(f"{chr(int(code, 16))} (U+{code})" for code in codes)
+    return [comment(f"pdflatex cannot print {signs}, so the code stands here: write the label otherwise")] * bool(codes)

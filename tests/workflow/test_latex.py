@@ -1,0 +1,57 @@
+"""The tables in pdflatex: what stops it, and what is wider or higher than a column."""
+
+import re
+import subprocess
+
+import pytest
+from helpers.reporting import ROOT, report_settings, write_run
+from helpers.tools import needs
+
+from selfdistill.report.artefacts import write
+from selfdistill.report.latex import IN_LATEX, PLAIN, quoted
+from selfdistill.report.results import Results
+
+pytestmark = needs("pdflatex")
+CLASSES = (r"\documentclass[conference]{IEEEtran}", r"\documentclass[10pt,twocolumn]{article}")
+LABEL = "Kontrolle – α, T² ≥ 4, 学生"
+
+
+def compiled(folder, head: str, body: str) -> str:
+    """What pdflatex says; it must not stop."""
+    document = rf"{head}\usepackage{{booktabs,array}}\begin{{document}}{body}\end{{document}}"
+    (folder / "paper.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("head", CLASSES)
+def test_the_committed_tables_fit_a_column(head, tmp_path):
+    """In the text as a paragraph of their own, and as a float."""
+    paths = [path for path in sorted((ROOT / "report").glob("*/*.tex")) if path.name != "numbers.tex"]
+    assert len(paths) > 10
+    body = "\n".join(
+        rf"\clearpage\input{{{path}}}"
+        + (rf"\clearpage\begin{{table}}\input{{{path}}}\end{{table}}" if "float" not in path.name else "")
+        for path in paths
+    )
+    assert re.findall(r"(?:Overfull|.*Float too large).*", compiled(tmp_path, head, body)) == []
+
+
+@pytest.mark.parametrize("head", CLASSES)
+def test_labels_of_any_sign_compile(head, tmp_path):
+    rows = [{"method": name, "label": f"{LABEL} {name}"} for name in ("control", "kd")]
+    for row in rows:
+        write_run(tmp_path / "logs", row["method"], 0, [0.1, 0.5])
+    table = {"caption": LABEL, "label": "tab:x"}
+    settings = report_settings(rows, table=table)
+    write(Results(settings, tmp_path / "logs", tmp_path), "table")
+    compiled(tmp_path, head, r"\input{table1_float}")
+
+
+def test_every_sign_that_is_passed_on_or_translated_compiles(tmp_path):
+    signs = [chr(code) for code in range(0x20, 0x2300) if code in IN_LATEX or PLAIN.fullmatch(chr(code))]
+    assert len(signs) > 300
+    said = compiled(tmp_path, r"\documentclass{article}", "\n\n".join(map(quoted, signs)))
+    assert "Missing character" not in said
