@@ -67,8 +67,8 @@ born_again,Plain,,,1,94.40,,,reference,86.00
 
 def test_the_worked_example(golden, tmp_path):
     golden.folder = tmp_path
-    names = artefacts.write(golden, "sweep")
-    assert names == [f"sweep_mine.{suffix}" for suffix in ("csv", "md", "yaml")]
+    names, left = artefacts.write(golden, "sweep")
+    assert (names, left) == ([f"sweep_mine.{suffix}" for suffix in ("csv", "md", "yaml")], [])
     assert (tmp_path / "sweep_mine.csv").read_text() == GOLDEN
     text = (tmp_path / "sweep_mine.md").read_text()
     assert "on 5,000 held-out training images" in text

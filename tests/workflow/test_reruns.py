@@ -89,6 +89,19 @@ def test_a_stage_can_be_asked_for_alone(done):
     assert set(done.plan("data")) == set()
 
 
+def test_fewer_rows_leave_no_artefact_of_more(done):
+    """And the full configuration has them again."""
+    folder = done.folder / "report/demo"
+    before = {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
+    done.run("--config", "rows=[teacher,kd]")
+    gone = before - {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
+    assert gone >= {"differences.csv", "differences.pdf", "curves_classifiers.png"}
+    said = "".join((done.folder / f"results/demo/logs/{step}.txt").read_text() for step in ("claims", "figures"))
+    assert [name for name in gone if name not in said] == []
+    done.run()
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*.*")} == before
+
+
 MORE = """
 rows: [teacher, kd, kd_wide, born_again, control]
 methods:

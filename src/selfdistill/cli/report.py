@@ -27,8 +27,9 @@ def _add(step: str) -> None:
         from selfdistill.report.results import Results
 
         lines, read = Log(log), read_settings(settings, ReportSettings)
-        names = write(Results(read, logs, output, claims), step)
-        lines.say(f"{step}: wrote {len(names)} files to {output}")
+        names, left = write(Results(read, logs, output, claims), step)
+        removed = f"; removed what this configuration does not have: {', '.join(left)}" if left else ""
+        lines.say(f"{step}: wrote {len(names)} files to {output}{removed}")
 
     app.command(step, help=f"Write a part of the report: {STEPS[step]}.", rich_help_panel=RULES)(make)
 

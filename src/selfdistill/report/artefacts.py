@@ -98,9 +98,16 @@ def needs(settings: ReportSettings, step: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*LOGS, *(name for one in read for name in one.needs)]))
 
 
-def write(results: Results, step: str) -> list[str]:
-    """Write the artefacts of a step into the folder of the results, and return the names of their files."""
-    contents = {name: text for one in artefacts(results.settings, step) for name, text in one.contents(results).items()}
+def write(results: Results, step: str) -> tuple[list[str], list[str]]:
+    """Write the artefacts of a step into the folder of the results, and remove those that other settings had there.
+    Return the names of both kinds of files.
+    """
+    settings = results.settings
+    contents = {name: text for one in artefacts(settings, step) for name, text in one.contents(results).items()}
     for name, content in contents.items():
         write_atomically(results.folder / name, content)
-    return list(contents)
+    others = {name for one in declared() if one.step == step for name in one.files(settings)} - contents.keys()
+    left = sorted(name for name in others if (results.folder / name).is_file())
+    for name in left:
+        (results.folder / name).unlink()
+    return list(contents), left
