@@ -121,6 +121,11 @@ def test_the_authors_numbers_stand_once(pages):
     assert first.count(">96.3") == 1
 
 
+def test_the_authors_runs_have_no_seed(pages):
+    assert "one unseeded run per method" in pages["published"]
+    assert re.findall(r"[^>]*\bseeds?\b[^<]*", pages["published"], re.IGNORECASE) == []
+
+
 def test_a_part_is_there_if_its_artefacts_are(pages):
     assert "Differences from the control" in headings(pages["quick_arms"])
     assert not {"Differences from the control", "Cost"} & set(headings(pages["published"]))

@@ -3,10 +3,12 @@
 import csv
 import io
 
+from helpers.invented import CLAIMS
 from helpers.methods import method, results
-from helpers.reporting import evidence, protocol_settings
+from helpers.reporting import ROWS, evidence, protocol_settings, report_settings
 
-from selfdistill.report.artefacts import artefacts
+from selfdistill.report.artefacts import artefacts, write
+from selfdistill.report.results import Results
 from selfdistill.report.runs import runs
 
 
@@ -32,8 +34,8 @@ def test_fewer_than_ten_epochs_have_no_mean_of_ten():
 
 def test_what_the_author_did_not_record_is_empty():
     rows = {row["method"]: row for row in read(runs(evidence("published")))}
-    empty = ("teacher", "teacher_accuracy", "precision", "commit", "weights_sha256", "bit_exact")
-    assert [rows["kd"][key] for key in empty] == [""] * 6
+    empty = ("seed", "teacher", "teacher_accuracy", "precision", "commit", "weights_sha256", "bit_exact")
+    assert [rows["kd"][key] for key in empty] == [""] * 7
     assert (rows["kd"]["last"], rows["kd"]["device"]) == ("94.19", "NVIDIA L4")
 
 
@@ -57,3 +59,14 @@ def test_a_report_has_what_its_settings_have():
     assert {"runs", "details/costs", "differences"} <= quick
     assert "runs" in published
     assert not any(name.startswith("details") or name == "differences" for name in published)
+
+
+def test_what_another_configuration_left_is_removed(logs, tmp_path):
+    """Of the step that is made, and only what an artefact is called."""
+    names = ("differences.csv", "differences.pdf", "curves_classifiers.pdf", "claims.csv", "differences_of_mine.csv")
+    for name in names:
+        (tmp_path / name).write_text("old")
+    written, left = write(Results(report_settings(ROWS[:2]), logs, tmp_path, CLAIMS), "claims")
+    assert left == ["differences.csv", "differences.pdf"]
+    assert [name for name in names if (tmp_path / name).exists()] == list(names[2:])
+    assert "claims.csv" in written

@@ -37,9 +37,9 @@ def environment(results: Results) -> Table:
     for method in results.every:
         for run in method.runs:
             runs = kinds.setdefault(tuple(surroundings(run.facts).items()), {})
-            runs.setdefault(method.method, []).append(str(run.seed))
+            runs.setdefault(method.method, []).extend([] if results.settings.by_author else [str(run.seed)])
     found = [
-        {"Runs": "; ".join(f"{name} {', '.join(seeds)}" for name, seeds in runs.items())} | dict(kind)
+        {"Runs": "; ".join(f"{name} {', '.join(seeds)}".strip() for name, seeds in runs.items())} | dict(kind)
         for kind, runs in kinds.items()
     ]
     headings = ["Every run"] if len(found) == 1 else [f"Kind {n}" for n, _ in enumerate(found, 1)]

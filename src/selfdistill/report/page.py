@@ -103,6 +103,7 @@ def facts(results: Results) -> list[str]:
     counts = sorted({len(method.runs) for method in results.every})
     seeds = " to ".join(map(str, counts if len(counts) < 3 else counts[:: len(counts) - 1]))
     number = f"{seeds} seed{'s' * (counts != [1])} per method"
+    number = "one unseeded run per method" if results.settings.by_author else number
     known = [commit for commit in results.commits if commit != "unknown"]
     return [DATASETS[results.settings.dataset].title, number, *(f"commit {commit}" for commit in known)]
 

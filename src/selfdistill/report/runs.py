@@ -25,17 +25,17 @@ COLUMNS = [Column(key, key.replace("_", " ").capitalize(), kind) for key, kind i
 )
 def runs(results: Results) -> Table:
     """A row for each run; what a run did not record is empty."""
-    rows = [row for method in results.every for row in _rows(method)]
+    rows = [row for method in results.every for row in _rows(method, results.settings.by_author)]
     return Table(COLUMNS, [Group("", rows)])
 
 
-def _rows(method: MethodResults) -> list[list[Any]]:
+def _rows(method: MethodResults, unseeded: bool) -> list[list[Any]]:
     last = [Fraction(100 * int(right[-1]), method.images) for right in method.right]
     columns = zip(method.runs, last, method.last_ten, method.best, method.taught, strict=True)
     return [
         [
             method.method,
-            run.seed,
+            None if unseeded else run.seed,
             *accuracies,
             _teacher(method, run),
             taught and Fraction(100 * taught["correct"], taught["images"]),

@@ -80,7 +80,8 @@ def table1(results: Results) -> Table:
 def notes(results: Results) -> list[str]:
     """What a reader must know, a sentence each; the first is about the seeds."""
     settings, counts = results.settings, _counts(results)
-    over = "mean ± sample standard deviation over seeds" if counts != {1} else "one seed per row"
+    one = "one unseeded run per row" if settings.by_author else "one seed per row"
+    over = "mean ± sample standard deviation over seeds" if counts != {1} else one
     found = [
         f"Top-1 accuracy on the test set in the last epoch, {over} (n{'' if len(counts) > 1 else f' = {max(counts)}'})."
     ]
@@ -130,7 +131,8 @@ def provenance(results: Results) -> list[str]:
         f"protocol {results.settings.protocol} ({results.settings.badge}), made by selfdistill from the runs' logs"
     ]
     lines += [f"Python packages of the runs: {', '.join(versions)}"] if versions else []
-    lines += [f"seeds: {seeds}", f"commit of the runs: {', '.join(results.commits)}"]
+    lines += [] if results.settings.by_author else [f"seeds: {seeds}"]
+    lines += [f"commit of the runs: {', '.join(results.commits)}"]
     return lines + [f"source: {source}" for source in sources]
 
 
