@@ -48,7 +48,14 @@ def test_the_teachers_machine_counts_for_the_ratio_with_it(logs):
     row = costs(made).rows[1]
     assert (row[5], row[7]) == (1.2, None)
     assert "Times on different machines are not compared." in costs(made).notes
-    assert "; a CPU, 1 thread, fp32; a GPU, 1 thread, fp32 (kd)." in costs(made).notes[0]
+    machines = "a GPU, 1 thread, fp32 (2 runs) and a CPU, 1 thread, fp32 (teachers that have no row)"
+    assert costs(made).notes[0] == f"Trained on {machines}."
+
+
+def test_each_machine_is_named_once_with_its_runs():
+    assert costs(evidence("overnight")).notes[0] == (
+        "Trained on AMD EPYC, 1 thread, bf16 (16 runs) and Intel(R) Xeon(R) Processor, 1 thread, bf16 (7 runs)."
+    )
 
 
 @pytest.mark.parametrize("facts", [{"teacher_sha256": "other"}, {"teacher_sha256": ["abc", "abc"]}])

@@ -37,6 +37,16 @@ def compared(results: Results) -> dict[str, pd.DataFrame]:
     return {name: differences for name, differences in found.items() if len(differences)}
 
 
+def seeds(method: MethodResults) -> str:
+    """`1 seed`, `4 seeds`."""
+    return f"{len(method.runs)} seed{'s' * (len(method.runs) > 1)}"
+
+
+def other(method: MethodResults, results: Results) -> str:
+    """A method's number of seeds, behind its name where it is not the control's, which the title has."""
+    return "" if len(method.runs) == len(results.control.runs) else f" ({seeds(method)})"
+
+
 def figure(protocols: dict[str, Results]) -> dict[str, bytes]:
     """A panel for each protocol, as PDF and PNG by suffix; empty where no protocol has several seeds of the control."""
     several = {name: results for name, results in protocols.items() if len(results.control.runs) > 1}
@@ -49,9 +59,9 @@ def figure(protocols: dict[str, Results]) -> dict[str, bytes]:
                 curve, color, method = band(differences), LOOKS[name].color, results.methods[name]
                 draw(axes, curve, color, **({"marker": "."} if len(curve) < 10 else {}))
                 last = method.spread.mean - results.control.spread.mean
-                name_line(axes, float(last), f"{short(method.label)}  {signed(last, 1)}", color)
+                name_line(axes, float(last), f"{short(method.label)}  {signed(last, 1)}{other(method, results)}", color)
             axes.axhline(0, color=LOOKS[CONTROL].color, lw=1.6)
-            axes.set_title(f"{protocol} ({len(results.control.runs)} seeds)", loc="left")
+            axes.set_title(f"{protocol} ({seeds(results.control)})", loc="left")
             epoch_axis(axes)
         grid[0, 0].set_ylabel("test accuracy minus the control's (points)")
         return saved(drawn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from typing import Any, NamedTuple
 
 from selfdistill.report.artefacts import artefact
@@ -109,12 +110,17 @@ def costs(results: Results) -> Table:
 
 def notes(rows: list[list[Any]], results: Results) -> list[str]:
     """What a reader must know, a sentence each."""
-    kinds: dict[str, list[str]] = {}
-    for row in rows:
-        kinds.setdefault(row[-1], []).append(row[1])
-    several = {kind: f" ({', '.join(labels)})" if len(kinds) > 1 else "" for kind, labels in kinds.items()}
-    told = [f"Trained on {'; '.join(kind + methods for kind, methods in several.items())}."]
+    runs = Counter(machine(run.facts) for run in results.runs)
+    used = dict.fromkeys(where for row in rows for where in row[-1].split("; "))
+    told = [
+        f"Trained on {' and '.join(f'{where} {_share(runs[where])}' if len(used) > 1 else where for where in used)}."
+    ]
     told.append("Means over runs, including evaluations and checkpoints. “With teacher” includes all earlier runs.")
-    if len(kinds) > 1 or any("; " in kind for kind in kinds):
+    if len(used) > 1:
         told.append("Times on different machines are not compared.")
     return told + [BUSY] * bool(results.settings.reduced)
+
+
+def _share(runs: int) -> str:
+    """How many runs of the table a machine trained."""
+    return f"({runs} run{'s' * (runs > 1)})" if runs else "(teachers that have no row)"
