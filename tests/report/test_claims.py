@@ -69,7 +69,7 @@ def test_a_change_of_the_rules_or_of_the_code_that_judges_shows_as_amended(name,
         file.write("# changed\n")
     assert fingerprint(copy / "claims.yaml") != before
     said = declaration(copy / "claims.yaml")
-    assert said.startswith("The rules are amended: declared on 2026-11-29, before any full-scale run (SHA-256 ")
+    assert said.startswith("The rules are amended: declared on 2026-11-30, before any full-scale run (SHA-256 ")
 
 
 WRONG = {

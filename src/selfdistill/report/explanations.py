@@ -51,7 +51,7 @@ class Several(Claim):
         at = [sign * interval(LEVEL).side for sign, interval in pairs]
         shared = [sign * interval(1 - SHARED / len(pairs)).side for sign, interval in pairs]
         held = REPLICATED if set(at) == {1} else CONTRADICTED if -1 in shared and 1 not in at else OPEN
-        return Verdict(held, f"{at.count(1)} of {len(at)} as claimed, {at.count(-1)} opposite, {counts(methods)}")
+        return Verdict(held, f"{at.count(1)} of {len(at)} as claimed, {shared.count(-1)} opposite, {counts(methods)}")
 
 
 def rule_of(what: str, claimed: str, opposite: str, comparisons: int) -> str:
