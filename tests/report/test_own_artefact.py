@@ -6,8 +6,14 @@ import shutil
 import subprocess
 import sys
 
+import yaml
 from helpers.pages import add, fences
+from helpers.paper import is_quoted, needs_paper
 from helpers.reporting import ROOT
+
+from selfdistill.report.steps import STEPS
+
+BLOCKS = fences(ROOT / "docs/own-artefact.md")
 
 # What the page's command does with the runs of `logs`, without Snakemake: every step of the report.
 MAKE = """
@@ -31,17 +37,23 @@ def test_the_page_adds_each_kind_of_artefact(tmp_path):
     for name in ("src", "workflow"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "published"))
     shutil.copy(ROOT / "config.yaml", tmp_path)
-    blocks = fences(ROOT / "docs/own-artefact.md")
-    for block in blocks:
+    for block in BLOCKS:
         if block.language in ("python", "yaml", "diff"):
             add(block, tmp_path)
-    (command,) = [text for language, _, text in blocks if language == "sh"]
-    protocol, logs = re.search(r"protocols/(\w+)\.yaml --config logs=(\S+)", command).groups()
+    (command,) = [text for language, _, text in BLOCKS if language == "sh"]
+    protocol, logs, again = re.search(r"protocols/(\w+)\.yaml --config logs=(\S+) -R (.*)", command).groups()
+    assert {*again.split(), "sweep", "report"} == {*STEPS}
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"}
     arguments = [sys.executable, "-c", MAKE, protocol, str(ROOT / logs)]
     done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for _, title, text in [block for block in blocks if block[0] == "text"]:
+    for _, title, text in [block for block in BLOCKS if block[0] == "text"]:
         made = (tmp_path / title).read_text()
         assert [line for line in text.splitlines() if line not in made] == [], made
     assert all((tmp_path / "report" / protocol / f"curves_gap.{end}").stat().st_size > 1000 for end in ("pdf", "png"))
+
+
+@needs_paper
+def test_the_page_quotes_the_paper():
+    claims = [claim for block in BLOCKS if block.language == "yaml" for claim in yaml.safe_load(block.text)]
+    assert [claim["id"] for claim in claims if not is_quoted(claim["quote"], claim["section"])] == []
