@@ -54,11 +54,15 @@ def honest_plan(wildcards):
     return []
 
 
+def starts_jobs():
+    """Whether this is the Snakemake that plans and starts the jobs, neither one in a job nor one that answers alone."""
+    return workflow.is_main_process and workflow.executor_plugin is not None
+
+
 @cache
 def put_back_what_is_lost():
     """Restore, before it is known which jobs run, what finished runs have lost: Snakemake may pass over it."""
-    starts = workflow.is_main_process and workflow.executor_plugin is not None
-    if starts and not (workflow.dryrun or workflow.touch) and CONFIG.logs == "results":
+    if starts_jobs() and not (workflow.dryrun or workflow.touch) and CONFIG.logs == "results":
         refused(restore, STORE, Path("results") / CONFIG.protocol, CONFIG.runs(), SCREEN.say)
 
 
@@ -138,7 +142,7 @@ def run_file(wildcards):
 @cache
 def say_what_is_replaced(method):
     """Say, once and before any job starts, which finished runs of a method a changed setting replaces."""
-    if workflow.is_main_process and workflow.executor_plugin is not None:
+    if starts_jobs():
         for line in replacement(CONFIG, Path("results"), method):
             SCREEN.say(line)
 
@@ -172,9 +176,8 @@ def is_forced(job):
     asked = workflow.dag_settings
     files = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
     folder = Path(job.output.run).parent
-    return job.rule in workflow.dag.forcerules or any(
-        Path(host.relative(Path(file))).parent == folder for file in files
-    )
+    named = any(Path(host.relative(Path(file))).parent == folder for file in files)
+    return named or job.rule in workflow.dag.forcerules
 
 
 def say_how_to_go_on(logs):

@@ -79,15 +79,13 @@ def _describe(kind: Any, detail: dict) -> str:
         return unknown_key(str(place[-1]), _keys_at(kind, place[:-1]))
     if name == "refused":
         return detail["msg"]
-    if name == "union_tag_invalid":
-        key, known = (
-            detail["ctx"]["discriminator"].strip("'"),
-            detail["ctx"]["expected_tags"].replace("'", "").split(", "),
-        )
-        tag = detail["input"][key]
-        return f"{key}: expected one of {', '.join(known)}, got {written(tag)}{nearest(str(tag), known)}"
-    if name == "union_tag_not_found":
-        return f"lacks the key {detail['ctx']['discriminator'].strip(chr(39))}"
+    if name in ("union_tag_invalid", "union_tag_not_found"):
+        told = {key: text.replace("'", "") for key, text in detail["ctx"].items()}
+        key = told["discriminator"]
+        if name == "union_tag_not_found":
+            return f"lacks the key {key}"
+        known, tag = told["expected_tags"], detail["input"][key]
+        return f"{key}: expected one of {known}, got {written(tag)}{nearest(str(tag), known.split(', '))}"
     return f"expected {SHAPES.get(name, detail['msg'])}, got {written(detail['input'])}"
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from selfdistill.config.report_settings import ReportSettings
 from selfdistill.report.plotting import saved, styled
 from selfdistill.report.table import Table
-from selfdistill.system.files import write_atomically
+from selfdistill.system.files import remove, write_atomically
 
 if TYPE_CHECKING:
     from selfdistill.report.results import Results
@@ -109,5 +109,5 @@ def write(results: Results, step: str) -> tuple[list[str], list[str]]:
     others = {name for one in declared() if one.step == step for name in one.files(settings)} - contents.keys()
     left = sorted(name for name in others if (results.folder / name).is_file())
     for name in left:
-        (results.folder / name).unlink()
+        remove(results.folder / name)
     return list(contents), left

@@ -59,7 +59,7 @@ def read_claims(path: Path, methods: list[str]) -> Claims:
     found = checked(Claims, read_yaml(path), path)
     problems, rules = [], found.rules
     named = {name for pair in (*rules.primary, *rules.controls.values()) for name in pair} | rules.controls.keys()
-    problems += [_problem(path, ("rules",), _unknown(name, methods)) for name in sorted(named - set(methods))]
+    problems += [_problem(path, *unknown_name(("rules",), name, methods)) for name in sorted(named - set(methods))]
     for index, claim in enumerate(found.claims):
         place = ("claims", index, claim.id)
         if claim.id in [other.id for other in found.claims[:index]]:
@@ -68,14 +68,10 @@ def read_claims(path: Path, methods: list[str]) -> Claims:
             problems.append(_problem(path, place, f"expected controls in rules.controls for {', '.join(bare)}"))
             continue
         absent = [name for name in claim.methods_of(rules) if name not in methods]
-        problems += [_problem(path, place, _unknown(name, methods)) for name in absent]
+        problems += [_problem(path, *unknown_name(place, name, methods)) for name in absent]
     if problems:
         raise Failures(problems)
     return found
-
-
-def _unknown(name: str, methods: list[str]) -> str:
-    return unknown_name((), name, methods)[1]
 
 
 def _problem(path: Path, location: tuple, what: str) -> Failure:

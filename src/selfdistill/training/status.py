@@ -59,6 +59,7 @@ class RequestedRuns:
 
     def __init__(self, config: Config, results: Path):
         self.config, self.folder, self.store = config, results / config.protocol, results / FOLDER
+        self.kept = {folder.name.rpartition("-")[0] for folder in self.store.glob("*")}  # read once for all runs
         self.code = provenance.code_fingerprint()
         self.data = data_sha256(results / "data" / f"{config.data.dataset}.safetensors")
 
@@ -86,7 +87,9 @@ class RequestedRuns:
         forced.
         """
         key, states = f"{method}-seed{seed}", self.folder / ".state"
-        found = [] if forced_mark(states, key).exists() else matches(self.store, key, identity)
+        if key not in self.kept or forced_mark(states, key).exists():
+            return None
+        found = matches(self.store, key, identity)
         return found[0].facts if found else None
 
     def _outputs(self, run: Path, identity: dict[str, Any]) -> str | None:

@@ -12,7 +12,6 @@ which commit trained it. A precision is matched as `config.records.other_setting
 
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -57,10 +56,9 @@ class Entry(NamedTuple):
         return f"commit {self.facts.get('commit', 'unknown')}, {self.started[:10] or 'no date'}"
 
 
-def entries(store: Path, name: str = r".+-seed\d+") -> list[Entry]:
-    """The stored runs of a name, `<method>-seed<n>` (a regular expression), or all; the newest first."""
-    pattern = re.compile(name + "-[0-9a-f]{12}")
-    found = [Entry(folder, facts_of(folder)) for folder in store.glob("*/") if pattern.fullmatch(folder.name)]
+def entries(store: Path, name: str = "*-seed[0-9]*") -> list[Entry]:
+    """The stored runs of a name, `<method>-seed<n>`, or all; the newest first."""
+    found = [Entry(folder, facts_of(folder)) for folder in store.glob(f"{name}-{'[0-9a-f]' * 12}/")]
     return sorted(found, key=lambda entry: entry.started, reverse=True)
 
 
@@ -186,8 +184,9 @@ def _with_history(store: Path, name: str, output: Path) -> Entry | None:
     history = output / "history.csv"
     if not history.is_file() or not (output / "run.json").exists():
         return None
-    found = [entry for entry in entries(store, name) if entry.facts.get("outputs", {}).get(history.name)]
-    return next((entry for entry in found if entry.facts["outputs"][history.name] == sha256_of(history)), None)
+    sha256 = sha256_of(history)
+    found = (entry for entry in entries(store, name) if entry.facts.get("outputs", {}).get(history.name) == sha256)
+    return next(found, None)
 
 
 def _is_lost(stored: Path, own: Path, expected: str) -> bool:
