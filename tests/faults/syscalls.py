@@ -34,6 +34,12 @@ class Call(NamedTuple):
         """Whether it concerns a file in the folder."""
         return re.search(re.escape(str(folder)) + r"[/\">]", f'{self.arguments} "{self.opened}"') is not None
 
+    @property
+    def changes(self) -> bool:
+        """Whether it may have changed what is on the disk, rather than opened, locked, synced or closed it."""
+        opens = self.name == "openat" and not re.search("O_CREAT|O_TRUNC", self.arguments)
+        return self.result >= 0 and not opens and self.name not in ("fsync", "fdatasync", "close", "flock")
+
     def __str__(self) -> str:
         return f"{self.name} {self.nth}: {self.arguments[:150]}"
 
@@ -56,6 +62,11 @@ def record(arguments: Callable[[Path], list], folder: Path, trace: Path, **optio
             return calls
         before = here
     raise AssertionError(f"no two of {RECORDINGS} recordings are alike")
+
+
+def after_the_last_state(calls: list[Call]) -> list[Call]:
+    """The calls of a training from its last state on; up to it, it makes those of the control."""
+    return calls[max(k for k, call in enumerate(calls) if call.name == "rename" and "ckpt-" in str(call)) :]
 
 
 def parse(trace: str) -> list[Call]:

@@ -13,7 +13,7 @@ from breakages import save_every_epoch
 from commands import Subject, litter, train
 from helpers import warm
 from helpers.tools import needs
-from syscalls import Call, failing_at, record
+from syscalls import Call, after_the_last_state, failing_at, record
 
 NAMES = ["download", "prepare", "control", "kept", "restored", "table", "figures"]
 TRIES = 10  # at most; how many calls come before one is not always the same
@@ -112,6 +112,12 @@ def test_every_failing_call_ends_in_order(name, shorter_paths, tmp_path, figure)
     calls = record(subject.arguments, folder, tmp_path / "trace", breakage=save_every_epoch)
     whole = subject.result(folder)
     wrong, cases = [], faults(calls, folder)
+    if name == "kept":
+        cases = [case for case in cases if case[0] in after_the_last_state(calls)]
+    elif (
+        name == "figures"
+    ):  # those of one file and the beginning of a second: all are written alike, and drawn twice a case
+        cases = cases[: [call.name for call, _ in cases].index("rename") + 4]
     for call, error in cases:
         found = problems_of(subject, call, error, whole, tmp_path)
         wrong += [f"{error} at {call}: {found}"] if found else []
