@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers.invented import CLAIMS, results, settings, write_logs
@@ -13,8 +14,8 @@ from selfdistill.config.load import load_config
 from selfdistill.config.reading import read_yaml
 from selfdistill.config.settings import to_yaml
 from selfdistill.report import claims as module
-from selfdistill.report.claims import asked, claims, declaration, fingerprint, read_claims
-from selfdistill.report.judging import RECIPE
+from selfdistill.report.claims import claims, declaration, fingerprint, read_claims
+from selfdistill.report.judging import asked, differing
 from selfdistill.report.planning import seed_lines
 from selfdistill.statistics.power import seeds_needed
 
@@ -72,6 +73,19 @@ def test_a_change_of_the_rules_or_of_the_code_that_judges_shows_as_amended(name,
     assert said.startswith("The rules are amended: declared on 2026-11-30, before any full-scale run (SHA-256 ")
 
 
+@pytest.mark.parametrize(
+    ("days", "after"),
+    [
+        (["2026-11-29", "2026-11-30"], " and after these runs"),
+        (["2026-11-29", "2026-12-01"], " and after some of these runs"),
+        (["2026-12-01"], ""),
+    ],
+)
+def test_runs_that_began_before_the_declaration_are_said(days, after, copy):
+    runs = [SimpleNamespace(facts={"attempts": [{"started": f"{day}T08:00:00Z"}]}) for day in days]
+    assert f", before any full-scale run{after} (SHA-256 " in declaration(copy / "claims.yaml", runs)
+
+
 WRONG = {
     "an unknown key": (lambda v: v["claims"][0].update(publishd=3), "publishd: unknown key (did you mean published?)"),
     "an id twice": (lambda v: v["claims"][1].update(id="C1"), "claims.1.C1: this id is given twice"),
@@ -81,7 +95,7 @@ WRONG = {
     ),
     "an unknown kind": (
         lambda v: v["claims"][1].update(kind="bettr"),
-        "claims.1: kind: expected one of level, better, by, cost, conditions, mechanism, variance, convergence, "
+        "claims.1: kind: expected one of level, better, by, convergence, cost, conditions, mechanism, variance, "
         "got 'bettr' (did you mean better?)",
     ),
     "no kind": (lambda v: v["claims"][1].pop("kind"), "claims.1: lacks the key kind"),
@@ -109,8 +123,8 @@ def test_a_wrong_file_is_refused_by_its_place(what, tmp_path, refused):
 
 def judged(one, found, rules):
     """Whether a protocol asks about a claim, and compares the claim's methods where it is about a comparison."""
-    recipes = {str([row.settings[key] for key in RECIPE]) for row in found.rows if row.method in one.methods_of(rules)}
-    return asked(one, found, rules) and (one.kind in ("level", "cost", "conditions") or len(recipes) == 1)
+    rows = [row.settings for row in found.rows if row.method in one.methods_of(rules)]
+    return asked(one, found, rules) and (one.kind in ("level", "cost", "conditions") or not differing(rows))
 
 
 def test_every_claim_is_judged_by_a_protocol_with_its_default_seeds(read):

@@ -8,8 +8,9 @@ import pytest
 from helpers.invented import CLAIMS, results, settings, write_logs
 
 from selfdistill.config.load import load_config
-from selfdistill.report.claims import judge, read_claims
+from selfdistill.report.claims import read_claims
 from selfdistill.report.explanations import Several
+from selfdistill.report.judging import judge
 from selfdistill.statistics.differences import Difference, Variance
 from selfdistill.statistics.intervals import t_quantile
 
@@ -31,13 +32,24 @@ def claim(read):
 
 def test_the_rules_in_words(claim, read):
     assert claim["H1"].rule(read.rules) == (
-        "Replicated if the 98.3 % interval of the difference lies above 0; contradicted if it lies below 0, or if the"
-        " 96.7 % interval lies within ±0.1; otherwise not resolved."
+        "Replicated if the 98.3 % interval of the difference (kd minus control) lies above 0; contradicted if it lies"
+        " below 0, or if the 96.7 % interval lies within ±0.1; otherwise not resolved."
     )
-    assert claim["C4"].rule(read.rules).startswith("Replicated if the 95 % interval of the difference lies above 0; ")
+    assert (
+        claim["C4"]
+        .rule(read.rules)
+        .startswith("Replicated if the 95 % interval of the difference (kd minus teacher) lies above 0; ")
+    )
+    assert claim["K1"].rule(read.rules) == (
+        "Replicated if the 95 % interval of the mean test accuracy over the tested epochs (self_distillation minus"
+        " control) lies above 0; contradicted if it lies below 0; otherwise not resolved."
+    )
+    m1 = claim["M1"].rule(read.rules)
+    assert "(kd minus control and minus constant_teacher; self_distillation minus control and minus deep_super" in m1
+    assert " all lie above 0 in noise_r50 and below 0 in hessian_top_fitted, hessian_trace_fitted; contradicted " in m1
     assert claim["H5"].rule(read.rules) == (
-        "Replicated if the 98.3 % interval of the difference lies above +1; contradicted if below +1; otherwise not"
-        " resolved."
+        "Replicated if the 98.3 % interval of the difference (self_distillation minus control) lies above +1;"
+        " contradicted if below +1; otherwise not resolved."
     )
     assert "(+0.1 to +0.3, because two numbers were rounded) and lies between 0 and +0.4; " in claim["H4"].rule(
         read.rules
@@ -226,6 +238,7 @@ def test_variance_and_convergence(claim, read, tmp_path, monkeypatch):
             np.array([right[-1] - 100 * (name == "control"), right[-1]]) for right in runs.methods[name].right
         ]
     assert claim["V1"].judge(runs, read.rules).word == "replicated"
-    assert claim["K1"].judge(runs, read.rules).word == "replicated"
+    sooner = claim["K1"].judge(runs, read.rules)  # half of the point that the control's first epoch is lower
+    assert (sooner.word, sooner.here[:6], sooner.here[-5:]) == ("replicated", "+0.58 ", "n = 4")
     spread["kd"] = [80, 85, 90, 95]
     assert claim["V1"].judge(runs, read.rules).word == "not resolved"

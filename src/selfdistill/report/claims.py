@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,23 +16,23 @@ from selfdistill.config.reading import read_yaml
 from selfdistill.config.report_settings import ReportSettings
 from selfdistill.report import explanations, kinds
 from selfdistill.report.artefacts import PRINTED, artefact
-from selfdistill.report.judging import Claim, Rules, Verdict
+from selfdistill.report.judging import Claim, Rules, Verdict, asked, judge
+from selfdistill.report.logs import RunRecord
 from selfdistill.report.results import Results
 from selfdistill.report.table import Column, Group, Table
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 from selfdistill.system.files import sha256_bytes, sha256_of_text
 
-FULL_LEAST = 4  # seeds from which a full protocol judges
 JUDGING = ("protocols/as_run.yaml", "protocols/controlled.yaml")  # their seeds are declared with the rules
 Kind = (
     kinds.Level
     | kinds.Better
     | kinds.By
+    | kinds.Convergence
     | kinds.Cost
     | kinds.Conditions
     | explanations.Mechanism
     | explanations.Variance
-    | explanations.Convergence
 )
 
 
@@ -87,41 +88,17 @@ def fingerprint(path: Path) -> str:
     return sha256_bytes("".join(f"{file.name} {sha256_of_text(file)}\n" for file in files).encode())
 
 
-def declaration(path: Path) -> str:
-    """Whether the rules are those that were declared, in a sentence."""
+def declaration(path: Path, runs: Sequence[RunRecord] = ()) -> str:
+    """Whether the rules are those that were declared, and whether that was after runs, in a sentence."""
     beside = path.with_suffix(".sha256.yaml")
     first, found = checked(Declaration, read_yaml(beside), beside), fingerprint(path)
-    declared = f"on {first.date}, {first.words} (SHA-256 {first.sha256[:12]})"
+    began = [attempts[0]["started"][:10] for run in runs if (attempts := run.facts.get("attempts"))]
+    late = sum(day <= first.date for day in began)
+    after = f" and after {'these' if late == len(began) else 'some of these'} runs" if late else ""
+    declared = f"on {first.date}, {first.words}{after} (SHA-256 {first.sha256[:12]})"
     if found == first.sha256:
         return f"The rules were declared {declared}."
     return f"The rules are amended: declared {declared}, now {found[:12]}."
-
-
-def asked(claim: Claim, settings: ReportSettings, rules: Rules) -> bool:
-    """Whether a protocol asks about a claim: it has the methods and what they are judged by."""
-    rows = {row.method for row in settings.rows}
-    elsewhere = claim.judged_in is not None and settings.protocol not in claim.judged_in
-    measured = settings.explanations or claim.kind != "mechanism"
-    reduced = settings.reduced is not None and not claim.reduced
-    return measured and not elsewhere and not reduced and set(claim.methods_of(rules)) <= rows
-
-
-def least_seeds(claim: Claim, settings: ReportSettings) -> int:
-    """How many seeds a method must have configured for a claim to be judged."""
-    return max(claim.least, 2 if settings.reduced else FULL_LEAST)
-
-
-def judge(claim: Claim, results: Results, rules: Rules) -> Verdict:
-    """The verdict on a claim that the protocol asks about: once, when every configured seed is there."""
-    methods = [results.methods[name] for name in claim.methods_of(rules)]
-    for method in methods:
-        if len(method.runs) < len(method.row.seeds):
-            return Verdict("interim", f"{len(method.runs)} of {len(method.row.seeds)} seeds of {method.method}")
-    least = least_seeds(claim, results.settings)
-    if min(len(method.runs) for method in methods) < least:
-        return Verdict(f"needs {least} seeds", claim.estimate(results))
-    verdict = claim.judge(results, rules)
-    return verdict._replace(word=f"here: {verdict.word}") if results.settings.reduced else verdict
 
 
 KEYS = ("claim", "section", "paper", "here", "verdict", "rule")
@@ -144,7 +121,7 @@ def claims(results: Results) -> Table:
     verdicts = [judge(claim, results, read.rules) for claim in wanted]
     rows = [_row(*each, read.rules) for each in zip(wanted, verdicts, strict=True)]
     columns = [
-        Column("id"),
+        Column("id", "Id", tex=False),
         *(Column(key, key.capitalize(), tex=key in IN_TEX, width=IN_TEX.get(key, 0)) for key in KEYS),
     ]
     tall = [f"{len(rows)} claims may be higher than a column: input it in table*, where it is half as high"]
@@ -171,4 +148,4 @@ def notes(results: Results, verdicts: list[Verdict]) -> list[str]:
         found[-1] += " are not judged in it."
     if "interim" in words:
         found.append("A claim is judged once, when all configured seeds of its methods are finished.")
-    return [*found, declaration(results.claims)]
+    return [*found, declaration(results.claims, results.runs)]

@@ -28,9 +28,9 @@ from selfdistill.report.judging import (
     unlike,
 )
 from selfdistill.report.results import MethodResults, Results
-from selfdistill.statistics.differences import Sample, measure_difference
 from selfdistill.statistics.intervals import FEW, Interval, sd_ratio
 
+SIDES = {"higher": "above 0", "lower": "below 0"}
 At = Callable[[float], Interval]  # an interval by its level, of something that is 0 where there is no difference
 
 
@@ -56,8 +56,6 @@ class Several(Claim):
 
 def rule_of(what: str, claimed: str, opposite: str, comparisons: int) -> str:
     """The rule of several comparisons: `what` lies on the claimed side, or on the opposite one."""
-    if comparisons == 1:
-        return f"Replicated if {what} lies {claimed}; contradicted if it lies {opposite}; otherwise not resolved."
     return (
         f"Replicated if {what} all lie {claimed}; contradicted if none does and at least one lies {opposite} at"
         f" {percent(1 - SHARED / comparisons)} (5 % shared by {comparisons}); otherwise not resolved."
@@ -81,13 +79,12 @@ class Mechanism(Several):
 
     def rule(self, rules: Rules) -> str:
         pairs = [f"{method} minus {' and minus '.join(rules.controls[method])}" for method in self.methods]
-        what = f"the 95 % intervals of {', '.join(self.measures)} ({'; '.join(pairs)})"
-        claimed = " and ".join(
-            dict.fromkeys({"higher": "above 0", "lower": "below 0"}[s] for s in self.measures.values())
-        )
+        what = f"the 95 % intervals of the differences ({'; '.join(pairs)})"
+        sides = {side: [name for name, one in self.measures.items() if one == side] for side in self.measures.values()}
+        claimed = " and ".join(f"{SIDES[side]} in {', '.join(names)}" for side, names in sides.items())
         number = len(self.measures) * sum(len(rules.controls[method]) for method in self.methods)
         need = f" Not replicated unless the test accuracy is shown to be lower by less than {rules.tolerance:g} points."
-        return rule_of(what, f"on the claimed side ({claimed})", "on the other side", number) + need * bool(self.needs)
+        return rule_of(what, claimed, "on the other side", number) + need * bool(self.needs)
 
     def pairs(self, results: Results, rules: Rules) -> list[tuple[MethodResults, MethodResults]]:
         """Each method beside each of its controls, where both have runs."""
@@ -136,24 +133,3 @@ class Variance(Several):
 def _log_ratio(ours: np.ndarray, theirs: np.ndarray, level: float) -> Interval:
     """The logarithm of a standard deviation over runs divided by another one."""
     return Interval(*map(math.log, sd_ratio(ours, theirs, level)))
-
-
-class Convergence(Several):
-    """A method's test accuracy, averaged over the epochs, is higher than another one's: its accuracy rises sooner."""
-
-    kind: Literal["convergence"]
-    method: t.Name
-    against: t.Name
-
-    def methods_of(self, rules: Rules) -> list[str]:
-        return [self.method, self.against]
-
-    def rule(self, rules: Rules) -> str:
-        what = f"the 95 % interval of the mean test accuracy over all epochs ({self.method} minus {self.against})"
-        return rule_of(what, "above 0", "below 0", 1)
-
-    def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, At | None]]:
-        methods = [results.methods[name] for name in (self.method, self.against)]
-        means = [Sample([100 * right.mean() / m.images for right in m.right], teachers=m.teachers) for m in methods]
-        found = measure_difference(*means)
-        yield 1, found and found.interval

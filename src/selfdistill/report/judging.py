@@ -5,19 +5,20 @@ Why the rules are what they are, with the formulas behind them: docs/statistics.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from selfdistill.config import types as t
 from selfdistill.config.block import Block
+from selfdistill.config.report_settings import ReportSettings
 from selfdistill.report.results import MethodResults, Results, check_test_set
 from selfdistill.report.table import rounded
 from selfdistill.statistics.differences import Difference, Sample, accuracy_difference, measure_difference
 
 REPLICATED, CONTRADICTED, OPEN, INCOMPARABLE = "replicated", "contradicted", "not resolved", "not comparable"
-RECIPE = ("augmentation", "precision")  # what compared methods share, beside what the claim is about
 SHARED = 0.05  # the error of the primary comparisons together, and of any other claim
 LEVEL = 1 - SHARED
+FULL_LEAST = 4  # seeds from which a full protocol judges
 
 
 class Rules(Block):
@@ -86,6 +87,33 @@ class Claim(Block):
         raise NotImplementedError
 
 
+def asked(claim: Claim, settings: ReportSettings, rules: Rules) -> bool:
+    """Whether a protocol asks about a claim: it has the methods and what they are judged by."""
+    rows = {row.method for row in settings.rows}
+    elsewhere = claim.judged_in is not None and settings.protocol not in claim.judged_in
+    measured = settings.explanations or claim.kind != "mechanism"
+    reduced = settings.reduced is not None and not claim.reduced
+    return measured and not elsewhere and not reduced and set(claim.methods_of(rules)) <= rows
+
+
+def least_seeds(claim: Claim, settings: ReportSettings) -> int:
+    """How many seeds a method must have configured for a claim to be judged."""
+    return max(claim.least, 2 if settings.reduced else FULL_LEAST)
+
+
+def judge(claim: Claim, results: Results, rules: Rules) -> Verdict:
+    """The verdict on a claim that the protocol asks about: once, when every configured seed is there."""
+    methods = [results.methods[name] for name in claim.methods_of(rules)]
+    for method in methods:
+        if len(method.runs) < len(method.row.seeds):
+            return Verdict("interim", f"{len(method.runs)} of {len(method.row.seeds)} seeds of {method.method}")
+    least = least_seeds(claim, results.settings)
+    if min(len(method.runs) for method in methods) < least:
+        return Verdict(f"needs {least} seeds", claim.estimate(results))
+    verdict = claim.judge(results, rules)
+    return verdict._replace(word=f"here: {verdict.word}") if results.settings.reduced else verdict
+
+
 def difference(a: MethodResults, b: MethodResults) -> Difference | None:
     """Accuracy of a minus accuracy of b; None where there is no interval.
 
@@ -107,15 +135,27 @@ def measured(pair: Iterable[MethodResults], name: str) -> Difference | None:
     return measure_difference(*samples)
 
 
+def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
+    """In what the settings of compared methods differ beside what is compared, in words; widths within one architecture
+    alone.
+    """
+    networks = [each.get("network", {}) for each in settings]
+    models = {network.get("model") for network in networks}
+    found = {
+        "augmentation": [each.get("augmentation") for each in settings],
+        "share of wrong labels": [each.get("label_noise") for each in settings],
+        "precision": [each.get("precision") for each in settings],
+        "width": [network.get("width") for network in networks if len(models) == 1],
+    }
+    return [what for what, values in found.items() if any(value != values[0] for value in values)]
+
+
 def unlike(methods: Iterable[MethodResults]) -> str:
-    """`different augmentation and precision`, or one of them, of which methods differ; empty where they share both. The
+    """`different augmentation and precision`, or what else of `differing` methods have; empty where they are alike. The
     precision is that in which they ran.
     """
-    found = {
-        "augmentation": {str(method.settings.get("augmentation")) for method in methods},
-        "precision": set().union(*(method.environment("precision") for method in methods)),
-    }
-    other = [key for key in RECIPE if len(found[key]) > 1]
+    ran = [one.settings | {"precision": precision} for one in methods for precision in one.environment("precision")]
+    other = differing(ran)
     return f"different {' and '.join(other)}" if other else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from selfdistill.config.settings import RunSettings
 from selfdistill.report.judging import (
     CONTRADICTED,
     INCOMPARABLE,
+    LEVEL,
     OPEN,
     REPLICATED,
     Claim,
@@ -85,16 +87,24 @@ class Comparison(Claim):
         """Both methods' runs."""
         return results.methods[self.method], results.methods[self.against]
 
+    def named(self, rules: Rules, what: str = "difference") -> str:
+        """The interval, and of what it is."""
+        return f"the {percent(self.level(rules))} interval of the {what} ({self.method} minus {self.against})"
+
     def estimate(self, results: Results) -> str:
         ours, theirs = self.pair(results)
         return signed(ours.spread.mean - theirs.spread.mean)
+
+    def found(self, pair: tuple[MethodResults, MethodResults]) -> Difference | None:
+        """What is judged; None where it has no interval."""
+        return difference(*pair)
 
     def judge(self, results: Results, rules: Rules) -> Verdict:
         pair = self.pair(results)
         estimate, n = self.estimate(results), counts(pair)
         if other := unlike(pair):
             return Verdict(INCOMPARABLE, f"{estimate}, {n}", other)
-        found = difference(*pair)
+        found = self.found(pair)
         if found is None:
             return Verdict(OPEN, f"{estimate}, {n}", "no interval")
         interval = found.interval(self.level(rules))
@@ -121,7 +131,7 @@ class Better(Comparison):
         return 1 - 2 * (1 - self.level(rules))
 
     def rule(self, rules: Rules) -> str:
-        interval = f"the {percent(self.level(rules))} interval of the difference"
+        interval = self.named(rules)
         if self.at_least:
             least = f"+{self.at_least:g}"
             return (
@@ -158,8 +168,8 @@ class By(Comparison):
     def rule(self, rules: Rules) -> str:
         low, high = self._printed(rules)
         return (
-            f"Replicated if the {percent(self.level(rules))} interval of the difference includes a value of the"
-            f" printed one (+{low:g} to +{high:g}, because two numbers were rounded) and lies between 0 and"
+            f"Replicated if {self.named(rules)} includes a value of the printed one"
+            f" (+{low:g} to +{high:g}, because two numbers were rounded) and lies between 0 and"
             f" +{2 * self.published:g}; contradicted if it includes none; otherwise not resolved."
         )
 
@@ -168,6 +178,32 @@ class By(Comparison):
         if not interval.overlaps(*self._printed(rules)):
             return CONTRADICTED
         return REPLICATED if interval.within(0, 2 * self.published) else OPEN
+
+
+class Convergence(Comparison):
+    """A method's test accuracy, averaged over the epochs, is higher than another one's: its accuracy rises sooner."""
+
+    kind: Literal["convergence"]
+
+    def level(self, rules: Rules) -> float:
+        return LEVEL
+
+    def rule(self, rules: Rules) -> str:
+        named = self.named(rules, "mean test accuracy over the tested epochs")
+        return f"Replicated if {named} lies above 0; contradicted if it lies below 0; otherwise not resolved."
+
+    def _samples(self, pair: Iterable[MethodResults]) -> list[Sample]:
+        return [Sample([100 * right.mean() / m.images for right in m.right], teachers=m.teachers) for m in pair]
+
+    def estimate(self, results: Results) -> str:
+        ours, theirs = (np.mean(sample.values) for sample in self._samples(self.pair(results)))
+        return signed(ours - theirs)
+
+    def found(self, pair: tuple[MethodResults, MethodResults]) -> Difference | None:
+        return measure_difference(*self._samples(pair))
+
+    def word(self, found: Difference, rules: Rules) -> str:
+        return {1: REPLICATED, 0: OPEN, -1: CONTRADICTED}[found.interval(self.level(rules)).side]
 
 
 class Cost(Comparison):

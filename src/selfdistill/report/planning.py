@@ -6,8 +6,8 @@ from pathlib import Path
 
 from selfdistill.config.report_settings import ReportRow, ReportSettings, report_settings
 from selfdistill.config.schema import Config
-from selfdistill.report.claims import asked, least_seeds, read_claims
-from selfdistill.report.judging import RECIPE, Rules, percent
+from selfdistill.report.claims import read_claims
+from selfdistill.report.judging import Rules, asked, differing, least_seeds, percent
 from selfdistill.statistics.differences import Sample
 from selfdistill.statistics.power import seeds_needed, smallest_difference
 
@@ -47,7 +47,7 @@ def _independent(row: ReportRow) -> int:
 def _alike(pair: tuple[str, str], settings: ReportSettings) -> bool:
     """Whether a protocol compares two methods."""
     rows = [row.settings for row in settings.rows if row.method in pair]
-    return len(rows) == 2 and all(rows[0][key] == rows[1][key] for key in RECIPE)
+    return len(rows) == 2 and not differing(rows)
 
 
 def _power(rules: Rules, seeds: dict[str, int]) -> list[str]:
