@@ -64,6 +64,7 @@ def test_one_seed_is_called_one_seed(tmp_path):
     far = answer(results(tmp_path / "far", 1, self_distillation=0.8, control=0.9))
     assert far.headline == f"{HERE}above the self-distilled one"
     assert far.numbers.endswith("−10.0 points; one seed: the variation between seeds is not known).")
+    assert far.counts.endswith("a single seed shows one outcome: another seed may come out otherwise.")
 
 
 def test_a_demonstration_names_no_winner(tmp_path):
@@ -77,7 +78,7 @@ def test_a_demonstration_names_no_winner(tmp_path):
 def test_what_is_not_alike_is_said(tmp_path):
     found = answer(results(tmp_path, augmentation=["crop", "flip"], self_distillation=0.8, control=0.9))
     assert found.numbers.endswith(" The two were trained with different augmentation.")
-    assert found.counts == "This holds for the full-length training that the paper describes."
+    assert found.counts == "This holds for this protocol's full-length training."
 
 
 def test_without_a_control_there_is_nothing_to_be_above(tmp_path):

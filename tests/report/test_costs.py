@@ -2,9 +2,10 @@
 
 import pytest
 from helpers.methods import ENVIRONMENT, method, results
-from helpers.reporting import evidence
+from helpers.reporting import evidence, protocol_settings
 
 from selfdistill.report.costs import costs, end_to_end, notes, training
+from selfdistill.report.results import Results
 from selfdistill.system.files import write_sealed
 
 GPU = {"environment": ENVIRONMENT | {"device": "a GPU"}}
@@ -86,8 +87,12 @@ def test_without_a_control_there_is_no_ratio():
 
 
 def test_people_see_at_most_six_columns():
-    table = costs(evidence())
-    assert [column.heading for _, column in table.shown] == [
+    """Fewer in a reduced setting, whose times compare no costs."""
+    runs = Results(protocol_settings("quick_arms").model_copy(update={"reduced": None}), evidence().logs)
+    assert [column.heading for _, column in costs(runs).shown] == [
         *("Method", "s / epoch", "Training", "× control", "With teacher", "× control")
+    ]
+    assert [column.heading for _, column in costs(evidence()).shown] == [
+        *("Method", "s / epoch", "Training", "With teacher")
     ]
     assert training(evidence().control).seconds == pytest.approx(477.375, abs=0.01)

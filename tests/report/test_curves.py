@@ -104,6 +104,10 @@ def test_classifiers_are_named_with_their_values_and_the_control():
         *("classifier 1 10.0", "classifier 2 (kept) 20.0", "control 80.0", "ensemble 25.0"),
     ]
     assert axes.get_title(loc="left") == "SD"
+    wide = method("sd", [20], columns=HEADS, network={"width": 32})
+    (axes,) = classifiers(results(method("control", [80], network={"width": 16}), wide)).axes
+    assert "control 80.0" not in named(axes).values()  # another network
+    (axes,) = classifiers(made).axes
     assert not {line.get_color() for line in axes.lines} & {
         look.color for name, look in looks(evidence().settings).items() if name != "control"
     }

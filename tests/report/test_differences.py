@@ -134,7 +134,7 @@ def test_one_seed_has_a_difference_and_nothing_more():
     table = differences.table(results(method("control", [80]), method("kd", [90])))
     assert table.csv().splitlines()[1] == "kd,kd,1,10.00,,"
     assert table.cells(table.rows[0]) == ["kd", "1", "+10.00"]
-    told = "95 % intervals are for new trainings and new images; one seed has none."
+    told = "95 % intervals, each by itself, are for new trainings and new images; one seed has none."
     assert table.notes[1] == f"{told} Runs that share a teacher count as one."
 
 
@@ -171,7 +171,7 @@ def test_a_method_has_its_own_colour(drawn):
 def test_one_seed_each_has_a_figure_without_what_it_does_not_show():
     with styled():
         figure = differences.figure(results(method("control", [80]), method("kd", [90], label=HOSTILE)))
-        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["the paper's ±0.2"]
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["±0.2, the paper's gain"]
         assert saved(figure)["pdf"].startswith(b"%PDF")
 
 

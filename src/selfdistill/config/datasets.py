@@ -13,6 +13,7 @@ class Dataset(NamedTuple):
 
     smallest_class: training images of the class that has fewest. mean, std: of the training images, pixels in [0, 1].
     archives: SHA-256 of each official archive -> its layout, `binary` or `python`; none if scikit-learn brings it.
+    copies: SHA-256 of prepared images that are known not to be the official ones -> how they differ.
     suite: what our corruptions of its test images are called. shows, source, licence, flaws: for people. light_on_dark:
     whether every image's border is darker than what it encloses.
     """
@@ -31,6 +32,7 @@ class Dataset(NamedTuple):
     licence: str
     flaws: tuple[str, ...]
     light_on_dark: bool = False
+    copies: dict[str, str] = {}  # noqa: RUF012 (a tuple's default, which nobody changes)
 
     @property
     def balanced(self) -> bool:
@@ -80,6 +82,10 @@ DATASETS = {
             "On a new test set collected in the same way, networks lost 3 to 15 points (arXiv 1902.10811).",
             FOUND_ON_THE_WEB,
         ),
+        copies={
+            "db6b31d99c49c3a2cde67e6e1653473afefcfb4b9ab49bf2b25ba68377493fb4": "109 of 60,000, 23 of them in the test"
+            " set, are copies that were decoded from JPEG"
+        },
         **KRIZHEVSKY,
     ),
     "cifar100": Dataset(

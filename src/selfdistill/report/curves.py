@@ -81,7 +81,11 @@ def last_losses(results: Results) -> str:
 
 
 @artefact(
-    "curves_loss", step="figures", formats=FIGURE, title="Training loss and its terms over epochs", alt=last_losses
+    "curves_loss",
+    step="figures",
+    formats=FIGURE,
+    title="Training loss and its weighted terms over epochs",
+    alt=last_losses,
 )
 def loss(results: Results) -> Figure:
     """A panel for each method, in its colour."""
@@ -180,7 +184,7 @@ def classifiers(results: Results) -> Figure:
     width = results.settings.figures.width
     figure, grid = canvas(width, 0.6 + 1.6 * len(chosen), len(chosen), sharex=True, sharey=True)
     for axes, method in zip(grid[:, 0], chosen, strict=True):
-        if control := results.control:
+        if (control := results.control) and _of_one_network(control, method):
             color = looks(results.settings)[CONTROL].color
             _named(axes, control, "test_accuracy", control.label, color, lw=BOLD)
         heads = heads_of(method)
@@ -194,6 +198,10 @@ def classifiers(results: Results) -> Figure:
         epoch_axis(axes)
         axes.label_outer()
     return figure
+
+
+def _of_one_network(a: MethodResults, b: MethodResults) -> bool:
+    return a.settings.get("network") == b.settings.get("network")
 
 
 def _named(axes: Axes, method: MethodResults, column: str, label: str, color: str, **style) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from selfdistill.config.report_settings import ReportSettings
 from selfdistill.report.artefacts import FIGURE, PRINTED, artefact
-from selfdistill.report.judging import difference, unlike
+from selfdistill.report.judging import difference, differing, unlike
 from selfdistill.report.plotting import GREY, LETTERS, canvas, interval_line, key, looks, short
 from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import Column, Group, Table, signed
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 MARGIN = 0.2  # points; by how much the paper's two kinds of distillation differ: Table I, workflow/claims.yaml
 INTERVALS = (
-    "95 % intervals are for new trainings and new images; one seed has none. Runs that share a teacher count as one."
+    "95 % intervals, each by itself, are for new trainings and new images; one seed has none. Runs that share a teacher"
+    " count as one."
 )
-RECIPE = ("augmentation", "label_noise", "precision")  # settings that compared methods share
 TITLE = "Accuracy minus the control's"
 SEED = {"marker": ".", "ms": 3.5, "alpha": 0.7, "mew": 0}
 BAND = {"color": "#DDDDDD", "lw": 6}
@@ -32,8 +32,7 @@ SIDES = {1: "Above the control", -1: "Below the control", 0: "Not distinguishabl
 class Difference(NamedTuple):
     """A method minus another one, in points.
 
-    estimate: exact. interval: None below two independent runs a side. unlike: in words, whether they differ in
-    augmentation or precision; else empty.
+    estimate: exact. interval: None below two independent runs a side. unlike: as `judging.unlike` says it.
     """
 
     method: MethodResults
@@ -56,12 +55,12 @@ def compare(method: MethodResults, against: MethodResults, level: float = 0.95) 
 
 
 def comparable(settings: ReportSettings) -> list[str]:
-    """The methods to compare with the control: those with its augmentation, labels and precision, if known."""
-    rows = {row.method: row for row in settings.rows}
-    if CONTROL not in rows or settings.by_author:
+    """The methods to compare with the control: those that are like it in `differing`, if that is known."""
+    rows = {row.method: row.settings for row in settings.rows}
+    control = rows.pop(CONTROL, None)
+    if control is None or settings.by_author:
         return []
-    recipes = {name: [row.settings.get(key) for key in RECIPE] for name, row in rows.items()}
-    return [name for name, recipe in recipes.items() if name != CONTROL and recipe == recipes[CONTROL]]
+    return [name for name, own in rows.items() if not differing([control, own])]
 
 
 def against_control(results: Results) -> list[Difference]:
@@ -114,7 +113,7 @@ def figure(results: Results) -> Figure:
     axes.set_xlabel(short(f"accuracy minus {with_count(results.control)} (points)", 32))
     marks = {"95 % interval": {"lw": 1.2}} if any(each.interval for each in found) else {}
     marks |= {"one seed": SEED | {"ls": ""}} if any(len(each.method.runs) > 1 for each in found) else {}
-    key(drawn, marks | {f"the paper's ±{MARGIN:g}": BAND})
+    key(drawn, marks | {f"±{MARGIN:g}, the paper's gain": BAND})
     return drawn
 
 
@@ -159,7 +158,6 @@ def notes(results: Results, found: list[Difference]) -> list[str]:
         told.append(f"Not comparable: {'; '.join(others)}.")
     compared = [CONTROL, *(each.method.method for each in found)]
     if left_out := [method.label for method in results.every if method.method not in compared]:
-        told.append(
-            f"With another augmentation, share of wrong labels or precision, so not compared: {'; '.join(left_out)}."
-        )
+        why = "With another augmentation, share of wrong labels, precision or width, so not compared"
+        told.append(f"{why}: {'; '.join(left_out)}.")
     return told

@@ -15,7 +15,8 @@ from selfdistill.system.files import write_atomically
 COMPARED = "self_distillation"
 NOTES = (
     "Test accuracy in percent, last epoch: mean ± sample standard deviation over seeds (number of seeds).",
-    "Author's log: the published notebooks' last epoch, one run each.",
+    "Author's log: the published notebooks' last epoch, one run each; self-distillation and control differ there in"
+    " precision and final head, so their difference is not the effect of the method alone.",
     "Compare only within a column: a protocol with fewer images, epochs or channels is not the paper's setting.",
 )
 
@@ -63,7 +64,8 @@ def findings(paper: Config, found: dict[str, Results]) -> Table:
         cells = [method and (method.spread, len(method.runs)) for method in methods]
         rows.append([name, block.label, block.published and block.published.accuracy, block.author_log, *cells])
     settings = [f"{name}: {each.settings.reduced}." for name, each in found.items() if each.settings.reduced]
-    return Table(columns, [Group("", rows)], [f"{_differences(paper, found)}.", *settings, *NOTES])
+    copies = dict.fromkeys(copy for each in found.values() for copy in each.copies)
+    return Table(columns, [Group("", rows)], [f"{_differences(paper, found)}.", *settings, *NOTES, *copies])
 
 
 def _differences(paper: Config, read: dict[str, Results]) -> str:

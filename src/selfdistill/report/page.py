@@ -166,11 +166,13 @@ def picture(one: Artefact, results: Results) -> Picture:
             few = _fewer_colours(image.convert("RGB"))
     except OSError as error:
         raise Failure(path, "cannot be read as a picture", "run the rule figures first") from error
+    bands = module_of(one) == "curves" and any(len(each.runs) > 1 for each in results.every)
+    title = one.title + "; bands: from the lowest to the highest seed" * bands
     data = BytesIO()
     few.save(data, "PNG")
     width, height = (round(side * INCH / dots) for side in few.size)
     alt = one.alt(results) if one.alt else one.title
-    return Picture(f"data:image/png;base64,{b64encode(data.getvalue()).decode()}", width, height, one.title, alt)
+    return Picture(f"data:image/png;base64,{b64encode(data.getvalue()).decode()}", width, height, title, alt)
 
 
 def _fewer_colours(image: Image) -> Image:

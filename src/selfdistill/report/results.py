@@ -173,6 +173,13 @@ class Results:
         """The commits of the code that trained the runs."""
         return sorted({str(run.facts.get("commit", "unknown")) for run in self.runs})
 
+    @property
+    def copies(self) -> list[str]:
+        """A sentence about the images if they are known not to be the official ones."""
+        known = DATASETS[self.settings.dataset].copies
+        used = dict.fromkeys(run.facts.get("data_sha256") for run in self.runs)
+        return [f"Not the official images of the dataset: {known[one]}." for one in used if one in known]
+
 
 def check_test_set(folder: Path, labels: np.ndarray, first: str, wanted: np.ndarray) -> None:
     """Refuse (Failure 65) a run whose labels are not those of the first one."""

@@ -7,8 +7,10 @@ from typing import Any
 
 from selfdistill.config.datasets import PAPERS
 from selfdistill.config.macros import WORDS, macro_name
+from selfdistill.config.methods import ODDITIES
 from selfdistill.config.types import seconds_of
 from selfdistill.report.artefacts import PRINTED, artefact
+from selfdistill.report.judging import unlike
 from selfdistill.report.latex import comment, quoted, unprinted
 from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import Column, Group, Table, Value, clock, rounded
@@ -94,6 +96,7 @@ def notes(results: Results) -> list[str]:
     found.append(f"Times on {', '.join(results.devices)}{paper}.")
     if settings.reduced:
         found.append(BUSY)
+    found += unlike_control(results) + results.copies
     if settings.dataset == PAPERS and settings.badge == "replication":
         found.append(NEAR_COPIES)
     if settings.table.show_best:
@@ -101,7 +104,11 @@ def notes(results: Results) -> list[str]:
             f"{m.label} {rounded(sum(m.best) / len(m.best), settings.table.decimals)}" for m in results.every
         )
         found.append(f"Best epoch on the test set: {best}.")
-    if odd := [f"{m.label}: {', '.join(m.settings['oddities'])}" for m in results.every if m.settings.get("oddities")]:
+    if odd := [
+        f"{m.label}: {', '.join(ODDITIES[name] for name in m.settings['oddities'])}"
+        for m in results.every
+        if m.settings.get("oddities")
+    ]:
         found.append(f"Oddities of the published notebooks: {'; '.join(odd)}.")
     if results.missing:
         found.append(f"Missing runs: {', '.join(results.missing)}.")
@@ -111,6 +118,15 @@ def notes(results: Results) -> list[str]:
     if any(run.facts.get("bit_exact") is False for run in results.runs):
         found.append("Some runs were resumed in another environment (bit_exact: false in run.json).")
     return found
+
+
+def unlike_control(results: Results) -> list[str]:
+    """A sentence about the methods that differ from the control in more than the method; none if there are none."""
+    if results.control is None or results.settings.by_author:
+        return []
+    others = {method.label: unlike((method, results.control)) for method in results.every}
+    told = "; ".join(f"{label} ({other})" for label, other in others.items() if other)
+    return [f"“Minus control” is not the effect of the method alone for {told}."] if told else []
 
 
 def _left_out_of_times(runs: list[dict[str, Any]]) -> list[str]:
@@ -155,7 +171,8 @@ def numbers(results: Results) -> dict[str, str]:
         values = dict(zip(WORDS, _numbers(method, results), strict=True))
         macros |= {macro_name(method.method, word): value for word, value in values.items() if value is not None}
     definitions = [rf"\newcommand{{\{name}}}{{{value}}}" for name, value in macros.items()]
-    return {"numbers.tex": "\n".join([*map(comment, provenance(results)), *definitions]) + "\n"}
+    comments = map(comment, provenance(results) + unlike_control(results))
+    return {"numbers.tex": "\n".join([*comments, *definitions]) + "\n"}
 
 
 def _numbers(method: MethodResults, results: Results) -> list[str | None]:
@@ -167,7 +184,7 @@ def _numbers(method: MethodResults, results: Results) -> list[str | None]:
     return [
         rounded(mean, decimals),
         None if sd is None else rounded(sd, decimals),
-        str(len(method.runs)),
+        None if results.settings.by_author else str(len(method.runs)),
         clock(seconds),
         str(int(seconds)),
         None if control is None else _minus(mean - control.spread.mean, decimals),
