@@ -121,7 +121,7 @@ def claims(results: Results) -> Table:
     verdicts = [judge(claim, results, read.rules) for claim in wanted]
     rows = [_row(*each, read.rules) for each in zip(wanted, verdicts, strict=True)]
     columns = [
-        Column("id", "Id", tex=False),
+        Column("id"),
         *(Column(key, key.capitalize(), tex=key in IN_TEX, width=IN_TEX.get(key, 0)) for key in KEYS),
     ]
     tall = [f"{len(rows)} claims may be higher than a column: input it in table*, where it is half as high"]
@@ -135,7 +135,7 @@ def _several(settings: ReportSettings) -> bool:
 
 def _row(claim: Claim, verdict: Verdict, rules: Rules) -> list[Any]:
     word = f"{verdict.word}: {verdict.why}" if verdict.why else verdict.word
-    quote = f"“{claim.quote}”"
+    quote = f"{claim.id}: “{claim.quote}”"
     return [claim.id, quote, claim.section, claim.paper or None, verdict.here, word, claim.rule(rules)]
 
 
