@@ -45,10 +45,10 @@ def test_later_files_win_and_what_is_typed_wins_over_all(tmp_path, repository):
     files = [repository / "config.yaml", tmp_path / "a.yaml", tmp_path / "b.yaml"]
     methods = load_config(files).methods
     assert (methods["kd"].epochs, methods["kd"].learning_rate, methods["control"].epochs) == (7, 0.1, 200)
-    entries = ["methods={kd: {temperature: 8}}", "seeds=0,1", "rows=kd, control", "device=cuda:1", "reduced="]
+    entries = ["methods={kd: {temperature: 8}}", "seeds=0,1", "rows=kd, control", "device=cuda:1", "sweep="]
     config = load_config(files, entries)
     assert (config.methods["kd"].epochs, config.methods["kd"].temperature) == (7, 8)
-    assert (config.seeds, config.rows, config.device, config.reduced) == ([0, 1], ["kd", "control"], "cuda:1", None)
+    assert (config.seeds, config.rows, config.device, config.sweep) == ([0, 1], ["kd", "control"], "cuda:1", None)
 
 
 def test_broken_yaml_on_the_command_line_is_refused(repository, refused):
@@ -137,9 +137,8 @@ def test_a_rule_keeps_what_belongs_together(values, problems):
     late = {"evaluate_every": 5, "oddities": ["best_on_test"]}
     maps = "methods.self_distillation.feature_weight: expected 0, or heads: bottleneck, or"
     for change, line in [
-        ({"data": DIGITS}, "reduced: expected a description, because the dataset digits"),
-        ({"data": {"dataset": "cifar100"}, "reduced": "x"}, "data.archives.0.sha256: expected an archive of cifar100,"),
-        ({"data": DIGITS | {"train_images": 1340}, "reduced": "x"}, "data.train_images: expected a multiple of 10 up to"
+        ({"data": {"dataset": "cifar100"}}, "data.archives.0.sha256: expected an archive of cifar100,"),
+        ({"data": DIGITS | {"train_images": 1340}}, "data.train_images: expected a multiple of 10 up to"
          " 1330 for digits, or null for all 1437, got 1340"),
         ({"data": {"holdout_images": 100}, "explanations": True}, "explanations: expected false with data.holdout_im"),
         *(
@@ -178,9 +177,24 @@ def test_a_method_that_nobody_trains_may_lie_in_the_library_as_it_is(values):
 
 
 def test_an_archive_of_ones_own_is_not_taken_for_another_datasets(values):
-    values["reduced"] = "other images"
     values["data"] |= {"dataset": "cifar100", "archives": [{"path": "own.tar", "sha256": "a" * 64}]}
     assert validate(values).data.dataset == "cifar100"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, None),
+        ({"data": {"train_images": 500}}, "500 training images"),
+        ({"data": DIGITS}, "scikit-learn's handwritten digits instead of CIFAR-10"),
+        ({"methods": {"teacher": {"epochs": 3}}}, "200 epochs (teacher 3)"),
+        ({"rows": ["control"], "methods": {"control": {"epochs": 1}, "kd": {"epochs": 2}}}, "1 epoch"),
+        ({"methods": {"kd": {"epochs": 2, "width": 2}}}, "2 to 300 epochs, width 2 to 64 instead of 64"),
+        ({"sweep": ["kd"], "data": {"holdout_images": 5000}, "methods": {"teacher": {"epochs": 3}}}, None),  # a setting
+    ],
+)
+def test_what_is_smaller_than_the_papers_says_so_by_itself(values, change, words):
+    assert validate(merge(values, change)).reduced == words
 
 
 def test_rows_with_a_common_latex_macro_are_refused(values, problems):
@@ -216,7 +230,7 @@ def test_teachers_in_a_circle_are_refused(values, problems):
 
 
 def test_a_hold_out_of_more_than_there_is_is_one_problem(values, problems):
-    change = {"data": DIGITS | {"holdout_images": 5000}, "reduced": "x", "sweep": ["kd"]}
+    change = {"data": DIGITS | {"holdout_images": 5000}, "sweep": ["kd"]}
     (line,) = problems(merge(values, change))
     assert line.startswith("data.holdout_images: expected a multiple of 10 up to 718 ")
 

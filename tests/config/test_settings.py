@@ -84,7 +84,7 @@ def test_how_many_teach_changes_the_settings_and_which_seeds_do_not(values):
 
 
 NOT_OF_A_RUN = yaml.safe_load("""
-    {protocol: mine, kind: demonstration, reduced: in some way, seeds: [0, 1], rows: [kd], oddities: [replaced_stem],
+    {protocol: mine, kind: demonstration, seeds: [0, 1], rows: [kd], oddities: [replaced_stem],
      device: cpu, threads: 1, workers: 3, deterministic: false, compile: "on", capture: "off", resume_policy: relaxed,
      evaluate_every: 5, checkpoint: {overhead: 0.5, grace: 3}, logs: elsewhere, allow_missing: true,
      table: {caption: x, label: y}, figures: {width: 7}, explanations: true, mechanisms: {noise_draws: 1},
@@ -101,7 +101,6 @@ def test_a_top_level_key_of_class_run_plan_or_report_leaves_the_settings(values)
 
 
 def test_the_data_change_the_settings_and_other_spellings_of_the_same_do_not(values):
-    values["reduced"] = "in some way"  # the digits are not the paper's
     before = run_settings(validate(values), "kd")
     assert "holdout_images" not in before["data"]
     changes = {"dataset": "digits", "train_images": 1000, "holdout_images": 500, "mean": [0.5] * 3, "std": [0.25] * 3}

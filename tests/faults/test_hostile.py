@@ -193,11 +193,11 @@ def read_data(path: Path) -> None:
 # YAML
 
 YAMLS = {  # what is only broken, and other aliases and tags: tests/config/test_reading.py
-    "python object": "reduced: !!python/object/apply:os.system ['touch canary']",
+    "python object": "protocol: !!python/object/apply:os.system ['touch canary']",
     "merge key": "defaults: {<<: {width: 16}}",
     "a huge integer": f"evaluate_every: {'9' * 5000}",
-    "nested deeply": "reduced: " + "[" * 20_000 + "]" * 20_000,
-    "control characters": b"reduced: a\x1bb",
+    "nested deeply": "protocol: " + "[" * 20_000 + "]" * 20_000,
+    "control characters": b"protocol: a\x1bb",
     "key that is a list": "? [a]\n: 1",
     "key that forges a line": r'methods: {"a\nerror: b": {like: control, label: X}}',
 }

@@ -8,7 +8,6 @@ from selfdistill.config.methods import ODDITIES
 
 DIGITS = """
 seeds: [0]
-reduced: handwritten digits
 data: {dataset: digits, train_images: 200, archives: []}
 threads: 1
 defaults: {width: 8, precision: fp32}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from selfdistill.config.datasets import DATASETS, PAPERS, official
+from selfdistill.config.datasets import DATASETS, official
 from selfdistill.config.errors import Problem, unknown_name
 from selfdistill.config.macros import macros_of
 from selfdistill.config.methods import ODDITIES, Method
@@ -44,14 +44,6 @@ def _archives(config: Config) -> Iterator[Problem]:
         if holds != data.dataset:
             what = f"expected an archive of {data.dataset}, got the official one of {holds}"
             yield ("data", "archives", index, "sha256"), what
-
-
-def _papers_dataset(config: Config) -> Iterator[Problem]:
-    """The paper's numbers hold of CIFAR-10 alone."""
-    dataset = config.data.dataset
-    if dataset != PAPERS and config.reduced is None:
-        what = f"expected a description, because the dataset {dataset} is not the paper's, got null"
-        yield ("reduced",), what
 
 
 def _rows(config: Config) -> Iterator[Problem]:
@@ -166,5 +158,5 @@ def _oddities(config: Config, name: str) -> Iterator[Problem]:
         yield ("methods", name), what
 
 
-RULES = (_images, _archives, _papers_dataset, _rows, _teachers, _ablations, _explanations, _same_augmentation)
+RULES = (_images, _archives, _rows, _teachers, _ablations, _explanations, _same_augmentation)
 TRAINED = (_precision, _batch, _kept_epoch, _nesterov, _feature_maps, _oddities)  # of one method that is trained

@@ -5,6 +5,7 @@ recorded in run.json, never a reason to train again), *plan* (which runs there a
 outcome is shown). A key with a default may be left out; config.yaml shows those that the paper is about.
 """
 
+import re
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -12,12 +13,13 @@ from pydantic_core import PydanticCustomError
 
 from selfdistill.config import types as t
 from selfdistill.config.block import Block
-from selfdistill.config.datasets import DATASETS
+from selfdistill.config.datasets import DATASETS, PAPERS
 from selfdistill.config.methods import ODDITIES
 from selfdistill.config.objectives import objectives
 
 KINDS = ("replication", "demonstration", "author's logs")
 CHOICES = ("auto", "on", "off")
+EPOCHS, WIDTH = 200, 64  # the paper's; fewer make a protocol a reduced one
 
 
 class Archive(Block):
@@ -135,7 +137,6 @@ class Config(MachineSettings):
     """The whole configuration; `methods` holds validated blocks of `method_model`."""
 
     protocol: t.Name = Field(description="names results/<protocol>/ and report/<protocol>/")
-    reduced: t.Line | None = Field(description="how this protocol is smaller than the paper's; null: it is not")
     kind: t.one_of(*KINDS) = Field("replication", description="the text of the report's badge; class report")
     seeds: t.Seeds
     rows: t.Names = Field(description="methods to train and show; their teachers are trained too")
@@ -168,6 +169,23 @@ class Config(MachineSettings):
     def machine(self) -> MachineSettings:
         """The keys of class run, which every training job is given."""
         return MachineSettings(**{name: getattr(self, name) for name in MachineSettings.model_fields})
+
+    @property
+    def reduced(self) -> str | None:
+        """How the runs are smaller than the paper's, in words; None if they are not. Of a sweep, the rows alone count:
+        what teaches them is varied.
+        """
+        own, papers = DATASETS[self.data.dataset], DATASETS[PAPERS]
+        trained = dict.fromkeys(self.rows if self.sweep else [method for method, _ in self.runs()])
+        epochs = _fewer("{} epochs", {method: self.methods[method].epochs for method in trained}, EPOCHS)
+        width = _fewer("width {}", {method: self.methods[method].width for method in trained}, WIDTH)
+        parts = [
+            own is not papers and f"{own.title} instead of {papers.title}",
+            self.data.used_train_images < own.train and f"{self.data.used_train_images:,} training images",
+            re.sub(r"^1 epochs", "1 epoch", epochs),
+            width and f"{width} instead of {WIDTH}",
+        ]
+        return ", ".join(part for part in parts if part) or None
 
     def seeds_of(self, method: str) -> list[int]:
         """The seeds of a method's row."""
@@ -220,6 +238,19 @@ class Config(MachineSettings):
         if self.methods[method].role == "teacher":
             return "teacher"
         return "self_distillation" if needs.heads else "control"
+
+
+def _fewer(words: str, values: dict[str, int], full: int) -> str:
+    """`15 epochs`, `15 epochs (teacher 8)` or `8 to 15 epochs` of methods of which one has less than the paper's; else
+    empty.
+    """
+    if min(values.values()) >= full:
+        return ""
+    teacher, students = values.get("teacher"), {value for method, value in values.items() if method != "teacher"}
+    if len(students) > 1:
+        return words.format(f"{min(values.values())} to {max(values.values())}")
+    common = next(iter(students), teacher)
+    return words.format(common) + (f" (teacher {teacher})" if teacher not in (None, common) else "")
 
 
 def _next_seed(seed: int, seeds: list[int]) -> int:
