@@ -165,8 +165,8 @@ def test_a_full_disk_is_said_before_the_download(source, folder, refused, server
 
 
 def test_a_certificate_file_that_is_missing_is_named(folder, refused, monkeypatch):
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
-    with refused(UNAVAILABLE, "cannot be reached (", "/nonexistent"):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "absent"))
+    with refused(UNAVAILABLE, "cannot be reached (", f"{folder}/absent"):
         obtain_archive([Archive(url="https://127.0.0.1:1/x", sha256=SHA256)], folder)
 
 

@@ -98,7 +98,7 @@ def test_missing_cells_are_marked_and_those_of_other_sweeps_left_alone(tmp_path)
         write_run(tmp_path, method, 0, [0.5, accuracy], evaluated="holdout", settings=facts)
     results = Results(settings.model_copy(update={"rows": rows}), tmp_path)
     shown = [[row[key] for key in ("seeds", "accuracy", "mark")] for row in table_of(results)]
-    assert shown == [["0", "", "not run"], ["1", "94.00", "chosen"], *[["0", "", "not run"]] * 2]
+    assert shown == [["0", "", "no result"], ["1", "94.00", "chosen"], *[["0", "", "no result"]] * 2]
 
 
 def test_what_was_chosen_is_a_protocol_that_trains_on_all_images(tmp_path):

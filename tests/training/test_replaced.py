@@ -43,6 +43,12 @@ def test_a_change_is_said_in_the_words_of_the_configuration(said, method, change
     assert line == f"kd: {words}; 1 finished run is replaced ({KEPT})"
 
 
+def test_other_data_are_not_told_to_be_another_method(said):
+    (line,) = said("data: {train_images: 100}")
+    assert line.startswith("kd: data.train_images ")
+    assert line.endswith("replaced (kept in the store; to keep both side by side: another `protocol` for these data)")
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -120,7 +120,8 @@ def measure(
     from selfdistill.mechanisms.measure import measure as measure_network
     from selfdistill.system.lease import leased_gpu
 
-    lines = Log(log)
+    lines = Log(log, f"{run.method} {output.parent.name}")
+    lines.say("measuring the paper's explanations")
     with leased_gpu(device, lines.say):
         measured = measure_network(weights, data, run, of, output, teachers=teacher, device=device, threads=threads)
-    lines.say(f"{len(measured['measures'])} measures of {weights}")
+    lines.note(f"{len(measured['measures'])} measures of {weights}")

@@ -48,6 +48,8 @@ def estimate(
     lines = estimates(configs, cores)
     print("time of training from the start, on an idle machine to one as busy as now:")
     print("\n".join(f"    {line}" for line in lines))
+    if measured := ", ".join(config.protocol for config in configs if config.explanations):
+        print(f"not estimated: measuring the paper's explanations ({measured}), which may take longer than training")
 
 
 @app.command(rich_help_panel=LOOK)

@@ -44,6 +44,8 @@ def read_rows(settings: ReportSettings, logs: Path) -> dict[str, list[RunRecord]
     Raises: Failure 65 naming the run: missing or unfinished (unless allow_missing), damaged, or trained with
     other settings; and outside sweeps for rows that are evaluated on a hold-out.
     """
+    if not logs.is_dir():
+        raise Failure(logs, "expected a folder with the logs of runs, got none")
     for row in settings.rows:
         if evaluated_on(row) == "holdout" and not settings.sweeps:
             what = "is evaluated on a hold-out (expected data.holdout_images 0 for results on the test set)"

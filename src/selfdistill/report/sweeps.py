@@ -87,7 +87,7 @@ def sweep_table(sweep: SweepSettings, results: Results) -> Table:
 def _measured(runs: MethodResults | None, below_best: Fraction | None, mark: str) -> list[Any]:
     """The cells of the last columns."""
     if runs is None:
-        return [0, None, None, "not run", None]
+        return [0, None, None, "no result", None]
     shares = [100 * teacher["correct"] / teacher["images"] for teacher in runs.taught if teacher]
     return [len(runs.runs), runs.spread, below_best, mark, statistics.fmean(shares) if shares else None]
 

@@ -10,6 +10,7 @@ from selfdistill.config.settings import RunSettings
 from selfdistill.losses.objectives import OBJECTIVES
 from selfdistill.models.network import Network, build_network
 from selfdistill.models.outputs import Outputs
+from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.training.machine import Machine
 
 NETWORK, MOMENTUM = "network.", "momentum."  # begin the names of a saved state's tensors
@@ -63,11 +64,20 @@ class Components:
         self.trained: nn.Module = self.network  # or its compiled form, of the same tensors
 
     def coefficients(self) -> dict[str, float]:
-        """The objective's effective coefficients by history column, from the objective itself."""
+        """The objective's effective coefficients by history column, from the objective itself.
+
+        Raises: Failure 78 where it has other numbers of terms than the columns have names for: one of a kind, or one
+        for each classifier.
+        """
         logits = torch.zeros(1, self.classes)
         heads, maps = len(self.network.heads), logits.view(1, -1, 1, 1)
         outputs = Outputs(logits, (logits,) * heads, (maps,) * (heads + 1))
-        return self.objective(outputs, torch.zeros(1, dtype=torch.long), logits).coefficients()
+        terms = self.objective(outputs, torch.zeros(1, dtype=torch.long), logits)
+        for kind, found, each in zip(terms._fields, map(len, terms), (heads + 1, heads, heads), strict=True):
+            if found > 1 and found != each:
+                what = f"expected at most one {kind} term, or one for each of {each} classifiers, got {found}"
+                raise Failure("objective", what, "add those of one kind up into one Term", code=CONFIGURATION)
+        return terms.coefficients()
 
     def tensors(self) -> dict[str, Tensor]:
         """The network's state and the momentum, by the names that a saved state has for them."""

@@ -34,4 +34,6 @@ def check_finite(row: dict[str, float], epoch: int) -> None:
     for name, value in row.items():
         if not math.isfinite(value):
             what = f"{name} is {value} in epoch {epoch} (learning rate {row.get('learning_rate')})"
-            raise Failure("training", what, "lower the learning rate or use precision: fp32", code=NON_FINITE)
+            raise Failure(
+                "training", what, "lower the learning rate, or in bf16 or fp16 use precision: fp32", code=NON_FINITE
+            )

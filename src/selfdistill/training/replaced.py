@@ -12,6 +12,7 @@ from selfdistill.system.files import canonical_json, read_sealed
 
 PLAIN = ("parameters.", "network.")  # blocks of a run's settings that the configuration writes without them
 KEPT = 'kept in the store; to keep both side by side: README, "T = 8 beside T = 4"'
+OTHER_DATA = "kept in the store; to keep both side by side: another `protocol` for these data"
 
 
 def replacement(config: Config, results: Path, method: str) -> list[str]:
@@ -22,7 +23,8 @@ def replacement(config: Config, results: Path, method: str) -> list[str]:
     seeds = [seed for name, seed in config.runs() if name == method]
     replaced = Counter(_changes(config, results, method, seed) for seed in seeds)
     return [
-        f"{method}: {changes}; {count} finished run{'s are' if count > 1 else ' is'} replaced ({KEPT})"
+        f"{method}: {changes}; {count} finished run{'s are' if count > 1 else ' is'} replaced"
+        f" ({OTHER_DATA if changes.startswith('data.') else KEPT})"
         for changes, count in replaced.items()
         if changes
     ]

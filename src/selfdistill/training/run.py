@@ -227,7 +227,7 @@ def opening_lines(run: Run) -> list[str]:
     return [
         f"{s.method} seed {run.job.seed}: {s.network.model} ({s.network.stem} stem, width {s.network.width}),"
         f" {s.epochs} epochs of {len(run.training_set)} images, batch {s.batch_size}",
-        f"on {device_name(machine.device)}, {machine.threads} threads, {machine.precision}",
+        f"on {device_name(machine.device)}, {machine.threads} thread{'s' * (machine.threads > 1)}, {machine.precision}",
         *(run.teaching.lines() if run.teaching else []),
         *(f"notice: {oddity}, an oddity of the published notebooks: {ODDITIES[oddity]}" for oddity in s.oddities),
         f"loss: {describe_coefficients(run.parts.coefficients())}",

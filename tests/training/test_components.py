@@ -1,0 +1,33 @@
+import pytest
+import torch
+from helpers.reporting import ROOT
+
+from selfdistill.config.load import load_config
+from selfdistill.config.settings import RunSettings, run_settings
+from selfdistill.losses.terms import LossTerms, Term
+from selfdistill.system.failures import CONFIGURATION
+from selfdistill.training.components import Components
+from selfdistill.training.machine import set_up
+
+
+@pytest.mark.parametrize(
+    ("method", "counts", "expected"),
+    [
+        ("control", (2, 0, 0), "one cross_entropy term, or one for each of 1 classifiers, got 2"),
+        ("control", (1, 2, 0), "one distillation term, or one for each of 0 classifiers, got 2"),
+        ("self_distillation", (3, 3, 0), "one cross_entropy term, or one for each of 4 classifiers, got 3"),
+        ("self_distillation", (4, 3, 2), "one feature term, or one for each of 3 classifiers, got 2"),
+        ("self_distillation", (1, 1, 1), ""),
+        ("self_distillation", (4, 3, 3), ""),
+    ],
+)
+def test_terms_that_no_column_names_are_refused(method, counts, expected, refused):
+    """Two cross-entropies of a network without heads would be logged as those of two classifiers."""
+    config = load_config([ROOT / "config.yaml"], ["defaults={width: 1}"])
+    settings = RunSettings.model_validate(run_settings(config, method))
+    parts = Components(settings, 0, set_up("cpu", 1, "fp32", deterministic=True))
+    parts.objective = lambda *_: LossTerms(*((Term(0.5, torch.tensor(1.0)),) * count for count in counts))
+    if not expected:
+        return parts.coefficients()
+    with refused(CONFIGURATION, f"error: objective: expected at most {expected}"):
+        parts.coefficients()
