@@ -50,7 +50,7 @@ def test_cifar100_from_its_archive_to_table_card_and_prediction(tmp_path):
     report = workflow.folder / "report/cifar100"
     table = (report / "table1.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in table[1:]] == ["teacher", "kd", "self_distillation", "control"]
-    assert "CIFAR-100 in place of the paper's CIFAR-10" in (report / "table1.md").read_text()
+    assert "CIFAR-100 (fine classes) instead of CIFAR-10" in (report / "table1.md").read_text()
     assert "90.1" not in (report / "table1_float.tex").read_text()  # nothing is compared with the paper's numbers
     for name in ("loss", "accuracy", "classifiers"):
         assert (report / f"curves_{name}.png").stat().st_size > 0

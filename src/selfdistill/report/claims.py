@@ -102,7 +102,7 @@ def declaration(path: Path, runs: Sequence[RunRecord] = ()) -> str:
 
 
 KEYS = ("claim", "section", "paper", "here", "verdict", "rule")
-IN_TEX = {"claim": 0.45, "here": 0.28, "verdict": 0.21}  # as much as a column of a paper holds, as shares of its width
+IN_TEX = {"claim": 0.46, "here": 0.28, "verdict": 0.20}  # as much as a column of a paper holds, as shares of its width
 MANY = 10  # claims; more fill a column of a paper
 
 
