@@ -1,7 +1,7 @@
 # `make` lists the commands; begin with `make demo`.
 CORES ?= 2
 CONFIG ?=
-export PYTHON PIP_OPTIONS TORCH
+export PYTHON PIP_OPTIONS TORCH WORDS
 # Snakemake and pip need a home folder; a user in a container may have none.
 export HOME ?= $(CURDIR)/.venv
 DEVICE ?= auto
@@ -84,8 +84,8 @@ docs: $(READY)
 	$(PY) scripts.docs
 
 declare: $(READY)
-	@test -n "$(WORDS)" || { echo "error: WORDS: expected the reason for the change, such as 'before any full-scale run'" >&2; exit 1; }
-	$(PY) scripts.declare_claims "$$(date +%F)" "$(WORDS)"
+	@test -n "$$WORDS" || { echo "error: WORDS: expected the reason for the change, such as 'before any full-scale run'" >&2; exit 1; }
+	$(PY) scripts.declare_claims "$$(date +%F)" "$$WORDS"
 
 site: $(READY)
 	$(PY) pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[site]'

@@ -31,7 +31,7 @@ for first in "$carried"/*.part-aa; do
   mv results/data/archives/joined "results/data/archives/$(echo "$sum" | cut -c1-16)-$name"
 done
 if there "$carried"/results.tar.*; then
-  cat "$carried"/results.tar.* | tar -xf -
+  cat "$carried"/results.tar.* | tar -xf - --keep-directory-symlink
 fi
 
 status=0
@@ -39,13 +39,13 @@ status=0
 timeout -s INT -k 120 "${minutes}m" "$python" -m snakemake --resources gpu="${RUNS:-1}" --cores "$(nproc)" "$@" ||
   status=$?
 
-protocols=$(find results -mindepth 1 -maxdepth 1 -type d ! -name data ! -name '.*' -exec basename {} \;)
+protocols=$(find -H results -mindepth 1 -maxdepth 1 -type d ! -name data ! -name '.*' -exec basename {} \;)
 rm -f "$out"/*.tar.* results/older_states
-find results -name 'ckpt-*' | sort -r | awk '{ d = $0; sub("/[^/]*$", "", d); if (seen[d]++) print }' >results/older_states
+find -H results -name 'ckpt-*' | sort -r | awk '{ d = $0; sub("/[^/]*$", "", d); if (seen[d]++) print }' >results/older_states
 # shellcheck disable=SC2046 # several folders
-tar -czf "$out/evidence.tar.gz" --exclude='*.safetensors' --exclude=results/data results \
+tar -chzf "$out/evidence.tar.gz" --exclude='*.safetensors' --exclude=results/data results \
   $(for protocol in $protocols; do ! there "report/$protocol" || echo "report/$protocol"; done)
-tar -cf - --exclude=results/data --exclude-from=results/older_states results | split -b "${PIECE:-60}m" - "$out/results.tar."
+tar -chf - --exclude=results/data --exclude-from=results/older_states results | split -b "${PIECE:-60}m" - "$out/results.tar."
 du -h "$out"/*
 
 for protocol in $protocols; do

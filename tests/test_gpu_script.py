@@ -85,6 +85,22 @@ def archive_of(machine, content):
     return machine / "results/data/archives" / f"{hashlib.sha256(content).hexdigest()[:16]}-cifar.tar.gz"
 
 
+def test_results_that_are_a_link_are_packed_and_filled(machine, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    shutil.rmtree(machine / "results", ignore_errors=True)
+    (machine / "results").symlink_to(scratch)
+    lend(machine)
+    assert f"{STATE}/ckpt-0002-0.safetensors" in packed(machine, "results.tar.*")
+    assert f"{RUN}/history.csv" in packed(machine, "evidence.tar.gz")
+    (piece,) = (machine / "packed").glob("results.tar.*")
+    shutil.move(piece, machine / "carried")
+    shutil.rmtree(scratch / "demo")
+    (machine / "python").write_text("#!/bin/sh\n")
+    lend(machine)
+    assert (scratch / "demo/.state/kd-seed0-1/ckpt-0002-0.safetensors").read_text() == "0002\n"
+
+
 def test_an_archive_in_pieces_is_put_where_the_workflow_looks_and_starts_nothing_if_it_lacks_one(machine):
     (machine / "carried/cifar.tar.gz.part-aa").write_bytes(b"arch")
     ended = lend(machine)

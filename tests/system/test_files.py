@@ -1,9 +1,10 @@
 import os
+import time
 
 import pytest
 
 from selfdistill.system.failures import BAD_DATA, DISK, LOCKED
-from selfdistill.system.files import canonical_json, read_sealed, write_atomically
+from selfdistill.system.files import canonical_json, date_back, read_sealed, write_atomically
 
 
 def test_a_file_is_replaced_whole_and_nothing_is_left(tmp_path):
@@ -35,6 +36,18 @@ def test_short_writes_are_continued(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data[:3])))
     write_atomically(tmp_path / "file", "0123456789")
     assert (tmp_path / "file").read_text() == "0123456789"
+
+
+def test_a_time_in_the_future_becomes_the_present_one(tmp_path):
+    paths, said = [tmp_path / name for name in ("early", "late", "absent")], []
+    for path, seconds in zip(paths[:2], (-100, 1e7), strict=True):
+        path.touch()
+        os.utime(path, (time.time() + seconds,) * 2)
+    early = paths[0].stat().st_mtime
+    date_back(paths, said.append)
+    assert said == [f"{paths[1]}: its time lay in the future and is the present one now"]
+    assert paths[0].stat().st_mtime == early
+    assert abs(paths[1].stat().st_mtime - time.time()) < 60
 
 
 def test_equal_values_have_one_spelling():

@@ -32,6 +32,14 @@ def test_logic_counts_and_comments_docstrings_and_layout_do_not(package, old, ne
     assert (provenance.code_fingerprint() != before) is counts
 
 
+def test_the_meaning_has_nothing_that_only_some_versions_of_python_have():
+    """3.12 gives functions `type_params=[]`, and 3.13 leaves empty lists out of a dump."""
+    assert provenance._meaning("def f(): return 'x'") == (
+        "('Module', ('body', [('FunctionDef', ('name', 'f'), ('args', ('arguments',)),"
+        " ('body', [('Return', ('value', ('Constant', ('value', 'x'))))]))]))"
+    )
+
+
 def test_a_stem_that_is_defined_otherwise_counts(package):
     before = provenance.code_fingerprint()
     (provenance.PACKAGE / "config" / "networks.py").write_text("KERNEL = 5\n")

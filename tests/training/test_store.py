@@ -100,6 +100,28 @@ def test_the_present_code_comes_first_and_other_code_is_said(go, trained, monkey
     assert len(trained) == 2
 
 
+def test_of_other_code_what_was_never_committed_comes_last_and_is_said_in_results(go, trained, monkeypatch, tmp_path):
+    monkeypatch.setattr("selfdistill.training.provenance.commit", lambda: "0123456789ab")
+    go()
+    made = go()
+    (entry,) = store.entries(made.store)
+    trial = entry.facts | {"commit": "0123456789ab+changes", "code_fingerprint": "of a trial"}
+    trial["attempts"] = [entry.facts["attempts"][-1] | {"started": "2999-01-01T00:00:00Z"}]  # the newest
+    shutil.copytree(entry.folder, made.store / "control-seed0-0123456789ab")
+    write_sealed(made.store / "control-seed0-0123456789ab/run.json", trial)
+    wanted = entry.facts | {"code_fingerprint": "of the next commit"}
+    commits = [one.facts["commit"] for one in store.matches(made.store, "control-seed0", wanted)]
+    assert commits == ["0123456789ab", "0123456789ab+changes"]
+    said = []
+    store.restore(made.store, made.output.parents[1], [("control", 0)], said.append)
+    assert said == []
+    shutil.copy(made.store / "control-seed0-0123456789ab/run.json", made.output / "run.json")
+    store.restore(made.store, made.output.parents[1], [("control", 0)], said.append)
+    assert said[0].startswith(
+        "control seed 0 was trained by other, uncommitted code (0123456789ab+changes); to have it "
+    )
+
+
 def test_a_forced_run_is_trained_and_compared(go, trained):
     made = go()
     first, half = only_entry(made), made.store / ".demo-control-seed0.tmp"

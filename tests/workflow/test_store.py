@@ -202,6 +202,19 @@ def test_a_damage_that_the_store_shares_is_mended_by_the_step_that_is_named(done
     assert trained(done.run()) == ["kd/0"]
 
 
+def test_settings_edited_by_hand_are_written_again_and_data_from_the_future_dated_back(done):
+    before = files(done.folder)
+    (settings,) = (done.folder / f"{RESULTS}/kd").glob("settings-*.yaml")
+    settings.write_text(settings.read_text().replace("temperature: 4.0", "temperature: 40.0"))
+    data = done.folder / "results/data/digits.safetensors"
+    os.utime(data, (time.time() + 1e7,) * 2)
+    said = done.run()
+    assert "results/data/digits.safetensors: its time lay in the future and is the present one now\n" in said
+    assert trained(said) == []
+    assert "kd/0" in restored(said)
+    assert files(done.folder) == before
+
+
 def test_a_killed_start_leaves_no_run_of_other_settings(finished, tmp_path):
     """The settings are written, the run is not trained, and the copy has neither times nor records."""
     name = temperature(finished, 8)

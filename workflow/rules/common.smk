@@ -10,7 +10,7 @@ from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings, to_yaml
 from selfdistill.system import host
 from selfdistill.system.failures import Failure, Failures
-from selfdistill.system.files import canonical_json, sha256_bytes
+from selfdistill.system.files import canonical_json, date_back, sha256_bytes
 from selfdistill.data.download import manual_route
 from selfdistill.tools.failed import ended_jobs, last_words
 from selfdistill.tools.plan import check_plan, check_targets
@@ -46,9 +46,7 @@ def validated_config():
 
 
 def honest_plan(wildcards):
-    """No files, but the end if Snakemake was told to overlook changes; what it was told is known only when the first
-    input function is called. Every plan has a rule with this input.
-    """
+    """No files; every plan has a rule with this input, and only now it is known what Snakemake was told to overlook."""
     refused(check_plan, workflow)
     put_back_what_is_lost()
     return []
@@ -63,7 +61,8 @@ def starts_jobs():
 def put_back_what_is_lost():
     """Restore, before it is known which jobs run, what finished runs have lost: Snakemake may pass over it."""
     if starts_jobs() and not (workflow.dryrun or workflow.touch) and CONFIG.logs == "results":
-        refused(restore, STORE, Path("results") / CONFIG.protocol, CONFIG.runs(), SCREEN.say)
+        refused(restore, STORE, RESULTS, CONFIG.runs(), SCREEN.say)
+        refused(date_back, [Path(DATA_FILE), *RESULTS.glob("*/settings-*.yaml")], SCREEN.say)
 
 
 def ours(name):
@@ -75,7 +74,7 @@ refused(host.require_own_package, BASE)
 CONFIG = refused(validated_config)
 refused(check_targets, sys.argv[1:], CONFIG)
 RUN = "results/{protocol}/{method}/seed{seed}"
-STORE = Path("results/.runs")
+RESULTS, STORE = Path("results") / CONFIG.protocol, Path("results/.runs")
 # `nodes` is what --jobs says where jobs are sent to a cluster; on one machine it is None.
 USES_GPU = host.uses_gpu(CONFIG.device, elsewhere=workflow.resource_settings.nodes is not None)
 THREADS = host.job_threads(CONFIG.threads, USES_GPU)
@@ -127,8 +126,8 @@ def named_by_content(stem, text):
     absence, also where Snakemake's records were not copied along, and no job can read what was meant for another.
     """
     path = f"{stem}-{sha256_bytes(text.encode())[:12]}.yaml"
-    if not Path(path).exists():
-        # Snakemake passes over a file that is absent where what is made from it is there.
+    if not Path(path).is_file() or Path(path).read_bytes() != text.encode():
+        # Snakemake passes over a file that is absent, or edited by hand, where what is made from it is there.
         workflow.dag.forcefiles.add(path)
     return path
 
@@ -160,19 +159,16 @@ def before_the_jobs():
     SCREEN.own()
     if SCREEN.bars:
         SCREEN.bars.overview = partial(overview, CONFIG, Path("results"))
-    folder = Path("results") / CONFIG.protocol
-    refused(adopt, STORE, folder)
+    refused(adopt, STORE, RESULTS)
     planned = [job for job in workflow.dag.needrun_jobs() if job.rule.name.startswith("train_")]
     for line in refused(seed_lines, CONFIG) if planned else ():
         print(line, file=sys.stderr)
     forced = [f"{job.wildcards.method}/seed{job.wildcards.seed}" for job in planned if is_forced(job)]
-    refused(mark_forced, folder, forced)
+    refused(mark_forced, RESULTS, forced)
 
 
 def is_forced(job):
-    """Whether the user asked for a job with -R, -f or -F. What Snakemake gives as the reason is no answer: it says the
-    same of a job that was killed, and another of one whose teacher is trained too.
-    """
+    """Whether the user asked for a job with -R, -f or -F; Snakemake gives the same reason for a job that was killed."""
     asked = workflow.dag_settings
     files = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
     folder = Path(job.output.run).parent

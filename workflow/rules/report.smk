@@ -40,15 +40,19 @@ for step in REPORT_STEPS:
             "python -m selfdistill {params.words:q} --logs {params.logs:q} --settings {input.settings:q} --log {log:q}"
 
 
+SEVERAL = any(len(list(control.glob("seed*"))) > 1 for control in Path("report").glob("*/control"))
+
+
 rule findings:
-    """Target: what was found so far, of the committed runs of every protocol: one table, one figure."""
+    """Target: what was found, of the committed runs of every protocol: a table, and of several seeds a figure."""
     input:
         honest_plan,
         sorted(Path("report").glob("*/*/seed*/history.csv")),
         base=ours("config.yaml"),
         protocols=[ours(path) for path in sorted((BASE / "workflow" / "protocols").glob("*.yaml"))],
     output:
-        [f"report/{name}" for name in ("findings.md", "findings.csv", "budget.pdf", "budget.png")],
+        multiext("report/findings", ".md", ".csv"),
+        multiext("report/budget", ".pdf", ".png") if SEVERAL else [],
     log:
         "results/findings.txt",
     localrule: True

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from selfdistill.system.failures import DISK, LOCKED, Failure
@@ -135,6 +136,17 @@ def disk_failure(path: Path | str, error: OSError) -> Failure:
     forbidden = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
     advice = "check the folder's permissions" if forbidden else "check the path"
     return Failure(path, f"cannot be written ({error.strerror})", advice, code=LOCKED)
+
+
+def date_back(paths: Iterable[Path], say: Callable[[str], None]) -> None:
+    """Give files whose time lies in the future (of another machine's clock) the present one, and say it: Snakemake
+    refuses outputs that are older than their inputs, after they were made.
+    """
+    for path in paths:
+        if path.is_file() and path.stat().st_mtime > time.time() + 1:
+            with disk(path):
+                os.utime(path)
+            say(f"{path}: its time lay in the future and is the present one now")
 
 
 def check_free_space(folder: Path, needed: int, what: str) -> None:

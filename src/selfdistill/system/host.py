@@ -67,9 +67,16 @@ def uses_gpu(device: str, *, elsewhere: bool = False) -> bool:
 
 
 def available_processors() -> int:
-    """How many processors this job may use: those that Slurm gave it, of all that the node has, else the machine's."""
+    """How many processors this job may use: those that Slurm gave it, of all that the node has, else those that this
+    process may run on (fewer than the machine's under `taskset` and in some containers).
+    """
     granted = os.environ.get("SLURM_CPUS_ON_NODE", "")
-    return (int(granted) if granted.isdigit() else 0) or os.cpu_count() or 1
+    return (int(granted) if granted.isdigit() else 0) or own_processors()
+
+
+def own_processors() -> int:
+    """How many processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def leave_warnings_to_training() -> None:
@@ -83,5 +90,5 @@ def leave_warnings_to_training() -> None:
 def job_threads(threads: int | str, gpu: bool) -> int:
     """The processors that a training job takes for itself; Snakemake reduces them to --cores."""
     if threads == "auto":
-        return 1 if gpu else os.cpu_count() or 1
+        return 1 if gpu else own_processors()
     return int(threads)

@@ -65,8 +65,9 @@ class Screen(logging.Filter):
         return not any(words in message for words in OUTCOMES)
 
     def say(self, line: str) -> None:
-        """Print a line of ours."""
-        self.bars.say(line) if self.bars else print(line, file=sys.stderr)
+        """Print a line of ours; Snakemake must not wait for ever because nobody reads it (`| head`)."""
+        with contextlib.suppress(OSError):
+            self.bars.say(line) if self.bars else print(line, file=sys.stderr)
 
     def leave(self, number: int, frame: Any) -> None:
         """End at Ctrl-C while Snakemake reads and plans, of which nothing is kept."""

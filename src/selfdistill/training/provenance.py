@@ -6,6 +6,7 @@ import os
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from selfdistill import __version__
 from selfdistill.system.files import sha256_bytes
@@ -32,7 +33,15 @@ def _meaning(source: str) -> str:
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         if documented and body and ast.get_docstring(node, clean=False) is not None:
             node.body = body[1:]
-    return ast.dump(tree)
+    return repr(_plain(tree))
+
+
+def _plain(value: Any) -> Any:
+    """A syntax tree without its empty fields, of which Python's versions have different ones."""
+    if isinstance(value, ast.AST):
+        fields = [(name, _plain(inner)) for name, inner in ast.iter_fields(value)]
+        return (type(value).__name__, *(field for field in fields if field[1] not in (None, [])))
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 MADE = (":(exclude)report", ":(exclude)results")

@@ -31,11 +31,13 @@ from selfdistill.system.files import (
     sync_folder,
 )
 from selfdistill.system.lock import InUse, run_lock
+from selfdistill.training import provenance
 from selfdistill.training.identity import other_parts
 
 FOLDER = ".runs"
 COMPARED = ("history.csv", "weights.safetensors")
 CODE = "code_fingerprint"
+CHANGES = "+changes"  # ends the commit of a run whose code was not committed
 
 
 class Entry(NamedTuple):
@@ -89,10 +91,17 @@ def _folder(store: Path, name: str, facts: dict[str, Any]) -> Path:
 
 
 def matches(store: Path, name: str, wanted: dict[str, Any]) -> list[Entry]:
-    """The stored runs of an identity, those of its code first, of equals the newest."""
+    """The stored runs of an identity, those of its code first, those of uncommitted other code last, of equals the
+    newest.
+    """
     identity = {part: value for part, value in wanted.items() if part != CODE}
     alike = [entry for entry in entries(store, name) if entry.facts and not other_parts(entry.facts, identity)]
-    return sorted(alike, key=lambda entry: entry.facts.get(CODE) != wanted.get(CODE))
+    return sorted(alike, key=lambda entry: _strangeness(entry.facts, wanted.get(CODE)))
+
+
+def _strangeness(facts: dict[str, Any], code: str | None) -> int:
+    """0 of a run that this code trained, 1 of other code, 2 of other code that was never committed."""
+    return 0 if facts.get(CODE) == code else 1 + str(facts.get("commit")).endswith(CHANGES)
 
 
 def find(store: Path, name: str, wanted: dict[str, Any], say: Callable[[str], None]) -> Entry | None:
@@ -150,9 +159,15 @@ def adopt(store: Path, results: Path) -> None:
 
 
 def restore(store: Path, results: Path, runs: Iterable[tuple[str, int]], say: Callable[[str], None]) -> None:
-    """Put back what the finished runs (method and seed) under results/<protocol>/ have lost, and say it."""
+    """Put back what the finished runs (method and seed) under results/<protocol>/ have lost, and say it; say also which
+    were trained by uncommitted code that is not the present one, most often a trial.
+    """
     for method, seed in runs:
         output, name = results / method / f"seed{seed}", f"{method}-seed{seed}"
+        commit = str((facts := facts_of(output)).get("commit"))
+        if commit.endswith(CHANGES) and facts.get(CODE) != provenance.code_fingerprint():
+            what = f"{method} seed {seed} was trained by other, uncommitted code ({commit})"
+            say(f"{what}; to have it trained, or taken from the store, again: remove {output}")
         if lost_outputs(store, output) is None:
             continue
         with contextlib.suppress(InUse), run_lock(results / ".state" / f"{name}.lock"), disk(output):
