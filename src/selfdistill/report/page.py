@@ -165,7 +165,7 @@ def picture(one: Artefact, results: Results) -> Picture:
             dots = image.info.get("dpi", (INCH, INCH))[0]
             few = _fewer_colours(image.convert("RGB"))
     except OSError as error:
-        raise Failure(path, "cannot be read as a picture", "run the rule figures first") from error
+        raise Failure(path, "cannot be read as a picture", "ask Snakemake for the target figures") from error
     bands = module_of(one) == "curves" and any(len(each.runs) > 1 for each in results.every)
     title = one.title + "; bands: from the lowest to the highest seed" * bands
     data = BytesIO()

@@ -46,9 +46,9 @@ def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, restval=""))
     except (OSError, ValueError, csv.Error) as error:
-        raise Failure(path, f"cannot be read ({error})", "run the rule table first") from error
+        raise Failure(path, f"cannot be read ({error})", "ask Snakemake for the target table") from error
     if not rows or not rows[0].keys() >= columns:
-        raise Failure(path, f"expected rows with {', '.join(sorted(columns))}", "run the rule table again")
+        raise Failure(path, f"expected rows with {', '.join(sorted(columns))}", "ask Snakemake for the target table, with -R table")
     return rows
 
 
