@@ -25,7 +25,7 @@ help: ## list these commands
 	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, days on two CPU cores; prints an estimate first)"
 	@echo "make published              Table I and curves from the author's own logs (seconds)"
 	@echo "make findings               one table of the committed runs of every protocol (seconds)"
-	@echo "make test-faults            test kills, full disks, damaged files and hostile input (about 10 minutes; some tests need strace)"
+	@echo "make test-faults            test kills, full disks, damaged files and hostile input (about 6 minutes; some tests need strace)"
 	@echo "make test-slurm             test the workflow on a local Slurm (about 4 minutes; needs slurm-wlm, munge and root)"
 	@echo "make bench [DEVICE=cuda]    compare our training loop with others on this machine (under 10 minutes on a CPU)"
 	@echo "make docs                   regenerate docs/paper-gaps.md from its YAML file"
