@@ -85,7 +85,7 @@ docs: $(READY)
 
 declare: $(READY)
 	@test -n "$$WORDS" || { echo "error: WORDS: expected the reason for the change, such as 'before any full-scale run'" >&2; exit 1; }
-	$(PY) scripts.declare_claims "$$(date +%F)" "$$WORDS"
+	$(PY) scripts.declare_claims "$$(date -u +%FT%H:%MZ)" "$$WORDS"
 
 site: $(READY)
 	$(PY) pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[site]'

@@ -1,6 +1,6 @@
-"""`python -m scripts.declare_claims DATE WORDS...` writes workflow/claims.sha256.yaml: what the rules are from now on.
+"""`python -m scripts.declare_claims TIME WORDS...` writes workflow/claims.sha256.yaml: what the rules are from now on.
 
-An amendment is declared with its own date and words, such as `2027-01-05 after the first runs of as_run`.
+An amendment is declared with its own time (UTC) and words, such as `2027-01-05T12:00Z after the first runs of as_run`.
 """
 
 import datetime
@@ -24,4 +24,4 @@ def declare(claims: Path, date: str, words: str) -> None:
 
 
 if __name__ == "__main__":
-    declare(CLAIMS, str(datetime.date.fromisoformat(sys.argv[1])), " ".join(sys.argv[2:]))
+    declare(CLAIMS, datetime.datetime.fromisoformat(sys.argv[1]).strftime("%Y-%m-%dT%H:%MZ"), " ".join(sys.argv[2:]))

@@ -188,6 +188,7 @@ def test_an_archive_of_ones_own_is_not_taken_for_another_datasets(values):
         ({"data": {"train_images": 500}}, "500 training images"),
         ({"data": DIGITS}, "scikit-learn's handwritten digits instead of CIFAR-10"),
         ({"methods": {"teacher": {"epochs": 3}}}, "200 epochs (teacher 3)"),
+        ({"methods": {"teacher": {"width": 8}}}, "width 64 (teacher 8)"),
         ({"rows": ["control"], "methods": {"control": {"epochs": 1}, "kd": {"epochs": 2}}}, "1 epoch"),
         ({"methods": {"kd": {"epochs": 2, "width": 2}}}, "2 to 300 epochs, width 2 to 64 instead of 64"),
         ({"sweep": ["kd"], "data": {"holdout_images": 5000}, "methods": {"teacher": {"epochs": 3}}}, None),  # a setting

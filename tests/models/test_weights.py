@@ -105,6 +105,8 @@ def test_what_is_no_weights_file_is_refused(path, refused):
             read_weights(written(path, content))
     with refused(BAD_DATA, path):
         read_weights(written(path, whole[:-1]))
+    with refused(BAD_DATA, path, "(it lacks '__metadata__' in its header)"):
+        read_weights(written(path, save({"fc.bias": torch.zeros(10)})))  # anybody's
 
 
 def test_metadata_that_names_no_network_is_refused(path, refused):

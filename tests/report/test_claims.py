@@ -74,15 +74,16 @@ def test_a_change_of_the_rules_or_of_the_code_that_judges_shows_as_amended(name,
 
 
 @pytest.mark.parametrize(
-    ("days", "after"),
+    ("times", "after"),
     [
-        (["2026-11-29", "2026-11-30"], " and after these runs"),
-        (["2026-11-29", "2026-12-01"], " and after some of these runs"),
-        (["2026-12-01"], ""),
+        (["2026-11-29T23:00:00Z", "2026-11-30T06:10:00Z"], " and after these runs"),
+        (["2026-11-29T23:00:00Z", "2026-11-30T23:59:00Z", ""], " and after some of these runs"),
+        (["2026-11-30T23:59:00Z"], ""),  # later on the same day
+        ([""], ""),  # of the author's runs it is not known
     ],
 )
-def test_runs_that_began_before_the_declaration_are_said(days, after, copy):
-    runs = [SimpleNamespace(facts={"attempts": [{"started": f"{day}T08:00:00Z"}]}) for day in days]
+def test_runs_that_began_before_the_declaration_are_said(times, after, copy):
+    runs = [SimpleNamespace(started=started) for started in times]
     assert f", before any full-scale run{after} (SHA-256 " in declaration(copy / "claims.yaml", runs)
 
 

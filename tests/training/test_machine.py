@@ -1,7 +1,10 @@
+import os
+
 import pytest
 import torch
 
 from selfdistill.system.failures import CONFIGURATION, UNAVAILABLE
+from selfdistill.system.host import job_threads
 from selfdistill.training import machine as module
 from selfdistill.training.machine import Machine, choose_device, choose_precision, count_workers, set_up
 
@@ -55,6 +58,14 @@ def test_the_bits_depend_on_the_kernels_of_a_cpu(monkeypatch):
     found += [module.cpu_capability()]
     assert found == ["AVX512", "AVX512, AMX", "AVX512, AMX, ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16"]
     assert Machine(CPU, 1, "bf16", True).fingerprint()["cpu_capability"] == found[-1]
+
+
+def test_the_processors_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.delenv("SLURM_CPUS_ON_NODE", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
+    assert (module.available_processors(), job_threads("auto", gpu=False)) == (1, 1)
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "6")
+    assert module.available_processors() == 6
 
 
 def test_a_gpu_gets_workers_but_for_one_processor(monkeypatch):

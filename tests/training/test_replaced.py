@@ -44,8 +44,8 @@ def test_a_change_is_said_in_the_words_of_the_configuration(said, method, change
 
 
 def test_other_data_are_not_told_to_be_another_method(said):
-    (line,) = said("data: {train_images: 100}")
-    assert line.startswith("kd: data.train_images ")
+    (line,) = said("data: {train_images: 100}\nmethods: {kd: {augmentation: []}}")
+    assert " -> [], data.train_images " in line
     assert line.endswith("replaced (kept in the store; to keep both side by side: another `protocol` for these data)")
 
 

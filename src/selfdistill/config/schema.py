@@ -19,7 +19,7 @@ from selfdistill.config.objectives import objectives
 
 KINDS = ("replication", "demonstration", "author's logs")
 CHOICES = ("auto", "on", "off")
-EPOCHS, WIDTH = 200, 64  # the paper's; fewer make a protocol a reduced one
+EPOCHS, WIDTH = 200, 64  # of the paper's students (its teacher has 300); less makes a protocol a reduced one
 
 
 class Archive(Block):
@@ -183,7 +183,7 @@ class Config(MachineSettings):
             own is not papers and f"{own.title} instead of {papers.title}",
             self.data.used_train_images < own.train and f"{self.data.used_train_images:,} training images",
             re.sub(r"^1 epochs", "1 epoch", epochs),
-            width and f"{width} instead of {WIDTH}",
+            width and width + f" instead of {WIDTH}" * (not width.startswith(f"width {WIDTH}")),
         ]
         return ", ".join(part for part in parts if part) or None
 

@@ -34,7 +34,8 @@ def unpack(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
     try:
         return load(content), read_metadata(content)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        why = f"it lacks {error} in its header" if isinstance(error, KeyError) else str(error)[:120]
+        foreign = error.args in (("__metadata__",), (METADATA,))
+        why = f"it lacks {error} in its header" if foreign else str(error)[:120]
         raise Failure(path, f"is no safetensors file of this project ({why})") from error
 
 

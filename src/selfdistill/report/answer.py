@@ -41,7 +41,7 @@ def answer(results: Results) -> Answer:
     """What came out of the runs, whichever there are of the control and the two students."""
     control, students = results.control, [results.methods[name] for name in STUDENTS if name in results.methods]
     counts = COUNTS.get(results.settings.badge, FULL)
-    if counts == FULL and any(len(each.runs) == 1 for each in results.every):
+    if counts == FULL and any(len(each.runs) == 1 for each in [control, *students] if each):
         counts = ONE_SEED
     if control is None or not students:
         absent = "no control" if control is None else "neither of the paper's students"

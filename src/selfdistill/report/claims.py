@@ -92,10 +92,10 @@ def declaration(path: Path, runs: Sequence[RunRecord] = ()) -> str:
     """Whether the rules are those that were declared, and whether that was after runs, in a sentence."""
     beside = path.with_suffix(".sha256.yaml")
     first, found = checked(Declaration, read_yaml(beside), beside), fingerprint(path)
-    began = [attempts[0]["started"][:10] for run in runs if (attempts := run.facts.get("attempts"))]
-    late = sum(day <= first.date for day in began)
+    began = [started for run in runs if (started := run.started)]
+    late = sum(started < first.date for started in began)
     after = f" and after {'these' if late == len(began) else 'some of these'} runs" if late else ""
-    declared = f"on {first.date}, {first.words}{after} (SHA-256 {first.sha256[:12]})"
+    declared = f"on {first.date[:10]}, {first.words}{after} (SHA-256 {first.sha256[:12]})"
     if found == first.sha256:
         return f"The rules were declared {declared}."
     return f"The rules are amended: declared {declared}, now {found[:12]}."

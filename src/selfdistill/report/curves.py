@@ -166,7 +166,8 @@ def last_of_each(results: Results) -> str:
     for method in with_heads(results):
         ends = [rounded(last.mean, 1) for name in heads_of(method) if (last := method.spread_of(name))]
         parts.append(f"{method.label} {', '.join(ends)}")
-    control = f" The control ends at {rounded(results.control.spread.mean, 1)}." if results.control else ""
+    beside = results.control and any(_of_one_network(results.control, each) for each in with_heads(results))
+    control = f" The control ends at {rounded(results.control.spread.mean, 1)}." if beside else ""
     return f"At the end, from the shallowest classifier to the kept one, in percent: {'; '.join(parts)}.{control}"
 
 
@@ -179,7 +180,7 @@ def last_of_each(results: Results) -> str:
     alt=last_of_each,
 )
 def classifiers(results: Results) -> Figure:
-    """A panel for each method with auxiliary classifiers, and the control beside them."""
+    """A panel for each method with auxiliary classifiers, and in it the control where it has the same network."""
     chosen = with_heads(results)
     width = results.settings.figures.width
     figure, grid = canvas(width, 0.6 + 1.6 * len(chosen), len(chosen), sharex=True, sharey=True)

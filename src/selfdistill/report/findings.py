@@ -36,6 +36,8 @@ def write_findings(configs: Sequence[Config], reports: Path) -> list[Path]:
     table = findings(paper, found)
     contents = {"findings.md": f"# What was found so far\n\n{table.markdown()}", "findings.csv": table.csv()}
     contents |= {f"budget.{suffix}": content for suffix, content in figure(found).items()}
+    for stale in {"budget.pdf", "budget.png"} - contents.keys():
+        (reports / stale).unlink(missing_ok=True)
     for name, content in contents.items():
         write_atomically(reports / name, content)
     return [reports / name for name in contents]
@@ -64,7 +66,11 @@ def findings(paper: Config, found: dict[str, Results]) -> Table:
         cells = [method and (method.spread, len(method.runs)) for method in methods]
         rows.append([name, block.label, block.published and block.published.accuracy, block.author_log, *cells])
     settings = [f"{name}: {each.settings.reduced}." for name, each in found.items() if each.settings.reduced]
-    copies = dict.fromkeys(copy for each in found.values() for copy in each.copies)
+    copied: dict[str, list[str]] = {}
+    for name, each in found.items():
+        for copy in each.copies:
+            copied.setdefault(copy, []).append(name)
+    copies = [f"{', '.join(names)}: {copy[:1].lower()}{copy[1:]}" for copy, names in copied.items()]
     return Table(columns, [Group("", rows)], [f"{_differences(paper, found)}.", *settings, *NOTES, *copies])
 
 

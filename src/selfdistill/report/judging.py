@@ -140,12 +140,12 @@ def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
     alone.
     """
     networks = [each.get("network", {}) for each in settings]
-    models = {network.get("model") for network in networks}
+    widths = {(network.get("model"), network.get("width")) for network in networks}
     found = {
         "augmentation": [each.get("augmentation") for each in settings],
         "share of wrong labels": [each.get("label_noise") for each in settings],
         "precision": [each.get("precision") for each in settings],
-        "width": [network.get("width") for network in networks if len(models) == 1],
+        "width": [len({model for model, _ in widths}), len(widths)],
     }
     return [what for what, values in found.items() if any(value != values[0] for value in values)]
 

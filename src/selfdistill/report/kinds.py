@@ -223,9 +223,9 @@ class Cost(Comparison):
     def rule(self, rules: Rules) -> str:
         low, high = self._ends(rules)
         return (
-            f"Replicated if the 95 % interval of the ratio of the training times lies between {low:g} and {high:g};"
-            f" contradicted if it lies outside; otherwise not resolved. Comparable only on an {rules.device}, in"
-            " float32 with or without TF32."
+            f"Replicated if the 95 % interval of the ratio of the training times ({self.method} to {self.against}) lies"
+            f" between {low:g} and {high:g}; contradicted if it lies outside; otherwise not resolved. Comparable only"
+            f" on an {rules.device}, in float32 with or without TF32."
         )
 
     def estimate(self, results: Results) -> str:

@@ -31,6 +31,13 @@ class RunRecord(NamedTuple):
         """Test accuracy (0 to 1) of the last epoch."""
         return float(self.history["test_accuracy"].iloc[-1])
 
+    @property
+    def started(self) -> str:
+        """When its first attempt began (UTC, ISO 8601); empty where run.json does not say it."""
+        attempts = self.facts.get("attempts")
+        first = attempts[0] if isinstance(attempts, list) and attempts else None
+        return str(first.get("started") or "") if isinstance(first, dict) else ""
+
 
 def evaluated_on(row: ReportRow) -> str:
     """What the runs of a row are evaluated on, and how their columns are called: the `test` set, or a `holdout`."""

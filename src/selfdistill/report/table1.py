@@ -124,7 +124,8 @@ def unlike_control(results: Results) -> list[str]:
     """A sentence about the methods that differ from the control in more than the method; none if there are none."""
     if results.control is None or results.settings.by_author:
         return []
-    others = {method.label: unlike((method, results.control)) for method in results.every}
+    every = [method for method in results.every if method is not results.control]
+    others = {method.label: unlike((method, results.control)) for method in every}
     told = "; ".join(f"{label} ({other})" for label, other in others.items() if other)
     return [f"“Minus control” is not the effect of the method alone for {told}."] if told else []
 

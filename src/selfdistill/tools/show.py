@@ -48,7 +48,8 @@ def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
     except (OSError, ValueError, csv.Error) as error:
         raise Failure(path, f"cannot be read ({error})", "ask Snakemake for the target table") from error
     if not rows or not rows[0].keys() >= columns:
-        raise Failure(path, f"expected rows with {', '.join(sorted(columns))}", "ask Snakemake for the target table, with -R table")
+        what = f"expected rows with {', '.join(sorted(columns))}"
+        raise Failure(path, what, "ask Snakemake for the target table, with -R table")
     return rows
 
 

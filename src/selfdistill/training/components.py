@@ -66,16 +66,17 @@ class Components:
     def coefficients(self) -> dict[str, float]:
         """The objective's effective coefficients by history column, from the objective itself.
 
-        Raises: Failure 78 where it has other numbers of terms than the columns have names for: one of a kind, or one
-        for each classifier.
+        Raises: Failure 78 for another number of terms of a kind than one, or one for each classifier (with or without
+        the final one).
         """
         logits = torch.zeros(1, self.classes)
         heads, maps = len(self.network.heads), logits.view(1, -1, 1, 1)
         outputs = Outputs(logits, (logits,) * heads, (maps,) * (heads + 1))
         terms = self.objective(outputs, torch.zeros(1, dtype=torch.long), logits)
-        for kind, found, each in zip(terms._fields, map(len, terms), (heads + 1, heads, heads), strict=True):
-            if found > 1 and found != each:
-                what = f"expected at most one {kind} term, or one for each of {each} classifiers, got {found}"
+        for kind, found in zip(terms._fields, map(len, terms), strict=True):
+            known = {1, heads + 1} if kind == "cross_entropy" else {0, 1, heads, heads + 1}
+            if found not in known:
+                what = f"expected one {kind} term{' or one for each classifier' * (heads > 0)}, got {found}"
                 raise Failure("objective", what, "add those of one kind up into one Term", code=CONFIGURATION)
         return terms.coefficients()
 

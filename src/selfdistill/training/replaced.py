@@ -1,5 +1,6 @@
 """Which finished runs a changed configuration replaces, in its own words. Imports no torch."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from selfdistill.system.files import canonical_json, read_sealed
 
 PLAIN = ("parameters.", "network.")  # blocks of a run's settings that the configuration writes without them
 KEPT = 'kept in the store; to keep both side by side: README, "T = 8 beside T = 4"'
+DATA = re.compile(r"(?:^|, )data\.")
 OTHER_DATA = "kept in the store; to keep both side by side: another `protocol` for these data"
 
 
@@ -24,7 +26,7 @@ def replacement(config: Config, results: Path, method: str) -> list[str]:
     replaced = Counter(_changes(config, results, method, seed) for seed in seeds)
     return [
         f"{method}: {changes}; {count} finished run{'s are' if count > 1 else ' is'} replaced"
-        f" ({OTHER_DATA if changes.startswith('data.') else KEPT})"
+        f" ({OTHER_DATA if DATA.search(changes) else KEPT})"
         for changes, count in replaced.items()
         if changes
     ]

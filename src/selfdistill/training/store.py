@@ -6,8 +6,9 @@ the hash of its run.json, so two entries never meet. Nothing in it is believed: 
 with the SHA-256 in run.json, and run.json with its own.
 
 A run is looked for by its identity: settings, seed, SHA-256 of the data and of what teaches it, not the protocol that
-asked for it. The code is not part of it: the run of the present code comes first, then the newest, and the log says
-which commit trained it. A precision is matched as `config.records.other_settings` says. Imports no torch.
+asked for it. The code is not part of it: the run of the present code comes first, that of other code with uncommitted
+changes last, of equals the newest, and the log says which commit trained it. A precision is matched as
+`config.records.other_settings` says. Imports no torch.
 """
 
 import contextlib
@@ -91,8 +92,8 @@ def _folder(store: Path, name: str, facts: dict[str, Any]) -> Path:
 
 
 def matches(store: Path, name: str, wanted: dict[str, Any]) -> list[Entry]:
-    """The stored runs of an identity, those of its code first, those of uncommitted other code last, of equals the
-    newest.
+    """The stored runs of an identity, those of its code first, those of other code with uncommitted changes
+    last, of equals the newest.
     """
     identity = {part: value for part, value in wanted.items() if part != CODE}
     alike = [entry for entry in entries(store, name) if entry.facts and not other_parts(entry.facts, identity)]
@@ -100,7 +101,7 @@ def matches(store: Path, name: str, wanted: dict[str, Any]) -> list[Entry]:
 
 
 def _strangeness(facts: dict[str, Any], code: str | None) -> int:
-    """0 of a run that this code trained, 1 of other code, 2 of other code that was never committed."""
+    """0 of a run that this code trained, 1 of other code, 2 of other code whose checkout had uncommitted changes."""
     return 0 if facts.get(CODE) == code else 1 + str(facts.get("commit")).endswith(CHANGES)
 
 
@@ -160,20 +161,23 @@ def adopt(store: Path, results: Path) -> None:
 
 def restore(store: Path, results: Path, runs: Iterable[tuple[str, int]], say: Callable[[str], None]) -> None:
     """Put back what the finished runs (method and seed) under results/<protocol>/ have lost, and say it; say also which
-    were trained by uncommitted code that is not the present one, most often a trial.
+    were trained by other code with changes that were not committed, most often a trial.
     """
+    trials = []
     for method, seed in runs:
         output, name = results / method / f"seed{seed}", f"{method}-seed{seed}"
-        commit = str((facts := facts_of(output)).get("commit"))
-        if commit.endswith(CHANGES) and facts.get(CODE) != provenance.code_fingerprint():
-            what = f"{method} seed {seed} was trained by other, uncommitted code ({commit})"
-            say(f"{what}; to have it trained, or taken from the store, again: remove {output}")
+        facts = facts_of(output)
+        if _strangeness(facts, facts.get(CODE) and provenance.code_fingerprint()) == 2:
+            trials.append(f"{method} seed {seed}")
         if lost_outputs(store, output) is None:
             continue
         with contextlib.suppress(InUse), run_lock(results / ".state" / f"{name}.lock"), disk(output):
             if lost := lost_outputs(store, output):  # another start may have been quicker
                 _put_back(*lost, output)
                 say(f"{method} seed {seed}: {', '.join(lost[1])} restored from the store")
+    if trials:
+        how = f"to have them trained, or taken from the store, again: remove their folders in {results}"
+        say(f"trained by other code with uncommitted changes: {', '.join(trials)}; {how}")
 
 
 def lost_outputs(store: Path, output: Path) -> tuple[Entry, list[str]] | None:
