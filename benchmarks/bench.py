@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import sys
 import time
@@ -29,6 +28,7 @@ from rich.table import Table
 
 from benchmarks import floor, loops
 from benchmarks.cases import CASES, Case
+from selfdistill.system.host import own_processors
 from selfdistill.training.machine import AUTOCAST, Machine, device_name, set_up
 from selfdistill.training.provenance import versions as our_versions
 
@@ -78,7 +78,8 @@ def best_workers(data: tuple, machine: Machine, until: float) -> dict[str, int]:
     then the rest of the counts is left out.
     """
     case = next(case for case in CASES if case.network.stem == "imagenet" and case.network.model == "resnet18")
-    counts = sorted({0, 1, *(min(count, os.cpu_count() or 1) for count in (2, 8, os.cpu_count() or 1))})
+    processors = own_processors()
+    counts = sorted({0, 1, *(min(count, processors) for count in (2, 8, processors))})
     chosen = {}
     for name, make in foreign(machine).items():
         seconds = {}
@@ -142,7 +143,7 @@ def describe(machine: Machine, rates: floor.Rates) -> str:
         versions["torchdistill"] = importlib.metadata.version("torchdistill")
     shown = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
-        f"{device_name(machine.device)}, {os.cpu_count()} processors, {machine.threads} threads, ours in"
+        f"{device_name(machine.device)}, {own_processors()} processors, {machine.threads} threads, ours in"
         f" {machine.precision}, Python {platform.python_version()}, {shown}\n"
         f"measured here: copy {rates.copy / 1e9:.0f} GB/s, matrices {rates.matrix / 1e12:.2f} TFLOP/s in"
         f" {str(rates.dtype).removeprefix('torch.')}"

@@ -113,10 +113,9 @@ def test_every_failing_call_ends_in_order(name, shorter_paths, tmp_path, figure)
     whole = subject.result(folder)
     wrong, cases = [], faults(calls, folder)
     if name == "kept":
-        cases = [case for case in cases if case[0] in after_the_last_state(calls)]
-    elif (
-        name == "figures"
-    ):  # those of one file and the beginning of a second: all are written alike, and drawn twice a case
+        own = after_the_last_state(calls)
+        cases = [case for case in cases if case[0] in own]
+    elif name == "figures":  # those of one file and the beginning of a second: all are written alike
         cases = cases[: [call.name for call, _ in cases].index("rename") + 4]
     for call, error in cases:
         found = problems_of(subject, call, error, whole, tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from selfdistill.report.curves import band, draw
+from selfdistill.report.curves import band, draw, of_one_network
 from selfdistill.report.plotting import LOOKS, canvas, epoch_axis, name_line, saved, short, styled
 from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import signed
@@ -28,11 +28,10 @@ def over_epochs(method: MethodResults, control: MethodResults) -> pd.DataFrame:
 
 def compared(results: Results) -> dict[str, pd.DataFrame]:
     """The differences of the methods that have a colour of their own and the control's network, by method."""
-    network = results.control.settings["network"]
     found = {
         name: over_epochs(method, results.control)
         for name, method in results.methods.items()
-        if name in LOOKS and name != CONTROL and method.settings["network"] == network
+        if name in LOOKS and name != CONTROL and of_one_network(method, results.control)
     }
     return {name: differences for name, differences in found.items() if len(differences)}
 

@@ -166,7 +166,7 @@ def last_of_each(results: Results) -> str:
     for method in with_heads(results):
         ends = [rounded(last.mean, 1) for name in heads_of(method) if (last := method.spread_of(name))]
         parts.append(f"{method.label} {', '.join(ends)}")
-    beside = results.control and any(_of_one_network(results.control, each) for each in with_heads(results))
+    beside = results.control and any(of_one_network(results.control, each) for each in with_heads(results))
     control = f" The control ends at {rounded(results.control.spread.mean, 1)}." if beside else ""
     return f"At the end, from the shallowest classifier to the kept one, in percent: {'; '.join(parts)}.{control}"
 
@@ -185,7 +185,7 @@ def classifiers(results: Results) -> Figure:
     width = results.settings.figures.width
     figure, grid = canvas(width, 0.6 + 1.6 * len(chosen), len(chosen), sharex=True, sharey=True)
     for axes, method in zip(grid[:, 0], chosen, strict=True):
-        if (control := results.control) and _of_one_network(control, method):
+        if (control := results.control) and of_one_network(control, method):
             color = looks(results.settings)[CONTROL].color
             _named(axes, control, "test_accuracy", control.label, color, lw=BOLD)
         heads = heads_of(method)
@@ -201,7 +201,8 @@ def classifiers(results: Results) -> Figure:
     return figure
 
 
-def _of_one_network(a: MethodResults, b: MethodResults) -> bool:
+def of_one_network(a: MethodResults, b: MethodResults) -> bool:
+    """Whether two methods trained the same architecture, stem and width."""
     return a.settings.get("network") == b.settings.get("network")
 
 

@@ -44,6 +44,7 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
+CHANGES = "+changes"  # ends the commit of a checkout with files that differ from it
 MADE = (":(exclude)report", ":(exclude)results")
 
 
@@ -59,7 +60,7 @@ def commit() -> str:
     """
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
-        return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", ".", *MADE) else "")
+        return head + (CHANGES if _git("status", "--porcelain", "--untracked-files=no", "--", ".", *MADE) else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 

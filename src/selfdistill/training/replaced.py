@@ -1,6 +1,5 @@
 """Which finished runs a changed configuration replaces, in its own words. Imports no torch."""
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from selfdistill.system.files import canonical_json, read_sealed
 
 PLAIN = ("parameters.", "network.")  # blocks of a run's settings that the configuration writes without them
 KEPT = 'kept in the store; to keep both side by side: README, "T = 8 beside T = 4"'
-DATA = re.compile(r"(?:^|, )data\.")
 OTHER_DATA = "kept in the store; to keep both side by side: another `protocol` for these data"
 
 
@@ -25,28 +23,28 @@ def replacement(config: Config, results: Path, method: str) -> list[str]:
     seeds = [seed for name, seed in config.runs() if name == method]
     replaced = Counter(_changes(config, results, method, seed) for seed in seeds)
     return [
-        f"{method}: {changes}; {count} finished run{'s are' if count > 1 else ' is'} replaced"
-        f" ({OTHER_DATA if DATA.search(changes) else KEPT})"
-        for changes, count in replaced.items()
+        f"{method}: {changes}; {count} finished run{'s are' if count > 1 else ' is'} replaced ({kept})"
+        for (changes, kept), count in replaced.items()
         if changes
     ]
 
 
-def _changes(config: Config, results: Path, method: str, seed: int) -> str:
+def _changes(config: Config, results: Path, method: str, seed: int) -> tuple[str, str]:
     """What is other about a finished run, empty if nothing is: `temperature 4.0 -> 8.0, epochs 5 -> 6`, or that what
-    teaches it changes.
+    teaches it changes; and how both runs are kept.
     """
     try:
         facts = read_sealed(results / config.protocol / method / f"seed{seed}" / "run.json")
         wanted = run_settings(config, method)
         keys = other_settings(facts, wanted)
     except (Failure, KeyError, AttributeError):  # no run, a damaged one, or somebody else's
-        return ""
+        return "", KEPT
     if keys:
         old, new = completed(facts["settings"]), completed(wanted)
-        return ", ".join(f"{_plain(key)} {_value(old, key)} -> {_value(new, key)}" for key in keys)
-    changed = [name for name, its in config.teachers_of(method, seed) if _changes(config, results, name, its)]
-    return f"its teacher {changed[0]} changes" if changed else ""
+        changes = ", ".join(f"{_plain(key)} {_value(old, key)} -> {_value(new, key)}" for key in keys)
+        return changes, OTHER_DATA if any(key.startswith("data.") for key in keys) else KEPT
+    changed = [name for name, its in config.teachers_of(method, seed) if _changes(config, results, name, its)[0]]
+    return f"its teacher {changed[0]} changes" if changed else "", KEPT
 
 
 def _plain(key: str) -> str:

@@ -14,7 +14,7 @@ changes last, of equals the newest, and the log says which commit trained it. A 
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +38,6 @@ from selfdistill.training.identity import other_parts
 FOLDER = ".runs"
 COMPARED = ("history.csv", "weights.safetensors")
 CODE = "code_fingerprint"
-CHANGES = "+changes"  # ends the commit of a run whose code was not committed
 
 
 class Entry(NamedTuple):
@@ -102,7 +101,20 @@ def matches(store: Path, name: str, wanted: dict[str, Any]) -> list[Entry]:
 
 def _strangeness(facts: dict[str, Any], code: str | None) -> int:
     """0 of a run that this code trained, 1 of other code, 2 of other code whose checkout had uncommitted changes."""
-    return 0 if facts.get(CODE) == code else 1 + str(facts.get("commit")).endswith(CHANGES)
+    return 0 if facts.get(CODE) == code else 1 + _had_changes(facts)
+
+
+def _had_changes(facts: dict[str, Any]) -> bool:
+    """Whether a run's checkout had changes that were not committed."""
+    return str(facts.get("commit")).endswith(provenance.CHANGES)
+
+
+def _trials(results: Path, runs: Sequence[tuple[str, int]]) -> list[str]:
+    """The finished runs of other code with uncommitted changes. This code is read only if a run had such changes."""
+    every = {f"{method} seed {seed}": facts_of(results / method / f"seed{seed}") for method, seed in runs}
+    changed = {run: facts[CODE] for run, facts in every.items() if _had_changes(facts) and facts.get(CODE)}
+    own = provenance.code_fingerprint() if changed else None
+    return [run for run, code in changed.items() if code != own]
 
 
 def find(store: Path, name: str, wanted: dict[str, Any], say: Callable[[str], None]) -> Entry | None:
@@ -159,23 +171,19 @@ def adopt(store: Path, results: Path) -> None:
             _build(folder, Entry(output, facts))
 
 
-def restore(store: Path, results: Path, runs: Iterable[tuple[str, int]], say: Callable[[str], None]) -> None:
+def restore(store: Path, results: Path, runs: Sequence[tuple[str, int]], say: Callable[[str], None]) -> None:
     """Put back what the finished runs (method and seed) under results/<protocol>/ have lost, and say it; say also which
     were trained by other code with changes that were not committed, most often a trial.
     """
-    trials = []
     for method, seed in runs:
         output, name = results / method / f"seed{seed}", f"{method}-seed{seed}"
-        facts = facts_of(output)
-        if _strangeness(facts, facts.get(CODE) and provenance.code_fingerprint()) == 2:
-            trials.append(f"{method} seed {seed}")
         if lost_outputs(store, output) is None:
             continue
         with contextlib.suppress(InUse), run_lock(results / ".state" / f"{name}.lock"), disk(output):
             if lost := lost_outputs(store, output):  # another start may have been quicker
                 _put_back(*lost, output)
                 say(f"{method} seed {seed}: {', '.join(lost[1])} restored from the store")
-    if trials:
+    if trials := _trials(results, runs):
         how = f"to have them trained, or taken from the store, again: remove their folders in {results}"
         say(f"trained by other code with uncommitted changes: {', '.join(trials)}; {how}")
 
