@@ -14,7 +14,7 @@ NOW := $(shell date +%s)
 CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick overnight replicate published findings test test-workflow test-faults test-slurm bench docs declare site estimate status lint format clean
+.PHONY: help demo quick overnight replicate published findings test test-workflow test-faults test-slurm bench docs declare estimate status lint format clean
 
 help: ## list these commands
 	@echo "make demo                   set up, run the whole workflow on handwritten digits (about a minute, no data to download)"
@@ -30,7 +30,6 @@ help: ## list these commands
 	@echo "make bench [DEVICE=cuda]    compare our training loop with others on this machine (under 10 minutes on a CPU)"
 	@echo "make docs                   regenerate docs/paper-gaps.md from its YAML file"
 	@echo "make declare WORDS='...'    declare the present rules of the claims (docs/statistics.md)"
-	@echo "make site                   build the documentation as web pages in site/ (installs mkdocs-material)"
 	@echo "make estimate [CONFIG=...]  estimate the time of each protocol on this machine, or of CONFIG alone (half a minute)"
 	@echo "make status [CONFIG=...]    the state of each run of the paper's protocol, or of CONFIG laid over it, and the time left"
 	@echo "make lint                   check formatting and code; make format repairs what it can"
@@ -86,11 +85,6 @@ docs: $(READY)
 declare: $(READY)
 	@test -n "$$WORDS" || { echo "error: WORDS: expected the reason for the change, such as 'before any full-scale run'" >&2; exit 1; }
 	$(PY) scripts.declare_claims "$$(date -u +%FT%H:%MZ)" "$$WORDS"
-
-site: $(READY)
-	$(PY) pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[site]'
-	$(PY) mkdocs build --strict
-	@echo "to open: site/index.html"
 
 estimate: $(READY)
 	@$(PY) selfdistill estimate --cores $(CORES) $(if $(CONFIG),config.yaml $(CONFIG))

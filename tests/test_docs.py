@@ -10,7 +10,7 @@ from selfdistill.report.artefacts import declared
 
 def texts(root):
     """Every page that people read, by its path."""
-    paths = [root / "README.md", root / "CONTRIBUTING.md", *(root / "docs").rglob("*.md")]
+    paths = [root / "README.md", root / "CONTRIBUTING.md", root / "CHANGELOG.md", *(root / "docs").rglob("*.md")]
     return {path: path.read_text() for path in paths}
 
 

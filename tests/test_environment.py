@@ -39,7 +39,6 @@ def test_conda_installs_from_the_same_list():
 
 def test_the_make_route_installs_from_the_same_list():
     assert "-c constraints.txt -e '.[dev]'" in (ROOT / "scripts/set_up.sh").read_text()
-    assert "-c constraints.txt -e '.[site]'" in (ROOT / "Makefile").read_text()
 
 
 def test_of_the_files_that_are_kept_the_hook_refuses_only_large_ones_that_are_no_report():
