@@ -3,7 +3,6 @@ import re
 import pytest
 
 from selfdistill.config.datasets import DATASETS, official
-from selfdistill.config.load import validate
 from selfdistill.data.prepare import READERS
 
 
@@ -24,12 +23,3 @@ def test_no_other_module_compares_a_datasets_name(repository):
         if re.search(r"""[!=]= ["'](?:digits|cifar100?)["']|["'](?:digits|cifar100)["']:""", path.read_text()):
             found.add(str(path.relative_to(repository / "src/selfdistill")))
     assert found <= {"config/datasets.py", "data/prepare.py"}
-
-
-def test_a_dataset_has_its_own_normalisation_unless_another_is_named(values, protocol):
-    assert validate(values).data.std == (0.2023, 0.1994, 0.2010)  # the notebooks'
-    values["data"] |= {"mean": None, "std": None}
-    assert validate(values).data.std == DATASETS["cifar10"].std == (0.2470, 0.2435, 0.2616)
-    for name in ("controlled", "cifar100", "demo"):
-        data = protocol(name).data
-        assert (data.mean, data.std) == DATASETS[data.dataset][5:7]

@@ -3,11 +3,10 @@
 import json
 import re
 
-import numpy as np
 import pytest
 import torch
 from helpers.verbs import selfdistill
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image
 from safetensors.torch import load_file
 
 from selfdistill.config.datasets import DATASETS
@@ -107,22 +106,3 @@ def test_files_that_do_not_belong_together_or_are_no_networks_are_refused(run, r
 def test_every_datasets_classes_are_in_the_order_of_its_labels():
     for dataset in DATASETS.values():
         assert list(dataset.classes) == sorted(dataset.classes)
-
-
-def test_a_seven_that_is_dark_on_light_is_said_to_be_unlike_the_training_images(self_distilled, tmp_path):
-    seven = Image.new("L", (280, 280), 255)
-    ImageDraw.Draw(seven).line([(90, 70), (190, 70), (130, 220)], fill=0, width=24)
-    paths = [tmp_path / "7.png", tmp_path / "light.png"]
-    for image, path in zip((seven, ImageOps.invert(seven)), paths, strict=True):
-        image.save(path)
-    _, dark, light, _ = predict(paths, self_distilled / "weights.safetensors", 1).split("\n\n")
-    hint = "  The training images are light on dark, this picture is dark on light."
-    assert dark.splitlines()[1] == hint
-    assert hint not in light
-
-
-def test_no_image_of_the_digits_is_inverted_and_each_is_with_its_light_inverted(self_distilled, digits):
-    network, (images, _) = load_network(self_distilled / "weights.safetensors"), read_prepared(digits, "digits")
-    for image in np.concatenate([images.train_images, images.test_images]).transpose(0, 2, 3, 1):
-        assert not network.is_inverted(image)
-        assert network.is_inverted(255 - image)

@@ -5,17 +5,14 @@ To add one, write a record here; a layout of archives that no other dataset has 
 
 from typing import NamedTuple
 
-Channels = tuple[float, float, float]  # red, green, blue
-
 
 class Dataset(NamedTuple):
     """A dataset of 32x32 pictures in `classes`, in the order of their labels.
 
-    smallest_class: training images of the class that has fewest. mean, std: of the training images, pixels in [0, 1].
+    smallest_class: training images of the class that has fewest.
     archives: SHA-256 of each official archive -> its layout, `binary` or `python`; none if scikit-learn brings it.
     copies: SHA-256 of prepared images that are known not to be the official ones -> how they differ.
-    suite: what our corruptions of its test images are called. shows, source, licence, flaws: for people. light_on_dark:
-    whether every image's border is darker than what it encloses.
+    suite: what our corruptions of its test images are called. shows, source, licence, flaws: for people.
     """
 
     title: str
@@ -23,15 +20,12 @@ class Dataset(NamedTuple):
     test: int
     smallest_class: int
     classes: tuple[str, ...]
-    mean: Channels
-    std: Channels
     archives: dict[str, str]
     suite: str
     shows: str
     source: str
     licence: str
     flaws: tuple[str, ...]
-    light_on_dark: bool = False
     copies: dict[str, str] = {}  # noqa: RUF012 (a tuple's default, which nobody changes)
 
     @property
@@ -70,8 +64,6 @@ DATASETS = {
         test=10_000,
         smallest_class=5_000,
         classes=CIFAR10,
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.2470, 0.2435, 0.2616),
         archives={
             "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd": "binary",
             "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce": "python",
@@ -94,8 +86,6 @@ DATASETS = {
         test=10_000,
         smallest_class=500,
         classes=CIFAR100,
-        mean=(0.5071, 0.4865, 0.4409),  # github.com/weiaicunzai/pytorch-cifar100
-        std=(0.2673, 0.2564, 0.2762),  # the same
         archives={"58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec": "binary"},
         suite="CIFAR-100-C-12 (regenerated)",
         flaws=(
@@ -112,8 +102,6 @@ DATASETS = {
         test=360,
         smallest_class=133,
         classes=tuple("0123456789"),
-        mean=(0.305, 0.305, 0.305),
-        std=(0.377, 0.377, 0.377),
         archives={},
         suite="digits-C-12 (regenerated)",
         shows="8x8 scans of single digits, light on dark, enlarged to 32x32",
@@ -123,7 +111,6 @@ DATASETS = {
             "Training and test images come from the same few writers; accuracy on other writers may be lower.",
             "The network has not seen digits that are dark on light or off-centre.",
         ),
-        light_on_dark=True,
     ),
 }
 

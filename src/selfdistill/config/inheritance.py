@@ -1,13 +1,9 @@
 """A method's block with what it takes from elsewhere: the block that its `like` names, and the defaults."""
 
-from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, create_model
-
 from selfdistill.config import types as t
-from selfdistill.config.block import Block
-from selfdistill.config.errors import Problem, nearest, validated
+from selfdistill.config.errors import Problem, nearest, unknown_key, validated
 from selfdistill.config.methods import OWN, Method, method_model
 from selfdistill.config.objectives import objectives
 from selfdistill.config.reading import merge
@@ -100,13 +96,6 @@ def _is_objective(value: Any) -> bool:
 
 
 def _default_problems(defaults: dict) -> list[Problem]:
-    """What is wrong in the defaults themselves, also where every block has its own value."""
-    found = validated(_defaults_model(tuple(map(method_model, objectives()))), defaults)[1]
-    return [(("defaults", *place), what) for place, what in found if what != "missing"]  # it may stand in the blocks
-
-
-@cache
-def _defaults_model(models: tuple[type[Method], ...]) -> type[BaseModel]:
-    """Every key that a method of these can have, but for the objective, which decides what the others are."""
-    fields = {key: field for model in models for key, field in model.model_fields.items() if key != "objective"}
-    return create_model("Defaults", __base__=Block, **{key: (field.annotation, field) for key, field in fields.items()})
+    """The defaults that no method takes; the others are read with the methods that take them."""
+    known = dict.fromkeys(key for name in objectives() for key in method_model(name).model_fields if key != "objective")
+    return [(("defaults", key), unknown_key(key, known)) for key in defaults if key not in known]

@@ -47,21 +47,9 @@ class Data(Block):
     holdout_images: t.Amount = Field(
         0, description="validation images, held out of training: the last of each class; they replace the test set"
     )
-    mean: tuple[t.Number, t.Number, t.Number] | None = Field(
-        None, description="of red, green and blue, for pixels from 0 to 1; null: the dataset's own values"
-    )
-    std: tuple[t.Positive, t.Positive, t.Positive] | None = Field(None, description="the same")
+    mean: tuple[t.Number, t.Number, t.Number] = Field(description="of red, green and blue, for pixels from 0 to 1")
+    std: tuple[t.Positive, t.Positive, t.Positive] = Field(description="the same")
     archives: list[Archive]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _own_normalisation(cls, values: Any) -> Any:
-        """The dataset's own mean and standard deviation where none is named."""
-        dataset = DATASETS.get(str(values.get("dataset"))) if isinstance(values, dict) else None
-        if dataset is None:
-            return values
-        absent = [key for key in ("mean", "std") if values.get(key) is None]
-        return values | {key: list(getattr(dataset, key)) for key in absent}
 
     @property
     def used_train_images(self) -> int:

@@ -18,8 +18,6 @@ from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import read_file
 from selfdistill.tools.pictures import read_picture
 
-BORDER = 2  # pixels
-INVERTED = "  The training images are light on dark, this picture is dark on light."
 NEEDED = ("dataset", "mean", "std", "method", "seed", "correct", "images")
 
 
@@ -38,11 +36,6 @@ class LoadedNetwork(NamedTuple):
         each = {f"head{k}": logits.softmax(1) for k, logits in enumerate(outputs.auxiliary, 1)}
         each["final"] = outputs.final.softmax(1)
         return each | ({"ensemble": torch.stack(list(each.values())).mean(0)} if outputs.auxiliary else {})
-
-    def is_inverted(self, picture: np.ndarray) -> bool:
-        """Whether a picture is dark on light, where all training images are light on dark."""
-        inside = picture[BORDER:-BORDER, BORDER:-BORDER]
-        return self.dataset.light_on_dark and bool(picture.mean() > inside.mean())  # so its border is lighter
 
     def __str__(self) -> str:
         facts = self.facts
@@ -102,10 +95,9 @@ def predict(paths: Sequence[Path], weights: Path, top: int) -> str:
         raise Failures(problems)
     probabilities, classes = network.probabilities(pictures), network.dataset.classes
     tables = []
-    for index, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
-        hint = [INVERTED] * network.is_inverted(picture)
+    for index, path in enumerate(paths):
         rows = {name: each[index] for name, each in probabilities.items()}
-        tables.append("\n".join([str(path), *hint, *_lines(rows, classes, top)]))
+        tables.append("\n".join([str(path), *_lines(rows, classes, top)]))
     note = f"The network can only answer with its {len(classes)} classes, whatever a picture shows."
     return "\n\n".join([f"{weights}: {network}", *tables, note])
 
