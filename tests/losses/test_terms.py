@@ -18,10 +18,6 @@ ONE_HEAD = LossTerms((term(0.3, 2.0), term(1.0, 1.0)), (term(11.2, 0.5),))
 TWO_FEATURES = LossTerms((term(0.5, 2.0),), feature=(term(0.1, 3.0), term(0.2, 5.0)))
 
 
-def test_total_is_the_sum_of_weight_times_value():
-    assert WITH_FEATURES.total.item() == pytest.approx(0.5 * 2 + 8 * 0.25 + 0.1 * 3)
-
-
 def test_logged_values_are_unweighted_and_of_terms_that_there_are():
     assert KD.logged() == {"train_cross_entropy": 2.0, "train_distillation": 0.25}
     assert list(LossTerms((term(1.0, 2.5),)).logged()) == ["train_cross_entropy"]
