@@ -57,15 +57,6 @@ def test_the_order_is_that_of_an_epoch_and_a_seed_whatever_the_augmentation():
         assert order != epoch(training_set(), **other)[1].tolist()
 
 
-# What is random; each law by itself, and over many epochs: tests/training/test_full_recipe.py
-
-
-def test_half_of_the_images_are_flipped_whatever_their_crop():
-    plan = epoch_plan(0, 0, 40_500)
-    counts = torch.bincount(plan.shifts[:, 1] * 2 + plan.flips, minlength=18).double()
-    assert ((counts - 2250) ** 2 / 2250).sum() < 50  # mean 17, standard deviation 5.8
-
-
 # The test set
 
 

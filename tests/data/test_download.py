@@ -9,7 +9,7 @@ from helpers.servers import CONTENT, SHA256, SIZE, serving
 from selfdistill.config.schema import Archive
 from selfdistill.data import download as module
 from selfdistill.data.download import obtain_archive
-from selfdistill.system.failures import BAD_DATA, CONFIGURATION, DISK, LOCKED, UNAVAILABLE, Failure
+from selfdistill.system.failures import BAD_DATA, DISK, LOCKED, UNAVAILABLE, Failure
 from selfdistill.system.lock import run_lock
 
 
@@ -67,20 +67,6 @@ def test_a_name_is_without_the_query_and_cut(asked, end, source, folder):
     assert path.name.endswith(end)
 
 
-def test_what_is_smaller_than_a_mebibyte_is_written_at_once_however_it_comes(source, folder, monkeypatch):
-    """So that the fault suite can break a write again at the same call."""
-    sizes = set()
-
-    def read(response):
-        sizes.update(path.stat().st_size for path in folder.glob("*.part"))
-        return response.raw.read1(1000, decode_content=False)
-
-    monkeypatch.setattr(module, "_read", read)
-    path, _ = obtain_archive([source("good")], folder)
-    assert path.read_bytes() == CONTENT
-    assert sizes == {0}
-
-
 def test_a_local_archive_is_used_where_it_lies_if_it_is_the_right_one(tmp_path, folder, refused):
     path = tmp_path / "mine.tar.gz"
     path.write_bytes(CONTENT)
@@ -115,26 +101,12 @@ def test_a_download_without_a_configured_size_is_bounded_too(source, folder, ref
         obtain_archive([source("endless_body", None)], folder)
 
 
-def test_what_does_not_answer_in_time_or_at_all_is_unavailable(source, folder, refused, monkeypatch):
-    with refused(UNAVAILABLE, "cannot be reached (ConnectionError), 3 times"):
-        obtain_archive([Archive(url="http://127.0.0.1:1/x", sha256=SHA256)], folder)
-    monkeypatch.setattr(module, "DEADLINE_SECONDS", 1e-6)
-    with refused(UNAVAILABLE, "took more than"):
-        obtain_archive([source("good")], folder)
-    assert left_in(folder) == []
-
-
 def test_https_is_never_left_for_another_protocol(refused):
     class Moved:
         is_redirect, url, headers, close = True, "https://somewhere/x", {"Location": "http://elsewhere/x"}, print
 
     with refused(UNAVAILABLE, "https://somewhere/x", "redirects from https"):
         module._check_redirection(Moved)
-
-
-def test_no_archive_at_all_is_a_configuration_error(folder, refused):
-    with refused(CONFIGURATION, "data.archives", "expected at least one archive"):
-        obtain_archive([], folder)
 
 
 def test_a_folder_that_cannot_be_made_and_a_link_are_not_written_to(source, folder, tmp_path, refused):

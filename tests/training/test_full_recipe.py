@@ -174,18 +174,19 @@ def test_the_learning_rate_of_every_epoch_is_that_of_torchs_cosine_annealing(epo
 def test_the_augmentation_of_all_epochs_is_uniform_and_independent(epochs):
     """Bounds of five standard deviations: each holds for another seed with a probability above .999."""
     images = 10_000
-    crops, flips, places = np.zeros(81), np.zeros(images), np.zeros(images)
+    cells, flips, places = np.zeros(2 * 81), np.zeros(images), np.zeros(images)
     repeats, before = 0, None
     for epoch in range(epochs):
         plan = epoch_plan(0, epoch, images)
         assert torch.equal(plan.order.sort().values, torch.arange(images))  # every image once
         crop = (9 * plan.shifts[:, 0] + plan.shifts[:, 1]).numpy()
-        crops += np.bincount(crop, minlength=81)
+        cells += np.bincount(2 * crop + plan.flips.numpy(), minlength=2 * 81)
         flips += plan.flips.numpy()
         places[plan.order.numpy()] += np.arange(images) / images
         repeats += 0 if before is None else int((crop == before).sum())
         before = crop
-    draws = epochs * images
+    draws, crops = epochs * images, cells.reshape(81, 2).sum(1)
+    assert ((cells - draws / 162) ** 2 / (draws / 162)).sum() == pytest.approx(161, abs=5 * np.sqrt(322))
     assert ((crops - draws / 81) ** 2 / (draws / 81)).sum() == pytest.approx(80, abs=5 * np.sqrt(160))
     assert flips.sum() / draws == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(draws))
     assert flips.var() == pytest.approx(epochs / 4, rel=5 * np.sqrt(2 / images))  # binomial: no image is favoured
