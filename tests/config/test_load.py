@@ -7,7 +7,7 @@ from selfdistill.config.load import load_config, validate
 from selfdistill.config.reading import merge
 from selfdistill.config.records import differences
 from selfdistill.config.settings import run_settings
-from selfdistill.system.failures import CONFIGURATION, Failures
+from selfdistill.system.failures import CONFIGURATION
 
 NAMES = "cross_entropy, knowledge_distillation, self_distillation, deep_supervision, constant_teacher"
 ABSENT = object()
@@ -51,9 +51,7 @@ def test_later_files_win_and_what_is_typed_wins_over_all(tmp_path, repository):
     assert (config.seeds, config.rows, config.device, config.sweep) == ([0, 1], ["kd", "control"], "cuda:1", None)
 
 
-def test_broken_yaml_on_the_command_line_is_refused(repository, refused):
-    with refused(CONFIGURATION, "error: --config seeds: line 1: "):
-        load_config([repository / "config.yaml"], ["seeds=[0"])
+def test_a_key_that_is_given_twice_on_the_command_line_is_refused(repository, refused):
     with refused(CONFIGURATION, "error: --config methods: line 1: key 'kd' is given twice"):
         load_config([repository / "config.yaml"], ["methods={kd: {alpha: 0}, kd: {alpha: 1}}"])
 
@@ -107,16 +105,12 @@ REFUSED = [
     ("methods.kd.objective", ABSENT, f"methods.kd.objective: expected one of {NAMES}, missing"),
     ("methods.kd.objective", "knowledge_destillation", f"methods.kd.objective: expected one of {NAMES}, got"
      " 'knowledge_destillation' (did you mean knowledge_distillation?)"),
-    ("data.archives", [{"sha256": "a" * 64}], "data.archives.0: expected either url or path"),
     ("methods.kd.alpha", ABSENT, "methods.kd.alpha: expected alpha, or cross_entropy_weight and distillation_weight"),
     ("methods.kd.cross_entropy_weight", 1, "methods.kd.alpha: expected either alpha or the two weights (alpha: null"),
     ("methods", {}, "methods: expected at least one method, got none"),
-    ("sweep", ["kd", "kd"], "sweep: expected different items, at least one, got ['kd', 'kd']"),
     ("rows", ["kd", "kd"], "rows: expected different items, at least one, got ['kd', 'kd']"),
     # between keys
-    ("rows", ["kd", "contrl"], "rows.1: unknown name 'contrl' (did you mean control?)"),
     ("methods.kd.teacher", "teachr", "methods.kd.teacher: unknown name 'teachr' (did you mean teacher?)"),
-    ("methods.kd.teacher", "kd", "methods.kd.teacher: expected a teacher that is not its own student, got kd <- kd"),
     ("data.train_images", 1096, "data.train_images: expected a multiple of 10 up to 50000 for cifar10, or null for all"
      " 50000, got 1096"),
     ("data.archives", [], "data.archives: expected at least one archive for cifar10, got none"),
@@ -141,11 +135,8 @@ def test_a_rule_keeps_what_belongs_together(values, problems):
         ({"data": DIGITS | {"train_images": 1340}}, "data.train_images: expected a multiple of 10 up to"
          " 1330 for digits, or null for all 1437, got 1340"),
         ({"data": {"holdout_images": 100}, "explanations": True}, "explanations: expected false with data.holdout_im"),
-        *(
-            ({"data": {"holdout_images": count}}, "data.holdout_images: expected a multiple of 10 up to 25000 (half of"
-             f" the 50000 training images), got {count}")
-            for count in (15, 25_010)
-        ),
+        ({"data": {"holdout_images": 15}}, "data.holdout_images: expected a multiple of 10 up to 25000 (half of"
+         " the 50000 training images), got 15"),
         (late | {"data": {"holdout_images": 100}, "methods": {"teacher": {"kept_epoch": "best_on_test"}}},
          "methods.teacher.kept_epoch: expected last with data.holdout_images, because there is no test set, got"),
         ({"data": {"holdout_images": 100}}, "data.holdout_images: expected 0 without a sweep, because results are"),
@@ -276,10 +267,3 @@ def test_files_that_are_laid_over_another_say_in_one_line_that_it_comes_first(re
         comes_first = f"; config.yaml comes first: config.yaml {files}"
         with refused(CONFIGURATION, f"error: {files}: cannot stand alone (missing: ", comes_first):
             load_config(paths)
-
-
-def test_a_file_of_the_bases_name_is_not_told_to_come_before_itself(tmp_path):
-    (tmp_path / "config.yaml").write_text("seeds: [0]\n")
-    with pytest.raises(Failures) as caught:
-        load_config([tmp_path / "config.yaml"])
-    assert "error: table: missing" in str(caught.value).splitlines()

@@ -4,12 +4,9 @@ from selfdistill.config import objectives as module
 from selfdistill.config.json_schema import json_schema
 from selfdistill.config.load import validate
 from selfdistill.config.methods import method_model
-from selfdistill.config.objectives import Requirements, objectives
+from selfdistill.config.objectives import objectives
 from selfdistill.config.settings import run_settings
 
-PAIR = ("temperature", "cross_entropy_weight", "distillation_weight")
-SQUARED = {"t_squared": True}
-VARIANTS = SQUARED | {"detach": True, "classifiers": 3, "feature_weight": 0.0}
 NEW_OBJECTIVE = '''
 
 @objective(teacher=True, heads=True)
@@ -40,16 +37,6 @@ def values(values):
     values["methods"]["mine"] = block | own
     values["rows"] = [*values["rows"], "mine"]
     return values
-
-
-def test_the_papers_objectives_and_what_they_ask_for():
-    assert objectives() == {
-        "cross_entropy": Requirements(("loss_scale",), teacher=False, heads=False, defaults={"loss_scale": 1.0}),
-        "knowledge_distillation": Requirements((*PAIR, *SQUARED), teacher=True, heads=False, defaults=SQUARED),
-        "self_distillation": Requirements((*PAIR, *VARIANTS), teacher=False, heads=True, defaults=VARIANTS),
-        "deep_supervision": Requirements(("cross_entropy_weight",), teacher=False, heads=True, defaults={}),
-        "constant_teacher": Requirements((*PAIR, *SQUARED), teacher=False, heads=False, defaults=SQUARED),
-    }
 
 
 def test_a_new_objectives_keywords_reach_its_runs_and_may_be_defaults(with_a_new_objective, values):

@@ -93,7 +93,3 @@ def test_seeds_are_a_list_of_different_whole_numbers_however_they_are_given():
     rule = "expected a list of different whole numbers from 0 to 9223372036854775807, such as [0, 1, 2], got "
     for value in ([], "", [0, 0], "0,0", -1, [-1], 1.5, "0,a", True, [True], None, [2**64], [None], [[0]], {}, "0;1"):
         assert refusal(t.Seeds, value).startswith(rule)
-
-
-def test_a_durations_seconds():
-    assert [t.seconds_of(text) for text in ("1h 56m 17s", "26h 0m 1s")] == [6977, 93_601]

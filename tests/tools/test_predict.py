@@ -9,7 +9,6 @@ from helpers.verbs import selfdistill
 from PIL import Image
 from safetensors.torch import load_file
 
-from selfdistill.config.datasets import DATASETS
 from selfdistill.data.prepared import read_prepared
 from selfdistill.models.weights import decode, encode
 from selfdistill.system.failures import BAD_DATA
@@ -101,8 +100,3 @@ def test_files_that_do_not_belong_together_or_are_no_networks_are_refused(run, r
         rewrite(weights, dataset=dataset)
         with refused(BAD_DATA, weights):
             load_network(weights)
-
-
-def test_every_datasets_classes_are_in_the_order_of_its_labels():
-    for dataset in DATASETS.values():
-        assert list(dataset.classes) == sorted(dataset.classes)
