@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from helpers.snakemake_runs import Workflow
-from PIL import Image
 from safetensors.numpy import load_file
 
-from selfdistill.config.datasets import CIFAR100
-from selfdistill.system.files import read_sealed, sha256_of
+from selfdistill.system.files import sha256_of
 
 SHORT = {"batch_size": 50, "stem": "imagenet", "epochs": 1}
 
@@ -35,7 +33,7 @@ def archive(path: Path) -> Path:
     return path
 
 
-def test_cifar100_from_its_archive_to_table_card_and_prediction(tmp_path):
+def test_cifar100_from_its_archive_to_the_table(tmp_path):
     path = archive(tmp_path / "cifar-100-binary.tar.gz")
     workflow = Workflow.make(tmp_path / "checkout")
     data = {"train_images": 200, "archives": [{"path": str(path), "sha256": sha256_of(path)}]}
@@ -52,17 +50,3 @@ def test_cifar100_from_its_archive_to_table_card_and_prediction(tmp_path):
     assert [line.split(",")[0] for line in table[1:]] == ["teacher", "kd", "self_distillation", "control"]
     assert "CIFAR-100 (fine classes) instead of CIFAR-10" in (report / "table1.md").read_text()
     assert "90.1" not in (report / "table1_float.tex").read_text()  # nothing is compared with the paper's numbers
-    for name in ("loss", "accuracy", "classifiers"):
-        assert (report / f"curves_{name}.png").stat().st_size > 0
-
-    run = workflow.folder / "results/cifar100/self_distillation/seed0"
-    assert read_sealed(run / "run.json")["settings"]["network"]["classes"] == 100
-    assert read_sealed(run / "evaluation.json")["images"] == 10_000
-    Image.new("RGB", (50, 40), "red").save(tmp_path / "red.png")
-    said = workflow.selfdistill("predict", tmp_path / "red.png", "--weights", run / "weights.safetensors")
-    assert any(name in said for name in CIFAR100)
-    assert "The network can only answer with its 100 classes" in said
-    workflow.selfdistill("export", "--run", run, "--output", tmp_path / "out")
-    card = (tmp_path / "out/MODEL_CARD.md").read_text()
-    assert "| worm |" in card
-    assert "of 100 |" in card

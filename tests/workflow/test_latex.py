@@ -4,16 +4,13 @@ import re
 import subprocess
 
 import pytest
-from helpers.reporting import ROOT, report_settings, write_run
+from helpers.reporting import ROOT
 from helpers.tools import needs
 
-from selfdistill.report.artefacts import write
 from selfdistill.report.latex import IN_LATEX, PLAIN, quoted
-from selfdistill.report.results import Results
 
 pytestmark = needs("pdflatex")
 CLASSES = (r"\documentclass[conference]{IEEEtran}", r"\documentclass[10pt,twocolumn]{article}")
-LABEL = "Kontrolle – α, T² ≥ 4, 学生"
 
 
 def compiled(folder, head: str, body: str) -> str:
@@ -37,17 +34,6 @@ def test_the_committed_tables_fit_a_column(head, tmp_path):
         for path in paths
     )
     assert re.findall(r"(?:Overfull|.*Float too large).*", compiled(tmp_path, head, body)) == []
-
-
-@pytest.mark.parametrize("head", CLASSES)
-def test_labels_of_any_sign_compile(head, tmp_path):
-    rows = [{"method": name, "label": f"{LABEL} {name}"} for name in ("control", "kd")]
-    for row in rows:
-        write_run(tmp_path / "logs", row["method"], 0, [0.1, 0.5])
-    table = {"caption": LABEL, "label": "tab:x"}
-    settings = report_settings(rows, table=table)
-    write(Results(settings, tmp_path / "logs", tmp_path), "table")
-    compiled(tmp_path, head, r"\input{table1_float}")
 
 
 def test_every_sign_that_is_passed_on_or_translated_compiles(tmp_path):

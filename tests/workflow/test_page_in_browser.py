@@ -89,29 +89,6 @@ def test_no_error_and_no_request(browser, pages, name):
     assert browser.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 100)") is True
 
 
-def test_the_keyboard_reaches_what_opens_and_shows_where_it_is(browser, pages):
-    browser.open(pages["quick"], 1280)
-    reached = []
-    for _ in range(30):
-        for kind in ("keyDown", "keyUp"):
-            browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
-        if browser.evaluate("document.activeElement === document.body"):  # behind the last one
-            break
-        reached.append(browser.evaluate("document.activeElement.tagName"))
-        assert browser.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    assert {"A", "SUMMARY"} <= set(reached)
-    assert len(reached) >= 6
-
-
-def test_the_night_has_its_own_colours(browser, pages):
-    browser.open(pages["quick"], 1280)
-    ground = "getComputedStyle(document.body).backgroundColor"
-    assert browser.evaluate(ground) == "rgb(255, 255, 255)"
-    browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
-    assert browser.evaluate(ground) == "rgb(22, 24, 28)"
-    browser.call("Emulation.setEmulatedMedia", features=[])
-
-
 @needs("pdftotext")
 def test_the_print_has_what_the_screen_folds(browser, pages, tmp_path):
     browser.open(pages["quick"], 1280)

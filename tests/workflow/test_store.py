@@ -163,16 +163,6 @@ def test_a_forced_run_that_was_killed_is_trained_to_its_end(done):
     assert "same bits as the stored run" in said
 
 
-def test_a_deleted_log_is_put_back(done):
-    history = done.folder / f"{RESULTS}/control/seed0/history.csv"
-    content = history.read_bytes()
-    history.unlink()
-    said = done.run(str(history.relative_to(done.folder)))
-    assert "control seed 0: history.csv restored from the store\n" in said
-    assert (trained(said), restored(said)) == ([], [])
-    assert history.read_bytes() == content
-
-
 def test_what_finished_runs_lost_is_put_back_before_the_jobs_are_planned(done):
     weights, history = (
         done.folder / RESULTS / name for name in ("teacher/seed0/weights.safetensors", "kd/seed0/history.csv")
