@@ -42,18 +42,10 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session")
-def tiny_data(tmp_path_factory) -> Path:
-    """The prepared digits."""
-    path = tmp_path_factory.mktemp("data") / "digits.safetensors"
-    assert warm.run(["prepare", "--dataset", "digits", "--archives", "[]", "--output", path], path.parent / "out") == 0
-    return path
-
-
-@pytest.fixture(scope="session")
-def tiny_teacher(tiny_data, tmp_path_factory) -> Path:
+def tiny_teacher(digits, tmp_path_factory) -> Path:
     """The weights of a small teacher."""
     folder = tmp_path_factory.mktemp("teacher") / "run"
-    assert warm.run(train("control", tiny_data, network=SMALL | {"width": 8})(folder), folder) == 0
+    assert warm.run(train("control", digits, network=SMALL | {"width": 8})(folder), folder) == 0
     return folder / "control" / "seed0" / "weights.safetensors"
 
 
@@ -69,24 +61,24 @@ class Half(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def half_trained(tiny_data, tmp_path_factory) -> Path:
+def half_trained(digits, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("half") / "run"
-    assert warm.run(train("control", tiny_data)(folder), folder, breakage=die_after_two_epochs) == -9
+    assert warm.run(train("control", digits)(folder), folder, breakage=die_after_two_epochs) == -9
     return folder
 
 
 @pytest.fixture
-def half(half_trained, tiny_data, tmp_path) -> Half:
+def half(half_trained, digits, tmp_path) -> Half:
     """A copy of a run that was killed."""
     folder = shutil.copytree(half_trained, tmp_path / "run")
-    return Half(folder, train("control", tiny_data)(folder))
+    return Half(folder, train("control", digits)(folder))
 
 
 @pytest.fixture(scope="session")
-def stored_run(tiny_data, tmp_path_factory) -> Path:
+def stored_run(digits, tmp_path_factory) -> Path:
     """A folder whose store has the run that `restored` asks for."""
     folder = tmp_path_factory.mktemp("stored") / "run"
-    assert warm.run(kept("control", tiny_data, epochs=2)(folder), folder) == 0
+    assert warm.run(kept("control", digits, epochs=2)(folder), folder) == 0
     return folder
 
 
@@ -98,6 +90,6 @@ def archive_url():
 
 
 @pytest.fixture(scope="session")
-def write_paths(tiny_data, tiny_teacher, archive_url, stored_run) -> dict[str, Subject]:
+def write_paths(digits, tiny_teacher, archive_url, stored_run) -> dict[str, Subject]:
     """Every write path by name."""
-    return subjects(tiny_data, tiny_teacher, archive_url, stored_run)
+    return subjects(digits, tiny_teacher, archive_url, stored_run)

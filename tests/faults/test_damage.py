@@ -65,10 +65,10 @@ def damaged(path: Path, count: int) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def run_folder(tiny_data, tmp_path_factory) -> Path:
+def run_folder(digits, tmp_path_factory) -> Path:
     """A finished run with its states."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    assert warm.run(train("self_distillation", tiny_data)(folder), folder) == 0
+    assert warm.run(train("self_distillation", digits)(folder), folder) == 0
     return folder
 
 
@@ -112,13 +112,13 @@ def archive_of(path: Path) -> Callable[[Path], object]:
 
 
 @pytest.fixture
-def kinds(run_folder, tiny_data, tmp_path) -> dict[str, tuple[Path, int, Callable[[Path], bool]]]:
+def kinds(run_folder, digits, tmp_path) -> dict[str, tuple[Path, int, Callable[[Path], bool]]]:
     """Each kind of file: a copy that may be damaged, how often, and who notices."""
     folder = tmp_path / "run"
     shutil.copytree(run_folder, folder)
     run = folder / "self_distillation" / "seed0"
     data = tmp_path / "digits.safetensors"
-    shutil.copy(tiny_data, data)
+    shutil.copy(digits, data)
     archive = tmp_path / "archive.tar.gz"
     archive.write_bytes(random.Random(0).randbytes(50_000))
     facts = read_sealed(run / "run.json")

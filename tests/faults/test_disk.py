@@ -28,8 +28,8 @@ ERRORS = {  # what each call of a write path may return
 
 
 @pytest.fixture(scope="module")
-def shorter_paths(write_paths, tiny_data):
-    return write_paths | {"control": write_paths["control"]._replace(arguments=train("control", tiny_data, epochs=2))}
+def shorter_paths(write_paths, digits):
+    return write_paths | {"control": write_paths["control"]._replace(arguments=train("control", digits, epochs=2))}
 
 
 def breakable(calls: list[Call], folder) -> list[Call]:

@@ -95,9 +95,9 @@ KILLS = 40  # at least, for each of the three; the kill points are enumerated ab
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_random_kills_change_nothing(kind, tiny_data, tiny_teacher, tmp_path, figure):
+def test_random_kills_change_nothing(kind, digits, tiny_teacher, tmp_path, figure):
     base, changes = KINDS[kind]
-    arguments = train(base, tiny_data, tiny_teacher if kind == "kd" else None, **changes)
+    arguments = train(base, digits, tiny_teacher if kind == "kd" else None, **changes)
     subject = Subject(kind, arguments, trained, torn_run)
     start = time.monotonic()
     whole = unbroken(subject, tmp_path / "killed")

@@ -1,6 +1,6 @@
 """Stops: a signal ends a run in order, and the command that it names goes on.
 
-A second signal: tests/system/test_stop.py.
+A second signal, and one that is ignored: tests/system/test_stop.py.
 """
 
 import os
@@ -25,8 +25,8 @@ LONGER = {"data": {"train_images": 200}, "batch_size": 20, "epochs": 6}
 
 
 @pytest.fixture(scope="module")
-def arguments(tiny_data):
-    return train("self_distillation", tiny_data, **LONGER)
+def arguments(digits):
+    return train("self_distillation", digits, **LONGER)
 
 
 @pytest.fixture(scope="module")
@@ -94,19 +94,6 @@ def test_an_epoch_that_does_not_fit_is_left(arguments, tmp_path):
     assert "stopped by SIGTERM; no epoch is saved yet" in said
 
 
-def ignore(number: int) -> None:
-    signal.signal(number, signal.SIG_IGN)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_an_ignored_signal_stays_ignored(number, arguments, tmp_path):
-    """As `&` and `nohup` have it ignored."""
-    command = warm.Command(arguments(tmp_path / "run"), tmp_path / "run", breakage=partial(ignore, number))
-    after_its_start(command, "loss: CE")
-    command.kill(number)
-    assert command.wait() == 0
-
-
 def test_a_run_without_stdin_stdout_and_stderr(arguments, unbroken, tmp_path):
     assert warm.run(arguments(tmp_path / "run"), tmp_path / "run", breakage=partial(os.closerange, 0, 3)) == 0
     assert trained(tmp_path / "run") == unbroken[0]
@@ -116,9 +103,9 @@ AUGMENTED = {"augmentation": ["crop", "autoaugment"], "data": {"train_images": 4
 
 
 @pytest.fixture
-def with_workers(tiny_data, tmp_path):
+def with_workers(digits, tmp_path):
     """A trainer in its first epoch, with two data workers, in a process group of its own; and its words."""
-    words = train("control", tiny_data, **AUGMENTED)(tmp_path / "run", workers=2)
+    words = train("control", digits, **AUGMENTED)(tmp_path / "run", workers=2)
     command = [sys.executable, "-m", "selfdistill", *map(str, words)]
     options = {"start_new_session": True, "preexec_fn": take_signals}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options) as process:

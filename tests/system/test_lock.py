@@ -1,7 +1,5 @@
 import os
 
-from helpers.locks import holder
-
 from selfdistill.system.failures import LOCKED
 from selfdistill.system.lock import owner_of, run_lock
 
@@ -12,16 +10,6 @@ def test_a_second_trainer_is_refused_with_the_owner_until_the_block_ends(tmp_pat
         assert owner_of(path) is None
         with run_lock(path), refused(LOCKED, f"process {os.getpid()} on"), run_lock(path):
             pass
-
-
-def test_the_lock_is_free_after_kill_9(tmp_path, refused):
-    process = holder(tmp_path / "lock")
-    with refused(LOCKED, f"process {process.pid}"), run_lock(tmp_path / "lock"):
-        pass
-    process.kill()
-    process.join()
-    with run_lock(tmp_path / "lock"):
-        pass
 
 
 def test_a_symbolic_link_is_not_followed(tmp_path, refused):

@@ -12,11 +12,6 @@ def path(tmp_path):
     return tmp_path / "logs" / "kd-seed0.txt"
 
 
-def test_a_line_stands_in_the_file_at_once(path):
-    Log(path).say("epoch 1")
-    assert path.read_text() == "epoch 1\n"
-
-
 def test_a_removed_file_comes_back_whole_with_the_next_line(path):
     log = Log(path)
     for epoch in (1, 2, 3):

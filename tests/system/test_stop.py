@@ -25,6 +25,15 @@ def test_a_signal_stops_at_once_without_patience(request_):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_ignored_signal_stays_ignored(number, request_):
+    """As `&` and `nohup` have it ignored."""
+    signal.signal(number, signal.SIG_IGN)
+    request_.listen()
+    os.kill(os.getpid(), number)
+    assert (request_.name, signal.getsignal(number)) == (None, signal.SIG_IGN)
+
+
 def test_after_the_first_signal_a_second_one_ends_the_process(request_):
     with request_.patience():
         os.kill(os.getpid(), signal.SIGUSR1)
