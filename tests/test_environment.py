@@ -37,10 +37,6 @@ def test_conda_installs_from_the_same_list():
     assert others == [f"python {PROJECT['requires-python']}", "pip"]
 
 
-def test_the_make_route_installs_from_the_same_list():
-    assert "-c constraints.txt -e '.[dev]'" in (ROOT / "scripts/set_up.sh").read_text()
-
-
 def test_of_the_files_that_are_kept_the_hook_refuses_only_large_ones_that_are_no_report():
     (hook,) = [hook for repo in HOOKS["repos"] for hook in repo["hooks"] if hook["id"] == "large-files"]
     most = int(re.search(r"--maxkb=(\d+)", hook["entry"])[1]) * 1024

@@ -78,7 +78,7 @@ def only_line(done: subprocess.CompletedProcess) -> str:
     return line
 
 
-def test_no_python_that_suits(clone):
+def test_no_python_that_suits_and_no_system(clone):
     assert only_line(clone.make()) == (
         "error: PYTHON: expected Python 3.11 to 3.13 in PATH, got Python 3.9.1;"
         " install one and set PYTHON=/path/to/python3.12"
@@ -89,15 +89,9 @@ def test_no_python_that_suits(clone):
     assert only_line(clone.make("PYTHON=absent")).startswith(
         "error: PYTHON=absent: expected Python 3.11 to 3.13, got no Python; set another one"
     )
-
-
-def test_a_python_without_its_venv_module(clone):
     clone.stub("python3", WITHOUT_VENV)
     line = only_line(clone.make())
     assert line == "error: PYTHON=python3: has no venv module; on Debian and Ubuntu: apt install python3-venv"
-
-
-def test_windows_is_told_of_wsl(clone):
     clone.stub("uname", "echo MINGW64_NT-10.0")
     assert "use WSL" in only_line(clone.make())
 

@@ -70,35 +70,29 @@ def test_results_come_back_without_data_and_older_states(machine):
     assert not [name for name in small if name.endswith(".safetensors")]
 
 
-def test_what_was_packed_is_where_it_was_the_next_time(machine):
-    lend(machine)
-    (piece,) = (machine / "packed").glob("results.tar.*")
-    shutil.move(piece, machine / "carried")
-    shutil.rmtree(machine / "results")
-    (machine / "python").write_text("#!/bin/sh\n")
-    lend(machine)
-    assert (machine / STATE / "ckpt-0002-0.safetensors").read_text() == "0002\n"
-
-
-def archive_of(machine, content):
-    """Where the workflow looks for an archive that was carried."""
-    return machine / "results/data/archives" / f"{hashlib.sha256(content).hexdigest()[:16]}-cifar.tar.gz"
-
-
-def test_results_that_are_a_link_are_packed_and_filled(machine, tmp_path):
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    shutil.rmtree(machine / "results", ignore_errors=True)
-    (machine / "results").symlink_to(scratch)
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_was_packed_is_where_it_was_the_next_time(linked, machine, tmp_path):
+    """Also where results/ is a link."""
+    results = tmp_path / "scratch" if linked else machine / "results"
+    if linked:
+        results.mkdir()
+        (machine / "results").symlink_to(results)
     lend(machine)
     assert f"{STATE}/ckpt-0002-0.safetensors" in packed(machine, "results.tar.*")
     assert f"{RUN}/history.csv" in packed(machine, "evidence.tar.gz")
     (piece,) = (machine / "packed").glob("results.tar.*")
     shutil.move(piece, machine / "carried")
-    shutil.rmtree(scratch / "demo")
+    shutil.rmtree(results)
+    if linked:
+        results.mkdir()
     (machine / "python").write_text("#!/bin/sh\n")
     lend(machine)
-    assert (scratch / "demo/.state/kd-seed0-1/ckpt-0002-0.safetensors").read_text() == "0002\n"
+    assert (results / "demo/.state/kd-seed0-1/ckpt-0002-0.safetensors").read_text() == "0002\n"
+
+
+def archive_of(machine, content):
+    """Where the workflow looks for an archive that was carried."""
+    return machine / "results/data/archives" / f"{hashlib.sha256(content).hexdigest()[:16]}-cifar.tar.gz"
 
 
 def test_an_archive_in_pieces_is_put_where_the_workflow_looks_and_starts_nothing_if_it_lacks_one(machine):

@@ -47,14 +47,6 @@ def test_the_error_of_each_job_once(folder):
     ]
 
 
-def test_an_archive_that_cannot_be_had_goes_on_by_hand(folder):
-    assert said(folder, data=f"error: data.archives: no archive is available (x: y); {BY_HAND}\n") == [
-        "train_data failed (log: data.txt):",
-        "error: data.archives: no archive is available (x: y)",
-        f"to resume: {BY_HAND}",
-    ]
-
-
 def test_a_job_that_gave_no_reason_was_killed(folder):
     lines = said(folder, control="".join(f"epoch {n}/9\n" for n in range(1, 8)))
     killed = "train_control failed without an error message, perhaps because memory ran out (log: control.txt)"

@@ -36,20 +36,6 @@ def test_messages_for_the_log_file_are_not_shown_and_no_other_is_lost(screen):
     assert [text for text in QUIET + NEWS if screen.filter(record(text))] == NEWS
 
 
-def test_events_are_shown_by_bars_alone(screen):
-    events = (LogEvent.RUN_INFO, LogEvent.JOB_INFO, LogEvent.JOB_FINISHED, LogEvent.PROGRESS)
-    assert not any(screen.filter(record("x", event)) for event in events)
-    screen.bars = object()
-    assert all(screen.filter(record("x", event)) for event in events)
-    assert not screen.filter(record("x", LogEvent.WORKFLOW_STARTED))
-
-
-def test_a_dry_run_tells_its_jobs_once(screen):
-    screen.workflow.dryrun = True
-    assert [screen.filter(record("Job stats", LogEvent.RUN_INFO)) for _ in "12"] == [True, False]
-    assert not screen.filter(record("rule kd:", LogEvent.JOB_INFO))
-
-
 def test_errors_of_the_workflow_itself_are_shown_and_those_of_jobs_told_at_the_end(screen):
     for text, kind, shown in [
         ("RuleException:\nCalledProcessError in file x, line 3:\nCommand '...' returned 78.", "RuleException", False),
