@@ -1,9 +1,11 @@
 """Equations (1) to (7): an example by hand, the formula in float64, and the properties that a wrong one breaks."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from selfdistill.losses.equations import (
     cross_entropy,
@@ -14,6 +16,15 @@ from selfdistill.losses.equations import (
     self_distillation_loss,
 )
 
+LABELS = torch.tensor([0, 1])
+STUDENT = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.5, -0.5]])
+TEACHER = torch.tensor([[1.0, 1.0, -2.0], [-1.0, 3.0, 0.0]])
+SHALLOW = [
+    torch.tensor([[0.2, 0.1, -0.3], [0.0, 0.4, -0.1]]),
+    torch.tensor([[0.8, 0.0, -0.5], [0.2, 0.9, -0.4]]),
+    torch.tensor([[1.5, -0.2, -0.9], [0.1, 1.6, -0.6]]),
+]
+FINAL = torch.tensor([[3.0, -0.5, -1.5], [-0.5, 2.5, -1.0]])
 WEIGHTS = {"temperature": 4.0, "cross_entropy_weight": 0.3, "distillation_weight": 0.7}
 
 
@@ -142,6 +153,12 @@ def test_eq3_worked_example():
     assert terms.total.item() == pytest.approx(0.25 * math.log(2) + 0.75 * 4 * divergence)
 
 
+def test_eq3_reference_values():
+    terms = distillation_loss(STUDENT, LABELS, TEACHER, **WEIGHTS)
+    found = [terms.cross_entropy[0].value.item(), terms.distillation[0].value.item(), terms.total.item()]
+    assert found == pytest.approx([0.288726, 0.037117, 0.502325], abs=5e-7)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_eq3_is_its_formula(temperature, alpha):
@@ -183,10 +200,27 @@ def test_eq7_worked_example():
     assert terms.total.item() == pytest.approx(0.3 * math.log(2) + 0.7 * divergence - math.log(0.75))
 
 
+def test_eq7_reference_value():
+    assert self_distillation_loss(SHALLOW, FINAL, LABELS, **WEIGHTS).total.item() == pytest.approx(2.347012)
+
+
 def test_eq7_is_its_formula():
     shallow, final, labels = [logits(seed=k) for k in (1, 2, 3)], logits(seed=4), labels_for()
     expected = cross_entropy_64(final, labels) + sum(distillation_64(z, labels, final, 4.0, 0.3) for z in shallow)
     assert self_distillation_loss(shallow, final, labels, **WEIGHTS).total.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_eq7_final_classifier_learns_from_the_labels_alone():
+    final = FINAL.clone().requires_grad_()
+    total = self_distillation_loss(SHALLOW, final, LABELS, **WEIGHTS).total
+    plain = F.cross_entropy(final, LABELS)
+    assert torch.equal(torch.autograd.grad(total, final)[0], torch.autograd.grad(plain, final)[0])
+
+
+def test_eq7_counts_every_shallow_classifier():
+    losses = [self_distillation_loss(SHALLOW[:k], FINAL, LABELS, **WEIGHTS).total.item() for k in range(4)]
+    each = [distillation_loss(z, LABELS, FINAL, **WEIGHTS).total.item() for z in SHALLOW]
+    assert [after - before for before, after in pairwise(losses)] == pytest.approx(each)
 
 
 # An ensemble as the teacher
@@ -201,6 +235,12 @@ def test_the_soft_targets_of_an_ensemble_are_the_mean_of_its_members(count, temp
     mean = sum(soft_probabilities_64(each, temperature) for each in members(count)) / count
     found = soft_probabilities_64(ensemble_logits(members(count), temperature), temperature)
     torch.testing.assert_close(found, mean, rtol=1e-5, atol=1e-7)
+
+
+def test_two_members_by_hand():
+    one, other = torch.tensor([[math.log(3.0), 0.0]]), torch.tensor([[0.0, 0.0]])  # (3/4, 1/4) and (1/2, 1/2)
+    assert ensemble_logits([one, other], 1.0).softmax(1).tolist() == [pytest.approx([5 / 8, 3 / 8])]
+    assert ensemble_logits([2 * one, 2 * other], 2.0).div(2).softmax(1).tolist() == [pytest.approx([5 / 8, 3 / 8])]
 
 
 def test_members_that_are_alike_give_their_own_logits():

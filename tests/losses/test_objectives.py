@@ -26,6 +26,11 @@ def test_the_configuration_knows_exactly_the_registered_objectives():
     assert set(required()) == set(OBJECTIVES)
 
 
+def test_cross_entropy_is_of_the_final_classifier_alone():
+    outputs = Outputs(FINAL, SHALLOW)
+    assert torch.equal(cross_entropy(outputs, LABELS, TEACHER).total, F.cross_entropy(FINAL, LABELS))
+
+
 def test_without_t_squared_the_divergence_has_its_bare_weight():
     """T = 2, p = (3/4, 1/4), q = (1/2, 1/2), alpha = .5: L = .5 log 2 + .5 KL, and with T^2: .5 log 2 + 2 KL."""
     divergence = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
@@ -40,6 +45,18 @@ def test_without_t_squared_the_divergence_has_its_bare_weight():
             assert [term.weight for term in terms.distillation] == [weight]
     default = knowledge_distillation(student, torch.tensor([0]), taught, **weights)
     assert default.coefficients()["train_distillation"] == 2.0
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3])
+def test_self_distillation_has_a_term_for_each_head_and_the_final_cross_entropy_once(heads):
+    terms = self_distillation(Outputs(FINAL, SHALLOW[:heads]), LABELS, None, **PARAMETERS)
+    assert (len(terms.cross_entropy), len(terms.distillation)) == (heads + 1, heads)
+    assert terms.cross_entropy[-1].weight == 1.0
+
+
+def test_self_distillation_takes_the_final_classifier_as_teacher():
+    terms = self_distillation(Outputs(FINAL, (FINAL,)), LABELS, None, **PARAMETERS)
+    assert terms.distillation[0].value.item() == 0
 
 
 def leaves(count=4):
@@ -64,6 +81,15 @@ def test_self_distillation_without_divergences_is_deep_supervision_bit_for_bit()
     weights = {"temperature": 4.0, "cross_entropy_weight": 0.3, "distillation_weight": 0.0}
     ours, theirs = gradients(self_distillation, **weights), gradients(deep_supervision, cross_entropy_weight=0.3)
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("objective", [knowledge_distillation, constant_teacher])
+def test_alpha_1_is_the_control_bit_for_bit(objective):
+    weights = {"temperature": 4.0, "cross_entropy_weight": 1.0, "distillation_weight": 0.0}
+    found, expected = ({"logits": FINAL.clone().requires_grad_()} for _ in range(2))
+    objective(Outputs(found["logits"]), LABELS, TEACHER, **weights).total.backward()
+    cross_entropy(Outputs(expected["logits"]), LABELS, None).total.backward()
+    assert torch.equal(found["logits"].grad, expected["logits"].grad)
 
 
 @pytest.mark.parametrize("smoothing", [0.1, 0.4])
