@@ -1,6 +1,7 @@
 """The order of the stages, and what must not be loaded."""
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -31,6 +32,11 @@ def test_a_stage_imports_only_itself_and_stages_before_it():
         if path.parent.name == "report":
             allowed -= {"data", "models", "losses", "evaluation", "training"}
         assert {name.partition(".")[0] for name in imports(path)} <= allowed, path
+
+
+def test_modules_import_each_other_in_no_circle():
+    graph = {f"{path.parent.name}.{path.stem}": imports(path) for path in MODULES}
+    assert list(graphlib.TopologicalSorter(graph).static_order())
 
 
 WITHOUT_TORCH = (
