@@ -43,17 +43,17 @@ $(READY): constraints.txt pyproject.toml
 demo quick overnight: $(READY)
 	$(call CHECKED,$(PROTOCOLS)/$@.yaml)
 	$(PY) snakemake --cores $(CORES) --configfile $(PROTOCOLS)/$@.yaml $(CONFIG)
-	@$(PY) selfdistill show --report report/$@ --started $(NOW)
+	@$(PY) selfdistill show config.yaml $(PROTOCOLS)/$@.yaml $(CONFIG) --started $(NOW)
 
 replicate: $(READY)
 	$(call CHECKED)
 	@$(PY) selfdistill estimate config.yaml $(CONFIG)
 	$(PY) snakemake --cores 1 $(if $(CONFIG),--configfile $(CONFIG))
-	@$(PY) selfdistill show --report report/paper --started $(NOW)
+	@$(PY) selfdistill show config.yaml $(CONFIG) --started $(NOW)
 
 published: $(READY)
-	$(PY) snakemake --cores 1 --configfile workflow/protocols/published.yaml
-	@$(PY) selfdistill show --report report/published --started $(NOW)
+	$(PY) snakemake --cores 1 --configfile $(PROTOCOLS)/$@.yaml
+	@$(PY) selfdistill show config.yaml $(PROTOCOLS)/$@.yaml --started $(NOW)
 
 findings: $(READY)
 	$(PY) snakemake --cores 1 findings

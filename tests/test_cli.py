@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -58,9 +59,10 @@ control,ResNet18 (Control),,71.57,,,0h 01m 00s,1
 """
 
 
-def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_path, monkeypatch):
+def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_path, monkeypatch, repository):
     monkeypatch.chdir(tmp_path)
-    absent = verbs.selfdistill("show", "--report", "report/demo")
+    show = partial(verbs.selfdistill, "show", repository / "config.yaml", repository / "workflow/protocols/demo.yaml")
+    absent = show()
     assert (absent.returncode, "table1.csv: cannot be read" in absent.stderr) == (BAD_DATA, True)
     report, run = Path("report/demo"), Path("results/demo/kd/seed0/run.json")
     for folder in (report / "details", run.parent):
@@ -70,13 +72,13 @@ def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_p
         (report / name).write_text(text)
     for text in ("", TABLE.splitlines()[0], TABLE.replace("label", "words")):
         (report / "table1.csv").write_text(text)
-        said = verbs.selfdistill("show", "--report", report).stderr
+        said = show().stderr
         assert "table1.csv: expected rows with accuracy, accuracy_sd, label, " in said
     (report / "table1.csv").write_text(TABLE)
     for path in (run, Path("results/demo/kd/seed1/run.json")):
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"settings": {"epochs": 5, "data": {"dataset": "digits"}}}))
-    done = verbs.selfdistill("show", "--report", report, "--started", time.time() - 65)
+    done = show("--started", time.time() - 65)
     assert done.stdout.splitlines() == [
         "done in 1:05: demo, 1 run on scikit-learn's handwritten digits, 5 epochs",
         "",
@@ -98,17 +100,18 @@ def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_p
     ]
 
 
-def test_show_with_several_seeds_and_of_the_authors_logs(tmp_path, monkeypatch):
+def test_show_with_several_seeds_and_of_the_authors_logs_under_the_protocol_of_the_last_file(
+    tmp_path, monkeypatch, repository
+):
     monkeypatch.chdir(tmp_path)
-    report = Path("report/published")
+    own, report = tmp_path / "own.yaml", Path("report/published")
     report.mkdir(parents=True)
+    own.write_text("protocol: published\n")
+    show = partial(verbs.selfdistill, "show", repository / "config.yaml", own)
     (report / "table1.csv").write_text(TABLE)
-    assert (
-        "\nOne unseeded run per row, so no difference is judged.\n"
-        in verbs.selfdistill("show", "--report", report).stdout
-    )
+    assert "\nOne unseeded run per row, so no difference is judged.\n" in show().stdout
     (report / "table1.csv").write_text(TABLE.replace("70.55,,-1.02,0h 01m 02s,1", "70.55,0.12,,0h 01m 02s,3"))
-    said = verbs.selfdistill("show", "--report", report).stdout
+    said = show().stdout
     assert said.startswith("done: published, from the author's own logs\n")
     assert "ResNet18 (Student, KD)  70.55 ± 0.12      94.20     0h 01m 02s\n" in said
     assert not [word for word in ("minus control", "seed", "make published") if word in said]
@@ -146,6 +149,30 @@ def wait(*_):
     print("waiting", flush=True)
     time.sleep(600)
 prepare.prepare = wait
+from selfdistill.cli import main
+main()
+"""
+
+
+def test_an_unexpected_error_of_several_lines_is_one_line_and_a_full_memory_is_named(tmp_path):
+    for text, code, expected in [
+        ("first\n\n  second", 1, "error: RuntimeError: first second; run again with --debug for the traceback\n"),
+        ("CUDA error: out of memory\nCUDA kernel errors might be", 71, "error: memory: out of memory; "),
+        ("CUBLAS_STATUS_ALLOC_FAILED when calling", 71, "error: memory: out of memory; "),
+    ]:
+        command = [sys.executable, "-c", RAISING, "prepare", "--dataset", "digits", "--archives", "[]", "--output", "o"]
+        done = subprocess.run(command, cwd=tmp_path, input=text, capture_output=True, text=True)
+        assert done.returncode == code
+        assert done.stderr.startswith(expected)
+        assert done.stderr.count("\n") == 1
+
+
+RAISING = """
+import sys
+from selfdistill.data import prepare
+def fail(*_):
+    raise RuntimeError(sys.stdin.read())
+prepare.prepare = fail
 from selfdistill.cli import main
 main()
 """

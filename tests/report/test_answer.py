@@ -67,6 +67,11 @@ def test_one_seed_is_called_one_seed(tmp_path):
     assert far.counts.endswith("a single seed shows one outcome: another seed may come out otherwise.")
 
 
+def test_the_noise_of_one_seed_is_that_of_both_methods(tmp_path):
+    found = answer(results(tmp_path, 1, self_distillation=0.9999, control=1.0))
+    assert found.headline == "Here it is not resolved whether distillation helps"
+
+
 def test_a_demonstration_names_no_winner(tmp_path):
     options = {"kind": "demonstration", "reduced": "digits", "dataset": "digits"}
     found = answer(results(tmp_path, 1, options=options, kd=0.95, self_distillation=0.5, control=0.9))
@@ -83,10 +88,10 @@ def test_what_is_not_alike_is_said(tmp_path):
 
 def test_without_a_control_there_is_nothing_to_be_above(tmp_path):
     found = answer(results(tmp_path, kd=0.8, other=0.9))
-    assert found.headline == "Accuracy of each method; no control was trained"
+    assert found.headline == "Accuracy of each method; the control is not among them"
     assert found.numbers == "Knowledge distillation 80.0\u00a0%, OTHER 90.0\u00a0%."
 
 
 def test_a_control_alone_is_not_said_to_be_missing(tmp_path):
     found = answer(results(tmp_path, control=0.8, other=0.9))
-    assert found.headline == "Accuracy of each method; neither of the paper's students was trained"
+    assert found.headline == "Accuracy of each method; neither of the paper's students is among them"

@@ -41,8 +41,8 @@ def test_the_rules_in_words(claim, read):
         .startswith("Replicated if the 95 % interval of the difference (kd minus teacher) lies above 0; ")
     )
     assert claim["K1"].rule(read.rules) == (
-        "Replicated if the 95 % interval of the mean test accuracy over the tested epochs (self_distillation minus"
-        " control) lies above 0; contradicted if it lies below 0; otherwise not resolved."
+        "Replicated if the 95 % interval of the mean test accuracy over the epochs tested in all runs"
+        " (self_distillation minus control) lies above 0; contradicted if it lies below 0; otherwise not resolved."
     )
     m1 = claim["M1"].rule(read.rules)
     assert "(kd minus control and minus constant_teacher; self_distillation minus control and minus deep_super" in m1
@@ -237,8 +237,24 @@ def test_variance_and_convergence(claim, read, tmp_path, monkeypatch):
         runs.methods[name].right = [
             np.array([right[-1] - 100 * (name == "control"), right[-1]]) for right in runs.methods[name].right
         ]
+        runs.methods[name].tested = [np.array([199, 200])] * 4
     assert claim["V1"].judge(runs, read.rules).word == "replicated"
     sooner = claim["K1"].judge(runs, read.rules)  # half of the point that the control's first epoch is lower
     assert (sooner.word, sooner.here[:6], sooner.here[-5:]) == ("replicated", "+0.58 ", "n = 4")
     spread["kd"] = [80, 85, 90, 95]
     assert claim["V1"].judge(runs, read.rules).word == "not resolved"
+
+
+def test_convergence_compares_the_epochs_in_which_all_runs_were_tested(claim, read, tmp_path):
+    """A run tested in every tenth epoch stands beside one tested in each: `evaluate_every` never trains again."""
+    found = settings("paper", FOUR)
+    write_logs(tmp_path, found)
+    runs = results(tmp_path, found)
+    rising = 5000 + np.arange(1, 201) * 10
+    for name in ("control", "self_distillation"):
+        runs.methods[name].tested, runs.methods[name].right = [np.arange(1, 201)] * 4, [rising] * 4
+    runs.control.tested, runs.control.right = [np.arange(10, 201, 10)] * 4, [rising[9::10]] * 4
+    assert claim["K1"].estimate(runs) == "0.00"
+    runs.control.tested = [np.arange(201, 221)] * 4
+    verdict = claim["K1"].judge(runs, read.rules)
+    assert (verdict.word, verdict.here) == ("not resolved", "no epoch in common, n = 4")

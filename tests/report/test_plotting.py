@@ -1,6 +1,7 @@
 """How figures look, and what their helpers do."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from helpers.reporting import protocol_settings
@@ -24,6 +25,11 @@ def test_a_method_has_one_look_in_every_protocol_and_no_two_share_one():
         assert len(set(found.values())) == len(found), protocol
         assert found["control"] == ("#555555", "s")
         assert "kd" not in found or found["kd"].color == "#0072B2"
+
+
+def test_there_are_looks_for_any_number_of_rows():
+    rows = [SimpleNamespace(method=f"m{number}") for number in range(50)]
+    assert len(looks(SimpleNamespace(rows=rows))) == 50
 
 
 def test_labels_are_wrapped_between_words_and_numbers_keep_their_signs():

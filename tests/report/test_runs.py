@@ -3,6 +3,7 @@
 import csv
 import io
 
+import numpy as np
 from helpers.invented import CLAIMS
 from helpers.methods import method, results
 from helpers.reporting import ROWS, evidence, protocol_settings, report_settings
@@ -30,6 +31,13 @@ def test_a_committed_run():
 
 def test_fewer_than_ten_epochs_have_no_mean_of_ten():
     assert {row["method"]: row["mean_of_last_10"] for row in read(runs(evidence("quick")))}["teacher"] == ""
+
+
+def test_ten_epochs_that_are_not_the_last_ten_have_no_mean_of_ten():
+    control = evidence("quick").methods["control"]
+    assert control.last_ten[0] is not None
+    control.tested, control.right = [np.arange(10, 201, 10)], [np.full(20, 9000)]
+    assert control.last_ten == [None]
 
 
 def test_what_the_author_did_not_record_is_empty():

@@ -94,3 +94,5 @@ def test_without_a_card_nothing_is_leased_but_jobs_that_go_elsewhere_ask_for_one
         assert (card, said) == (None, [])
     asks = [host.uses_gpu("auto"), host.uses_gpu("auto", elsewhere=True), host.uses_gpu("cpu", elsewhere=True)]
     assert asks == [False, True, False]
+    (devices / "dxg").touch()  # of WSL
+    assert host.uses_gpu("auto")

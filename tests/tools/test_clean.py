@@ -29,6 +29,7 @@ def results(tmp_path, monkeypatch) -> Path:
             *(f"kd/seed{seed}/run.json", f"kd/seed{seed}/weights.safetensors", f"logs/kd-seed{seed}.txt"),
             f".state/kd-seed{seed}-0123456789ab/ckpt-0001-{'0' * 16}.safetensors",
             *(f".state/kd-seed{seed}-0123456789ab/history.csv", f".state/kd-seed{seed}.failure.json"),
+            f".state/kd-seed{seed}-seed10-0123456789ab/history.csv",  # of a method named kd-seed1
         ):
             path = tmp_path / "results/quick" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,7 @@ def test_all_of_the_run_or_only_its_state_and_nothing_else(results):
         assert files(results) == before  # looking removes nothing
         remove(found)
     assert before - files(results) == {
-        name for name in before if name.startswith((".state/kd-seed1-", ".state/kd-seed1."))
+        name for name in before if name.startswith((".state/kd-seed1-0", ".state/kd-seed1."))
     }
     with removal(results, "quick/kd-seed1") as found:
         remove(found)

@@ -12,7 +12,7 @@ from selfdistill.models.weights import encode, read_weights
 from selfdistill.system.failures import BAD_DATA
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.training.machine import set_up
-from selfdistill.training.teacher import FrozenTeacher, with_logits
+from selfdistill.training.teacher import FrozenTeacher, set_up_as, with_logits
 
 
 @pytest.fixture
@@ -72,6 +72,11 @@ def test_one_image_more_is_forgiven_where_kernels_may_change(tmp_path, digits, o
         expected = refused(BAD_DATA, "does not reach its recorded accuracy") if deterministic else nullcontext()
         with expected:
             taught(tmp_path, digits, own_teacher, deterministic=deterministic)
+
+
+def test_a_precision_that_this_machine_has_not_is_evaluated_in_float32():
+    recorded = {"environment": {"precision": "tf32"}}
+    assert set_up_as(recorded, "cpu", 1).precision == "fp32"
 
 
 def a_teacher(precision="fp32"):

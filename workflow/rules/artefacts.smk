@@ -26,7 +26,7 @@ def settings_of_report():
     return report_settings(CONFIG, rows, departures(gaps, CONFIG, paper))
 
 
-KNOWN = settings_of_report()
+KNOWN = refused(settings_of_report)
 REPORT_TEXT, REPORT = to_yaml(KNOWN), ReportSettings.model_validate(KNOWN)
 CLAIMS = ours("workflow/claims.yaml")
 refused(read_claims, Path(CLAIMS), list(REPORT.known))  # before anything is trained

@@ -23,7 +23,8 @@ rule write_settings:
         text=lambda wildcards: run_text(wildcards.method),
     shell:
         "rm -f results/{wildcards.protocol}/{wildcards.method}/settings-*.yaml"
-        " results/{wildcards.protocol}/{wildcards.method}/seed*/{{run.json,weights.safetensors}} 2> {log:q}"
+        " results/{wildcards.protocol}/{wildcards.method}/seed*/"
+        "{{run.json,weights.safetensors,auxiliary.safetensors,mechanisms.json}} 2> {log:q}"
         " && printf %s {params.text:q} > {output:q} 2>> {log:q}"
 
 

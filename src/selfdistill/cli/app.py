@@ -70,7 +70,8 @@ def main() -> None:
             _end(str(failure), failure.code, debug)
         if is_out_of_memory(error):
             _end("error: memory: out of memory; close other programs or use a smaller batch", OUT_OF_MEMORY, debug)
-        _end(f"error: {type(error).__name__}: {error}; run again with --debug for the traceback", 1, debug)
+        what = " ".join(str(error).split())
+        _end(f"error: {type(error).__name__}: {what}; run again with --debug for the traceback", 1, debug)
 
 
 def _open_what_is_closed() -> None:

@@ -6,19 +6,21 @@ from typing import Annotated
 from typer import Argument, Option
 
 from selfdistill.cli.app import USE, app
-from selfdistill.cli.options import OutputFolder
+from selfdistill.cli.options import Files, OutputFolder
 
 
 @app.command(rich_help_panel=USE)
 def show(
-    report: Annotated[Path, Option(help="report/<protocol>, with the tables and figures.")],
+    files: Files = None,
     results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
     started: Annotated[float | None, Option(help="The start time, in seconds since 1970.")] = None,
 ) -> None:
     """Print Table I, the files to open and what to try next."""
+    from selfdistill.config.load import load_config
     from selfdistill.tools.show import last_screen
 
-    print("\n".join(last_screen(report, results, started)))
+    protocol = load_config(files or [Path("config.yaml")]).protocol
+    print("\n".join(last_screen(Path("report") / protocol, results, started)))
 
 
 @app.command(rich_help_panel=USE)

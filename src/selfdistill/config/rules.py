@@ -1,6 +1,7 @@
 """What keys must be to each other. A rule takes a configuration whose types are right, and yields problems."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from selfdistill.config.datasets import DATASETS, official
 from selfdistill.config.errors import Problem, unknown_name
@@ -90,6 +91,11 @@ def _ablations(config: Config) -> Iterator[Problem]:
                 yield unknown_name(("ablations", title, index), name, config.methods)
 
 
+def _logs(config: Config) -> Iterator[Problem]:
+    if Path(config.logs) == Path("results", config.protocol):
+        yield ("logs",), f"expected results, which trains what is missing, or another folder, got {config.logs}"
+
+
 def _explanations(config: Config) -> Iterator[Problem]:
     if config.explanations and config.data.holdout_images:
         yield ("explanations",), "expected false with data.holdout_images, because they are measured on the test set"
@@ -109,19 +115,21 @@ def _precision(config: Config, name: str) -> Iterator[Problem]:
     precision = config.methods[name].precision
     if config.device == "cpu" and precision in ("fp16", "tf32"):
         yield ("methods", name, "precision"), f"expected auto, fp32 or bf16 with device cpu, got {precision!r}"
+    if config.capture == "on" and (config.device == "cpu" or precision == "fp16"):
+        yield ("capture",), f"expected auto or off with {'device cpu' if config.device == 'cpu' else 'precision fp16'}"
 
 
 def _batch(config: Config, name: str) -> Iterator[Problem]:
     """Batches that are no larger than the dataset and, with torchvision's stem, have two images for the normalisation:
-    the last maps have one pixel.
+    the last maps have one pixel. (A single last image joins the batch before it.)
     """
     images, size, stem = config.data.epoch_images, config.methods[name].batch_size, config.methods[name].stem
     if images < 1:  # the hold-out is too large, which has its own rule
         return
     if size > images:
         yield ("methods", name, "batch_size"), f"expected at most the {images} training images, got {size}"
-    elif stem == "imagenet" and 1 in (size, images % size):
-        what = f"expected no batch of a single image with the {stem} stem, got {size} of {images} images"
+    elif stem == "imagenet" and size == 1:
+        what = f"expected at least 2 with the {stem} stem, got 1"
         yield ("methods", name, "batch_size"), what
 
 
@@ -158,5 +166,5 @@ def _oddities(config: Config, name: str) -> Iterator[Problem]:
         yield ("methods", name), what
 
 
-RULES = (_images, _archives, _rows, _teachers, _ablations, _explanations, _same_augmentation)
+RULES = (_images, _archives, _rows, _teachers, _ablations, _logs, _explanations, _same_augmentation)
 TRAINED = (_precision, _batch, _kept_epoch, _nesterov, _feature_maps, _oddities)  # of one method that is trained

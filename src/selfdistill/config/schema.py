@@ -19,6 +19,7 @@ from selfdistill.config.objectives import objectives
 
 KINDS = ("replication", "demonstration", "author's logs")
 CHOICES = ("auto", "on", "off")
+PAPERS_METHODS = ("teacher", "kd", "self_distillation", "control")
 EPOCHS, WIDTH = 200, 64  # of the paper's students (its teacher has 300); less makes a protocol a reduced one
 
 
@@ -160,11 +161,12 @@ class Config(MachineSettings):
 
     @property
     def reduced(self) -> str | None:
-        """How the runs are smaller than the paper's, in words; None if they are not. Of a sweep, the rows alone count:
-        what teaches them is varied.
+        """How the runs are smaller than the paper's, in words; None if they are not. Where the paper's methods are
+        rows, only they and their teachers count; of a sweep, only the rows: what teaches them varies.
         """
         own, papers = DATASETS[self.data.dataset], DATASETS[PAPERS]
-        trained = dict.fromkeys(self.rows if self.sweep else [method for method, _ in self.runs()])
+        counted = [row for row in self.rows if row in PAPERS_METHODS] or self.rows
+        trained = dict.fromkeys(counted if self.sweep else [method for method, _ in self.runs(counted)])
         epochs = _fewer("{} epochs", {method: self.methods[method].epochs for method in trained}, EPOCHS)
         width = _fewer("width {}", {method: self.methods[method].width for method in trained}, WIDTH)
         parts = [

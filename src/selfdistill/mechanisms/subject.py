@@ -20,8 +20,8 @@ from selfdistill.models.network import Network
 from selfdistill.models.weights import read_weights
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import again, read_sealed
-from selfdistill.training.machine import NEEDS_GPU, Machine, choose_device, set_up
-from selfdistill.training.teacher import check_accuracy, check_sha256, load_teacher
+from selfdistill.training.machine import Machine
+from selfdistill.training.teacher import check_accuracy, check_sha256, load_teacher, set_up_as
 
 LEAST = 2  # smallest number of images per class
 
@@ -79,7 +79,7 @@ def load(
     its = (facts.get("method"), facts.get("dataset"), network)
     if its != (settings.method, settings.data.dataset, settings.network) or not isinstance(facts.get("seed"), int):
         raise Failure(weights, f"does not match the settings of {settings.method}", again(weights))
-    machine = _set_up_as(recorded, device, threads)
+    machine = set_up_as(recorded, device, threads)
     normalise = Normalisation(settings.data.mean, settings.data.std, machine.device)
     test_set = TestSet(images.test_images, images.test_labels, normalise)
     subject = Network(backbone).to(machine.device, memory_format=torch.channels_last)
@@ -95,15 +95,7 @@ def load_beside(path: Path, subject: Subject, device: str, threads: int | str) -
 
     Raises: Failure 65 if it does not reach its recorded accuracy.
     """
-    machine = _set_up_as(read_sealed(path.parent / "evaluation.json"), device, threads)
+    machine = set_up_as(read_sealed(path.parent / "evaluation.json"), device, threads)
     _, expected, facts, found = read_weights(path)
     network, _, _ = load_teacher(path, expected, subject.test, machine)
     return str(facts.get("method")), network, found
-
-
-def _set_up_as(recorded: dict[str, Any], device: str, threads: int | str) -> Machine:
-    """The machine in the precision of the recorded accuracy; in float32 if a CPU does not have that precision."""
-    precision = recorded.get("environment", {}).get("precision", "fp32")
-    if precision in NEEDS_GPU and choose_device(device).type == "cpu":
-        precision = "fp32"
-    return set_up(device, threads, precision, deterministic=True)

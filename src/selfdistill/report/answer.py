@@ -44,8 +44,8 @@ def answer(results: Results) -> Answer:
     if counts == FULL and any(len(each.runs) == 1 for each in [control, *students] if each):
         counts = ONE_SEED
     if control is None or not students:
-        absent = "no control" if control is None else "neither of the paper's students"
-        return Answer(f"Accuracy of each method; {absent} was trained", f"{_listed(results.every)}.", counts)
+        absent = "the control is not" if control is None else "neither of the paper's students is"
+        return Answer(f"Accuracy of each method; {absent} among them", f"{_listed(results.every)}.", counts)
     rules = read_claims(results.claims, list(results.settings.known)).rules
     relations = {
         each.method: relation(each, control, rules.level(each.method, control.method), rules.margin)
@@ -70,8 +70,10 @@ def relation(method: MethodResults, control: MethodResults, level: float, margin
     """
     found, same = (compare(method, control, each).interval for each in (level, 1 - 2 * (1 - level)))
     if found is None:
-        estimate, share = float(method.spread.mean - control.spread.mean), float(control.spread.mean) / 100
-        noise = 200 * math.sqrt(2 * share * (1 - share) / control.images)  # two standard errors, in points
+        shares = [float(each.spread.mean) / 100 for each in (method, control)]
+        estimate = 100 * (shares[0] - shares[1])
+        variance = sum(share * (1 - share) for share in shares) / control.images
+        noise = 200 * math.sqrt(variance)  # two standard errors, in points
         low, high = estimate - noise, estimate + noise
     else:
         low, high = found.low, found.high

@@ -136,16 +136,14 @@ def measured(pair: Iterable[MethodResults], name: str) -> Difference | None:
 
 
 def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """In what the settings of compared methods differ beside what is compared, in words; widths within one architecture
-    alone.
-    """
+    """In what the settings of compared methods differ beside what is compared, in words; width within one model."""
     networks = [each.get("network", {}) for each in settings]
-    widths = {(network.get("model"), network.get("width")) for network in networks}
+    one_model = len({network.get("model") for network in networks}) == 1
     found = {
         "augmentation": [each.get("augmentation") for each in settings],
         "share of wrong labels": [each.get("label_noise") for each in settings],
         "precision": [each.get("precision") for each in settings],
-        "width": [len({model for model, _ in widths}), len(widths)],
+        "width": [one_model and network.get("width") for network in networks],
     }
     return [what for what, values in found.items() if any(value != values[0] for value in values)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -181,7 +180,10 @@ class By(Comparison):
 
 
 class Convergence(Comparison):
-    """A method's test accuracy, averaged over the epochs, is higher than another one's: its accuracy rises sooner."""
+    """A method's test accuracy, averaged over the epochs, is higher than another one's: its accuracy rises sooner.
+
+    Over the epochs in which every run of both was evaluated, because `evaluate_every` may differ between runs.
+    """
 
     kind: Literal["convergence"]
 
@@ -189,18 +191,21 @@ class Convergence(Comparison):
         return LEVEL
 
     def rule(self, rules: Rules) -> str:
-        named = self.named(rules, "mean test accuracy over the tested epochs")
+        named = self.named(rules, "mean test accuracy over the epochs tested in all runs")
         return f"Replicated if {named} lies above 0; contradicted if it lies below 0; otherwise not resolved."
 
-    def _samples(self, pair: Iterable[MethodResults]) -> list[Sample]:
-        return [Sample([100 * right.mean() / m.images for right in m.right], teachers=m.teachers) for m in pair]
+    def _samples(self, pair: tuple[MethodResults, MethodResults]) -> list[Sample]:
+        """Of both methods; empty where no epoch was tested in all runs."""
+        epochs = sorted(set.intersection(*(set(run) for method in pair for run in method.tested)))
+        return [Sample(method.mean_over(epochs), teachers=method.teachers) for method in pair if epochs]
 
     def estimate(self, results: Results) -> str:
-        ours, theirs = (np.mean(sample.values) for sample in self._samples(self.pair(results)))
-        return signed(ours - theirs)
+        means = [np.mean(sample.values) for sample in self._samples(self.pair(results))]
+        return signed(means[0] - means[1]) if means else "no epoch in common"
 
     def found(self, pair: tuple[MethodResults, MethodResults]) -> Difference | None:
-        return measure_difference(*self._samples(pair))
+        samples = self._samples(pair)
+        return measure_difference(*samples) if samples else None
 
     def word(self, found: Difference, rules: Rules) -> str:
         return {1: REPLICATED, 0: OPEN, -1: CONTRADICTED}[found.interval(self.level(rules)).side]

@@ -9,7 +9,7 @@ import io
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -67,7 +67,7 @@ OTHERS = [Look(color, marker) for marker in "Xdph<>*" for color in ("#8C510A", "
 
 def looks(settings: ReportSettings) -> dict[str, Look]:
     """The look of each row; those that have none of their own take the others' in the order of the rows."""
-    free = iter(OTHERS)
+    free = cycle(OTHERS)
     return {row.method: LOOKS.get(row.method) or next(free) for row in settings.rows}
 
 

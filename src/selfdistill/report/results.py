@@ -25,13 +25,15 @@ MEASURED = "mechanisms.json"
 class MethodResults:
     """A method's runs in the order of their seeds; arrays have the seeds first.
 
-    runs: the checked logs; right: correct answers in each evaluated epoch, of `images` [seeds, epochs].
+    runs: the checked logs; tested: the epochs in which each was evaluated; right: its correct answers in them, of
+    `images` [seeds, epochs].
     """
 
     def __init__(self, row: ReportRow, runs: list[RunRecord], images: int):
         self.row, self.runs, self.images = row, runs, images
-        tested = [run.history[f"{evaluated_on(row)}_accuracy"].dropna().to_numpy() for run in runs]
-        self.right = [np.rint(accuracies * images).astype(int) for accuracies in tested]
+        found = [run.history.set_index("epoch")[f"{evaluated_on(row)}_accuracy"].dropna() for run in runs]
+        self.tested = [accuracies.index.to_numpy() for accuracies in found]
+        self.right = [np.rint(accuracies.to_numpy() * images).astype(int) for accuracies in found]
 
     method = property(lambda self: self.row.method)
     label = property(lambda self: self.row.label)
@@ -55,10 +57,15 @@ class MethodResults:
 
     @property
     def last_ten(self) -> list[Fraction | None]:
-        """Mean accuracy of the last ten epochs in percent, of each seed; None where fewer were evaluated."""
-        few = [len(right) < LAST for right in self.right]
+        """Mean accuracy of the last ten epochs in percent, of each seed; None where not all of them were evaluated."""
+        few = [len(epochs) < LAST or epochs[-1] - epochs[-LAST] >= LAST for epochs in self.tested]
         means = [Fraction(100 * int(right[-LAST:].sum()), LAST * self.images) for right in self.right]
         return [None if short else mean for short, mean in zip(few, means, strict=True)]
+
+    def mean_over(self, epochs: list[int]) -> list[float]:
+        """Mean accuracy in percent over epochs in which all runs were evaluated, of each seed."""
+        chosen = [right[np.isin(tested, epochs)] for tested, right in zip(self.tested, self.right, strict=True)]
+        return [100 * right.mean() / self.images for right in chosen]
 
     @property
     def spread(self) -> Spread:

@@ -8,6 +8,7 @@ LOCKED = 73
 DISK = 74
 STOPPED = 75
 CONFIGURATION = 78
+NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # torch's words on a CPU, CUDA's and cuBLAS's
 
 
 class Failure(Exception):
@@ -39,5 +40,5 @@ class Failures(Exception):
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error, whoever raised it, says that memory ran out."""
-    name, text = type(error).__name__, str(error)
-    return isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in text
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(words in str(error) for words in NO_MEMORY)

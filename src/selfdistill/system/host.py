@@ -55,8 +55,10 @@ def relative(path: Path) -> str:
 
 
 def gpus() -> int:
-    """How many GPUs this machine has, by their device nodes; what the driver makes of them is seen by torch alone."""
-    return len(list(DEVICES.glob("nvidia[0-9]*")))
+    """How many GPUs this machine has, by their device nodes (WSL has one node for all); what the driver makes of them
+    is seen by torch alone.
+    """
+    return len(list(DEVICES.glob("nvidia[0-9]*"))) or len(list(DEVICES.glob("dxg")))
 
 
 def uses_gpu(device: str, *, elsewhere: bool = False) -> bool:

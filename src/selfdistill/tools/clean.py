@@ -12,7 +12,7 @@ from selfdistill.system import files
 from selfdistill.system.failures import CONFIGURATION, LOCKED, Failure
 from selfdistill.system.lock import run_lock
 from selfdistill.training import store
-from selfdistill.training.states import failure_record, forced_mark
+from selfdistill.training.states import HASH, failure_record, forced_mark
 from selfdistill.training.status import RequestedRuns
 
 RUN = re.compile(r"([a-z0-9][a-z0-9_-]*)/([a-z0-9][a-z0-9_-]*)-seed(0|[1-9]\d*)")
@@ -39,7 +39,7 @@ def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[li
         for path in (folder, folder / method, outputs, states):
             if path.is_symlink():
                 raise Failure(path, "is a symbolic link; its target is not removed", "remove it", code=LOCKED)
-        saved = [*sorted(states.glob(f"{name}-*/")), failure_record(states, name)]
+        saved = [*sorted(states.glob(f"{name}-{HASH}/")), failure_record(states, name)]
         others = [forced_mark(states, name), folder / "logs" / f"{name}.txt"]
         facts = store.facts_of(outputs)  # of the run that lies in its place, whatever code trained it
         stored = store.matches(results / store.FOLDER, name, facts) if facts else []

@@ -5,19 +5,15 @@ Whoever asks Snakemake for more (--verbose, --printshellcmds, --debug-dag) gets 
 jobs to a cluster.
 """
 
-import atexit
 import contextlib
 import logging
 import os
 import re
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from selfdistill.system import terminal
-from selfdistill.system.failures import LOCKED, Failure
-from selfdistill.system.lock import owner_of, run_lock
 
 PANEL = {"run_info", "job_info", "job_started", "job_finished", "progress"}  # events that bars are drawn from
 # Messages for Snakemake's log file alone; any other one is shown, so that none is lost.
@@ -28,7 +24,10 @@ NOISE = re.compile(
 )
 OUTCOMES = ("At least one job did not complete", "CalledProcessError in ")  # told by `last_words`
 BEFORE = "stopped before the first job; run the same command to start again"
-LOCK = Path(".snakemake/running.lock")
+LOCK = (
+    "error: .snakemake/locks: another Snakemake works on the same files, or was killed; wait until it has finished;"
+    " if none runs:"
+)
 
 
 class Screen(logging.Filter):
@@ -60,7 +59,7 @@ class Screen(logging.Filter):
 
     def _is_news(self, record: logging.LogRecord, message: str) -> bool:
         if record.exception == "LockException":
-            self.say(str(locked(self.again)))
+            self.say(f"{LOCK} {self.again} --unlock, and the command again")
             return False
         return not any(words in message for words in OUTCOMES)
 
@@ -79,13 +78,9 @@ class Screen(logging.Filter):
         os._exit(128 + number)  # an exception would end in a traceback of asyncio
 
     def own(self) -> None:
-        """Let a second start know that this one is alive, and Ctrl-C stop the jobs."""
+        """Let Ctrl-C stop the jobs."""
         if signal.getsignal(signal.SIGINT) == self.leave:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        held = contextlib.ExitStack()
-        with contextlib.suppress(Failure):
-            held.enter_context(run_lock(LOCK))
-        atexit.register(held.close)
 
 
 def arrange(workflow: Any, again: str) -> Screen:
@@ -118,19 +113,3 @@ def _told_in_one_line(kind: type, error: BaseException, trace: Any) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return print(BEFORE, file=sys.stderr)
     sys.__excepthook__(kind, error, trace)
-
-
-def locked(again: str) -> Failure:
-    """Why Snakemake cannot lock the folder: another start, what is left of one that was killed, or its lock alone."""
-    if owner := owner_of(LOCK):
-        return Failure(LOCK, f"in use by {owner}", "wait until it has finished, or stop it with Ctrl-C", code=LOCKED)
-    for path in sorted(Path("results").glob("*/.state/*.lock")):
-        if owner := owner_of(path):
-            step = f"wait for it or stop it, then run: {again} --unlock, and the command again"
-            return Failure(path, f"in use by {owner}, whose Snakemake was killed", step, code=LOCKED)
-    return Failure(
-        ".snakemake/locks",
-        "left by a Snakemake that was killed",
-        f"to resume: {again} --unlock, and the command again",
-        code=LOCKED,
-    )

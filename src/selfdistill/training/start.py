@@ -41,7 +41,7 @@ def train(job: Job) -> None:
             _keep(record, identity, failure.code, str(failure))
             raise
         except Exception as error:
-            _keep(record, identity, 1, f"error: {type(error).__name__}: {error}")
+            _keep(record, identity, 1, f"error: {type(error).__name__}: {' '.join(str(error).split())}")
             raise
 
 

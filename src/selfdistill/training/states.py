@@ -6,6 +6,7 @@ from typing import Any
 
 from selfdistill.system.files import canonical_json, disk, make_folder, remove, sha256_bytes
 
+HASH = "[0-9a-f]" * 12  # of an identity, as a pattern: a method may be called kd-seed1
 NAME = re.compile(r"ckpt-(\d{4,})-([0-9a-f]{16})\.safetensors")
 
 

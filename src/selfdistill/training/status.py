@@ -13,7 +13,7 @@ from selfdistill.system.lock import owner_of
 from selfdistill.system.tensors import read_header
 from selfdistill.training import provenance
 from selfdistill.training.identity import PARTS, data_sha256, other_parts, run_identity, weights_sha256
-from selfdistill.training.states import checkpoints, epoch_of, failure_record, forced_mark, read_checkpoint
+from selfdistill.training.states import HASH, checkpoints, epoch_of, failure_record, forced_mark, read_checkpoint
 from selfdistill.training.store import CODE, FOLDER, damaged_outputs, facts_of, lost_outputs, matches
 
 STATE = re.compile(r"(.+)-seed(\d+)-[0-9a-f]{12}")
@@ -143,7 +143,7 @@ def failure_of(record: Path, identity: dict[str, Any]) -> str | None:
 def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
     """Where a run can go on, from the states that have its identity."""
     lost = None
-    for folder in sorted(states.glob(f"{key}-*/")):
+    for folder in sorted(states.glob(f"{key}-{HASH}/")):
         epoch, its_identity, damaged = newest_state(folder)
         if its_identity is None and (damaged or (folder / "history.csv").exists()):
             remove = f"make clean STATE=1 RUN={states.parent.name}/{key} removes them"
@@ -169,7 +169,7 @@ def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
     run = state.name.rpartition("-")[0]
     return [
         f"{name} (epoch {epoch}) belongs to other {', '.join(other_parts(its_identity, identity))}"
-        for name, _, epoch, its_identity in _whole_states(state.parent, f"{run}-*/")
+        for name, _, epoch, its_identity in _whole_states(state.parent, f"{run}-{HASH}/")
         if name != state.name
     ]
 

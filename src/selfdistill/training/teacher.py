@@ -20,7 +20,7 @@ from selfdistill.models.weights import read_weights
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed, write_sealed
 from selfdistill.system.stop import REQUEST
-from selfdistill.training.machine import AUTOCAST, Machine, set_up
+from selfdistill.training.machine import AUTOCAST, NEEDS_GPU, Machine, choose_device, set_up
 
 TOLERANCE = 10  # images of 10,000 that may differ on another device or in another precision
 
@@ -125,6 +125,14 @@ def vouch(machine: Machine, weights_sha256: str) -> dict[str, Any]:
     return {"environment": machine.fingerprint(), "weights_sha256": weights_sha256}
 
 
+def set_up_as(recorded: dict[str, Any], device: str, threads: int | str) -> Machine:
+    """The machine in the precision of the recorded accuracy; in float32 if a CPU does not have that precision."""
+    precision = recorded.get("environment", {}).get("precision", "fp32")
+    if precision in NEEDS_GPU and choose_device(device).type == "cpu":
+        precision = "fp32"
+    return set_up(device, threads, precision, deterministic=True)
+
+
 def evaluate_weights(
     weights: Path, data: Path, output: Path, expect: Path | None, device: str, threads: int | str, precision: str
 ) -> dict[str, Any]:
@@ -140,8 +148,9 @@ def evaluate_weights(
     recorded = read_sealed(expect) if expect else None
     if recorded:
         check_sha256(weights, sha256, recorded)
-        precision = recorded.get("environment", {}).get("precision", precision)
-    machine = set_up(device, threads, precision, deterministic=True)
+        machine = set_up_as(recorded, device, threads)
+    else:
+        machine = set_up(device, threads, precision, deterministic=True)
     images, _ = read_prepared(data, facts["dataset"])
     if "holdout_images" in facts:  # the weights were chosen by it and have yet to see the test set
         images = training_and_evaluation(images, facts["train_images"], facts["holdout_images"])
