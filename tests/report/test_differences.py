@@ -134,7 +134,7 @@ def test_one_seed_has_a_difference_and_nothing_more():
     table = differences.table(results(method("control", [80]), method("kd", [90])))
     assert table.csv().splitlines()[1] == "kd,kd,1,10.00,,"
     assert table.cells(table.rows[0]) == ["kd", "1", "+10.00"]
-    told = "95 % intervals, each by itself, are for new trainings and new images; one seed has none."
+    told = "Each 95 % interval stands alone and is for new trainings and new images; one seed has none."
     assert table.notes[1] == f"{told} Runs that share a teacher count as one."
 
 

@@ -61,7 +61,7 @@ def test_the_rules_in_words(claim, read):
     assert "(kd minus control and minus constant_teacher; self_distillation minus control and minus deep_" in said
     assert said.endswith(
         "at 99.4 % (5 % shared by 8); otherwise not resolved."
-        " Not replicated unless the test accuracy is shown to be lower by less than 0.5 points."
+        " Not replicated unless a 95 % interval shows the test accuracy at most 0.5 points lower."
     )
 
 
@@ -126,10 +126,10 @@ def test_a_claim_on_several_comparisons(read, ends, word):
     assert Opposed(id="X", quote="q", section="I", ends=ends).judge(None, read.rules).word == word
 
 
-def test_what_is_opposite_is_counted_at_the_level_of_the_rule(read):
+def test_what_is_opposite_is_counted_at_both_levels(read):
     ends = [(-0.9, -0.01), (-0.1, 0.9)]
     verdict = Opposed(id="X", quote="q", section="I", ends=ends).judge(None, read.rules)
-    assert verdict.here == "0 of 2 as claimed, 0 opposite, n = "
+    assert verdict.here == "0 of 2 as claimed, 1 opposite (0 at 97.5 %), n = "
 
 
 # The verdicts on runs

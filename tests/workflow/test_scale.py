@@ -19,7 +19,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def sweep_of(runs: int, repository) -> str:
-    """A configuration of eight methods, two of which have a teacher, with so many runs beside the teachers'."""
+    """A configuration of eight methods, four of which have a teacher, with so many runs beside the teachers'."""
     base = yaml.safe_load((repository / "config.yaml").read_text())["methods"]
     methods = {}
     for number in range(8):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MARGIN = 0.2  # points; by how much the paper's two kinds of distillation differ: Table I, workflow/claims.yaml
 INTERVALS = (
-    "95 % intervals, each by itself, are for new trainings and new images; one seed has none. Runs that share a teacher"
-    " count as one."
+    "Each 95 % interval stands alone and is for new trainings and new images; one seed has none. Runs that share a"
+    " teacher count as one."
 )
 TITLE = "Accuracy minus the control's"
 SEED = {"marker": ".", "ms": 3.5, "alpha": 0.7, "mew": 0}

@@ -49,9 +49,11 @@ class Several(Claim):
         if any(interval is None for _, interval in pairs):
             return Verdict(OPEN, counts(methods), "a value is missing or does not vary")
         at = [sign * interval(LEVEL).side for sign, interval in pairs]
-        shared = [sign * interval(1 - SHARED / len(pairs)).side for sign, interval in pairs]
+        strict = 1 - SHARED / len(pairs)
+        shared = [sign * interval(strict).side for sign, interval in pairs]
         held = REPLICATED if set(at) == {1} else CONTRADICTED if -1 in shared and 1 not in at else OPEN
-        return Verdict(held, f"{at.count(1)} of {len(at)} as claimed, {shared.count(-1)} opposite, {counts(methods)}")
+        opposite = f"{at.count(-1)} opposite" + f" ({shared.count(-1)} at {percent(strict)})" * (-1 in at)
+        return Verdict(held, f"{at.count(1)} of {len(at)} as claimed, {opposite}, {counts(methods)}")
 
 
 def rule_of(what: str, claimed: str, opposite: str, comparisons: int) -> str:
@@ -83,7 +85,9 @@ class Mechanism(Several):
         sides = {side: [name for name, one in self.measures.items() if one == side] for side in self.measures.values()}
         claimed = " and ".join(f"{SIDES[side]} in {', '.join(names)}" for side, names in sides.items())
         number = len(self.measures) * sum(len(rules.controls[method]) for method in self.methods)
-        need = f" Not replicated unless the test accuracy is shown to be lower by less than {rules.tolerance:g} points."
+        need = (
+            f" Not replicated unless a 95 % interval shows the test accuracy at most {rules.tolerance:g} points lower."
+        )
         return rule_of(what, claimed, "on the other side", number) + need * bool(self.needs)
 
     def pairs(self, results: Results, rules: Rules) -> list[tuple[MethodResults, MethodResults]]:
