@@ -74,8 +74,9 @@ def test_results_come_back_without_data_and_older_states(machine):
 def test_what_was_packed_is_where_it_was_the_next_time(linked, machine, tmp_path):
     """Also where results/ is a link."""
     results = tmp_path / "scratch" if linked else machine / "results"
+    results.mkdir()
+    (results / "old").symlink_to("nowhere")
     if linked:
-        results.mkdir()
         (machine / "results").symlink_to(results)
     lend(machine)
     assert f"{STATE}/ckpt-0002-0.safetensors" in packed(machine, "results.tar.*")
