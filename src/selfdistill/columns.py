@@ -6,14 +6,14 @@ WORK = TIMING[1:]  # seconds of these columns are the training time of Table I
 
 
 def fixed_columns(evaluated: str = "test") -> tuple[str, ...]:
-    """The columns of every history.csv; evaluated: `test`, or `holdout` where a hold-out stands in its place."""
+    """The columns of every history.csv; evaluated: `test`, or `holdout` if a hold-out replaces it."""
     return (*HISTORY_START, "train_accuracy", f"{evaluated}_loss", f"{evaluated}_accuracy")
 
 
 def history_columns(rows: list[dict]) -> list[str]:
     """The columns of history.csv: the fixed ones, then those that only some objectives have.
 
-    Their order depends on the names alone: rows that come back from a saved state have sorted keys.
+    The order depends only on the names, because rows from a saved state have sorted keys.
     """
     fixed = list(fixed_columns("holdout" if any("holdout_accuracy" in row for row in rows) else "test"))
     extra = {name for row in rows for name in row if name not in fixed}

@@ -256,7 +256,7 @@ def test_what_a_block_inherits_is_named_where_it_was_written(values, problems):
 
 def test_methods_that_are_like_each_other_are_refused(values, problems):
     values["methods"] |= {name: {"like": other, "label": name} for name, other in (("a1", "b1"), ("b1", "a1"))}
-    what = "like: expected another method, which is not itself like this one, got"
+    what = "like: expected another method, which does not copy this one, got"
     assert set(problems(values)) == {f"methods.b1.{what} 'a1'", f"methods.a1.{what} 'b1'"}
 
 
@@ -267,6 +267,6 @@ def test_files_that_are_laid_over_another_say_in_one_line_that_it_comes_first(re
     every = sorted(map(str, (repository / "workflow/protocols").glob("*.yaml")))
     for paths in (every, *([path] for path in every)):
         files = " ".join(paths)
-        comes_first = f"; config.yaml comes first: config.yaml {files}"
-        with refused(CONFIGURATION, f"error: {files}: cannot stand alone (missing: ", comes_first):
+        comes_first = f"; give config.yaml first: config.yaml {files}"
+        with refused(CONFIGURATION, f"error: {files}: is not a whole configuration (missing: ", comes_first):
             load_config(paths)

@@ -81,7 +81,7 @@ def test_a_grid_that_grows_renames_no_cell_and_no_spelling_of_a_number_does(valu
 
 WRONG = [
     ({"grid": {"alpa": [1]}}, "grid.alpa: unknown key (did you mean alpha?)"),
-    ({"grid": {"label": ["a"]}}, "grid.label: unknown key: it is a method's own"),
+    ({"grid": {"label": ["a"]}}, "grid.label: a grid cannot change this key"),
     ({"grid": {"alpha": [0.1, 2]}}, "grid.alpha: expected a number in [0, 1], got 2"),
     ({"grid": {"alpha": [{"alpha": 0.1}]}}, "grid.alpha: expected a number in [0, 1], got {alpha: 0.1}"),
     ({"grid": {"alpha": []}}, "grid.alpha: expected different items, at least one, got []"),
@@ -105,6 +105,6 @@ def test_a_wrong_sweep_is_named_by_its_place(values, problems):
 
 def test_the_name_of_a_cell_is_taken(values, problems):
     values["methods"][ALPHA9_T8] = {"like": "kd", "label": "mine"}
-    assert problems(values) == [f"methods.{ALPHA9_T8}: expected another name than a cell of sweeps.kd"]
+    assert problems(values) == [f"methods.{ALPHA9_T8}: expected a name that no cell of sweeps.kd has"]
     values["methods"][ALPHA9_T8] |= {"alpha": 0.9, "temperature": 8}  # the cell itself, with a label of its own
     assert ALPHA9_T8 in validate(values).rows

@@ -47,7 +47,7 @@ app = Typer(
 
 
 def main() -> None:
-    """Run a verb; an expected failure is one line and an exit code, `--debug` adds the traceback."""
+    """Run a verb. An expected failure prints one line and sets the exit code; `--debug` adds the traceback."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     _open_what_is_closed()
@@ -59,11 +59,11 @@ def main() -> None:
         _end(str(failure), failure.code, debug)
     except Stopped as stopped:
         _stop(str(stopped), debug)
-    except BrokenPipeError:  # nobody reads on
+    except BrokenPipeError:  # the reader of our output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(1) from None
     except Exception as error:
-        if isinstance(error, ImportError) and REQUEST.name:  # a signal in the midst of an import
+        if isinstance(error, ImportError) and REQUEST.name:  # a signal interrupted an import
             _stop(f"stopped by {REQUEST.name}", debug)
         if isinstance(error, OSError) and error.errno in DISK_ERRORS | {errno.EACCES, errno.EPERM, errno.EROFS}:
             failure = disk_failure(error.filename or "disk", error)
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def _open_what_is_closed() -> None:
-    """Open the null device for each of stdin, stdout and stderr that a process was started without."""
+    """Open the null device for each of stdin, stdout and stderr that is closed."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

@@ -46,7 +46,7 @@ def estimate(
 
     print("timing a few steps of each network ...", file=sys.stderr, flush=True)
     lines = estimates(configs, cores)
-    print("time of training from the start, on an idle machine to one as busy as now:")
+    print("training time from the start; a range is from an idle machine to one as busy as now:")
     print("\n".join(f"    {line}" for line in lines))
     if measured := ", ".join(config.protocol for config in configs if config.explanations):
         print(f"not estimated: measuring the paper's explanations ({measured}), which may take longer than training")
@@ -98,7 +98,7 @@ def clean(
 
 
 def _agrees(paths: list[Path], yes: bool) -> bool:
-    """Say what is removed; end here unless that is agreed to."""
+    """List what will be removed and ask; exit with 1 unless the user agrees."""
     from selfdistill.system.amounts import size
     from selfdistill.tools.space import taken
 

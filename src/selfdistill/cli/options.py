@@ -22,7 +22,7 @@ Base = Annotated[Path, Option(help="The configuration of the paper's protocol.")
 
 
 def checked(option: str, kind: Any, value: Any) -> Any:
-    """An option's value as a type of the configuration takes it (Failures, 78, otherwise)."""
+    """An option's value, validated by a type of the configuration (Failures 78 if it is invalid)."""
     from selfdistill.config.errors import checked as check
 
     return check(kind, value, option)

@@ -28,7 +28,7 @@ def _add(step: str) -> None:
 
         lines, read = Log(log), read_settings(settings, ReportSettings)
         names, left = write(Results(read, logs, output, claims), step)
-        removed = f"; removed what this configuration does not have: {', '.join(left)}" if left else ""
+        removed = f"; removed files of another configuration: {', '.join(left)}" if left else ""
         lines.say(f"{step}: wrote {len(names)} files to {output}{removed}")
 
     app.command(step, help=f"Write a part of the report: {STEPS[step]}.", rich_help_panel=RULES)(make)

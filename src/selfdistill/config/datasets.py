@@ -1,6 +1,6 @@
-"""The datasets: one record each, with all that the rest of the project knows of it. Imports no torch.
+"""The datasets: one record each, with all facts that the project uses. Imports no torch.
 
-To add one, write a record here; a layout of archives that no other dataset has also needs a reader in data/prepare.py.
+To add a dataset, write a record here; a new layout of its archives also needs a reader in data/prepare.py.
 """
 
 from typing import NamedTuple
@@ -9,10 +9,10 @@ from typing import NamedTuple
 class Dataset(NamedTuple):
     """A dataset of 32x32 pictures in `classes`, in the order of their labels.
 
-    smallest_class: training images of the class that has fewest.
-    archives: SHA-256 of each official archive -> its layout, `binary` or `python`; none if scikit-learn brings it.
+    smallest_class: number of training images in the smallest class.
+    archives: SHA-256 of each official archive -> its layout, `binary` or `python`; empty if scikit-learn has the data.
     copies: SHA-256 of prepared images that are known not to be the official ones -> how they differ.
-    suite: what our corruptions of its test images are called. shows, source, licence, flaws: for people.
+    suite: name of our corrupted test images. shows, source, licence, flaws: texts for readers.
     """
 
     title: str
@@ -30,7 +30,7 @@ class Dataset(NamedTuple):
 
     @property
     def balanced(self) -> bool:
-        """Whether every class has as many images."""
+        """Whether all classes have equally many training images."""
         return self.smallest_class * len(self.classes) == self.train
 
 
@@ -56,7 +56,7 @@ KRIZHEVSKY = {
 }
 FOUND_ON_THE_WEB = "The photographs were collected from the web by English nouns and are not balanced."
 
-PAPERS = "cifar10"  # the dataset of the paper's numbers
+PAPERS = "cifar10"  # the paper's dataset
 DATASETS = {
     "cifar10": Dataset(
         title="CIFAR-10",
@@ -116,5 +116,5 @@ DATASETS = {
 
 
 def official(sha256: str) -> str | None:
-    """The dataset whose official archive has this SHA-256, None if it is nobody's."""
+    """The dataset whose official archive has this SHA-256, None if there is none."""
     return next((name for name, dataset in DATASETS.items() if sha256 in dataset.archives), None)

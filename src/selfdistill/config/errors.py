@@ -1,4 +1,4 @@
-"""What is wrong with values: problems, which are pairs of a place and a sentence, and the failures made of them."""
+"""Problems of values, which are pairs of a place and a sentence, and the failures that report them."""
 
 import difflib
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ SHAPES = {
 
 
 def checked(kind: Any, value: Any, where: object, next_step: str = "") -> Any:
-    """The value as a type or model of the configuration takes it.
+    """The value, validated by a type or model of the configuration.
 
     Raises: Failures (78), a line for each problem: where, the dotted key in it, what is wrong.
     """
@@ -35,7 +35,7 @@ def checked(kind: Any, value: Any, where: object, next_step: str = "") -> Any:
 
 
 def validated(kind: Any, value: Any) -> tuple[Any, list[Problem]]:
-    """The value as a type or model takes it, None with any problem; and the problems."""
+    """The value, validated by a type or model, and its problems; the value is None if there are any."""
     model = isinstance(kind, type) and issubclass(kind, BaseModel)
     try:
         return (kind.model_validate(value) if model else TypeAdapter(kind).validate_python(value)), []
@@ -44,29 +44,29 @@ def validated(kind: Any, value: Any) -> tuple[Any, list[Problem]]:
 
 
 def failures(problems: Iterable[Problem]) -> Failures:
-    """The problems of a configuration, each once, by their dotted keys."""
+    """The failures that report the problems of a configuration, each once, by dotted key."""
     return Failures([Failure(dotted(place), what, code=CONFIGURATION) for place, what in dict.fromkeys(problems)])
 
 
 def dotted(place: Iterable[Any]) -> str:
-    """A place as people write it: `methods.kd.alpha`."""
+    """A place as a dotted key: `methods.kd.alpha`."""
     return ".".join(map(str, place))
 
 
 def nearest(key: str, known: Iterable[str]) -> str:
-    """The known word that was perhaps meant, as a question; empty if none is near."""
+    """A question with the closest known word, ` (did you mean alpha?)`; empty if none is close."""
     close = difflib.get_close_matches(key, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
-    """That there is no such key: the nearest one, or all."""
+    """The message for an unknown key: it names the closest known key, or all of them."""
     known = list(known)
     return "unknown key" + (nearest(key, known) or f" (expected one of {', '.join(known)})")
 
 
 def unknown_name(place: tuple, name: str, known: Iterable[str]) -> Problem:
-    """That there is no method or sweep of this name: the nearest one, or all."""
+    """The problem of an unknown method or sweep: it names the closest known one, or all of them."""
     near = nearest(name, known)
     return place, f"unknown name {name!r}{near}" if near else f"expected one of {', '.join(known)}, got {name!r}"
 
@@ -90,7 +90,7 @@ def _describe(kind: Any, detail: dict) -> str:
 
 
 def _keys_at(kind: Any, place: tuple) -> Iterable[str]:
-    """The keys of the model at a place within another one; of several in a list, the one of the kind that is named."""
+    """The keys of the model at a place within a type; of several models, the one whose `kind` the place names."""
     found = _models(kind)
     for part in place:
         inner = [model for each in found if part in each.model_fields for model in _models(each.model_fields[part])]

@@ -1,4 +1,4 @@
-"""A method's block with what it takes from elsewhere: the block that its `like` names, and the defaults."""
+"""A method's block, completed with keys of the block that its `like` names and of the defaults."""
 
 from typing import Any
 
@@ -8,13 +8,11 @@ from selfdistill.config.methods import OWN, Method, method_model
 from selfdistill.config.objectives import objectives
 from selfdistill.config.reading import merge
 
-Origins = dict[str, tuple]  # by key of a method: the place of the block, or of the defaults, that has it
+Origins = dict[str, tuple]  # key of a method -> the place of the block or of the defaults that sets it
 
 
 def read_methods(blocks: Any, defaults: Any) -> tuple[dict[str, Method], dict[str, Origins], list[Problem]]:
-    """The methods that are right in themselves, where their keys were written, and what is wrong with blocks and
-    defaults.
-    """
+    """The methods with valid keys, where these keys were written, and the problems of blocks and defaults."""
     problems: list[Problem] = []
     for key, value in (("defaults", defaults), ("methods", blocks)):
         if not isinstance(value, dict):
@@ -31,7 +29,7 @@ def read_methods(blocks: Any, defaults: Any) -> tuple[dict[str, Method], dict[st
 
 
 def where_written(place: tuple, origins: dict[str, Origins]) -> tuple:
-    """The place of a method's key where it was written."""
+    """The place where the key of a method was written; any other place is unchanged."""
     if place[0] != "methods" or len(place) < 3 or place[1] not in origins:
         return place
     return (*origins[place[1]].get(place[2], place[:2]), *place[2:])
@@ -52,11 +50,11 @@ def _read(name: str, blocks: dict, defaults: dict | None, problems: list[Problem
         problems.append(((*origins["objective"], "objective"), what))
         return None
     model = method_model(objective)
-    # A default that another objective takes is no mistake here, so it is left out.
+    # Leave out the defaults of other objectives; they are no mistake.
     taken = {key: value for key, value in defaults.items() if key in model.model_fields}
     method, wrong = validated(model, merge(taken, block))
     origins = dict.fromkeys(taken, ("defaults",)) | origins
-    for inner, what in wrong:  # a key of the objective that is missing is missing where the objective was chosen
+    for inner, what in wrong:  # a missing key of the objective is reported where the objective was chosen
         at = place if not inner or inner[0] in OWN else origins.get(inner[0], origins["objective"])
         problems.append(((*at, *inner), what))
     return None if wrong else (method, origins)
@@ -65,8 +63,8 @@ def _read(name: str, blocks: dict, defaults: dict | None, problems: list[Problem
 def _laid_over(
     name: str, blocks: dict, problems: list[Problem], seen: tuple[str, ...] = ()
 ) -> tuple[dict[str, Any], Origins] | None:
-    """The block laid over the one that its `like` names, less what is that one's own and what its objective lacks, and
-    where its keys were written; None, after adding the problem, if it is no block or its `like` names none.
+    """The block merged over the one that its `like` names, and where its keys were written. Of that other block, the
+    OWN keys and keys that the objective lacks are dropped. None, after adding the problem, if either is invalid.
     """
     block, place = blocks[name], ("methods", name)
     if not isinstance(block, dict):
@@ -77,7 +75,7 @@ def _laid_over(
     own = {key: value for key, value in block.items() if key != "like"}
     other, known = block["like"], [other for other in blocks if other != name]
     if not isinstance(other, str) or other not in known or other in seen:
-        what = f"expected another method, which is not itself like this one, got {t.written(other)}"
+        what = f"expected another method, which does not copy this one, got {t.written(other)}"
         problems.append(((*place, "like"), what + (nearest(str(other), known) if other not in known else "")))
         return None
     found = _laid_over(other, blocks, problems, (*seen, name))
@@ -96,6 +94,6 @@ def _is_objective(value: Any) -> bool:
 
 
 def _default_problems(defaults: dict) -> list[Problem]:
-    """The defaults that no method takes; the others are read with the methods that take them."""
+    """The problems of defaults that no objective takes; the others are checked with the methods that take them."""
     known = dict.fromkeys(key for name in objectives() for key in method_model(name).model_fields if key != "objective")
     return [(("defaults", key), unknown_key(key, known)) for key in defaults if key not in known]

@@ -1,7 +1,7 @@
-"""The validated configuration, from files and from what stands on the command line.
+"""The validated configuration, from files and the command line.
 
-It is read in two passes: first the type of every value, then, of what is whole, the rules between keys. Each pass names
-everything that is wrong for it at once.
+Validation has two passes: first the type of every value, then, if all types are valid, the rules between keys. Each
+pass reports all of its problems at once.
 """
 
 import difflib
@@ -19,7 +19,7 @@ from selfdistill.config.schema import Config
 from selfdistill.config.sweeps import sweep_problems, with_cells
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 
-BASE = "config.yaml"  # whole by itself but for the library; other files are laid over it
+BASE = "config.yaml"  # complete except for the library; other files override it
 
 
 def load_config(paths: Iterable[Path | str], entries: Iterable[str] = ()) -> Config:
@@ -45,8 +45,8 @@ def load_config(paths: Iterable[Path | str], entries: Iterable[str] = ()) -> Con
         if len(missing) < 2 or BASE in [Path(path).name for path in paths]:
             raise
         files, without = " ".join(map(str, paths)), ", ".join(missing[:3])
-        what = f"cannot stand alone (missing: {without}, ...)"
-        raise Failure(files, what, f"{BASE} comes first: {BASE} {files}", code=CONFIGURATION) from None
+        what = f"is not a whole configuration (missing: {without}, ...)"
+        raise Failure(files, what, f"give {BASE} first: {BASE} {files}", code=CONFIGURATION) from None
 
 
 def validate(values: dict[str, Any]) -> Config:
@@ -64,8 +64,8 @@ def validate(values: dict[str, Any]) -> Config:
 
 
 def _typed(values: dict[str, Any]) -> tuple[Config, dict[str, Origins]]:
-    """The configuration as its models take it, and where its methods' keys were written. Raises: Failures (78) for what
-    is wrong in itself.
+    """The configuration, validated by its models, and where its methods' keys were written. Raises: Failures (78) for
+    values that are invalid by themselves.
     """
     problems = [((key,), _unknown(key)) for key in values if key not in {*Config.model_fields, "defaults"}]
     top = {key: value for key, value in values.items() if key in Config.model_fields}
@@ -80,7 +80,7 @@ def _typed(values: dict[str, Any]) -> tuple[Config, dict[str, Origins]]:
 
 
 def _unknown(key: str) -> str:
-    """That there is no such top-level key; one of a method is told where it belongs."""
+    """The message for an unknown top-level key; for the key of a method, it says where the key belongs."""
     known = [*Config.model_fields, "defaults"]
     inner = {name for objective in objectives() for name in method_model(objective).model_fields}
     close = difflib.get_close_matches(key.rpartition(".")[2], sorted(inner), n=1)

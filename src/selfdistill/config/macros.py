@@ -3,7 +3,7 @@
 import re
 
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
-WORDS = (  # what numbers.tex has of a row
+WORDS = (  # the numbers of a row in numbers.tex
     *("Accuracy", "AccuracySd", "Seeds", "TrainingTime", "TrainingSeconds"),
     *("MinusControl", "PaperAccuracy", "PaperTrainingTime", "Difference"),
 )
@@ -16,6 +16,6 @@ def macro_name(*words: str) -> str:
 
 
 def macros_of(method: str) -> dict[str, str]:
-    """The names of all macros that a row can have, by how they are in lower case: case alone tells nobody apart."""
+    """The names of all macros of a row, by lower-case name: names that differ only in case count as equal."""
     names = [macro_name(method, word) for word in WORDS]
     return {name.lower(): name for name in names}

@@ -1,4 +1,4 @@
-"""A method, which is a block of the configuration: every key with its type; what its objective needs is added."""
+"""The model of a method, which is a block of the configuration: the type of every key, by objective."""
 
 from functools import cache
 from typing import Any
@@ -14,12 +14,12 @@ from selfdistill.config.optimiser import OptimiserSettings
 from selfdistill.system.files import canonical_json
 
 OWN = {"label", "published", "author_log", "role", "seeds"}  # keys of a block that `like` does not bring
-ODDITIES = {  # of the published notebooks, by name: what they are
+ODDITIES = {  # oddities of the published notebooks: name -> description
     "replaced_stem": "the teacher's first convolution is replaced by an untrained one after loading its weights",
     "undetached_target": "the target is not detached: the final classifier also gets a gradient of the divergences",
     "best_on_test": "the kept weights are those of the best epoch on the test set",
 }
-AUGMENTATIONS = ("crop", "flip", "rotation", "autoaugment", "color_jitter", "random_erasing")  # as they are applied
+AUGMENTATIONS = ("crop", "flip", "rotation", "autoaugment", "color_jitter", "random_erasing")  # in this order
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 
 
@@ -31,7 +31,7 @@ class Published(Block):
 
 
 class Method(OptimiserSettings):
-    """What every method has; what its objective needs is added by `method_model`. Class result unless noted."""
+    """The keys of every method; `method_model` adds those of its objective. Class result unless noted."""
 
     label: t.Line = Field(description="class report")
     published: Published | None = Field(None, description="class report")
@@ -74,7 +74,7 @@ class Method(OptimiserSettings):
 
     @property
     def identity(self) -> str:
-        """A text that is equal for methods which differ in nothing but how they are called, shown or written."""
+        """A text that is equal for methods that differ only in label, published numbers or alpha's spelling."""
         written = {"label", "published", "author_log", "alpha", *self.parameters}
         return canonical_json(self.model_dump(mode="json", exclude=written) | {"parameters": self.parameters})
 
@@ -100,7 +100,7 @@ class AlphaPair(Method):
     @field_validator("alpha")
     @classmethod
     def _alpha_or_weights(cls, alpha: float | None, info: ValidationInfo) -> float | None:
-        weights = [info.data[name] for name in PAIR if name in info.data]  # one that is wrong in itself is not
+        weights = [info.data[name] for name in PAIR if name in info.data]  # without invalid ones
         if alpha is not None and any(weight is not None for weight in weights):
             raise PydanticCustomError("refused", "expected either alpha or the two weights (alpha: null removes it)")
         if alpha is None and None in weights:

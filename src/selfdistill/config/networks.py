@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-MODELS = {"resnet18": "ResNet18", "resnet50": "ResNet50"}  # name -> what people call it
+MODELS = {"resnet18": "ResNet18", "resnet50": "ResNet50"}  # name -> title
 HEADS = ("fc", "conv1x1", "bottleneck")
 FINAL_HEADS = ("fc", "conv1x1")
 
@@ -10,7 +10,7 @@ FINAL_HEADS = ("fc", "conv1x1")
 class Stem(NamedTuple):
     """A network's first layers: one convolution, and torchvision's max-pooling or none.
 
-    words: what it is, for people; kernel, stride, padding: of the convolution, in pixels.
+    words: its description; kernel, stride, padding: of the convolution, in pixels.
     """
 
     words: str
@@ -21,15 +21,15 @@ class Stem(NamedTuple):
 
     @property
     def usual(self) -> bool:
-        """Whether it is torchvision's own."""
+        """Whether this is torchvision's own stem."""
         return self.kernel == 7
 
     def code(self, width: int) -> str:
-        """The convolution's constructor in `nn`, for a first stage of so many channels."""
+        """The constructor of the convolution in `nn`; width: channels of the first stage."""
         return f"nn.Conv2d(3, {width}, {self.kernel}, {self.stride}, {self.padding}, bias=False)"
 
     def replacement(self, width: int) -> str:
-        """What to replace in torchvision's ResNet before weights behind this stem are loaded into it."""
+        """What to replace in torchvision's ResNet before weights with this stem are loaded."""
         if self.usual:
             return "nothing to replace"
         return f"conv1 = torch.{self.code(width)}" + ("" if self.pools else "; maxpool = torch.nn.Identity()")

@@ -1,4 +1,4 @@
-"""What each objective asks of its block, read from the text of losses/objectives.py without importing torch."""
+"""The keys that each objective requires, read from the text of losses/objectives.py without importing torch."""
 
 import ast
 from functools import cache
@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parent.parent / "losses" / "objectives.py"
 
 
 class Requirements(NamedTuple):
-    """What a block must bring for its objective; defaults: the parameters that it may leave out."""
+    """What a block must have for its objective; defaults: the values of its optional parameters."""
 
     parameters: tuple[str, ...]
     teacher: bool

@@ -1,4 +1,4 @@
-"""The keys of the optimiser: of a method's block, and of what its runs are trained with."""
+"""The keys of the optimiser, in a method's block and in the settings of its runs."""
 
 from selfdistill.config import types as t
 from selfdistill.config.block import Block

@@ -1,9 +1,8 @@
-"""Read YAML files and lay them over each other; beneath them all lies the library of methods, sweeps and ablations.
+"""Read YAML files and merge them over the library of methods, sweeps and ablations.
 
-The library is part of the code: `workflow/methods.yaml`, `sweeps.yaml` and `ablations.yaml` of the checkout that this
-file is in, whatever the working directory and wherever the configuration lies. So every verb and the Snakefile see the
-same one, a protocol's and a user's files name its blocks without naming its files, and a copy of the checkout has its
-own.
+The library is part of the code: `workflow/methods.yaml`, `sweeps.yaml` and `ablations.yaml` of the checkout that has
+this file, whatever the working directory is. So every verb and the Snakefile use the same library, a protocol's and a
+user's files name its blocks without naming its files, and a copy of the checkout has its own library.
 """
 
 import copy
@@ -20,15 +19,15 @@ from selfdistill.system.failures import CONFIGURATION, Failure
 
 LARGEST_FILE = 64 * 1024  # bytes; a configuration is a few KB, an alias bomb is not
 LIBRARY = [Path(__file__).parents[3] / "workflow" / name for name in ("methods.yaml", "sweeps.yaml", "ablations.yaml")]
-NUMBERS = {  # the numbers of YAML 1.1 that are what they look like; 010 (8), 0x10, 1_0 and 1:30 (90) stay text
+NUMBERS = {  # the numbers that YAML 1.1 reads as people do; 010 (8), 0x10, 1_0 and 1:30 (90) stay text
     "int": r"[-+]?(?:0|[1-9][0-9]*)",
     "float": r"[-+]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
 }
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, aliases (they can grow without bound) and tags, and takes for a
-    number only what every reader takes for the same one.
+    """A safe loader that refuses a key given twice, aliases (they can grow without bound) and tags, and reads
+    as a number only what every YAML reader takes for the same number.
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012
@@ -47,7 +46,7 @@ class _Loader(yaml.SafeLoader):
         first = {}
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str) or not key.isprintable():  # a line break would forge a line of ours
+            if not isinstance(key, str) or not key.isprintable():  # a line break could imitate a message of ours
                 message = f"expected a text as key, got {written(key)}"
                 raise yaml.constructor.ConstructorError(None, None, message, key_node.start_mark)
             if key in first:
@@ -62,7 +61,7 @@ for _name, _pattern in NUMBERS.items():
 
 
 def parse_yaml(text: str, where: object) -> Any:
-    """The value of a YAML text. Raises: Failure 78 naming where it stands, and its line."""
+    """The value of a YAML text. Raises: Failure 78 naming the source and the line."""
     try:
         return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -117,7 +116,7 @@ def _library() -> dict[str, Any]:
 
 
 def over_library(values: dict[str, Any]) -> dict[str, Any]:
-    """The configuration laid over the library; its own methods come first, and without any there is no library."""
+    """The configuration merged over the library, its own methods first; unchanged if it has no methods."""
     methods = values.get("methods")
     if not isinstance(methods, dict) or not methods:
         return values

@@ -1,4 +1,4 @@
-"""Compare the settings that runs recorded, whenever they did."""
+"""Compare recorded settings of runs, also of runs by older versions of the code."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from selfdistill.config.settings import RunSettings
 
 
 def without_protocol(settings: dict[str, Any]) -> dict[str, Any]:
-    """A run's recorded settings without the protocol's name, which stood among them once."""
+    """A run's recorded settings without the protocol's name, which older runs recorded."""
     return {key: value for key, value in settings.items() if key != "protocol"}
 
 
 def completed(settings: dict[str, Any]) -> dict[str, Any]:
-    """A run's recorded settings in the form in which those of all times can be compared: with the defaults of the keys
-    that there were not yet when it was trained.
+    """A run's recorded settings, with defaults for the keys that did not exist when it was trained, so that runs of all
+    versions can be compared.
     """
     kept = without_protocol(settings)
     run, problems = validated(RunSettings, kept)
@@ -26,7 +26,7 @@ def completed(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """The dotted keys in which two nested mappings differ; an absent value is a None."""
+    """The dotted keys in which two nested mappings differ; an absent key counts as None."""
     keys = []
     for key in sorted(ours.keys() | theirs.keys()):
         mine, other = ours.get(key), theirs.get(key)
@@ -38,12 +38,12 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
 
 
 def other_settings(run: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """The dotted keys in which a run, by its run.json, was trained with other settings than those.
+    """The dotted keys in which the settings of a run, from its run.json, differ from the wanted ones.
 
-    A precision is what it was resolved to, not how it was spelled: a run matches the one that it was asked for in, the
-    one that this became where it was trained, and `auto` if `auto` would have become the same there. So `fp32` finds a
-    run of `auto` on a machine where `auto` was fp32, and the reverse, and `auto` finds what was trained as `auto`, on
-    whatever machine: results that were copied stay current. Nothing here depends on the machine that asks.
+    A run matches several spellings of its precision: the configured one, the one that was used, and `auto` if `auto`
+    meant the same on the machine of the training. So `fp32` matches a run with `auto` on a machine where `auto` was
+    fp32, and the reverse; `auto` matches every run that was configured with `auto`, on whatever machine, so copied
+    results stay current. Nothing here depends on the machine that compares.
     """
     recorded, expected = completed(run["settings"]), completed(wanted)
     resolved = run.get("environment", {}).get("precision")

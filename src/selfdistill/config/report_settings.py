@@ -1,4 +1,4 @@
-"""The part of the configuration that the report may know."""
+"""The part of the configuration that the report reads."""
 
 from itertools import pairwise
 from typing import Any
@@ -14,10 +14,10 @@ from selfdistill.config.sweeps import cells
 
 
 class ReportRow(Block):
-    """A method as the report shows it; `published` is None for what the paper does not have.
+    """A method as the report shows it; `published` is None if the method is not in the paper.
 
     settings: what its runs must have been trained with. teachers: the runs (`teacher/seed0`) that must be trained
-    before each seed's: its teacher, that one's teacher and so on.
+    before the run of each seed: its teacher, the teacher's teacher and so on.
     """
 
     method: t.Name
@@ -30,15 +30,13 @@ class ReportRow(Block):
     teachers: list[list[str]]
 
     def taught_by(self, seed: int) -> list[str]:
-        """The runs that teach a seed's: none, one, or the members of an ensemble."""
+        """The runs that teach the run of a seed: none, one, or the members of an ensemble."""
         members = self.settings.get("teacher", {}).get("members", 1)
         return dict(zip(self.seeds, self.teachers, strict=True))[seed][:members]
 
 
 class SweptCell(Block):
-    """A cell of a sweep: the method trained for it, the method that it is like, that one's label, and its values by key
-    of the grid.
-    """
+    """A cell of a sweep: the method trained for it, its base method with the label, and its values by grid key."""
 
     method: t.Name
     base: t.Name
@@ -55,7 +53,7 @@ class SweepSettings(Block):
 
 
 class Departure(Block):
-    """A point on which a protocol does otherwise than the paper's; values as people read them."""
+    """A point on which a protocol departs from the paper's; values are texts for readers."""
 
     point: str
     paper: str
@@ -64,11 +62,10 @@ class Departure(Block):
 
 
 class ReportSettings(Block):
-    """What the report may know of the configuration: its settings file, for every step.
+    """The settings file of the report, for every step: the part of the configuration that the report reads.
 
-    known: the seeds of every method whose runs may lie among the logs, shown or not. missing: the runs of rows that are
-    not shown because they have none (allow_missing). ablations: by title, the rows that
-    an ablation goes through.
+    known: the seeds of every method that may have runs among the logs, shown or not. missing: the runs of rows without
+    any run, which are not shown (allow_missing). ablations: title -> the rows of the path.
     """
 
     protocol: t.Name
@@ -93,12 +90,12 @@ class ReportSettings(Block):
 
     @property
     def by_author(self) -> bool:
-        """Whether somebody else trained the runs: their settings and single answers are not known."""
+        """Whether the author trained the runs: their settings and their predictions per image are unknown."""
         return self.kind == "author's logs"
 
 
 def report_settings(config: Config, rows: list[str] | None = None, departures: list[dict] | None = None) -> dict:
-    """The settings of the report, as plain values; rows: those to show, if not all."""
+    """The settings of the report, as plain values; rows: the rows to show (default: all)."""
     shown = config.rows if rows is None else rows
     same = ("protocol", "kind", "reduced", "allow_missing", "explanations", "table", "figures")
     settings = ReportSettings(
@@ -115,7 +112,7 @@ def report_settings(config: Config, rows: list[str] | None = None, departures: l
 
 
 def _ablations(ablations: dict[str, list[str]], shown: list[str]) -> dict[str, list[str]]:
-    """The rows that each goes through: at least two steps, since one alone is a difference, and one of them new."""
+    """The shown rows of each path. A path needs two steps (one alone is a difference), and one that no other has."""
     found, seen = {}, set()
     for title, path in ablations.items():
         rows = [method for method in path if method in shown]
@@ -149,8 +146,8 @@ def _sweep(config: Config, name: str) -> SweepSettings:
 
 
 def known_runs(config: Config) -> dict[str, list[int]]:
-    """The seeds of every method whose runs may lie there: of a method that the rows need, those that they need; of
-    another one of the library, a row of before, its own and those that it teaches.
+    """The seeds of every method that may have runs among the logs. For a method that the rows need: the seeds that they
+    need. For any other, which may have been a row before: its own seeds and those with which it teaches.
     """
     needed = config.runs()
     methods = {method for method, _ in needed}

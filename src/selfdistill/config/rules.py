@@ -1,4 +1,4 @@
-"""What keys must be to each other. A rule takes a configuration whose types are right, and yields problems."""
+"""Rules between keys. A rule takes a configuration with valid types and yields its problems."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +11,8 @@ from selfdistill.config.schema import Config
 
 
 def broken_rules(config: Config) -> list[Problem]:
-    """What is wrong between the keys of a configuration, in the order of the rules. Methods that nobody trains may lie
-    in the library as they are, but for their teachers.
+    """The problems between the keys of a configuration, in the order of the rules. Of untrained methods, only the
+    teachers are checked.
     """
     problems = [problem for rule in RULES for problem in rule(config)]
     if any(place[0] == "rows" for place, _ in problems) or any(place[-1] == "teacher" for place, _ in problems):
@@ -22,7 +22,7 @@ def broken_rules(config: Config) -> list[Problem]:
 
 
 def _images(config: Config) -> Iterator[Problem]:
-    """Counts of images that the classes of the dataset can share equally."""
+    """Counts of images that are a multiple of the number of classes, and not too large."""
     data, dataset = config.data, DATASETS[config.data.dataset]
     classes, whole = len(dataset.classes), data.used_train_images
     all_of_it = f"for {data.dataset}, or null for all {dataset.train}"
@@ -48,7 +48,7 @@ def _archives(config: Config) -> Iterator[Problem]:
 
 
 def _rows(config: Config) -> Iterator[Problem]:
-    """Rows that are methods, and can be told apart in tables and by their LaTeX macros."""
+    """Rows that are methods, with labels and LaTeX macros of their own."""
     for index, row in enumerate(config.rows):
         if row not in config.methods:
             yield unknown_name(("rows", index), row, config.methods)
@@ -64,7 +64,7 @@ def _rows(config: Config) -> Iterator[Problem]:
 
 
 def _teachers(config: Config) -> Iterator[Problem]:
-    """Teachers that there are not, and circles of teachers."""
+    """Unknown teachers, and circles of teachers."""
     for name, method in config.methods.items():
         teacher = getattr(method, "teacher", None)
         if teacher is not None and teacher not in config.methods:
@@ -102,7 +102,7 @@ def _explanations(config: Config) -> Iterator[Problem]:
 
 
 def _same_augmentation(config: Config) -> Iterator[Problem]:
-    """Rows that do not see the same images as the first one, though they must."""
+    """Rows with another augmentation than the first row's, if `same_augmentation` forbids it."""
     seen = {row: config.methods[row].augmentation for row in config.rows if row in config.methods}
     first = next(iter(seen), None)
     for row, augmentation in seen.items() if config.same_augmentation else ():
@@ -120,11 +120,11 @@ def _precision(config: Config, name: str) -> Iterator[Problem]:
 
 
 def _batch(config: Config, name: str) -> Iterator[Problem]:
-    """Batches that are no larger than the dataset and, with torchvision's stem, have two images for the normalisation:
-    the last maps have one pixel. (A single last image joins the batch before it.)
+    """Batches that are no larger than the dataset. With torchvision's stem they need two images, because batch
+    normalisation gets one pixel per image in the last stage. (A single last image joins the batch before it.)
     """
     images, size, stem = config.data.epoch_images, config.methods[name].batch_size, config.methods[name].stem
-    if images < 1:  # the hold-out is too large, which has its own rule
+    if images < 1:  # the hold-out is too large; another rule reports that
         return
     if size > images:
         yield ("methods", name, "batch_size"), f"expected at most the {images} training images, got {size}"
@@ -140,7 +140,7 @@ def _kept_epoch(config: Config, name: str) -> Iterator[Problem]:
     if config.data.holdout_images:
         what = f"expected last with data.holdout_images, because there is no test set, got {kept!r}"
         yield ("methods", name, "kept_epoch"), what
-    if config.evaluate_every != 1:  # a machine's key that would choose other weights
+    if config.evaluate_every != 1:  # this key must not change which weights are kept
         what = f"expected 1 with methods.{name}.kept_epoch: {kept}, which needs every epoch"
         yield ("evaluate_every",), f"{what}, got {config.evaluate_every}"
 
@@ -167,4 +167,4 @@ def _oddities(config: Config, name: str) -> Iterator[Problem]:
 
 
 RULES = (_images, _archives, _rows, _teachers, _ablations, _logs, _explanations, _same_augmentation)
-TRAINED = (_precision, _batch, _kept_epoch, _nesterov, _feature_maps, _oddities)  # of one method that is trained
+TRAINED = (_precision, _batch, _kept_epoch, _nesterov, _feature_maps, _oddities)  # rules for each trained method

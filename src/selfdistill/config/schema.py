@@ -1,8 +1,8 @@
 """The configuration as pydantic models: every key with its type, and with its class.
 
-A key is of class *result* (it enters a run's settings.yaml and hash), *run* (how the machine does it:
-recorded in run.json, never a reason to train again), *plan* (which runs there are) or *report* (how the
-outcome is shown). A key with a default may be left out; config.yaml shows those that the paper is about.
+A key is of class *result* (it enters a run's settings.yaml and hash), *run* (how a run is executed: recorded in
+run.json, a change never triggers training), *plan* (which runs there are) or *report* (how the results are shown). A
+key with a default is optional; config.yaml shows those that matter for the paper.
 """
 
 import re
@@ -20,11 +20,11 @@ from selfdistill.config.objectives import objectives
 KINDS = ("replication", "demonstration", "author's logs")
 CHOICES = ("auto", "on", "off")
 PAPERS_METHODS = ("teacher", "kd", "self_distillation", "control")
-EPOCHS, WIDTH = 200, 64  # of the paper's students (its teacher has 300); less makes a protocol a reduced one
+EPOCHS, WIDTH = 200, 64  # of the paper's students (its teacher has 300 epochs); a protocol with less is reduced
 
 
 class Archive(Block):
-    """Where the dataset can be had; the SHA-256 is checked before the file is opened."""
+    """A source of the dataset; the SHA-256 is checked before the file is opened."""
 
     url: t.Url | None = None
     path: t.Line | None = None
@@ -39,7 +39,7 @@ class Archive(Block):
 
 
 class Data(Block):
-    """The dataset and its normalisation; class result, but of `archives` only the first one's SHA-256 is."""
+    """The dataset and its normalisation; class result; of `archives`, only the first SHA-256 is."""
 
     dataset: t.one_of(*DATASETS)
     train_images: t.Count | None = Field(
@@ -54,12 +54,12 @@ class Data(Block):
 
     @property
     def used_train_images(self) -> int:
-        """How many images there are to train on, the hold-out among them."""
+        """The number of images for training, including the hold-out."""
         return self.train_images or DATASETS[self.dataset].train
 
     @property
     def epoch_images(self) -> int:
-        """How many images one epoch passes over."""
+        """The number of images in an epoch."""
         return self.used_train_images - self.holdout_images
 
 
@@ -71,7 +71,7 @@ class Checkpoint(Block):
 
 
 class MachineSettings(Block):
-    """How the machine does it; class run: recorded in run.json, never a reason to train again."""
+    """How a run is executed; class run: recorded in run.json, a change never triggers training."""
 
     device: t.Device = "auto"
     threads: t.Threads = Field("auto", description="torch threads of a job")
@@ -100,13 +100,13 @@ class Figures(Block):
 
 
 class Mechanisms(Block):
-    """On how much the paper's explanations are measured; class report. All sizes: assumed."""
+    """Sample sizes for the measurement of the paper's explanations; class report. All sizes: assumed."""
 
     train_images: t.Count = Field(5000, description="for flatness and features: the first of each class")
     test_images: t.Count | None = Field(None, description="for features, smoothness and transfer; null: all of them")
-    noise_draws: t.Count = Field(10, description="of weight noise, for each size")
+    noise_draws: t.Count = Field(10, description="draws of weight noise, for each size")
     hessian_images: t.Count = 2048
-    lanczos_steps: t.Count = Field(20, description="for the largest eigenvalue")
+    lanczos_steps: t.Count = Field(20, description="Lanczos steps for the largest eigenvalue")
     trace_probes: t.Count = Field(32, description="random vectors for the trace")
     corruption_severities: t.distinct(t.Severity, least=1) = Field([1, 2, 3, 4, 5])
     corruption_images: t.Count | None = Field(None, description="test images; null: all of them")
@@ -156,13 +156,13 @@ class Config(MachineSettings):
 
     @property
     def machine(self) -> MachineSettings:
-        """The keys of class run, which every training job is given."""
+        """The keys of class run, which every training job gets."""
         return MachineSettings(**{name: getattr(self, name) for name in MachineSettings.model_fields})
 
     @property
     def reduced(self) -> str | None:
-        """How the runs are smaller than the paper's, in words; None if they are not. Where the paper's methods are
-        rows, only they and their teachers count; of a sweep, only the rows: what teaches them varies.
+        """In what the runs are smaller than the paper's, in words; None if they are not. If the paper's methods are
+        rows, only they and their teachers count. In a sweep, only the rows count, because their teachers vary.
         """
         own, papers = DATASETS[self.data.dataset], DATASETS[PAPERS]
         counted = [row for row in self.rows if row in PAPERS_METHODS] or self.rows
@@ -196,13 +196,13 @@ class Config(MachineSettings):
         return [(block.teacher, seed % int(rule.split()[1]) if isinstance(rule, str) else rule)]
 
     def trained_before(self, method: str, seed: int) -> list[tuple[str, int]]:
-        """The runs that must be trained before a run: its teachers, theirs and so on, each once."""
+        """The runs that must be trained before a run: its teachers, their teachers and so on, each once."""
         return self._with_teachers(self.teachers_of(method, seed))
 
     def compared_with(self, method: str, seed: int) -> list[tuple[str, int]]:
-        """The teachers of this seed's rows, with which a run is compared (plain students are the baseline of what a
-        teacher's students share with it); none for teachers. Networks are compared one to one, so an ensemble is left
-        out, and as they were trained, so a row that replaces its teacher's stem brings none.
+        """The networks with which a run is compared: the teachers of all rows of this seed, also for students without a
+        teacher, which are the baseline. None for teachers. Networks are compared one to one and as they were trained,
+        so ensembles and teachers with a replaced stem are left out.
         """
         if self.methods[method].role == "teacher":
             return []
@@ -211,12 +211,12 @@ class Config(MachineSettings):
         return [run for run in dict.fromkeys(alone) if run in self.runs() and run != (method, seed)]
 
     def runs(self, rows: list[str] | None = None) -> list[tuple[str, int]]:
-        """Every run, as method and seed, that rows (default: the configured ones) need, teachers included."""
+        """Every run (method, seed) that the rows need, teachers included; rows: default, the configured ones."""
         return self._with_teachers([(row, seed) for row in rows or self.rows for seed in self.seeds_of(row)])
 
     def _with_teachers(self, runs: list[tuple[str, int]]) -> list[tuple[str, int]]:
-        """The runs, their teachers, theirs and so on, each once."""
-        for run in runs:  # grows while it is walked
+        """The runs, their teachers, the teachers of these and so on, each once."""
+        for run in runs:  # the list grows during the loop
             runs += [teacher for teacher in self.teachers_of(*run) if teacher not in runs]
         return runs
 
@@ -231,9 +231,7 @@ class Config(MachineSettings):
 
 
 def _fewer(words: str, values: dict[str, int], full: int) -> str:
-    """`15 epochs`, `15 epochs (teacher 8)` or `8 to 15 epochs` of methods of which one has less than the paper's; else
-    empty.
-    """
+    """`15 epochs`, `15 epochs (teacher 8)` or `8 to 15 epochs`, if one has less than `full`; else empty."""
     if min(values.values()) >= full:
         return ""
     teacher, students = values.get("teacher"), {value for method, value in values.items() if method != "teacher"}
@@ -244,8 +242,8 @@ def _fewer(words: str, values: dict[str, int], full: int) -> str:
 
 
 def _next_seed(seed: int, seeds: list[int]) -> int:
-    """The smallest larger one of these, after the largest the smallest; another seed in any case, where these have none
-    the number behind it, whose run is then trained to teach.
+    """The next larger of these seeds; after the largest, the smallest. If there is no other seed: seed + 1, whose run
+    is then trained only to teach.
     """
     others = sorted(other for other in seeds if other != seed)
     last = 0 if seed == t.LARGEST_SEED else seed + 1

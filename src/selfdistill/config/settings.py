@@ -1,4 +1,4 @@
-"""The configuration cut into what each job may know: a change reaches only the jobs whose part it touches."""
+"""The parts of the configuration that single jobs read: a change affects only the jobs whose part it changes."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,12 +14,12 @@ from selfdistill.config.optimiser import OptimiserSettings
 from selfdistill.config.reading import read_yaml
 from selfdistill.config.schema import Config
 
-LARGEST_SETTINGS = 16 * 1024**2  # bytes; of hundreds of runs, with all their keys
+LARGEST_SETTINGS = 16 * 1024**2  # bytes; enough for hundreds of runs with all their keys
 S = TypeVar("S", bound=Block)
 
 
 class NetworkSettings(Block):
-    """What decides a network's shape; width is the channels of the first stage."""
+    """The settings that decide a network's shape; width: channels of the first stage."""
 
     model: t.one_of(*MODELS)
     stem: t.one_of(*STEMS)
@@ -28,18 +28,18 @@ class NetworkSettings(Block):
 
 
 class TeacherSettings(NetworkSettings):
-    """The network that teaches; members: how many of them teach as an ensemble, None where one teaches alone."""
+    """The network that teaches; members: size of an ensemble, None for a single teacher."""
 
-    members: t.Count | None = None  # without an ensemble the settings are what they always were
+    members: t.Count | None = None  # None keeps the settings equal to those of older runs
 
     @property
     def count(self) -> int:
-        """How many networks teach."""
+        """The number of networks that teach."""
         return self.members or 1
 
     @property
     def network(self) -> NetworkSettings:
-        """Each of them."""
+        """The settings of each network that teaches."""
         return NetworkSettings(**self.model_dump(exclude={"members"}))
 
 
@@ -54,14 +54,14 @@ class DataSettings(Block):
 
     @property
     def evaluated(self) -> str:
-        """Which images a run is evaluated on, and how its columns are called: `test`, or `holdout` if there is one."""
+        """The images that a run is evaluated on, which also name its columns: `test`, or `holdout` if there is one."""
         return "holdout" if self.holdout_images else "test"
 
 
 class RunSettings(OptimiserSettings):
-    """A training job's settings.yaml: everything that decides its result but the seed.
+    """A training job's settings.yaml: everything except the seed that decides its result.
 
-    The protocol's name is not among them: two protocols may share a run.
+    The protocol's name is no part of them, because two protocols may share a run.
     """
 
     method: t.Name
@@ -90,7 +90,7 @@ def run_settings(config: Config, name: str) -> dict[str, Any]:
     data = DataSettings(
         dataset=config.data.dataset,
         train_images=config.data.used_train_images,
-        holdout_images=config.data.holdout_images or None,  # without one the settings are what they always were
+        holdout_images=config.data.holdout_images or None,  # None keeps the settings equal to those of older runs
         mean=config.data.mean,
         std=config.data.std,
     )
@@ -113,7 +113,7 @@ def _teacher(config: Config, name: str) -> TeacherSettings | None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """A safe dumper that writes a value out each time, because our reader takes no aliases."""
+    """A safe dumper that writes no aliases, because our reader refuses them."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""What `check` says of a valid configuration: how it was understood."""
+"""The output of `check` for a valid configuration."""
 
 import os
 
@@ -7,8 +7,8 @@ from selfdistill.config.sweeps import Cell, cells
 
 
 def summary(config: Config) -> list[str]:
-    """The configuration in a line, then its rows with their seeds, epochs and teachers, who teaches beside them, and
-    whether its archives are files that are not there: with prepared data, none is needed.
+    """The configuration in a line; then its rows with seeds, epochs and teachers; then teachers that are not rows; then
+    a notice if its archives are missing files (an error only without prepared data).
     """
     runs = sum(len(config.seeds_of(row)) for row in config.rows)
     lines = [f"valid: protocol {config.protocol}, {len(config.rows)} rows, {runs} runs"]
@@ -24,7 +24,7 @@ def summary(config: Config) -> list[str]:
 
 
 def _cells(config: Config) -> list[Cell]:
-    """The cells of the configured sweeps, whose names say nothing."""
+    """The cells of the configured sweeps, whose names need a label."""
     return [cell for name in config.sweep or [] for cell in cells(config.sweeps[name], config.methods)]
 
 

@@ -1,4 +1,4 @@
-"""Sweeps: the cells of a grid become ordinary methods, each its base with the keys of the cell changed."""
+"""Sweeps: each cell of a grid becomes an ordinary method, which is its base method with some keys changed."""
 
 import itertools
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from selfdistill.system.files import canonical_json, sha256_bytes
 
 
 class Cell(NamedTuple):
-    """A cell of a sweep. method: the name under which it is trained; base: the method that it is like; values: what it
-    has of each key of the grid.
+    """A cell of a sweep. method: the name under which it is trained; base: the method that it changes; values: its
+    value of each key of the grid.
     """
 
     method: str
@@ -23,9 +23,9 @@ class Cell(NamedTuple):
 
 
 def cells(sweep: Sweep, methods: dict[str, Method]) -> list[Cell]:
-    """The cells of a sweep without problems, base by base, the last key of the grid running fastest.
+    """The cells of a sweep without problems, base by base; the last key of the grid changes fastest.
 
-    Equal cells are trained once: a cell is the first method or cell that differs from it in nothing but its label.
+    Equal cells are trained once: a cell takes the name of the first method or cell that differs only in its label.
     """
     names = {method.identity: name for name, method in reversed(methods.items())}
     found = []
@@ -39,31 +39,31 @@ def cells(sweep: Sweep, methods: dict[str, Method]) -> list[Cell]:
 
 
 def _combinations(sweep: Sweep) -> list[tuple[str, dict[str, Any]]]:
-    """The base and the keys of each cell."""
+    """The base and the changed keys of each cell."""
     keys = [dict(zip(sweep.grid, values, strict=True)) for values in itertools.product(*sweep.grid.values())]
     return list(itertools.product(sweep.methods, keys))
 
 
 def _changed(method: Method, keys: dict[str, Any]) -> tuple[Method | None, list[Problem]]:
-    """A method with the keys of a cell, and what is wrong with them; the paper's numbers are not the cell's."""
+    """A method with the keys of a cell, and the problems of these keys; the paper's numbers are dropped."""
     return validated(type(method), method.model_dump(exclude={"published", "author_log"}) | keys)
 
 
 def _name(base: str, values: dict[str, Any]) -> str:
-    """The name of a cell's method, of its base and keys alone: a grid that grows renames no cell."""
+    """The name of a cell's method. It depends only on base and values, so a larger grid renames no cell."""
     return f"{base[:32]}-{sha256_bytes(canonical_json([base, values]).encode())[:8]}"
 
 
 def with_cells(config: Config, origins: dict[str, Origins]) -> tuple[Config, dict[str, Origins]]:
-    """The configuration whose rows are the cells of its sweeps and what these are compared with, and where the keys of
-    its methods were written. Raises: Failures (78) for a cell's name that another method has.
+    """The configuration with the cells of its sweeps and their references as rows, and where the keys of its methods
+    were written. Raises: Failures (78) if another method has the name of a cell.
     """
     methods, origins, rows, references = dict(config.methods), dict(origins), [], []
     for name in config.sweep or []:
         sweep = config.sweeps[name]
         for cell in cells(sweep, methods):
             if methods.setdefault(cell.method, cell.block).identity != cell.block.identity:
-                raise failures([(("methods", cell.method), f"expected another name than a cell of sweeps.{name}")])
+                raise failures([(("methods", cell.method), f"expected a name that no cell of sweeps.{name} has")])
             written = dict.fromkeys(cell.values, ("sweeps", name, "grid"))
             origins.setdefault(cell.method, origins[cell.base] | written)
             rows.append(cell.method)
@@ -73,7 +73,7 @@ def with_cells(config: Config, origins: dict[str, Origins]) -> tuple[Config, dic
 
 
 def sweep_problems(config: Config) -> list[Problem]:
-    """What is wrong with the sweeps that a configuration names, or with a hold-out that none selects on."""
+    """The problems of the sweeps that a configuration names, or of a hold-out without a sweep."""
     problems: list[Problem] = []
     for index, name in enumerate(config.sweep or []):
         if name not in config.sweeps:
@@ -93,17 +93,17 @@ def sweep_problems(config: Config) -> list[Problem]:
 
 
 def _problems(sweep: Sweep, methods: dict[str, Method]) -> Iterator[Problem]:
-    """Names of methods that there are not; keys that a method does not take, or values that a key does not."""
+    """Unknown methods; keys that a method does not have; values that a key does not allow."""
     named = [(("methods", index), name) for index, name in enumerate(sweep.methods)]
     named += [(("reference",), sweep.reference)] if sweep.reference else []
     for place, name in named:
         if name not in methods:
             yield unknown_name(place, name, methods)
     for key in sweep.grid.keys() & {*OWN, "objective"}:
-        yield ("grid", key), "unknown key: it is a method's own"
+        yield ("grid", key), "a grid cannot change this key"
     for base, keys in _combinations(sweep):
         if base in methods:
-            found = _changed(methods[base], keys)[1]  # of a key that the grid changes, or of one that does not fit it
+            found = _changed(methods[base], keys)[1]  # in a key of the grid, or in one that conflicts with it
             yield from ((("grid", *(place if place[0] in keys else ())), what) for place, what in found)
 
 
@@ -113,12 +113,12 @@ def described(label: str, values: dict[str, Any]) -> str:
 
 
 def key_name(key: str) -> str:
-    """A key as people read it."""
+    """A key for readers."""
     return key.replace("_", " ")
 
 
 def text(value: Any) -> str:
-    """A value of a grid as people read it."""
+    """A value of a grid for readers."""
     if isinstance(value, list):
         return "+".join(map(str, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value).lower()

@@ -1,4 +1,4 @@
-"""Types of values. Each refusal says the whole rule: `expected ..., got ...`."""
+"""Types of values. Each error message states the whole rule: `expected ..., got ...`."""
 
 import re
 import sys
@@ -8,18 +8,18 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-# The numbers that YAML 1.1, YAML 1.2 and Python read alike: no 010, 0x10, 1_0 or 1:30.
+# The numbers that YAML 1.1, YAML 1.2 and Python read as the same number: not 010, 0x10, 1_0 or 1:30.
 PLAIN_NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 LARGEST_SEED = 2**63 - 1
 
 
 def refuse(expected: str, got: Any) -> PydanticCustomError:
-    """The error of a value that is not what it should be."""
+    """The error for a wrong value."""
     return PydanticCustomError("refused", "expected {expected}, got {got}", {"expected": expected, "got": written(got)})
 
 
 def written(value: Any) -> str:
-    """A value as YAML has it, a text in quotes; at most 80 characters."""
+    """A value as YAML writes it, texts in quotes; at most 80 characters."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, list | tuple):
@@ -55,7 +55,7 @@ def _in_range(expected: str, whole: bool, fits: Callable[[float], bool]) -> Call
 
 def _whole(least: int, most: int, expected: str = "") -> Any:
     check = _in_range(expected or f"a whole number from {least} to {most}", True, lambda value: least <= value <= most)
-    return Annotated[int, Field(ge=least, le=most), BeforeValidator(check)]  # in this order the schema has the range
+    return Annotated[int, Field(ge=least, le=most), BeforeValidator(check)]  # this order puts the range into the schema
 
 
 def _real(expected: str, fits: Callable[[float], bool], **bounds: float) -> Any:
@@ -63,7 +63,7 @@ def _real(expected: str, fits: Callable[[float], bool], **bounds: float) -> Any:
 
 
 def _between(least: float, most: float, unit: str = "") -> Any:
-    """Bounds far outside of what is sensible, so that a slip ends here and not in an overflow after hours."""
+    """A number in wide bounds, so that a typo fails here and not as an overflow after hours."""
     expected = f"a number from {least:g} to {most:g}{unit}"
     return _real(expected, lambda value: least <= value <= most, ge=least, le=most)
 
@@ -105,7 +105,7 @@ def matching(expected: str, pattern: str) -> Any:
     return Annotated[str, BeforeValidator(check), Field(json_schema_extra={"pattern": f"^(?:{pattern})$"})]
 
 
-# Folders of results/<protocol>/ and report/<protocol>/ that are no method's.
+# Folders of results/<protocol>/ and report/<protocol>/ that do not belong to a method.
 RESERVED_NAMES = ("data", "details", "logs", "settings")
 Name = matching(
     "a name of lower-case letters, digits, - and _, at most 41, a letter or digit first"
@@ -115,7 +115,7 @@ Name = matching(
 Sha256 = matching("64 hexadecimal digits in lower case", r"[0-9a-f]{64}")
 DURATION = r"([0-9]{1,6})h ([0-5]?[0-9])m ([0-5]?[0-9])s"
 Duration = matching("a duration such as 1h 56m 17s, minutes and seconds up to 59", DURATION)
-# No control characters, line or paragraph separators, nor marks that turn the direction of text.
+# No control characters, line or paragraph separators, or marks that change the direction of text.
 PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]{1,2000}"
 Line = matching("one line of text, at most 2000 printable characters", PRINTABLE)
 Label = matching("a LaTeX label of letters, digits and : . _ -, at most 80", r"[A-Za-z0-9:._-]{1,80}")
@@ -126,7 +126,7 @@ HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([
 
 
 def _url(value: Any) -> Any:
-    """A plain web address: what a reader takes for the host is the host, and there is no password in it."""
+    """A plain web address, without a password and without characters that hide which host it names."""
     found = re.fullmatch(rf"https?://{HOST}(?:[/?#][!#-;=?-\[\]_a-z~]*)?", value) if isinstance(value, str) else None
     if not found or not 0 < int(found[1] or 1) < 2**16:
         shown = re.sub(r"//.*@", "//...@", value, flags=re.DOTALL) if isinstance(value, str) else value
@@ -170,7 +170,7 @@ ReplacedStem = Annotated[
 
 
 def one_of(*choices: str) -> Any:
-    """One of a few words. YAML 1.1 reads a bare `on` and `off` as true and false: they are taken as written."""
+    """One of a few words. YAML 1.1 reads a bare `on` or `off` as true or false; these become words again."""
     words = {True: "on", False: "off"} if "on" in choices else {}
 
     def check(value: Any) -> Any:
@@ -205,7 +205,7 @@ Seeds = Annotated[list[Seed], BeforeValidator(_seeds)]
 
 
 def _teacher_seed(value: Any) -> Any:
-    """A rule, or seeds: an ensemble has no order, and one of a single member is that member."""
+    """A rule, one seed, or the sorted seeds of an ensemble; a list of one seed becomes that seed."""
     if isinstance(value, list):
         seeds = sorted(_seeds(value))
         return seeds if len(seeds) > 1 else seeds[0]
@@ -219,7 +219,7 @@ TeacherSeed = Annotated[int | str | list[Seed], BeforeValidator(_teacher_seed)]
 
 
 def distinct(item: Any, least: int = 0, order: Sequence[str] = ()) -> Any:
-    """A list of different items, at least so many; with an order, put into it."""
+    """A list of at least `least` different items, sorted by `order` if it is given."""
 
     def check(values: list) -> list:
         if len(values) < least or any(value in values[:index] for index, value in enumerate(values)):
