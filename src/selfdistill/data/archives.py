@@ -1,4 +1,4 @@
-"""Read CIFAR-10 and CIFAR-100 from archives: checked before they are opened, members by name, nothing extracted."""
+"""Read CIFAR-10 and CIFAR-100 from archives, which are checked before they are opened; nothing is extracted."""
 
 import gzip
 import io
@@ -22,7 +22,7 @@ PIXELS = 3 * 32 * 32  # bytes: red, green, blue planes, each row by row
 CIFAR10_FILES = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]
 LARGEST = 250_000_000  # bytes of an unpacked archive; the official ones have up to 186 MB
 MOST_MEMBERS = 100  # the official archives have 6 to 9
-HEADER_ERRORS = (ValueError, OverflowError, RecursionError)  # what tarfile makes of sizes and nesting that cannot be
+HEADER_ERRORS = (ValueError, OverflowError, RecursionError)  # what tarfile raises for impossible sizes and nesting
 OFFICIAL_PYTHON_SHA256 = next(sha256 for sha256, kind in DATASETS["cifar10"].archives.items() if kind == "python")
 READ = f"what is read: the binary layout, and the python layout of CIFAR-10 with SHA-256 {OFFICIAL_PYTHON_SHA256} alone"
 
@@ -30,7 +30,7 @@ READ = f"what is read: the binary layout, and the python layout of CIFAR-10 with
 def read_cifar10(path: Path, sha256: str) -> Images:
     """The images in a CIFAR-10 archive: the binary layout, or the official python one.
 
-    sha256: what the archive must be; it is compared before the archive is opened.
+    sha256: of the expected archive; it is compared before the archive is opened.
     Raises: Failure 65 naming the archive and what is wrong with it.
     """
     python_layout = sha256 == OFFICIAL_PYTHON_SHA256
@@ -40,9 +40,9 @@ def read_cifar10(path: Path, sha256: str) -> Images:
 
 
 def read_cifar100(path: Path, sha256: str) -> Images:
-    """The images of a CIFAR-100 archive of the binary layout, and which of the 100 fine classes each is.
+    """The images and their fine labels (100 classes) in a CIFAR-100 archive of the binary layout.
 
-    sha256: what the archive must be; it is compared before the archive is opened.
+    sha256: of the expected archive; it is compared before the archive is opened.
     Raises: Failure 65 naming the archive and what is wrong with it.
     """
     counts = {"cifar-100-binary/train.bin": 5 * RECORDS, "cifar-100-binary/test.bin": RECORDS}
@@ -50,7 +50,7 @@ def read_cifar100(path: Path, sha256: str) -> Images:
 
 
 def _read(path: Path, sha256: str, counts: Mapping[str, int], decode: Callable, classes: int) -> Images:
-    """The images in the members of an archive. counts: how many are in each; the last one is the test set."""
+    """The images in the members of an archive. counts: images in each member; the last one is the test set."""
     check_sha256(path, sha256)
     members = read_members(path, counts)
     parts = [_decoded(decode, path, name, members[name], count, classes) for name, count in counts.items()]
@@ -59,7 +59,7 @@ def _read(path: Path, sha256: str, counts: Mapping[str, int], decode: Callable, 
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """Refuse (Failure 65) a file whose SHA-256 is another."""
+    """Refuse (Failure 65) a file with another SHA-256 than expected."""
     actual = sha256_of(path)
     if actual != expected:
         size = Path(path).stat().st_size
@@ -93,7 +93,7 @@ def read_members(path: Path, names: Collection[str]) -> dict[str, memoryview]:
 
 
 def _unpacked(path: Path) -> bytes:
-    """The bytes of a tar archive, of which a bomb has too many: whatever its headers say, they hold no more."""
+    """The unpacked bytes of a tar archive; more than LARGEST are refused, whatever the headers say."""
     with open(path, "rb") as file:
         start = file.read(6)
     unpack = gzip.open if start.startswith(b"\x1f\x8b") else lzma.open if start == b"\xfd7zXZ\x00" else open
@@ -109,7 +109,7 @@ def _decoded(
 ) -> tuple[np.ndarray, np.ndarray]:
     try:
         images, labels = decode(content)
-    except Exception as error:  # whatever a damaged file provokes in a decoder
+    except Exception as error:  # a damaged file can make a decoder raise anything
         raise Failure(path, f"{name!r} cannot be decoded ({error})") from error
     if len(labels) != count:
         raise Failure(path, f"{name!r}: expected {count} images, got {len(labels)}")
@@ -119,8 +119,8 @@ def _decoded(
 
 
 def decode_binary(content: bytes | memoryview, labels: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Images [n, 3, 32, 32] and labels [n] from records of label bytes and 3,072 pixel bytes. labels: how many bytes;
-    with two, a coarse and a fine label, of which the fine one counts.
+    """Images [n, 3, 32, 32] and labels [n] from records of label bytes and 3,072 pixel bytes. labels: bytes
+    of the labels in a record; with two, a coarse and a fine label, the fine one is returned.
     """
     records = np.frombuffer(content, np.uint8).reshape(-1, labels + PIXELS)
     return records[:, labels:].reshape(-1, 3, 32, 32), records[:, labels - 1]

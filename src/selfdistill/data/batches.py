@@ -33,7 +33,7 @@ def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
 
 
 class EpochPlan(NamedTuple):
-    """What is random in an epoch: the order [n], and the crop's shifts [n, 2] and the flip [n] of each image."""
+    """The random choices of an epoch: the order [n], and the crop's shifts [n, 2] and the flip [n] of each image."""
 
     order: Tensor
     shifts: Tensor
@@ -41,7 +41,7 @@ class EpochPlan(NamedTuple):
 
 
 def epoch_plan(seed: int, epoch: int, count: int) -> EpochPlan:
-    """The plan of an epoch (from 0), a function of the seed: methods with one seed see the same images in turn."""
+    """The plan of an epoch (from 0), a function of the seed: methods with the same seed see the images in one order."""
     return EpochPlan(
         torch.randperm(count, generator=generator(seed, "order", epoch)),
         torch.randint(SHIFTS, (count, 2), generator=generator(seed, "crop", epoch)),
@@ -69,10 +69,10 @@ def to_pixels(images: np.ndarray, device: torch.device) -> Tensor:
 class TrainingSet:
     """The training images, and the batches of an epoch.
 
-    augmentation: of `crop` (zero padding of 4, random 32x32 window) and `flip` (left-right, p = .5), for which the
-    images lie on the device; with any of `rotation`, `autoaugment`, `color_jitter` and `random_erasing` they lie in
-    memory, and so many workers transform them ahead.
-    twice: whether each epoch is passed over twice (by a teacher and by its student): what was transformed is kept.
+    augmentation: with only `crop` (zero padding of 4, random 32x32 window) and `flip` (left-right, p = .5), the images
+    are on the device; with `rotation`, `autoaugment`, `color_jitter` or `random_erasing` they are in main memory, and
+    `workers` processes transform them ahead of the training.
+    twice: whether each epoch is read twice (by a teacher and by its student); then transformed images are kept.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class TrainingSet:
             yield Batch(images, self.labels[plan.order[start:stop].to(self.device)])
 
     def _plan(self, seed: int, epoch: int) -> EpochPlan:
-        """The epoch's plan as far as this augmentation follows it."""
+        """The epoch's plan, without shifts or flips that this augmentation does not have."""
         order, shifts, flips = epoch_plan(seed, epoch, len(self))
         plan = EpochPlan(order, shifts if self.crop else shifts * 0, flips & self.flip)
         return plan if self.workers else EpochPlan(*(part.to(self.device) for part in plan))

@@ -20,7 +20,7 @@ from selfdistill.system.log import Log
 from selfdistill.system.terminal import State
 
 PIECE = 1 << 16  # bytes that are read at a time, at most
-WRITE = 1 << 20  # bytes that are written at a time, however the network cuts the body
+WRITE = 1 << 20  # bytes per write, whatever pieces the network delivers
 CONNECT_SECONDS, STALL_SECONDS, DEADLINE_SECONDS = 20, 30, 3600
 ATTEMPTS, PAUSE_SECONDS = 3, 2
 MOST_REDIRECTS = 3
@@ -58,7 +58,7 @@ def manual_route(archives: Sequence[Archive]) -> str:
 
 def _obtain(archive: Archive, folder: Path, log: Log) -> Path:
     if archive.path is not None:
-        path = Path(os.path.expanduser(archive.path))  # unlike Path.expanduser it lets an unknown ~user stand
+        path = Path(os.path.expanduser(archive.path))  # unlike Path.expanduser, this keeps an unknown ~user
         if not os.path.isfile(path):
             raise Failure(path, "is not a file" if os.path.exists(path) else "no such file", code=UNAVAILABLE)
         check_sha256(path, archive.sha256)
@@ -131,7 +131,7 @@ def _fetch(archive: Archive, part: Path, end: float, log: Log) -> None:
 
 
 def _opened(part: Path) -> BinaryIO:
-    """The file, empty; no link is followed. It is written to in pieces that do not depend on the network's."""
+    """The new, empty file; a link is not followed. Its buffer makes the size of a write independent of the network."""
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
     return open(descriptor, "wb", buffering=WRITE)
 
@@ -155,7 +155,7 @@ def _answer(url: str) -> Iterator[requests.Response]:
 
 
 def _check_redirection(response: requests.Response, **_: Any) -> None:
-    """Never go from https to http, and leave unread what comes with a redirection: requests would read all of it."""
+    """Refuse to leave https, and skip the body of a redirection, which requests would otherwise read completely."""
     if response.is_redirect:
         response.close()
         target = urljoin(response.url, response.headers["Location"])
@@ -171,9 +171,9 @@ def _read(response: requests.Response) -> bytes:
 
 @contextlib.contextmanager
 def _obstacles(what: str) -> Iterator[None]:
-    """Turn the network's errors into obstacles. what: happened."""
+    """Turn network errors into obstacles. what: the text that says what happened."""
     try:
         yield
     except (OSError, ValueError, HTTPError) as error:
-        known = isinstance(error, requests.RequestException | HTTPError)  # whose texts are long
+        known = isinstance(error, requests.RequestException | HTTPError)  # their texts are long
         raise _Passing(f"{what} ({type(error).__name__ if known else error})") from error

@@ -9,7 +9,7 @@ from selfdistill.data.randomness import generator
 def with_label_noise(labels: np.ndarray, share: float, classes: int) -> np.ndarray:
     """The labels [n], of which this share is wrong: any other class, equally likely (symmetric label noise).
 
-    Which ones and how depends on nothing else, so that methods and seeds learn the same mistakes.
+    The choice depends on nothing else, so all methods and seeds get the same wrong labels.
     """
     chance = generator(0, "label_noise")
     wrong = torch.randperm(len(labels), generator=chance)[: round(share * len(labels))].numpy()

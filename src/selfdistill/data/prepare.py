@@ -15,15 +15,15 @@ from selfdistill.system.lock import run_lock
 from selfdistill.system.log import Log
 
 READERS = {"cifar10": read_cifar10, "cifar100": read_cifar100}  # of archives
-KEPT = ".kept"  # beside the data: what was prepared once, by the SHA-256 of its archive
+KEPT = ".kept"  # folder beside the data: prepared files, by the SHA-256 of their archive
 
 
 def prepare(dataset: str, archives: Sequence[Archive], output: Path, log: Log | None = None) -> None:
     """Write the prepared dataset; downloads are kept in `archives/` beside it.
 
-    Snakemake removes the output before this is called, and again when it fails. So what was prepared from an archive
-    is kept under a second name, and put back when that archive is asked for: first, or when no other can be had.
-    Raises: Failure 65 for wrong content, 69 when no source can be reached, 73 while another process does it.
+    Snakemake removes the output before this is called, and again when it fails. So the prepared file is kept under a
+    second name. It is put back if its archive is the first of the list, or if no archive is available.
+    Raises: Failure 65 for wrong content, 69 when no source can be reached, 73 while another process prepares it.
     """
     log = log or Log(None)
     with run_lock(output.with_name(f".{output.name}.lock")):
@@ -52,7 +52,7 @@ def _from_archive(dataset: str, path: Path, archive: Archive, output: Path, log:
 
 
 def _put_back(dataset: str, archive: Archive, output: Path, log: Log) -> bool:
-    """Whether data that were once prepared from this archive are there and whole; then they are put in place."""
+    """Put the file that was prepared from this archive back; False if there is none or it is damaged."""
     kept = _kept(archive, output)
     if not kept.is_file():
         return False
@@ -69,5 +69,5 @@ def _put_back(dataset: str, archive: Archive, output: Path, log: Log) -> bool:
 
 
 def _kept(archive: Archive, output: Path) -> Path:
-    """Where that stands which was prepared from an archive."""
+    """The path of the kept file that was prepared from an archive."""
     return output.parent / KEPT / f"{archive.sha256}.safetensors"

@@ -63,7 +63,7 @@ def read_prepared(path: Path, dataset: str) -> tuple[Images, str]:
 
 
 def check_images(path: Path, dataset: str, images: Images) -> None:
-    """Refuse (Failure 65) images that are not the dataset's: shapes, types, and equal classes where it has them."""
+    """Refuse (Failure 65) images with wrong shapes or types, or, for a balanced dataset, with unequal classes."""
     record = DATASETS[dataset]
     classes = len(record.classes)
     for part, count in (("train", record.train), ("test", record.test)):
@@ -80,8 +80,8 @@ def check_images(path: Path, dataset: str, images: Images) -> None:
 
 
 def training_and_evaluation(images: Images, train_images: int, holdout_images: int | None) -> Images:
-    """The training images that are used, and beside them the test set, or the hold-out in its place: the last of each
-    class among them, whatever the seed, which are then not trained on.
+    """The training images, and the test set or the hold-out that replaces it. The hold-out has the last images of each
+    class among the used ones, whatever the seed; they are not trained on.
     """
     pixels, labels = first_of_each_class(images.train_images, images.train_labels, train_images)
     if not holdout_images:

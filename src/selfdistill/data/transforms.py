@@ -26,12 +26,12 @@ ON_PIXELS = {
 }
 ERASING = "random_erasing"
 AHEAD = 4  # batches that each worker may be ahead
-LOOK = 5  # seconds between looks at signals while a batch is waited for
-LONGEST_WAIT = 300  # seconds for one batch; counted in looks, so that a trainer that is itself stopped waits no less
+LOOK = 5  # seconds between checks for signals during a wait for a batch
+LONGEST_WAIT = 300  # seconds for one batch; counted in checks, so that a pause of the trainer does not count
 
 
 class Key(NamedTuple):
-    """An image of an epoch, and what the plan has drawn for it."""
+    """An image of an epoch, with its random choices from the plan."""
 
     seed: int
     epoch: int
@@ -42,7 +42,7 @@ class Key(NamedTuple):
 
 
 class Transform:
-    """One image's augmentation, a function of its key alone: the number of workers changes nothing.
+    """One image's augmentation. It depends only on the key, so the number of workers changes nothing.
 
     windows: all crops [n, rows, columns, 32, 32, 3] uint8, [n, 1, 1, 32, 32, 3] without cropping.
     """
@@ -58,7 +58,7 @@ class Transform:
         if key.flip:
             pixels = pixels.flip(1)
         image = Image.fromarray(pixels.numpy())
-        # torchvision draws from the global generator, which is left as it was found.
+        # torchvision draws from the global generator, whose state is restored.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed_of(key.seed, f"transforms/{key.epoch}", key.image))
             for step in self.steps:
@@ -70,18 +70,18 @@ class Transform:
 
 
 class Workers:
-    """Processes that transform batches ahead of the training; with 0, this process does it in turn."""
+    """Processes that transform batches ahead of the training; with 0, this process transforms them itself."""
 
     def __init__(self, transform: Transform, count: int, *, pin: bool):
         self.transform, self.count, self.pin = transform, count, pin
-        self.order: list[list[Key]] = []  # the batches that the loader is asked for, others in each epoch
+        self.order: list[list[Key]] = []  # the batches of the present epoch, which the loader reads
         self.loader: DataLoader | None = None
 
     def batches(self, keys: list[list[Key]]) -> Iterator[tuple[Tensor, Tensor]]:
         """The transformed batches of these keys, in their order; one epoch at a time.
 
-        Raises: Failure 71 when a worker cannot be started or was killed, 69 when none gives a batch any more; Stopped
-        when a signal came and no batch after it.
+        Raises: Failure 71 when a worker cannot be started or was killed, 69 when no worker returns a batch any more;
+        Stopped when no batch came after a signal.
         """
         self.order[:] = keys
         try:
@@ -89,13 +89,13 @@ class Workers:
             for pixels, erased in self._awaited(iter(self.loader)):
                 yield self._tensor(pixels), self._tensor(erased)
         except (OSError, RuntimeError) as error:
-            if not self.count or str(error).startswith("Caught"):  # by a worker: not about processes
+            if not self.count or str(error).startswith("Caught"):  # an error inside a worker, not of its process
                 raise
             what = f"{self.count} worker processes cannot run here ({str(error).splitlines()[0]})"
             raise Failure("workers", what, "reduce workers; 0 uses no processes", code=OUT_OF_MEMORY) from error
 
     def _awaited(self, batches: Iterator[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, ...]]:
-        """The batches; while one is waited for, signals are looked at, and the wait ends."""
+        """The batches; a wait for one checks for signals and has an end."""
         looks = 0
         while looks * LOOK < LONGEST_WAIT:
             try:
@@ -139,8 +139,8 @@ def _as_arrays(images: list[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, ...]:
 
 
 def _listen_to_the_trainer(worker: int) -> None:
-    """A signal to the whole process group is the trainer's to answer, who may still need this worker's batches;
-    only a SIGTERM from the trainer itself ends the worker. (macOS cannot tell them apart: there each one does.)
+    """Ignore signals to the whole process group: the trainer handles them and may still need this worker's batches.
+    Only a SIGTERM from the trainer itself ends the worker (on macOS, which does not tell the sender, any SIGTERM).
     """
     for number in SIGNALS:
         if number != signal.SIGTERM:
@@ -151,7 +151,7 @@ def _listen_to_the_trainer(worker: int) -> None:
 
 
 def _end_with_the_trainer(trainer: int) -> None:
-    """End at the trainer's SIGTERM, or once it is gone: a batch that nobody takes would hold the worker for ever."""
+    """End at the trainer's SIGTERM, or when it is gone: a batch that nobody reads would block the worker for ever."""
     while os.getppid() == trainer:
         received = signal.sigtimedwait({signal.SIGTERM}, LOOK)
         if received is not None and received.si_pid == trainer:

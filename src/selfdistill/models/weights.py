@@ -40,7 +40,7 @@ def unpack(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
 
 
 def encode(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
-    """A file with its own checksum: its metadata has the SHA-256 of the file with zeros in that place."""
+    """A file with its own checksum: the SHA-256 of the file with zeros in place of the checksum."""
     content = pack(tensors, facts | {SEAL: UNSEALED})
     return content.replace(UNSEALED.encode(), sha256_bytes(content).encode(), 1)
 

@@ -1,4 +1,4 @@
-"""A run's resumable state: files whose names carry their own checksum, in a folder that no rule declares."""
+"""A run's resumable state: files whose names contain their checksum, in a folder that no rule declares."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,9 +18,9 @@ KEPT = 2
 
 
 class State(NamedTuple):
-    """Everything a run needs to go on after `epoch` epochs.
+    """Everything that a run needs to resume after `epoch` epochs.
 
-    tensors: the network's under `network.`, the momentum under `momentum.` and the parameter's name.
+    tensors: those of the network with the prefix `network.`, and the momentum of each parameter with `momentum.`.
     facts: history and timing rows, gradient scaler, attempts, bit_exact, identity, environment.
     """
 
@@ -30,7 +30,7 @@ class State(NamedTuple):
 
 
 def save_state(folder: Path, state: State) -> None:
-    """Make the state durable, then drop all but the newest two, then rewrite the live history.csv.
+    """Make the state durable, then remove all but the newest two, then rewrite the live history.csv.
 
     Raises: Failure 74 when the disk is full, 70 when the state holds a value that is not finite.
     """
@@ -46,13 +46,13 @@ def save_state(folder: Path, state: State) -> None:
 
 
 def write_live_history(folder: Path, state: State) -> None:
-    """The history so far, to be looked at while the run goes on; the checkpoint is the truth."""
+    """Write the history so far, for readers during the run; only the checkpoint is used to resume."""
     rows = state.facts["history"]
     write_atomically(folder / "history.csv", to_csv(history_columns(rows), rows), mode=PRIVATE)
 
 
 def load_state(folder: Path, identity: dict, environment: dict, policy: str, say) -> State | None:
-    """The newest whole state, None if there is none at all.
+    """The newest undamaged state, None if there are no states.
 
     say: takes a line for the log. policy: `strict` refuses another environment, `relaxed` marks the run.
     Raises: Failure 65 when there are states and all are damaged, 78 when the newest belongs to another
@@ -77,26 +77,26 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
         return state
     if files:
         raise Failure(folder, f"all {len(files)} saved states are damaged", "remove it to start from the beginning")
-    if (folder / "history.csv").exists():  # it is written after a state, and never before the first
+    if (folder / "history.csv").exists():  # it is only written after a state
         raise Failure(folder, "its saved states are missing", "restore them, or remove it to start from the beginning")
     return None
 
 
 def note_epoch(folder: Path) -> None:
-    """Note that an epoch has ended, saved or not, so that a later attempt knows what it does again."""
+    """Note that an epoch has ended, saved or not, so that a later attempt can count the time that it repeats."""
     with disk(folder):
         make_folder(folder, mode=0o700)
         (folder / "last_epoch").touch(mode=PRIVATE)
 
 
 def needed_space(folder: Path, tensors: dict[str, Tensor]) -> int:
-    """Bytes that a run with these tensors may still come to need: one state more than are kept, and its outputs."""
+    """Bytes that a run with these tensors may still need: one more state than are kept, and its outputs."""
     state = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     return max(0, (KEPT + 2) * state - sum(path.stat().st_size for path in checkpoints(folder)))
 
 
 def unsaved_seconds(folder: Path) -> float:
-    """Seconds of whole epochs after the newest state, which a run that is resumed does again."""
+    """Seconds of complete epochs after the newest state, which a resumed run repeats."""
     files, last = checkpoints(folder), folder / "last_epoch"
     if not files or not last.exists():
         return 0.0
@@ -107,7 +107,7 @@ def _check_environment(folder: Path, facts: dict, environment: dict, policy: str
     saved = facts["environment"]
     changes = [
         f"{key} {saved.get(key, False)} -> {environment.get(key, False)}"
-        for key in dict.fromkeys([*environment, *saved])  # `compile` stands there only when used
+        for key in dict.fromkeys([*environment, *saved])  # the key `compile` exists only if it is used
         if saved.get(key, False) != environment.get(key, False)
     ]
     if not changes:
@@ -120,15 +120,15 @@ def _check_environment(folder: Path, facts: dict, environment: dict, policy: str
 
 
 class Cadence:
-    """When to save: after every epoch, unless saving took more than its share of the time since the last save."""
+    """When to save: after every epoch, unless the last save took more than its share of the time since then."""
 
     def __init__(self, share: float):
         self.share, self.cost, self.saved_at = share, 0.0, PAUSES.clock()
 
     def due(self) -> bool:
-        """Whether the last save's cost is a small enough part of the time since it ended."""
+        """Whether the last save took at most its share of the time since it ended."""
         return self.cost <= self.share * (PAUSES.clock() - self.saved_at)
 
     def saved(self, seconds: float) -> None:
-        """Note what a save cost."""
+        """Note the seconds that a save took."""
         self.cost, self.saved_at = seconds, PAUSES.clock()

@@ -1,4 +1,4 @@
-"""The forward pass compiled by torch, where that pays, and the plain one where compiling fails."""
+"""The forward pass compiled by torch if that saves time; the plain one if compiling fails."""
 
 from collections.abc import Callable, Iterable
 
@@ -9,7 +9,7 @@ from selfdistill.system.failures import is_out_of_memory
 from selfdistill.system.pauses import PAUSES
 from selfdistill.training.machine import Machine
 
-LONG = 2_000_000  # images of a whole run from which on a GPU the minutes of compiling come back
+LONG = 2_000_000  # images of a whole run from which on compiling saves more time on a GPU than it takes
 
 
 def wants_compiling(choice: str, device: torch.device, images: int) -> bool:
@@ -22,9 +22,9 @@ def wants_compiling(choice: str, device: torch.device, images: int) -> bool:
 def compile_network(
     network: nn.Module, batch_sizes: Iterable[int], machine: Machine, say: Callable[[str], None]
 ) -> tuple[nn.Module, float]:
-    """The compiled network (of the same tensors), or the plain one where that fails, and the seconds that it took.
+    """The compiled network (of the same tensors), or the plain one if compiling fails, and the seconds that this took.
 
-    batch_sizes: those of an epoch; each is compiled now, forward and backward, and leaves the network as it was.
+    batch_sizes: those of an epoch; each is compiled now, forward and backward. The network itself does not change.
     """
     start = PAUSES.clock()
     before = {name: buffer.clone() for name, buffer in network.named_buffers()}
@@ -33,7 +33,7 @@ def compile_network(
     try:
         for size in dict.fromkeys(batch_sizes):
             images = torch.zeros(size, 3, 32, 32, device=machine.device).to(memory_format=torch.channels_last)
-            with machine.autocast(cache=False):  # as the steps do: Dynamo compiles for each of the two
+            with machine.autocast(cache=False):  # as in the steps: Dynamo compiles separately for each value
                 outputs = forward(images)
             sum(logits.float().sum() for logits in (outputs.final, *outputs.auxiliary)).backward()
         machine.wait()

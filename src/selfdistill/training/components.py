@@ -1,4 +1,4 @@
-"""What a run trains: its network, optimiser, gradient scaler and objective, built from its settings."""
+"""The network, optimiser, gradient scaler and objective of a run, built from its settings."""
 
 from functools import partial
 
@@ -13,14 +13,14 @@ from selfdistill.models.outputs import Outputs
 from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.training.machine import Machine
 
-NETWORK, MOMENTUM = "network.", "momentum."  # begin the names of a saved state's tensors
+NETWORK, MOMENTUM = "network.", "momentum."  # prefixes of tensor names in a saved state
 
 
 def build_optimiser(network: nn.Module, settings: OptimiserSettings, device: torch.device) -> torch.optim.SGD:
     """SGD in one fused kernel. On a GPU its rate is a tensor, which a captured step reads anew each time.
 
-    The momentum starts as zeros (.9 x 0 + g = g), because a first step that a gradient scaler skips would leave torch's
-    own momentum unwritten, and the next one would read it.
+    The momentum starts as zeros (.9 x 0 + g = g), because torch does not initialise its momentum if the gradient
+    scaler skips the first step, and the next step would read it.
     """
     rate = settings.learning_rate
     optimiser = torch.optim.SGD(
@@ -61,13 +61,12 @@ class Components:
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
         self.objective = partial(OBJECTIVES[settings.objective], **settings.parameters)
         self.classes = settings.network.classes
-        self.trained: nn.Module = self.network  # or its compiled form, of the same tensors
+        self.trained: nn.Module = self.network  # or its compiled form, with the same tensors
 
     def coefficients(self) -> dict[str, float]:
-        """The objective's effective coefficients by history column, from the objective itself.
+        """The objective's effective coefficients by history column, found by a call of the objective.
 
-        Raises: Failure 78 for another number of terms of a kind than one, or one for each classifier (with or without
-        the final one).
+        Raises: Failure 78 unless each kind has at most one term, or one per classifier (with or without the final one).
         """
         logits = torch.zeros(1, self.classes)
         heads, maps = len(self.network.heads), logits.view(1, -1, 1, 1)
@@ -81,7 +80,7 @@ class Components:
         return terms.coefficients()
 
     def tensors(self) -> dict[str, Tensor]:
-        """The network's state and the momentum, by the names that a saved state has for them."""
+        """The network's state and the momentum, by their names in a saved state."""
         tensors = {NETWORK + name: tensor for name, tensor in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
             momentum = self.optimiser.state[parameter].get("momentum_buffer")
@@ -90,7 +89,7 @@ class Components:
         return tensors
 
     def load(self, tensors: dict[str, Tensor], scaler: dict) -> None:
-        """Put a saved state back."""
+        """Load a saved state."""
         self.network.load_state_dict(dict(under(NETWORK, tensors)))
         parameters = dict(self.network.named_parameters())
         for name, tensor in under(MOMENTUM, tensors):
@@ -99,5 +98,5 @@ class Components:
 
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
-    """The tensors whose names begin with a prefix, without it."""
+    """The tensors whose names begin with a prefix, under their names without it."""
     return [(name.removeprefix(prefix), tensor) for name, tensor in tensors.items() if name.startswith(prefix)]

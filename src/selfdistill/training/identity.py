@@ -1,4 +1,4 @@
-"""What makes a run this run: its settings, seed, data, teacher and code. Imports no torch."""
+"""The identity of a run: its settings, seed, data, teacher and code. Imports no torch."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from selfdistill.system.files import read_sealed
 from selfdistill.system.tensors import read_header
 from selfdistill.training import provenance
 
-# The parts of an identity, and what they are called where they differ.
+# The parts of an identity, and their names in messages.
 PARTS = {
     "settings": "settings",
     "seed": "seed",
@@ -22,10 +22,10 @@ PARTS = {
 def run_identity(
     settings: dict[str, Any], seed: int, data: str | None, teachers: list[str | None], code: str | None = None
 ) -> dict[str, Any]:
-    """The identity of a run, without the parts that are not known: data not yet prepared, a teacher not yet trained.
+    """The identity of a run, without unknown parts (data not yet prepared, a teacher not yet trained).
 
-    data: SHA-256 of the prepared images; teachers: of the weights that teach it; code: the fingerprint of the training
-    code, the present one if it is not given.
+    data: SHA-256 of the prepared images; teachers: SHA-256 of their weights; code: a fingerprint of the training code,
+    by default of the present one.
     """
     unknown = {"data_sha256": data is None, "teacher_sha256": None in teachers}
     identity = {
@@ -39,21 +39,21 @@ def run_identity(
 
 
 def data_sha256(path: Path) -> str | None:
-    """The SHA-256 by which a prepared dataset goes, as it says itself; None without one."""
+    """The SHA-256 that a prepared dataset has in its metadata; None if there is no dataset."""
     return read_header(path).get("content_sha256") if path.is_file() else None
 
 
 def weights_sha256(run: Path) -> str | None:
-    """The SHA-256 of a finished run's weights; None of one that is not finished."""
+    """The SHA-256 of a finished run's weights; None if the run is not finished."""
     try:
         return read_sealed(run / "run.json").get("outputs", {}).get("weights.safetensors")
-    except (Failure, AttributeError):  # damaged, or of no run of ours
+    except (Failure, AttributeError):  # damaged, or not a run of this project
         return None
 
 
 def other_parts(recorded: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """In what a run, or a state, differs from a wanted identity: settings by their dotted keys, then data, teacher and
-    code. What is not wanted is not compared.
+    """The parts in which a run or a state differs from a wanted identity: dotted keys of settings, then data, teacher
+    and code. Parts that the wanted identity lacks are not compared.
     """
     parts = []
     for key, word in PARTS.items():

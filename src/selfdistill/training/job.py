@@ -1,4 +1,4 @@
-"""A training job as the command line gives it. Imports no torch."""
+"""A training job, as given on the command line. Imports no torch."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,8 +8,8 @@ from selfdistill.training.states import forced_mark
 
 
 class Job(NamedTuple):
-    """How and where to train a run; output is .../<method>/seed<n>. teachers: the weights that teach it, those of an
-    ensemble's members, or none. store: where finished runs are kept, None: nowhere.
+    """How and where to train a run; output is .../<method>/seed<n>. teachers: the weights of its teacher
+    or of an ensemble's members, or none. store: the folder of finished runs; None: they are not stored.
     """
 
     data: Path
@@ -33,5 +33,5 @@ class Job(NamedTuple):
 
     @property
     def forced(self) -> Path:
-        """The mark of a run that is to be trained whatever is stored; it goes when that is done."""
+        """The file that forces a run to be trained even if it is stored; it is removed after the training."""
         return forced_mark(self.states, self.name)

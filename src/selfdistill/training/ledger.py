@@ -1,4 +1,4 @@
-"""Where the seconds of an epoch go."""
+"""The seconds of an epoch by kind of work."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Ledger:
-    """Seconds by kind of work, by a clock that never goes back and stands still while the process does."""
+    """Seconds by kind of work, by a monotonic clock that does not count pauses of the process."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(WORK, 0.0)
@@ -26,7 +26,7 @@ class Ledger:
             self.seconds[kind] += PAUSES.clock() - start
 
     def timed(self, items: Iterable[T], kind: str) -> Iterator[T]:
-        """The items, with the time that getting each one takes counted."""
+        """The items; the time to get each of them is counted."""
         iterator = iter(items)
         while True:
             with self.measure(kind):

@@ -17,7 +17,7 @@ def train_epoch(
     ledger: Ledger,
     after_step: Callable[[int], None] = lambda images: None,
 ) -> dict[str, float]:
-    """Take one pass over the training set; the means over its images under their columns in history.csv."""
+    """Make one pass over the training set; return means over its images by their columns in history.csv."""
     step.network.train()
     step.sums.reset()
     for batch in batches:
@@ -30,7 +30,7 @@ def train_epoch(
 
 
 def check_finite(row: dict[str, float], epoch: int) -> None:
-    """Refuse (Failure 70) an epoch in which a term was not finite, so that it reaches no file."""
+    """Refuse (Failure 70) an epoch with a term that is not finite, so that it is not written."""
     for name, value in row.items():
         if not math.isfinite(value):
             what = f"{name} is {value} in epoch {epoch} (learning rate {row.get('learning_rate')})"

@@ -1,4 +1,4 @@
-"""The device, the precision and the bits: what of the machine a result may depend on."""
+"""The device, the precision and other facts of the machine that a result may depend on."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from selfdistill.system.host import available_processors
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 NEEDS_GPU = {"tf32", "fp16"}
-LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")  # variables: which kernels
+LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")  # these limit the kernels
 
 
 class Machine(NamedTuple):
@@ -24,48 +24,48 @@ class Machine(NamedTuple):
     deterministic: bool
 
     def autocast(self, *, cache: bool = True):
-        """The context of the forward pass; float32 outside of bf16 and fp16. cache: of weights that were cast."""
+        """The context of the forward pass; float32 outside of bf16 and fp16. cache: whether cast weights are kept."""
         if self.precision not in AUTOCAST:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, AUTOCAST[self.precision], cache_enabled=cache)
 
     def fingerprint(self) -> dict[str, str | int | bool]:
         """What must be equal for a resumed run to end with the same bits."""
-        if self.device.type == "cuda":  # the processor beside it rounds nothing
+        if self.device.type == "cuda":  # the CPU does no rounding in the training
             rounding = {"cudnn": torch.backends.cudnn.version()}
         else:
             rounding = {"cpu_capability": cpu_capability(), "threads": self.threads}
         return rounding | {
             "python": platform.python_version(),
-            "torch": torch.__version__,  # names its CUDA too
+            "torch": torch.__version__,  # includes the CUDA version
             "device": device_name(self.device),
             "precision": self.precision,
             "deterministic": self.deterministic,
         }
 
     def wait(self) -> None:
-        """Wait until the device has done what it was given, so that a clock read now is true."""
+        """Wait until the device has finished its work, so that a clock read afterwards is right."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
 
 def set_up(device: str, threads: int | str, precision: str, *, deterministic: bool) -> Machine:
-    """Configure torch for a run; with `threads: auto` a job of Slurm takes what it was given, not what the node has.
+    """Configure torch for a run; with `threads: auto` a Slurm job takes its own processors, not all of the node.
 
     Raises: Failure 69 for a GPU that is not there, 78 for a precision that the device does not have.
     """
-    # cuBLAS reads it when CUDA starts; older torch refuses deterministic algorithms without it.
+    # cuBLAS reads this variable when CUDA starts; older torch refuses deterministic algorithms without it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     chosen = choose_device(device)
     if chosen.index is not None:
-        torch.cuda.set_device(chosen)  # else graphs would be captured on the first card
+        torch.cuda.set_device(chosen)  # otherwise graphs would be captured on the first card
     count = available_processors() if threads == "auto" else int(threads)
     torch.set_num_threads(count)
     torch.use_deterministic_algorithms(deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, changes no result
     torch.backends.cudnn.benchmark = not deterministic
     resolved = choose_precision(precision, chosen)
-    torch.backends.cudnn.allow_tf32 = resolved == "tf32"  # of convolutions alone, which is torch's own default
+    torch.backends.cudnn.allow_tf32 = resolved == "tf32"  # only for convolutions, as in torch's default
     torch.backends.cuda.matmul.allow_tf32 = False
     return Machine(chosen, count, resolved, deterministic)
 
@@ -99,8 +99,8 @@ def choose_precision(wanted: str, device: torch.device) -> str:
 
 
 def cpu_capability() -> str:
-    """What decides how this processor rounds: torch's own word, AMX if it is there, whose bf16 products round otherwise
-    than those of AVX512, and the variables that limit the kernels.
+    """The facts that decide how this processor rounds: torch's capability; AMX, whose bf16 products round differently
+    from those of AVX512; and the environment variables that limit the kernels.
     """
     amx = ["AMX"] if torch.cpu._is_amx_tile_supported() else []
     limits = [f"{name}={os.environ[name]}" for name in LIMITS if os.environ.get(name)]
@@ -108,7 +108,7 @@ def cpu_capability() -> str:
 
 
 def count_workers(wanted: int | str, device: torch.device) -> int:
-    """The processes that transform images ahead: `auto` leaves a CPU to the training, and a GPU gets up to 14."""
+    """The processes that transform images ahead: `auto` means none on a CPU and up to 14 with a GPU."""
     if wanted != "auto":
         return int(wanted)
     return min(14, available_processors() - 1) if device.type == "cuda" else 0

@@ -1,4 +1,4 @@
-"""The files of a finished run, run.json last: it vouches for the others by their SHA-256."""
+"""The files of a finished run. run.json is written last and has the SHA-256 of the others."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def write_outputs(
     machine: Machine,
     record: dict[str, Any],
 ) -> None:
-    """Write the run's declared outputs. record: what run.json says beside their SHA-256."""
+    """Write the run's declared outputs. record: the content of run.json except their SHA-256."""
     facts = _facts(settings, seed, progress, evaluation)
     weights = encode_weights(network.kept(), settings.network, facts)
     answers: dict[str, Tensor] = evaluation.tensors()
@@ -53,7 +53,7 @@ def write_outputs(
 
 
 def _facts(settings: RunSettings, seed: int, progress: Progress, evaluation: Evaluation) -> dict[str, Any]:
-    """What the files with tensors say of themselves."""
+    """The metadata of the files with tensors."""
     data = settings.data
     facts = {
         "method": settings.method,

@@ -1,4 +1,4 @@
-"""How far a run is: its epoch and rows, to and from a saved state."""
+"""The progress of a run (its epoch and rows), written to and read from a saved state."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from selfdistill.training.components import under
 
-BEST = "best."  # begins the names of the best epoch's tensors in a saved state
+BEST = "best."  # prefix of the best epoch's tensors in a saved state
 
 
 class Best(NamedTuple):
@@ -18,10 +18,10 @@ class Best(NamedTuple):
 
 
 class Progress:
-    """Epochs done, the rows of history.csv and timing.csv, the attempts, and the best epoch where that one is kept.
+    """Epochs done, the rows of history.csv and timing.csv, the attempts, and the best epoch if that one is kept.
 
-    attempts: when each began, after which epoch, and the seconds of work that it did again and in which it stood still.
-    bit_exact: False once a run has gone on in another environment.
+    attempts: the start time of each, the epoch before it, its seconds of repeated work and its seconds of pauses.
+    bit_exact: False if a run was resumed in another environment.
     """
 
     def __init__(self, best: Best | None = None):
@@ -33,11 +33,11 @@ class Progress:
         self.best = best
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a saved state holds of the best epoch."""
+        """The tensors of the best epoch in a saved state."""
         return {} if self.best is None else {BEST + name: tensor for name, tensor in self.best.tensors.items()}
 
     def facts(self) -> dict[str, Any]:
-        """What a saved state holds beside its tensors."""
+        """The content of a saved state except its tensors."""
         return {
             "history": self.history,
             "timing": self.timing,
@@ -47,7 +47,7 @@ class Progress:
         }
 
     def load(self, epoch: int, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Put a saved state back."""
+        """Load a saved state."""
         self.epoch = epoch
         self.history, self.timing = facts["history"], facts["timing"]
         self.attempts, self.bit_exact = facts["attempts"], facts["bit_exact"]

@@ -1,4 +1,4 @@
-"""Which code, versions and inputs made a run."""
+"""The code and the versions that made a run."""
 
 import ast
 import importlib.metadata
@@ -12,7 +12,7 @@ from selfdistill import __version__
 from selfdistill.system.files import sha256_bytes
 
 PACKAGE = Path(__file__).parent.parent
-STAGES = ("data", "models", "losses", "evaluation", "training")  # what a run's result can depend on
+STAGES = ("data", "models", "losses", "evaluation", "training")  # stages that a run's result can depend on
 ONLY_LOOKS = ("status.py", "display.py", "store.py", "replaced.py")  # no result depends on them
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 
@@ -37,26 +37,26 @@ def _meaning(source: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A syntax tree without its empty fields, of which Python's versions have different ones."""
+    """A syntax tree without its empty fields, which differ between versions of Python."""
     if isinstance(value, ast.AST):
         fields = [(name, _plain(inner)) for name, inner in ast.iter_fields(value)]
         return (type(value).__name__, *(field for field in fields if field[1] not in (None, [])))
     return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
-CHANGES = "+changes"  # ends the commit of a checkout with files that differ from it
+CHANGES = "+changes"  # suffix of the commit if files of the checkout differ from it
 MADE = (":(exclude)report", ":(exclude)results")
 
 
 def versions() -> dict[str, str]:
-    """The versions of this project and of what it computes with."""
+    """The versions of this project and of the packages that it computes with."""
     return {"selfdistill": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def commit() -> str:
-    """The checkout's own git commit, with `+changes` if files differ from it; `unknown` where there is no checkout.
+    """The checkout's own git commit, with `+changes` if files differ from it; `unknown` without a checkout.
 
-    What a workflow makes (`report/`, `results/`) is no change, though some of it is committed as evidence.
+    Outputs of the workflow (`report/`, `results/`) do not count as changes, though some are committed as evidence.
     """
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
@@ -66,7 +66,7 @@ def commit() -> str:
 
 
 def _git(*arguments: str) -> str:
-    """What git says of the checkout that the package lies in, whatever repository lies around it or in GIT_*."""
+    """The output of git for the package's own checkout, whatever repository is around it or named in GIT_*."""
     root = PACKAGE.parent.parent
     command = ["git", "-C", str(root), f"--git-dir={root / '.git'}", f"--work-tree={root}", *arguments]
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

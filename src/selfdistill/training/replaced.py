@@ -1,4 +1,4 @@
-"""Which finished runs a changed configuration replaces, in its own words. Imports no torch."""
+"""The finished runs that a changed configuration replaces, in words. Imports no torch."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,13 +10,13 @@ from selfdistill.config.settings import run_settings
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import canonical_json, read_sealed
 
-PLAIN = ("parameters.", "network.")  # blocks of a run's settings that the configuration writes without them
+PLAIN = ("parameters.", "network.")  # prefixes that keys of the configuration do not have
 KEPT = 'kept in the store; to keep both side by side: README, "T = 8 beside T = 4"'
 OTHER_DATA = "kept in the store; to keep both side by side: another `protocol` for these data"
 
 
 def replacement(config: Config, results: Path, method: str) -> list[str]:
-    """The lines that say which finished runs of a method are of other settings now, and are replaced; none if none are.
+    """A line for each change of settings by which finished runs of a method are replaced; empty if none are.
 
     `kd: temperature 4.0 -> 8.0; 1 finished run is replaced (kept in the store; ...)`
     """
@@ -30,14 +30,14 @@ def replacement(config: Config, results: Path, method: str) -> list[str]:
 
 
 def _changes(config: Config, results: Path, method: str, seed: int) -> tuple[str, str]:
-    """What is other about a finished run, empty if nothing is: `temperature 4.0 -> 8.0, epochs 5 -> 6`, or that what
-    teaches it changes; and how both runs are kept.
+    """How a finished run differs from the configuration, `temperature 4.0 -> 8.0, epochs 5 -> 6` or a change of its
+    teacher, empty if it does not; and how both runs can be kept.
     """
     try:
         facts = read_sealed(results / config.protocol / method / f"seed{seed}" / "run.json")
         wanted = run_settings(config, method)
         keys = other_settings(facts, wanted)
-    except (Failure, KeyError, AttributeError):  # no run, a damaged one, or somebody else's
+    except (Failure, KeyError, AttributeError):  # no run, a damaged one, or not one of this project
         return "", KEPT
     if keys:
         old, new = completed(facts["settings"]), completed(wanted)
@@ -54,7 +54,7 @@ def _plain(key: str) -> str:
 
 
 def _value(settings: dict[str, Any], key: str) -> str:
-    """A value by its dotted key, as the configuration has it."""
+    """The value of a dotted key, as the configuration writes it."""
     value: Any = settings
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None

@@ -38,7 +38,7 @@ from selfdistill.training.teaching import Teaching
 
 
 def train_run(job: Job, settings: RunSettings, log: Log) -> None:
-    """Train a run, or what is left of it, and write its outputs.
+    """Train a run, or its remaining epochs, and write its outputs.
 
     Raises: Stopped, naming what is saved, when a signal came.
     """
@@ -55,7 +55,7 @@ def train_run(job: Job, settings: RunSettings, log: Log) -> None:
 
 
 def read_images(job: Job, settings: RunSettings, machine: Machine) -> tuple[TrainingSet, TestSet, str]:
-    """The training images, those that the run is evaluated on, and the SHA-256 of the whole prepared dataset."""
+    """The training images, the images for the evaluation, and the SHA-256 of the whole prepared dataset."""
     data = settings.data
     images, sha256 = read_prepared(job.data, data.dataset)
     normalise = Normalisation(data.mean, data.std, machine.device)
@@ -89,7 +89,7 @@ class Run:
         self.compile_seconds = 0.0
 
     def complete(self) -> None:
-        """Start or resume, train what is left, write the outputs."""
+        """Start or resume the run, train the remaining epochs and write the outputs."""
         for line in opening_lines(self):
             self.log.note(line)
         self._compile()
@@ -109,7 +109,7 @@ class Run:
         self.log.note(f"done: {right} ({self.job.output})")
 
     def _compile(self) -> None:
-        """Compile the network if that is wanted; what it takes stands in the next epoch's row."""
+        """Compile the network if that is wanted; the time counts in the next epoch's row."""
         images, how = self.settings.epochs * len(self.training_set), self.job.machine.compile
         if wants_compiling(how, self.machine.device, images):
             bounds = batch_bounds(len(self.training_set), self.settings.batch_size)
@@ -131,7 +131,7 @@ class Run:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """What a resumed run must find again to end with the same bits; a compiled network rounds otherwise."""
+        """What must be equal for a resumed run to end with the same bits; a compiled network rounds differently."""
         return self.machine.fingerprint() | ({"compile": True} if self.parts.trained is not self.network else {})
 
     def _state(self) -> checkpoint.State:
@@ -144,7 +144,7 @@ class Run:
         return checkpoint.State(self.progress.epoch, self.parts.tensors() | self.progress.tensors(), facts)
 
     def _train_epochs(self) -> Evaluation | None:
-        """Train what is left; the evaluation of the last epoch, None if there was none left."""
+        """Train the epochs that are left; return the evaluation of the last one, None if none was left."""
         s, parts, progress, evaluation = self.settings, self.parts, self.progress, None
         cadence = checkpoint.Cadence(self.job.machine.checkpoint.overhead)
         grace = Grace(self.job.machine.checkpoint.grace, len(self.training_set), len(self.test_set))
@@ -170,7 +170,7 @@ class Run:
     def _one_epoch(
         self, step: EagerStep | CapturedStep, ledger: Ledger, display: EpochDisplay, grace: Grace
     ) -> Evaluation | None:
-        """Train an epoch and add its row; the evaluation if there was one."""
+        """Train an epoch and add its row; return its evaluation, if there was one."""
         s, progress, epoch = self.settings, self.progress, self.progress.epoch
         rate = SCHEDULES[s.schedule](s.learning_rate, epoch, s.epochs)
         set_rate(self.parts.optimiser, rate)
@@ -198,14 +198,14 @@ class Run:
         return evaluation
 
     def _note_pause(self, seconds: float) -> None:
-        """Say and record for how long the process stood still; that stands in no epoch's row."""
+        """Report and record the time for which the process stood still; no epoch's row includes it."""
         if seconds:
             self.progress.attempts[-1]["paused_seconds"] += round(seconds, 3)
             self.log.say(f"paused for {duration(seconds)} (not counted as training time)")
 
     def _save(self, cadence: checkpoint.Cadence) -> None:
-        """Save the state. Its cost is known only afterwards, so it stands in this epoch's row from the next save on,
-        and in the last row never: the last save is no part of training.
+        """Save the state. The time that this takes is known only afterwards, so this epoch's row includes it from the
+        next save on. The last row never does, because the last save is no part of training.
         """
         start = PAUSES.clock()
         checkpoint.save_state(self.folder, self._state())
@@ -222,7 +222,7 @@ class Run:
 
 
 def opening_lines(run: Run) -> list[str]:
-    """What the log says before the first epoch: the run, the machine, its teacher, oddities and coefficients."""
+    """The lines of the log before the first epoch: the run, the machine, its teacher, oddities and coefficients."""
     s, machine = run.settings, run.machine
     return [
         f"{s.method} seed {run.job.seed}: {s.network.model} ({s.network.stem} stem, width {s.network.width}),"
@@ -235,7 +235,7 @@ def opening_lines(run: Run) -> list[str]:
 
 
 def record_of(run: Run) -> dict[str, Any]:
-    """The content of run.json but for its outputs; versions and names, but no path of this machine."""
+    """The content of run.json except its outputs; it has versions and names, but no paths of this machine."""
     progress = run.progress
     return {
         **run.identity,

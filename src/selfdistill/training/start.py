@@ -1,5 +1,5 @@
-"""Start a training job: one at a time for a run, none for what the store has, and how it failed is kept. Imports no
-torch before it must.
+"""Start a training job: lock the run, use the store if it has the run, and record a failure. Imports torch as late as
+possible.
 """
 
 import contextlib
@@ -20,10 +20,11 @@ from selfdistill.training.states import failure_record, state_folder
 
 
 def train(job: Job) -> None:
-    """Train a run to its end and write its outputs, or put them in place from the store. A run that was stopped goes on
-    after its last saved epoch.
+    """Train a run to its end and write its outputs, or restore them from the store. A stopped run resumes after its
+    last saved epoch.
 
-    The lock comes before torch, so that a second trainer is refused at once; the log before it, to say so.
+    The lock is taken before torch is imported, so that a second trainer is refused at once. The log is opened first, to
+    report this.
     Raises: Failure 65 bad data or teacher, 70 non-finite loss, 71 memory, 73 run in use, 74 disk, 78 configuration.
     """
     log = Log(job.log, f"{job.output.parent.name} seed {job.seed}")
@@ -46,7 +47,7 @@ def train(job: Job) -> None:
 
 
 def _identity(job: Job, settings: RunSettings) -> dict[str, Any]:
-    """The identity of the run that a job asks for, as far as its data and teachers are there."""
+    """The identity of a job's run, without data or teachers that do not exist yet."""
     described = settings.model_dump(mode="json", exclude_none=True)
     teachers = [sha256_of(path) if path.is_file() else None for path in job.teachers]
     return run_identity(described, job.seed, data_sha256(job.data), teachers)
@@ -63,7 +64,7 @@ def _train_or_restore(job: Job, settings: RunSettings, identity: dict[str, Any],
 
 
 def _restored(job: Job, identity: dict[str, Any], log: Log) -> bool:
-    """Whether the store had the run, which then is in place; never without its data and teachers."""
+    """Restore the run if the store has it; False if it does not, or if data or teachers of the run are missing."""
     entry = store.find(job.store, job.name, identity, log.say) if identity.keys() == PARTS.keys() else None
     if entry is None:
         return False
@@ -88,7 +89,7 @@ def _train(job: Job, settings: RunSettings, log: Log) -> None:
 
 
 def _check_teachers(job: Job, settings: RunSettings) -> None:
-    """Refuse (Failure 78) another number of teachers than the settings ask for, or one teacher twice."""
+    """Refuse (Failure 78) a number of teachers that differs from the settings, or one teacher twice."""
     wanted = settings.teacher.count if settings.teacher else 0
     if not len(job.teachers) == len(set(job.teachers)) == wanted:
         what = f"expected {wanted} for {settings.method}, none of them twice, got {len(job.teachers)}"
@@ -96,9 +97,9 @@ def _check_teachers(job: Job, settings: RunSettings) -> None:
 
 
 def _keep(record: Path, identity: dict[str, Any], code: int, message: str) -> None:
-    """Keep how an attempt failed, and of which identity it was, as far as that is known."""
+    """Record how an attempt failed, and the known parts of its identity."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    durable = code != DISK  # an fsync that failed is never tried again
+    durable = code != DISK  # a failed fsync is never retried
     facts = {"code": code, "message": message, "at": at, "identity": identity}
-    with contextlib.suppress(Failure):  # what went wrong first is what is reported
+    with contextlib.suppress(Failure):  # the first error is reported, not this one
         write_sealed(record, facts, mode=PRIVATE, durable=durable)

@@ -1,4 +1,4 @@
-"""What has become of each run, from its files alone. Imports no torch."""
+"""The status of each run, from its files alone. Imports no torch."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ DONE = "done"
 
 
 class Status(NamedTuple):
-    """A line of the answer: a run or a folder, and what has become of it."""
+    """A line of the answer: a run or a folder, and its status."""
 
     name: str
     text: str
@@ -29,7 +29,7 @@ class Status(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Every run of the configuration, and what lies beside them that it does not ask for."""
+    """Every run of the configuration, and other runs and states in its results."""
 
     runs: list[Status]
     others: list[Status]
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
 
 
 def status(config: Config, results: Path) -> Answer:
-    """What has become of the configuration's runs under `results`, teachers where they are first needed."""
+    """The status of the configuration's runs under `results`; a teacher stands where it is first needed."""
     folder = results / config.protocol
     requested = RequestedRuns(config, results)
     runs = [requested.status(*run) for run in config.runs()]
@@ -55,7 +55,7 @@ def status(config: Config, results: Path) -> Answer:
 
 
 class RequestedRuns:
-    """What the configuration asks of a run, now and with the present code."""
+    """The runs that the configuration and the present code require."""
 
     def __init__(self, config: Config, results: Path):
         self.config, self.folder, self.store = config, results / config.protocol, results / FOLDER
@@ -64,9 +64,7 @@ class RequestedRuns:
         self.data = data_sha256(results / "data" / f"{config.data.dataset}.safetensors")
 
     def status(self, method: str, seed: int) -> Status:
-        """What has become of one run; what is going on counts before what is done, and that before how an attempt
-        failed.
-        """
+        """The status of one run: running before done, and done before a failed attempt, if several apply."""
         identity, states = self.identity(method, seed), self.folder / ".state"
         key, name = f"{method}-seed{seed}", f"{method} seed {seed}"
         saved = _saved(states, key, identity)
@@ -83,7 +81,7 @@ class RequestedRuns:
         return Status(name, "in the store: nothing to train" if stored else "not started", done=stored is not None)
 
     def stored(self, method: str, seed: int, identity: dict[str, Any]) -> dict[str, Any] | None:
-        """The run.json of the stored run that is put in place without training; None if there is none, or if it is
+        """The run.json of the stored run that will be restored without training; None if there is none or the run is
         forced.
         """
         key, states = f"{method}-seed{seed}", self.folder / ".state"
@@ -93,8 +91,8 @@ class RequestedRuns:
         return found[0].facts if found else None
 
     def _outputs(self, run: Path, identity: dict[str, Any]) -> str | None:
-        """What a run's outputs are: done, not finished, damaged or stale; None if there are none. Other code alone
-        repeats no finished run.
+        """The status of a run's outputs: done, not finished, damaged or stale; None if there are none. Other code
+        alone makes no run stale.
         """
         if not (run / "run.json").exists():
             return "not finished (no run.json)" if (run / "history.csv").exists() else None
@@ -110,7 +108,7 @@ class RequestedRuns:
         return f"{DONE} (by other training code)" if others else DONE
 
     def identity(self, method: str, seed: int) -> dict[str, Any]:
-        """A run's identity without the parts that cannot be known: data not yet prepared, a teacher not yet trained."""
+        """A run's identity without unknown parts (data not yet prepared, a teacher not yet trained)."""
         teachers = [self.folder / name / f"seed{its_seed}" for name, its_seed in self.config.teachers_of(method, seed)]
         weights = [weights_sha256(teacher) for teacher in teachers]
         return run_identity(run_settings(self.config, method), seed, self.data, weights, self.code)
@@ -121,8 +119,8 @@ def _joined(*texts: str | None) -> str:
 
 
 def failure_of(record: Path, identity: dict[str, Any]) -> str | None:
-    """How the last attempt at a run of this identity failed; None if it did not, or if that was another run: one of
-    other settings or code, or with other data or another teacher.
+    """How the last attempt at a run of this identity failed; None if it did not, or if its settings, code, data
+    or teacher were others.
     """
     if not record.exists():
         return None
@@ -141,7 +139,7 @@ def failure_of(record: Path, identity: dict[str, Any]) -> str | None:
 
 
 def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
-    """Where a run can go on, from the states that have its identity."""
+    """The epoch at which a run can resume, from the states of its identity."""
     lost = None
     for folder in sorted(states.glob(f"{key}-{HASH}/")):
         epoch, its_identity, damaged = newest_state(folder)
@@ -155,7 +153,7 @@ def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
 
 
 def newest_state(folder: Path) -> tuple[int, dict[str, Any] | None, list[str]]:
-    """The epoch and the identity of the newest whole state in a folder, and the damaged ones before it."""
+    """The epoch and the identity of the newest undamaged state in a folder, and the newer, damaged ones."""
     damaged = []
     for path in checkpoints(folder):
         if read_checkpoint(path) is not None:
@@ -165,7 +163,7 @@ def newest_state(folder: Path) -> tuple[int, dict[str, Any] | None, list[str]]:
 
 
 def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
-    """A line for each other state of the same run: which it is, its epoch, and what it was of."""
+    """A line for each state of the same run with another identity: its folder, its epoch and how it differs."""
     run = state.name.rpartition("-")[0]
     return [
         f"{name} (epoch {epoch}) belongs to other {', '.join(other_parts(its_identity, identity))}"
@@ -175,7 +173,7 @@ def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
 
 
 def _other_states(folder: Path, requested: RequestedRuns) -> list[Status]:
-    """States that no run of the configuration can go on from."""
+    """States from which no run of the configuration can resume."""
     runs, found = requested.config.runs(), []
     for name, run, epoch, identity in _whole_states(folder / ".state", "*/"):
         others = other_parts(identity, requested.identity(*run)) if run in runs else []
@@ -186,7 +184,7 @@ def _other_states(folder: Path, requested: RequestedRuns) -> list[Status]:
 
 
 def _whole_states(states: Path, pattern: str) -> Iterator[tuple[str, tuple[str, int], int, dict[str, Any]]]:
-    """The states that can be read: name of the folder, method and seed, and epoch and identity of the newest one."""
+    """The folders with a readable state: name, method and seed, and the epoch and identity of the newest state."""
     for folder in sorted(states.glob(pattern)):
         match = STATE.fullmatch(folder.name)
         epoch, identity, _ = newest_state(folder)
@@ -195,7 +193,7 @@ def _whole_states(states: Path, pattern: str) -> Iterator[tuple[str, tuple[str, 
 
 
 def _leftover_runs(folder: Path, config: Config) -> list[Status]:
-    """Finished runs that no configured row needs."""
+    """Finished runs that no row of the configuration needs."""
     needed = {f"{method} seed {seed}" for method, seed in config.runs()}
     runs = [path.parent for path in sorted(folder.glob("*/seed*/run.json"))]
     names = [f"{run.parent.name} seed {run.name.removeprefix('seed')}" for run in runs]

@@ -1,4 +1,4 @@
-"""A step of training: eager, or captured once in a CUDA graph and replayed. Both are called alike and end alike."""
+"""A training step: eager, or captured once in a CUDA graph and replayed. Both have the same calls and results."""
 
 import gc
 from collections.abc import Callable
@@ -20,7 +20,7 @@ WARM_UP = 3  # runs before a capture, as torch.cuda.graph asks for
 class EagerStep:
     """Forward, loss, backward, update, for one batch, with nothing that waits for the device.
 
-    network: what computes (a compiled network is one too); sums: of the epoch so far.
+    network: plain or compiled; sums: of the epoch so far.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class EagerStep:
         self.sums = Sums()
 
     def is_ready(self, batch: Batch) -> bool:
-        """Whether nothing has to be prepared before such a batch."""
+        """Whether a batch of this size needs no preparation."""
         return True
 
     def __call__(self, batch: Batch) -> None:
@@ -45,8 +45,8 @@ class EagerStep:
         self.sums.images += len(batch.labels)
 
     def work(self, batch: Batch) -> None:
-        """What a step gives to the device."""
-        with self.machine.autocast(cache=False):  # each weight is cast once a step in any case
+        """The operations of a step on the device."""
+        with self.machine.autocast(cache=False):  # each weight is cast only once per step anyway
             outputs = self.network(batch.images)
         terms = self.objective(outputs, batch.labels, batch.teacher_logits)
         total = terms.total
@@ -57,7 +57,7 @@ class EagerStep:
         self.sums.add(batch, outputs, terms, total)
 
     def tensors(self) -> list[Tensor]:
-        """All that a step changes in place: parameters, statistics, momentum, sums."""
+        """All tensors that a step changes in place: parameters, statistics, momentum, sums."""
         state = [value for slots in self.optimiser.state.values() for value in slots.values() if value is not None]
         return [*self.network.parameters(), *self.network.buffers(), *state, *self.sums.totals.values()]
 
@@ -65,8 +65,8 @@ class EagerStep:
 class CapturedStep:
     """The eager step as a CUDA graph for each size of batch: one launch instead of several hundred.
 
-    capture: takes the work and what undoes it, returns what does it again. say: takes the line that tells of a failed
-    capture, after which the eager step goes on.
+    capture: takes the work and a function that undoes it, returns a function that replays it. say: takes the message of
+    a failed capture, after which the eager step is used.
     """
 
     def __init__(self, step: EagerStep, say: Callable[[str], None], capture: Callable[[Work, Work], Work]):
@@ -76,7 +76,7 @@ class CapturedStep:
         self.failed = False
 
     def is_ready(self, batch: Batch) -> bool:
-        """Whether such a batch has its graph, or will have none."""
+        """Whether the graph for a batch of this size exists, or capturing failed before."""
         return self.failed or len(batch.labels) in self.graphs
 
     def __call__(self, batch: Batch) -> None:
@@ -94,9 +94,9 @@ class CapturedStep:
         return None
 
     def _prepare(self, batch: Batch) -> None:
-        """Capture the step for such batches, and leave everything as it was."""
+        """Capture the step for batches of this size; undo all changes of its warm-up."""
         fixed = Batch(*(None if value is None else value.clone() for value in batch))
-        if not self.sums.totals:  # they are made by the first step
+        if not self.sums.totals:  # the first step makes them
             undo = self._undo()
             self.step.work(fixed)
             undo()
@@ -114,7 +114,7 @@ class CapturedStep:
         undo()
 
     def _undo(self) -> Work:
-        """What puts everything that a step changes back to what it is now."""
+        """A function that restores the present values of all that a step changes."""
         before = [(tensor, tensor.detach().clone()) for tensor in self.step.tensors()]
 
         def undo() -> None:
@@ -126,8 +126,8 @@ class CapturedStep:
 
 
 def cuda_capture() -> Callable[[Work, Work], Work]:
-    """How a GPU captures. The graphs of a run share a pool of memory, because only one is replayed at a time, and a
-    stream of their own: cuBLAS keeps its workspace by stream, and a graph that is freed clears that of its stream.
+    """The `capture` of a GPU. The graphs of a run share a memory pool, because only one is replayed at a time. They
+    share a stream, because cuBLAS keeps a workspace per stream, and a freed graph clears that of its stream.
     """
     pool, aside = torch.cuda.graph_pool_handle(), torch.cuda.Stream()
 
@@ -142,14 +142,14 @@ def cuda_capture() -> Callable[[Work, Work], Work]:
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         gc.collect()
-        gc.disable()  # what is freed while a capture goes on would end it
+        gc.disable()  # memory that is freed during a capture would end it
         try:
-            # thread_local: the loader's thread may pin memory meanwhile.
+            # thread_local: the loader's thread may pin memory during the capture.
             with torch.cuda.graph(graph, pool=pool, stream=aside, capture_error_mode="thread_local"):
                 work()
         finally:
             gc.enable()
-            torch.cuda.set_stream(current)  # a capture that fails leaves its own stream current
+            torch.cuda.set_stream(current)  # a failed capture leaves its own stream current
         return graph.replay
 
     return capture
@@ -157,7 +157,7 @@ def cuda_capture() -> Callable[[Work, Work], Work]:
 
 def choose_step(step: EagerStep, choice: str, say: Callable[[str], None]) -> EagerStep | CapturedStep:
     """What `capture: auto | on | off` means here: auto captures on a GPU, but not in fp16, because the warm-up steps
-    would change the scaler's scale, which nothing undoes.
+    would change the scaler's scale, and this cannot be undone.
 
     Raises: Failure 78 for `on` where that is impossible.
     """
@@ -170,7 +170,7 @@ def choose_step(step: EagerStep, choice: str, say: Callable[[str], None]) -> Eag
 
 
 class Sums:
-    """Sums over an epoch's images, kept on the device so that no step waits for them."""
+    """Sums over an epoch's images, on the device, so that no step waits for them."""
 
     def __init__(self) -> None:
         self.images = 0
@@ -196,7 +196,7 @@ class Sums:
         return {name: float(total) / self.images for name, total in self.totals.items()}
 
     def reset(self) -> None:
-        """Start an epoch; the tensors stay where they are."""
+        """Set the sums to 0 for a new epoch; the tensors keep their memory."""
         self.images = 0
         for total in self.totals.values():
             total.zero_()

@@ -1,14 +1,14 @@
 """Finished runs, kept so that none is trained twice: `results/.runs/<method>-seed<n>-<hash>/` holds all outputs of one.
 
-Files in the store and under results/<protocol>/ are the same ones (hard links; copies where the file system has none),
-so keeping a run costs no room. An entry is built beside the others and renamed, so it is whole or absent; its name has
-the hash of its run.json, so two entries never meet. Nothing in it is believed: what is put in place has been compared
-with the SHA-256 in run.json, and run.json with its own.
+The files in the store and under results/<protocol>/ are hard links to each other (copies if the file system has none),
+so the store needs no extra space. An entry is built under a temporary name and then renamed, so it is complete or
+absent. Its name contains the hash of its run.json, so two entries never have one name. Files are restored only after a
+comparison with the SHA-256 in run.json, and run.json only after a comparison with its own.
 
-A run is looked for by its identity: settings, seed, SHA-256 of the data and of what teaches it, not the protocol that
-asked for it. The code is not part of it: the run of the present code comes first, that of other code with uncommitted
-changes last, of equals the newest, and the log says which commit trained it. A precision is matched as
-`config.records.other_settings` says. Imports no torch.
+A run is found by its identity: settings, seed, SHA-256 of the data and of its teachers' weights, but not the protocol.
+The code is not required to match: runs of the present code come first, those of other code with uncommitted changes
+last, of equals the newest first, and the log names the commit that trained the run. `config.records.other_settings`
+compares the precision. Imports no torch.
 """
 
 import contextlib
@@ -81,7 +81,7 @@ def damaged_outputs(folder: Path, facts: dict) -> list[str]:
 
 
 def folder_of(store: Path, output: Path) -> Path | None:
-    """Where the store has the run that lies in `output`, or would have it; None if its run.json is not whole."""
+    """The folder of the store for the run in `output`, whether it exists or not; None if run.json is damaged."""
     facts = facts_of(output)
     return _folder(store, f"{output.parent.name}-{output.name}", facts) if facts else None
 
@@ -91,8 +91,8 @@ def _folder(store: Path, name: str, facts: dict[str, Any]) -> Path:
 
 
 def matches(store: Path, name: str, wanted: dict[str, Any]) -> list[Entry]:
-    """The stored runs of an identity, those of its code first, those of other code with uncommitted changes
-    last, of equals the newest.
+    """The stored runs of an identity: those of its code first, those of other code with uncommitted changes last, of
+    equals the newest first.
     """
     identity = {part: value for part, value in wanted.items() if part != CODE}
     alike = [entry for entry in entries(store, name) if entry.facts and not other_parts(entry.facts, identity)]
@@ -110,7 +110,7 @@ def _had_changes(facts: dict[str, Any]) -> bool:
 
 
 def _trials(results: Path, runs: Sequence[tuple[str, int]]) -> list[str]:
-    """The finished runs of other code with uncommitted changes. This code is read only if a run had such changes."""
+    """The finished runs of other code with uncommitted changes. The fingerprint is computed only if a run had any."""
     every = {f"{method} seed {seed}": facts_of(results / method / f"seed{seed}") for method, seed in runs}
     changed = {run: facts[CODE] for run, facts in every.items() if _had_changes(facts) and facts.get(CODE)}
     own = provenance.code_fingerprint() if changed else None
@@ -118,7 +118,7 @@ def _trials(results: Path, runs: Sequence[tuple[str, int]]) -> list[str]:
 
 
 def find(store: Path, name: str, wanted: dict[str, Any], say: Callable[[str], None]) -> Entry | None:
-    """The first match whose files are whole; damaged ones are said and removed, also those that nobody can match."""
+    """The first match with complete files. Damaged entries are reported and removed, also those that match nothing."""
     for entry in [entry for entry in entries(store, name) if not entry.facts] + matches(store, name, wanted):
         wrong = damaged_outputs(entry.folder, entry.facts) if entry.facts else ["run.json"]
         if not wrong:
@@ -129,8 +129,8 @@ def find(store: Path, name: str, wanted: dict[str, Any], say: Callable[[str], No
 
 
 def put_in_place(entry: Entry, output: Path) -> None:
-    """Put a stored run's files where its rule declares them; run.json goes first and comes last, so that whoever looks
-    in between, or after a kill, sees a run that is not finished.
+    """Put a stored run's files where its rule declares them. The old run.json is removed first and the new one written
+    last, so that the run counts as unfinished in between and after a kill.
     """
     with disk(output):
         make_folder(output)
@@ -145,8 +145,8 @@ def put_in_place(entry: Entry, output: Path) -> None:
 
 
 def keep(store: Path, name: str, output: Path, say: Callable[[str], None]) -> None:
-    """Keep the finished run that lies in `output`. An earlier one of the same identity is compared with it; one that
-    the same code trained in the same precision gives way to it.
+    """Store the finished run in `output`. An earlier run of the same identity is compared with it, and is replaced if
+    the same code trained it in the same precision.
     """
     new = Entry(output, read_sealed(output / "run.json"))
     folder = _folder(store, name, new.facts)
@@ -160,7 +160,7 @@ def keep(store: Path, name: str, output: Path, say: Callable[[str], None]) -> No
 
 
 def adopt(store: Path, results: Path) -> None:
-    """Keep the finished runs under results/<protocol>/ that the store lacks: of a copy without it, or older than it."""
+    """Store the finished runs under results/<protocol>/ that the store lacks, because it was not copied or is newer."""
     for path in sorted(results.glob("*/seed*/run.json")):
         output, facts = path.parent, facts_of(path.parent)
         name = f"{output.parent.name}-{output.name}"
@@ -172,26 +172,26 @@ def adopt(store: Path, results: Path) -> None:
 
 
 def restore(store: Path, results: Path, runs: Sequence[tuple[str, int]], say: Callable[[str], None]) -> None:
-    """Put back what the finished runs (method and seed) under results/<protocol>/ have lost, and say it; say also which
-    were trained by other code with changes that were not committed, most often a trial.
+    """Restore lost files of the finished runs (method, seed) under results/<protocol>/, and say it. Also name the runs
+    that other code with uncommitted changes trained, which are most often trials.
     """
     for method, seed in runs:
         output, name = results / method / f"seed{seed}", f"{method}-seed{seed}"
         if lost_outputs(store, output) is None:
             continue
         with contextlib.suppress(InUse), run_lock(results / ".state" / f"{name}.lock"), disk(output):
-            if lost := lost_outputs(store, output):  # another start may have been quicker
+            if lost := lost_outputs(store, output):  # another start may have restored it already
                 _put_back(*lost, output)
                 say(f"{method} seed {seed}: {', '.join(lost[1])} restored from the store")
     if trials := _trials(results, runs):
-        how = f"to have them trained, or taken from the store, again: remove their folders in {results}"
+        how = f"to train them, or restore them from the store, again: remove their folders in {results}"
         say(f"trained by other code with uncommitted changes: {', '.join(trials)}; {how}")
 
 
 def lost_outputs(store: Path, output: Path) -> tuple[Entry, list[str]] | None:
-    """What of the finished run in `output` is missing or was replaced, and its stored run, which has that whole; None
-    if nothing is lost, or the store cannot help. A small file is known by its SHA-256, a large one by its size: they
-    are too many to be read at each start. What is the store's own file is not compared.
+    """The stored run for the finished run in `output`, and the names of missing or replaced files that it can restore;
+    None if there are none. Small files are compared by SHA-256, large ones by size, because reading all at each start
+    takes too long. Hard links to the store's files are not compared.
     """
     facts, name = facts_of(output), f"{output.parent.name}-{output.name}"
     if facts:
@@ -207,7 +207,7 @@ def lost_outputs(store: Path, output: Path) -> tuple[Entry, list[str]] | None:
 
 
 def _with_history(store: Path, name: str, output: Path) -> Entry | None:
-    """The stored run whose history lies beside a run.json that is damaged."""
+    """The stored run with the same history.csv, for a folder with a damaged run.json."""
     history = output / "history.csv"
     if not history.is_file() or not (output / "run.json").exists():
         return None
@@ -231,8 +231,8 @@ def _is_whole(path: Path, expected: str) -> bool:
 
 
 def _put_back(entry: Entry, names: list[str], output: Path) -> None:
-    """Put stored files where their run lost them, run.json last, with the times that they had: a copy gets those of
-    the run's others.
+    """Restore lost files of a run, run.json last, with their former times; copies get the times of the run's other
+    files.
     """
     times = (output / "run.json").stat()
     for name in sorted(names, key="run.json".__eq__):
@@ -243,7 +243,7 @@ def _put_back(entry: Entry, names: list[str], output: Path) -> None:
 
 
 def _comparison(old: Entry, new: Entry) -> str:
-    """How a run that was trained again came out."""
+    """Compare a run that was trained again with the stored one, in words."""
     before, now = old.facts["outputs"], new.facts["outputs"]
     others = [name for name in COMPARED if before.get(name) != now.get(name)]
     of = f"the stored run ({old.origin})"
@@ -257,8 +257,8 @@ def _variant(entry: Entry) -> tuple[Any, ...]:
 
 
 def _build(folder: Path, run: Entry) -> None:
-    """Make an entry of the files of a run that lies in results/, whole or not at all. The run's lock is held, so nobody
-    else builds under the same temporary name.
+    """Make an entry from the files of a run in results/, completely or not at all. The run's lock is held, so no other
+    process uses the same temporary name.
     """
     protocol, method, seed = run.folder.parts[-3:]
     temporary = folder.with_name(f".{protocol}-{method}-{seed}.tmp")
@@ -267,7 +267,7 @@ def _build(folder: Path, run: Entry) -> None:
             if facts_of(folder) == run.facts and not damaged_outputs(folder, run.facts):
                 return
             remove_folder(folder)
-        shutil.rmtree(temporary, ignore_errors=True)  # of one that was killed
+        shutil.rmtree(temporary, ignore_errors=True)  # left by a process that was killed
         try:
             make_folder(folder.parent)
             temporary.mkdir()

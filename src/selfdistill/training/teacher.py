@@ -1,4 +1,4 @@
-"""The frozen teacher of knowledge distillation: checked before it teaches, and then part of the batch."""
+"""The frozen teacher of knowledge distillation: it is checked first, and its logits become part of the batch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,9 +28,9 @@ TOLERANCE = 10  # images of 10,000 that may differ on another device or in anoth
 def load_teacher(
     path: Path, expected: NetworkSettings, test_set: TestSet, machine: Machine
 ) -> tuple[Network, dict, Evaluation]:
-    """The teacher, frozen and in evaluation mode, its evaluation.json, and its answers to the test set.
+    """The teacher, frozen and in evaluation mode, its evaluation.json, and its evaluation on the test set.
 
-    Raises: Failure 65 when it is not the network that was configured, when its SHA-256 is not the recorded
+    Raises: Failure 65 when it is not the configured network, when its SHA-256 is not the recorded
     one, or when it does not reach its recorded accuracy here.
     """
     recorded = read_sealed(path.parent / "evaluation.json")
@@ -50,15 +50,15 @@ def frozen(backbone: ResNet, machine: Machine) -> Network:
 
 
 def check_sha256(path: Path, sha256: str, recorded: dict[str, Any]) -> None:
-    """Refuse (Failure 65) weights that are not the file of which an evaluation.json speaks."""
+    """Refuse (Failure 65) weights with another SHA-256 than their evaluation.json records."""
     if sha256 != recorded.get("weights_sha256"):
         what = f"SHA-256 differs from its evaluation.json (expected {recorded.get('weights_sha256')}, got {sha256})"
         raise Failure(path, what, "train it again; for weights of your own, run `evaluate` first")
 
 
 def check_accuracy(path: Path, answers: Evaluation, recorded: dict[str, Any], machine: Machine) -> None:
-    """Refuse (Failure 65) weights whose answers to the test set do not reach their recorded accuracy: exactly in the
-    same deterministic environment (device, precision, threads, versions), within 10 of 10,000 images elsewhere.
+    """Refuse (Failure 65) weights that do not reach their recorded accuracy on the test set: exactly in the same
+    deterministic environment (device, precision, threads, versions), within 10 of 10,000 images elsewhere.
     """
     images, correct = answers.images, answers.correct
     same = machine.deterministic and recorded.get("environment") == machine.fingerprint()
@@ -73,15 +73,15 @@ def _describe(settings: NetworkSettings) -> str:
 
 
 class FrozenTeacher:
-    """A teacher that only answers: batch normalisation folded into its convolutions, no gradients.
+    """A teacher for inference: batch normalisation is folded into its convolutions, and it has no gradients.
 
     members: one network, or an ensemble that teaches the mean of their probabilities at a temperature
-    (`ensemble_logits`); they answer one after the other. In evaluation mode the output depends on each image alone, so
-    it may see the images in other batches than its student does; only rounding differs.
+    (`ensemble_logits`); they run in sequence. In evaluation mode the output for an image depends only on that image, so
+    the teacher may use other batches than its student; only rounding differs.
     """
 
     def __init__(self, members: Sequence[Network], machine: Machine, temperature: float = 1.0):
-        # Cast once and not in each batch: the rounding is autocast's.
+        # Cast once instead of in each batch, with the same rounding as autocast.
         self.dtype = AUTOCAST.get(machine.precision, torch.float32)
         self.members = [
             _folded(member).to(machine.device, self.dtype, memory_format=torch.channels_last) for member in members
@@ -90,7 +90,7 @@ class FrozenTeacher:
 
     @property
     def batch_size(self) -> int:
-        """How many images it had best see at once; the answers do not depend on it but for rounding."""
+        """The fastest number of images per batch; the logits depend on it only by rounding."""
         return BATCH[self.machine.device.type]
 
     def logits(self, batches: Iterable[Batch]) -> Tensor:
@@ -98,7 +98,7 @@ class FrozenTeacher:
         parts = []
         with torch.no_grad(), self.machine.autocast():  # the loss saves the logits for its backward pass
             for batch in batches:
-                REQUEST.stop_if_asked()  # nothing of the epoch is trained yet
+                REQUEST.stop_if_asked()  # the epoch has not begun, so nothing is lost
                 images = batch.images.to(self.dtype)
                 parts.append(ensemble_logits([member(images).float() for member in self.members], self.temperature))
         self.machine.wait()
@@ -121,7 +121,7 @@ def with_logits(batches: Iterable[Batch], logits: Tensor) -> Iterator[Batch]:
 
 
 def vouch(machine: Machine, weights_sha256: str) -> dict[str, Any]:
-    """What evaluation.json says beside the accuracy: where it was measured, and of which file."""
+    """The content of evaluation.json besides the accuracy: the environment of the measurement and the weights."""
     return {"environment": machine.fingerprint(), "weights_sha256": weights_sha256}
 
 
@@ -152,7 +152,7 @@ def evaluate_weights(
     else:
         machine = set_up(device, threads, precision, deterministic=True)
     images, _ = read_prepared(data, facts["dataset"])
-    if "holdout_images" in facts:  # the weights were chosen by it and have yet to see the test set
+    if "holdout_images" in facts:  # the run was evaluated on its hold-out and must not use the test set
         images = training_and_evaluation(images, facts["train_images"], facts["holdout_images"])
     test_set = TestSet(
         images.test_images, images.test_labels, Normalisation(facts["mean"], facts["std"], machine.device)

@@ -1,4 +1,4 @@
-"""The networks that teach a run: checked, heard on the test set, and asked ahead of each epoch."""
+"""The teachers of a run: they are checked, evaluated on the test set, and compute their logits before each epoch."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from selfdistill.training.teacher import FrozenTeacher, frozen, load_teacher
 
 
 class TeacherRecord(NamedTuple):
-    """What is known of a network that teaches: its evaluation.json, and its answers to the test set as it teaches."""
+    """The records of a teacher: its evaluation.json, and its evaluation on the test set as it teaches here."""
 
     path: Path
     facts: dict[str, Any]
@@ -25,7 +25,7 @@ class TeacherRecord(NamedTuple):
 class Teaching:
     """The teacher of a run, or the members of an ensemble.
 
-    answers: to the test set as they teach, of an ensemble the logits of its mean.
+    answers: their evaluation on the test set as they teach; for an ensemble, that of its mean.
     """
 
     def __init__(self, paths: tuple[Path, ...], settings: RunSettings, seed: int, test_set: TestSet, machine: Machine):
@@ -44,7 +44,7 @@ class Teaching:
         self.answers = self.records[0].answers._replace(logits=logits)
 
     def lines(self) -> list[str]:
-        """What the log says of them."""
+        """The lines of the log about them."""
         right = f"{self.settings.data.evaluated} images correct"
         lines = [
             f"teacher {path.parent.parent.name}/{path.parent.name}:"
@@ -58,11 +58,11 @@ class Teaching:
         return lines
 
     def logits(self, training_set: TrainingSet, seed: int, epoch: int) -> Tensor:
-        """The answers [images, classes] to the images of an epoch, in their order."""
+        """The logits [images, classes] for the images of an epoch, in their order."""
         return self.teacher.logits(training_set.batches(seed, epoch, self.teacher.batch_size))
 
     def describe(self, student: Evaluation) -> dict[str, Any]:
-        """What a student's evaluation.json says of its teacher."""
+        """The facts about the teacher in a student's evaluation.json."""
         facts = describe_teacher(self.answers, student, self.temperature)
         if len(self.records) > 1:
             facts["members_correct"] = [record.answers.correct for record in self.records]
