@@ -1,4 +1,4 @@
-"""The ablations: from one method to the next, which settings change, and by how much the accuracy moves."""
+"""The ablations: which settings change from one method to the next, and by how much the accuracy changes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from selfdistill.report.differences import INTERVALS, compare
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import Column, Group, Table
 
-NOT_COMPARED = ("method", "oddities")  # the name, and the marks that follow from other settings
-SPREAD_OUT = ("network", "data", "parameters")  # their keys are settings of their own
+NOT_COMPARED = ("method", "oddities")  # the name, and marks that other settings imply
+SPREAD_OUT = ("network", "data", "parameters")  # groups whose keys count as separate settings
 COLUMNS = [
     Column("ablation"),
     Column("from"),
@@ -57,8 +57,8 @@ def _step(title: str, before: MethodResults, method: MethodResults) -> list[Any]
 def changed(ours: ReportRow, theirs: ReportRow) -> list[str]:
     """The settings in which two methods differ, in the order of their keys.
 
-    Another objective is one setting with all that only one of the two has: its heads, its teacher, its weights. A
-    teacher is one, whatever it differs in.
+    A change of the objective counts as one setting, together with the heads, the teacher and the weights that only one
+    of the two has. A change of the teacher counts as one setting, whatever changes in it.
     """
     a, b = _flat(ours), _flat(theirs)
     found = sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
@@ -68,7 +68,7 @@ def changed(ours: ReportRow, theirs: ReportRow) -> list[str]:
 
 
 def _flat(row: ReportRow) -> dict[str, Any]:
-    """The settings by key, of which some stand in groups; a teacher is a network and the methods that trained it."""
+    """The settings by key, without the nesting of groups; a teacher is its network and the methods that trained it."""
     found: dict[str, Any] = {}
     for key, value in row.settings.items():
         found |= value if key in SPREAD_OUT else {} if key in NOT_COMPARED else {key: value}

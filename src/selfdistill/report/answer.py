@@ -1,4 +1,4 @@
-"""What came out, as a headline and a few sentences: the first thing that a report says."""
+"""The result as a headline and a few sentences, which begin the report."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import rounded, signed
 
 NAMES = {"control": "control", "kd": "knowledge distillation", "self_distillation": "self-distillation"}
-STUDENTS = {"kd": "the distilled one", "self_distillation": "the self-distilled one"}  # as a headline calls them
+STUDENTS = {"kd": "the distilled one", "self_distillation": "the self-distilled one"}  # their names in a headline
 ABOVE, EQUAL, BELOW, OPEN = (
     "above",
     "as good as",
     "below",
     "not distinguishable from",
-)  # the control, seen from a student
+)  # the control, compared with a student
 DEMONSTRATION = "demonstration"
-COUNTS = {  # for what the numbers count
+COUNTS = {  # the scope of the numbers
     "reduced": "This holds only in the reduced setting; the paper's setting needs a GPU (`make replicate`).",
     DEMONSTRATION: "It says nothing about the paper's setting.",
     "author's logs": "Each number is one unseeded run; the plain ResNet18 was augmented more than the KD student,"
@@ -30,7 +30,7 @@ ONE_SEED = "The training is full-length, but a single seed shows one outcome: an
 
 
 class Answer(NamedTuple):
-    """headline: the finding. numbers: what it rests on. counts: for what it counts, commands in backquotes."""
+    """headline: the finding. numbers: its evidence. counts: its scope, with commands in backquotes."""
 
     headline: str
     numbers: str
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
 
 
 def answer(results: Results) -> Answer:
-    """What came out of the runs, whichever there are of the control and the two students."""
+    """The result of the runs of the control and the two students, as far as they exist."""
     control, students = results.control, [results.methods[name] for name in STUDENTS if name in results.methods]
     counts = COUNTS.get(results.settings.badge, FULL)
     if counts == FULL and any(len(each.runs) == 1 for each in [control, *students] if each):
@@ -65,8 +65,8 @@ def answer(results: Results) -> Answer:
 
 
 def relation(method: MethodResults, control: MethodResults, level: float, margin: float) -> str:
-    """Where the control is, seen from a method: told apart as claims are judged, single runs by the noise of the test
-    images alone.
+    """How the control compares with a method (EQUAL, BELOW, ABOVE or OPEN), judged as in the claims. Single runs are
+    judged only by the sampling noise of the test images.
     """
     found, same = (compare(method, control, each).interval for each in (level, 1 - 2 * (1 - level)))
     if found is None:

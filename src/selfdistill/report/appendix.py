@@ -23,7 +23,7 @@ UNKNOWN = "not recorded"
     when=lambda settings: bool(settings.departures),
 )
 def departures(results: Results) -> Table:
-    """A row for each point on which this protocol does otherwise than the paper's."""
+    """A row for each point on which this protocol departs from the paper's."""
     headings = {"point": "Point", "paper": "The paper", "here": "Here", "why": "Why"}
     columns = [Column(key, heading) for key, heading in headings.items()]
     rows = [[getattr(one, key) for key in headings] for one in results.settings.departures]
@@ -32,7 +32,7 @@ def departures(results: Results) -> Table:
 
 @artefact("environment", step="report", title="Hardware, versions and code of the runs", formats=())
 def environment(results: Results) -> Table:
-    """A row for each thing that decides the bits, a column for each machine and code that runs were made with."""
+    """A row for each fact that decides the bits of a result, a column for each combination of machine and code."""
     kinds: dict[tuple[tuple[str, str], ...], dict[str, list[str]]] = {}
     for method in results.every:
         for run in method.runs:
@@ -50,7 +50,7 @@ def environment(results: Results) -> Table:
 
 
 def surroundings(facts: dict[str, Any]) -> dict[str, str]:
-    """The machine, the versions and the code of a run, by what they are called here."""
+    """The machine, the versions and the code of a run, by their names in this table."""
     machine = facts.get("environment", {})
     found = {words: machine[key] for key, words in MACHINE.items() if key in machine}
     found |= dict(sorted(facts.get("versions", {}).items()))

@@ -1,7 +1,7 @@
-"""What a report is made of: each table and figure is one decorated function, and every list of files follows from them.
+"""The parts of a report: each table and figure is one decorated function, and all lists of files follow from them.
 
-The Snakefile reads the declarations, so the modules that hold them import nothing that takes long (pandas, scipy,
-matplotlib) until a function is called.
+The Snakefile reads the declarations, so the modules that hold them import slow packages (pandas, scipy, matplotlib)
+only inside functions.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ LOGS = ("history.csv", "timing.csv", "run.json")  # of a run: what every artefac
 class Artefact(NamedTuple):
     """A table or figure of the report.
 
-    make: from the results a `Table`, a figure of matplotlib, or the contents of files by their names. formats: TABLE,
-    FIGURE or PRINTED; a table without formats is on the page alone. needs: files of the runs that it reads beside LOGS.
-    when: for which settings there is such an artefact. alt: what a figure shows, in a sentence for those who cannot see
-    it.
+    make: makes from the results a `Table`, a figure of matplotlib, or the contents of files by their names. formats:
+    TABLE, FIGURE or PRINTED; a table without formats is only on the page. needs: the files of the runs that it reads
+    besides LOGS. when: whether settings have this artefact. alt: a sentence that describes a figure to people who
+    cannot see it.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Artefact(NamedTuple):
     alt: Callable[[Results], str] | None = None
 
     def files(self, settings: ReportSettings) -> list[str]:
-        """Its files beneath report/<protocol>/; a name with braces stands for one of each sweep."""
+        """Its files beneath report/<protocol>/; a name with braces stands for one file per sweep."""
         names = [self.name.format(sweep=sweep.name) for sweep in settings.sweeps] if "{" in self.name else [self.name]
         return [f"{name}.{suffix}" for name in names for suffix in self.formats]
 
@@ -65,7 +65,7 @@ DECLARED: list[Artefact] = []
 
 
 def artefact(name: str, **declared: Any) -> Callable:
-    """Declare the function beneath as what makes an artefact; declared: the other fields of `Artefact`."""
+    """Declare the decorated function as the `make` of an artefact; declared: the other fields of `Artefact`."""
 
     def declare(make: Callable[[Results], Any]) -> Callable[[Results], Any]:
         DECLARED.append(Artefact(name, make=make, **declared))
@@ -76,7 +76,7 @@ def artefact(name: str, **declared: Any) -> Callable:
 
 @cache
 def declared() -> tuple[Artefact, ...]:
-    """Every artefact, by the names of the modules that declare them and in the order in which they stand there."""
+    """Every artefact, sorted by the name of its module; within a module, in the order of declaration."""
     import selfdistill.report as package
 
     for module in pkgutil.iter_modules(package.__path__):
@@ -85,7 +85,7 @@ def declared() -> tuple[Artefact, ...]:
 
 
 def artefacts(settings: ReportSettings, step: str | None = None) -> list[Artefact]:
-    """Those that the report of these settings has, of a step or of all; a report on a hold-out has its sweeps alone."""
+    """The artefacts of a report with these settings, of one step or of all; a report on a hold-out has only sweeps."""
     swept = bool(settings.sweeps)
     return [
         one for one in declared() if step in (None, one.step) and swept == (one.step == "sweep") and one.when(settings)
@@ -99,8 +99,8 @@ def needs(settings: ReportSettings, step: str) -> tuple[str, ...]:
 
 
 def write(results: Results, step: str) -> tuple[list[str], list[str]]:
-    """Write the artefacts of a step into the folder of the results, and remove those that other settings had there.
-    Return the names of both kinds of files.
+    """Write the artefacts of a step into the folder of the results, and remove those of other settings. Return the
+    names of the written and of the removed files.
     """
     settings = results.settings
     contents = {name: text for one in artefacts(settings, step) for name, text in one.contents(results).items()}

@@ -1,4 +1,4 @@
-"""How the differences to the control move with the budget: over the epochs of each protocol with several seeds."""
+"""The differences from the control as the training proceeds, for each protocol with several seeds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def over_epochs(method: MethodResults, control: MethodResults) -> pd.DataFrame:
 
 
 def compared(results: Results) -> dict[str, pd.DataFrame]:
-    """The differences of the methods that have a colour of their own and the control's network, by method."""
+    """The differences by method, for methods with the control's network and a colour of their own."""
     found = {
         name: over_epochs(method, results.control)
         for name, method in results.methods.items()
@@ -42,12 +42,12 @@ def seeds(method: MethodResults) -> str:
 
 
 def other(method: MethodResults, results: Results) -> str:
-    """A method's number of seeds, behind its name where it is not the control's, which the title has."""
+    """A method's number of seeds, to stand after its name; empty if it equals the control's, which is in the title."""
     return "" if len(method.runs) == len(results.control.runs) else f" ({seeds(method)})"
 
 
 def figure(protocols: dict[str, Results]) -> dict[str, bytes]:
-    """A panel for each protocol, as PDF and PNG by suffix; empty where no protocol has several seeds of the control."""
+    """A panel for each protocol, as PDF and PNG by suffix; empty if no protocol has several seeds of the control."""
     several = {name: results for name, results in protocols.items() if len(results.control.runs) > 1}
     if not several:
         return {}

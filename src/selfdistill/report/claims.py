@@ -44,7 +44,7 @@ class Claims(Block):
 
 
 class Declaration(Block):
-    """The content of claims.sha256.yaml: when the claims were declared, and what they were."""
+    """The content of claims.sha256.yaml: when and why the claims were declared, and their SHA-256."""
 
     date: t.Line
     words: t.Line
@@ -80,7 +80,7 @@ def _problem(path: Path, location: tuple, what: str) -> Failure:
 
 
 def fingerprint(path: Path) -> str:
-    """The SHA-256 of all that decides a verdict: the claims, the code that judges them, and the protocols that do."""
+    """The SHA-256 of all that decides a verdict: the claims, the code that judges them, and their protocols."""
     here, statistics = Path(__file__).parent, Path(selfdistill.statistics.__file__).parent
     files = [path, *(here / f"{name}.py" for name in ("judging", "kinds", "explanations"))]
     files += sorted(statistics.glob("*.py"))
@@ -89,7 +89,7 @@ def fingerprint(path: Path) -> str:
 
 
 def declaration(path: Path, runs: Sequence[RunRecord] = ()) -> str:
-    """Whether the rules are those that were declared, and whether that was after runs, in a sentence."""
+    """A sentence: whether the rules are the declared ones, and whether they were declared after some runs."""
     beside = path.with_suffix(".sha256.yaml")
     first, found = checked(Declaration, read_yaml(beside), beside), fingerprint(path)
     began = [started for run in runs if (started := run.started)]
@@ -102,7 +102,7 @@ def declaration(path: Path, runs: Sequence[RunRecord] = ()) -> str:
 
 
 KEYS = ("claim", "section", "paper", "here", "verdict", "rule")
-IN_TEX = {"claim": 0.46, "here": 0.28, "verdict": 0.20}  # as much as a column of a paper holds, as shares of its width
+IN_TEX = {"claim": 0.46, "here": 0.28, "verdict": 0.20}  # widths as shares of the line; they fill a column of a paper
 MANY = 10  # claims; more fill a column of a paper
 
 
@@ -111,7 +111,7 @@ MANY = 10  # claims; more fill a column of a paper
     step="claims",
     title="Claims of the paper and verdicts",
     formats=PRINTED,
-    needs=("predictions.csv",),  # what is measured is asked for with the measures' own table
+    needs=("predictions.csv",),  # the table of the measures has mechanisms.json among its needs
     when=lambda settings: not settings.by_author and (not settings.reduced or _several(settings)),
 )
 def claims(results: Results) -> Table:
@@ -129,7 +129,7 @@ def claims(results: Results) -> Table:
 
 
 def _several(settings: ReportSettings) -> bool:
-    """Whether a method has several seeds; of a reduced protocol with one seed each, nothing is judged."""
+    """Whether a method has several seeds; a reduced protocol with one seed per method judges nothing."""
     return any(len(row.seeds) > 1 for row in settings.rows)
 
 
@@ -140,7 +140,7 @@ def _row(claim: Claim, verdict: Verdict, rules: Rules) -> list[Any]:
 
 
 def notes(results: Results, verdicts: list[Verdict]) -> list[str]:
-    """What a reader must know, a sentence each."""
+    """The notes, a sentence each."""
     settings, words = results.settings, {verdict.word for verdict in verdicts}
     found = ["Differences are in points of test accuracy, with the interval of the rule; n: seeds per method."]
     if settings.reduced:

@@ -1,4 +1,4 @@
-"""What each method costs: its training time, that of its teachers, and both beside the control's on one machine."""
+"""The cost of each method: its training time, that of its teachers, and the ratio to the control's cost."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ COLUMNS = [
 
 
 class Cost(NamedTuple):
-    """Seconds of training, a mean over runs, and the machines that took them; seconds are None where logs are missing.
+    """Mean seconds of training over runs, and the machines of these runs; seconds are None if logs are missing.
 
-    A machine is a device with its threads and precision: times on different ones are not compared.
+    A machine is a device with its threads and precision. Times on different machines are not compared.
     """
 
     seconds: float | None
     machines: frozenset[str]
 
     def over(self, other: Cost | None) -> float | None:
-        """The ratio to another cost; None on different machines, and where one is not known."""
+        """The ratio to another cost; None on different machines, or if one of the costs is unknown."""
         if other is None or None in (self.seconds, other.seconds) or len(self.machines | other.machines) > 1:
             return None
         return self.seconds / other.seconds
@@ -56,7 +56,7 @@ def training(method: MethodResults) -> Cost:
 
 
 def end_to_end(method: MethodResults, results: Results) -> Cost:
-    """The same with the runs that must be trained before each of its runs: its teacher, that one's teacher and so on.
+    """The cost including the runs that must be trained first: the teacher, the teacher's teacher and so on.
 
     Raises: Failure 65 for a teacher's run.json that is damaged.
     """
@@ -70,7 +70,7 @@ def end_to_end(method: MethodResults, results: Results) -> Cost:
 
 
 def _before(method: MethodResults, index: int, results: Results) -> list[tuple[float, str]] | None:
-    """Seconds and machine of the runs before one; None if one is missing, or the teachers' weights are others now."""
+    """Seconds and machine of the runs before a run; None if one is missing or the teachers' weights have changed."""
     names = dict(zip(method.row.seeds, method.row.teachers, strict=True))[method.seeds[index]]
     paths = [results.logs / name / "run.json" for name in names]
     if not all(path.is_file() for path in paths):
@@ -112,7 +112,7 @@ def costs(results: Results) -> Table:
 
 
 def notes(rows: list[list[Any]], results: Results) -> list[str]:
-    """What a reader must know, a sentence each."""
+    """The notes, a sentence each."""
     runs = Counter(machine(run.facts) for run in results.runs)
     used = dict.fromkeys(where for row in rows for where in row[-1].split("; "))
     told = [
@@ -125,5 +125,5 @@ def notes(rows: list[list[Any]], results: Results) -> list[str]:
 
 
 def _share(runs: int) -> str:
-    """How many runs of the table a machine trained."""
+    """The number of runs in the table that a machine trained."""
     return f"({runs} run{'s' * (runs > 1)})" if runs else "(teachers that have no row)"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PARTS = {  # of the training loss: the columns of a history that add to it begin so
+PARTS = {  # terms of the training loss, by the prefix of their columns in the history
     "cross-entropy": ("train_cross_entropy", "train_ce"),
     "distillation": ("train_distillation", "train_kl"),
     "features": ("train_feature",),
@@ -29,8 +29,8 @@ CLASSIFIERS = ("#7AD151", "#22A884", "#2A788E", "#414487", "#7B1FA2")  # from sh
 def over_seeds(method: MethodResults, column: str | dict[str, float]) -> pd.DataFrame | None:
     """A column's mean, least and largest value over seeds by epoch; None if not every run has it.
 
-    column: its name, or the weights of several columns whose sum is meant. Epochs in which a run has no value (a
-    skipped test) are left out, so that each point is over the same seeds.
+    column: its name, or the weights of a sum of several columns. Epochs in which a run has no value (a skipped test)
+    are left out, so that all points are over the same seeds.
     """
     import pandas as pd
 
@@ -44,7 +44,7 @@ def over_seeds(method: MethodResults, column: str | dict[str, float]) -> pd.Data
 
 
 def band(together: pd.DataFrame) -> pd.DataFrame:
-    """The mean, least and largest value in each row: of an epoch over seeds."""
+    """The mean, least and largest value of each row, which is an epoch, over seeds."""
     import pandas as pd
 
     return pd.DataFrame({"mean": together.mean(axis=1), "low": together.min(axis=1), "high": together.max(axis=1)})
@@ -52,14 +52,14 @@ def band(together: pd.DataFrame) -> pd.DataFrame:
 
 def draw(axes: Axes, curve: pd.DataFrame, color: str, **style) -> None:
     """A curve, with a band from the lowest to the highest seed if there are several."""
-    style |= {"marker": "."} if len(curve) == 1 else {}  # a single epoch is no line
+    style |= {"marker": "."} if len(curve) == 1 else {}  # a line of one point would be invisible
     axes.plot(curve.index, curve["mean"], color=color, **style)
     if (curve["high"] > curve["low"]).any():
         axes.fill_between(curve.index, curve["low"], curve["high"], color=color, alpha=0.2, lw=0)
 
 
 def loss_parts(method: MethodResults) -> dict[str, pd.DataFrame]:
-    """The training loss and, of several kinds of terms, what each adds to it (weights applied), by label."""
+    """The training loss and, if it has several kinds of terms, each weighted term, by label."""
     parts = {"total": over_seeds(method, "train_loss")}
     weights = method.runs[0].facts.get("coefficients", {})
     kinds = {
@@ -113,7 +113,7 @@ def loss(results: Results) -> Figure:
 
 
 def in_panels(methods: list[MethodResults]) -> list[list[MethodResults]]:
-    """Methods in panels of few enough lines, the control in each."""
+    """The methods, split into panels with few lines; each panel has the control."""
     control = [method for method in methods if method.method == CONTROL]
     others = [method for method in methods if method.method != CONTROL]
     most = LINES - len(control)
@@ -131,7 +131,7 @@ def last_accuracies(results: Results) -> str:
 
 @artefact("curves_accuracy", step="figures", formats=FIGURE, title="Test accuracy over epochs", alt=last_accuracies)
 def accuracy(results: Results) -> Figure:
-    """Every method's test accuracy, named at its end with the last value; several panels where there are many."""
+    """Every method's test accuracy, with a label and the last value at its end; many methods need several panels."""
     panels, colours = in_panels(results.every), looks(results.settings)
     width = results.settings.figures.width
     figure, grid = canvas(width, 0.6 + 1.7 * len(panels), len(panels), sharex=True, sharey=True)
@@ -180,7 +180,7 @@ def last_of_each(results: Results) -> str:
     alt=last_of_each,
 )
 def classifiers(results: Results) -> Figure:
-    """A panel for each method with auxiliary classifiers, and in it the control where it has the same network."""
+    """A panel for each method with auxiliary classifiers, with the control if it has the same network."""
     chosen = with_heads(results)
     width = results.settings.figures.width
     figure, grid = canvas(width, 0.6 + 1.6 * len(chosen), len(chosen), sharex=True, sharey=True)

@@ -1,4 +1,4 @@
-"""One method minus another with the interval that holds, and each method minus the control as a figure and a table."""
+"""The difference of two methods with its interval, and each method minus the control as a figure and a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARGIN = 0.2  # points; by how much the paper's two kinds of distillation differ: Table I, workflow/claims.yaml
+MARGIN = 0.2  # points; the difference between the paper's two kinds of distillation: Table I, workflow/claims.yaml
 INTERVALS = (
     "Each 95 % interval stands alone and is for new trainings and new images; one seed has none. Runs that share a"
     " teacher count as one."
@@ -43,10 +43,10 @@ class Difference(NamedTuple):
 
 
 def compare(method: MethodResults, against: MethodResults, level: float = 0.95) -> Difference:
-    """The difference of the accuracies of two methods in their last epochs; over runs alone, where their answers to
-    single images are not known.
+    """The difference of the accuracies of two methods in their last epochs. Its interval is over runs alone if the
+    predictions for single images are unknown.
 
-    Raises: Failure 65 where they answered to different test sets.
+    Raises: Failure 65 if they were evaluated on different test sets.
     """
     both = method, against
     found = difference(*both) or measure_difference(*(Sample(m.accuracy, None, m.teachers) for m in both))
@@ -55,7 +55,7 @@ def compare(method: MethodResults, against: MethodResults, level: float = 0.95) 
 
 
 def comparable(settings: ReportSettings) -> list[str]:
-    """The methods to compare with the control: those that are like it in `differing`, if that is known."""
+    """The methods to compare with the control: those without any `differing` setting, if settings are known."""
     rows = {row.method: row.settings for row in settings.rows}
     control = rows.pop(CONTROL, None)
     if control is None or settings.by_author:
@@ -69,7 +69,7 @@ def against_control(results: Results) -> list[Difference]:
 
 
 def with_count(method: MethodResults) -> str:
-    """A method's label with its number of seeds, which is not torn from it."""
+    """A method's label with its number of seeds; no line break separates the number from n."""
     return f"{method.label}, n\u00a0=\u00a0{len(method.runs)}"
 
 
@@ -123,7 +123,7 @@ def _seeds(found: Difference) -> list[float]:
 
 
 def _row(axes: Axes, y: float, found: Difference, color: str, marker: str) -> None:
-    """The seeds lie above the line, where they do not hide the mean."""
+    """Draw a row; the dots of the seeds are above the line, so that they do not hide the mean."""
     if found.interval:
         interval_line(axes, y, found.interval.low, found.interval.high, color)
     if len(seeds := _seeds(found)) > 1:
@@ -149,7 +149,7 @@ def table(results: Results) -> Table:
 
 
 def notes(results: Results, found: list[Difference]) -> list[str]:
-    """What a reader must know, a sentence each."""
+    """The notes, a sentence each."""
     told = [f"Accuracy in the last epoch minus that of {with_count(results.control)}, in points."]
     told.append(INTERVALS)
     if any(each.interval and None in (each.method.answers, each.against.answers) for each in found):

@@ -1,4 +1,4 @@
-"""What was found so far: the accuracies of Table I's methods and of the control, by the paper, its author and us."""
+"""The findings: accuracies of Table I's methods and of the control in the paper, the author's logs and our runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,12 +22,12 @@ NOTES = (
 
 
 def write_findings(configs: Sequence[Config], reports: Path) -> list[Path]:
-    """Write findings.md, findings.csv and budget.{pdf,png} into a folder, from the committed runs in its folders of
-    protocols; the figure where a protocol has several seeds.
+    """Write findings.md, findings.csv and, if a protocol has several seeds, budget.{pdf,png} into a folder, from the
+    committed runs of the protocols in it.
 
-    configs: the protocols, the paper's first. A reduced one stands behind the others; one of other data, of the
-    author's logs, or without runs of the control has no column.
-    Raises: Failure 65 for runs that are not whole, or of other settings than their protocol's.
+    configs: the protocols, the paper's first. Reduced protocols come after the others. A protocol with other data, of
+    the author's logs, or without runs of the control has no column.
+    Raises: Failure 65 for incomplete runs, or runs with other settings than their protocol's.
     """
     paper, *_ = configs
     tested = [one for one in configs if one.data.dataset == PAPERS and one.kind == paper.kind and not one.sweep]
@@ -44,7 +44,7 @@ def write_findings(configs: Sequence[Config], reports: Path) -> list[Path]:
 
 
 def _results(config: Config, papers: Sequence[str], reports: Path) -> Results | None:
-    """A protocol's runs of its rows, and of the paper's that it only trains; None without one of the control."""
+    """A protocol's runs of its rows and of the paper's methods that it trains; None without a run of the control."""
     logs = reports / config.protocol
     trained = {method for method, _ in config.runs()}
     taught = [row for row in papers if row in trained and row not in config.rows]
@@ -75,7 +75,7 @@ def findings(paper: Config, found: dict[str, Results]) -> Table:
 
 
 def _differences(paper: Config, read: dict[str, Results]) -> str:
-    """A sentence: self-distillation minus the control, by the author's logs and by each protocol that has both."""
+    """A sentence: self-distillation minus the control, in the author's logs and in each protocol that has both."""
     logged = [paper.methods[name].author_log for name in (COMPARED, CONTROL)]
     parts = [] if None in logged else [f"author's log {signed(logged[0] - logged[1])} (one run each)"]
     for protocol, results in read.items():

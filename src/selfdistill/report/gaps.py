@@ -1,6 +1,6 @@
-"""What the paper leaves open (docs/paper-gaps.yaml), and where a protocol departs from the paper's.
+"""The points that the paper leaves open (docs/paper-gaps.yaml), and the departures of a protocol from the paper's.
 
-Values are read from validated configurations, so that none is typed twice. The Snakefile imports this module.
+Values are read from validated configurations, so that they are written only once. The Snakefile imports this module.
 """
 
 import re
@@ -13,7 +13,7 @@ from selfdistill.config.block import Block
 from selfdistill.config.reading import read_yaml
 from selfdistill.config.schema import Config, MachineSettings
 
-MOST = 6  # names of methods with one value, beyond which they are counted
+MOST = 6  # most methods with the same value that are listed by name; more are counted
 
 
 class Entry(Block):
@@ -32,7 +32,7 @@ class Entry(Block):
 
     @property
     def keys(self) -> dict[str, str]:
-        """Each dotted key by what tells it from the others: `methods.{kd,control}.stem` has kd and control."""
+        """Short name -> dotted key; `methods.{kd,control}.stem` has the short names kd and control."""
         before, names, after = re.fullmatch(r"([^{]*)(?:\{(.*)\})?(.*)", self.key or "").groups()
         return {name: before + name + after for name in (names or "").split(",")} if self.key else {}
 
@@ -44,11 +44,11 @@ def read_gaps(path: Path) -> dict[str, list[Entry]]:
 
 
 def values(entry: Entry, config: Config) -> dict[str, str]:
-    """An entry's values by what tells its keys apart, of methods those that are trained."""
+    """An entry's values by the short names of its keys; of methods, only those that are trained."""
     trained, keys = dict.fromkeys(method for method, _ in config.runs()), entry.keys
     if entry.key == "seeds":
         return {name: str(len(config.seeds_of(name))) for name in trained}
-    if entry.key and entry.key.startswith("defaults."):  # of each method that is trained
+    if entry.key and entry.key.startswith("defaults."):  # the value of each trained method
         keys = {name: entry.key.replace("defaults", f"methods.{name}", 1) for name in trained}
     found = {name: _plain(_at(config, key)) for name, key in keys.items()}
     methods = {name: key.split(".")[1] for name, key in keys.items() if key.startswith("methods.")}
@@ -65,7 +65,7 @@ def _at(config: Config, key: str) -> Any:
 
 
 def _plain(value: Any) -> str:
-    """A value as people read it."""
+    """A value for readers."""
     if isinstance(value, BaseModel):
         return ", ".join(f"{key} {_plain(item)}" for key, item in value)
     if isinstance(value, list | tuple):
@@ -76,7 +76,7 @@ def _plain(value: Any) -> str:
 
 
 def shown(values: dict[str, str], of: dict[str, str]) -> str:
-    """Some of an entry's values, equal ones together; without names where all of the entry's are equal."""
+    """Some of an entry's values, grouped if equal; without names if all values of the entry are equal."""
     if len(set(of.values())) == 1:
         return next(iter(values.values()))
     groups: dict[str, list[str]] = {}
@@ -87,9 +87,9 @@ def shown(values: dict[str, str], of: dict[str, str]) -> str:
 
 
 def departure(entry: Entry, config: Config, paper: Config) -> dict[str, str] | None:
-    """How a protocol departs from the paper's in an entry; None where it does not.
+    """How a protocol departs from the paper's in an entry; None if it does not.
 
-    What only one of the two trains is no departure, but for a value that the other has nowhere.
+    A method that only one of the two trains is no departure, unless its value is new.
     """
     theirs, ours = values(entry, paper), values(entry, config)
     others = {n: v for n, v in ours.items() if (theirs[n] != v if n in theirs else v not in theirs.values())}
@@ -103,7 +103,8 @@ def departure(entry: Entry, config: Config, paper: Config) -> dict[str, str] | N
 def departures(gaps: dict[str, list[Entry]], config: Config, paper: Config) -> list[dict[str, str]]:
     """The points on which a protocol departs from the paper's, as ReportSettings.departures takes them.
 
-    Without those that the paper's does not have, and without keys of class *run*: another device makes no report anew.
+    Points that the paper's protocol lacks are left out, and so are keys of class *run*: a change of the device must not
+    change the report.
     """
     entries = [entry for topic in gaps.values() for entry in topic if entry.key not in MachineSettings.model_fields]
     found = [departure(entry, config, paper) for entry in entries]

@@ -1,4 +1,4 @@
-"""Text as LaTeX prints it: with its own quotation marks, and signs from mathematics."""
+"""Text for LaTeX, with its quotation marks and with symbols from mathematics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def _mathematics(signs: str, names: str) -> dict[str, str]:
-    """Signs with their commands in LaTeX."""
+    """Symbols and their commands in LaTeX."""
     return {sign: rf"$\{name}$" for sign, name in zip(signs, names.split(), strict=True)}
 
 
@@ -21,13 +21,13 @@ SIGNS = _mathematics(
     " uparrow downarrow sum prod int partial nabla in parallel Vert ell",
 )
 RAISED, LOWERED = ("⁰⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0456789+-n"), ("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-# What pdflatex prints by itself, in its oldest font encoding too (OT1).
+# Characters that pdflatex prints without help, also in its oldest font encoding (OT1).
 PLAIN = re.compile(r"[\n -~\u00a0-\u017e‐‑‒–—‘…†‡•‰€№™ȘșȚțẞ](?<![«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲų])")
 UNPRINTED = r"\texttt{U+"
 
 
 class _InLatex(dict):
-    """The signs by their code points; any other sign stands for itself, or is named where pdflatex cannot print it."""
+    """Replacements by code point; other characters stay, or become their code if pdflatex cannot print them."""
 
     def __missing__(self, code: int) -> str:
         return chr(code) if PLAIN.fullmatch(chr(code)) else f"{UNPRINTED}{code:04X}}}"
@@ -56,7 +56,7 @@ IN_LATEX = _InLatex(
         | {character: "\\" + character for character in "&%$#_{}"}
         | GREEK
         | SIGNS
-        | dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧο", "ABEZHIKMNOPTXo", strict=True))  # Greek letters that LaTeX takes for Latin ones
+        | dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧο", "ABEZHIKMNOPTXo", strict=True))  # Greek letters without a command of their own
         | {sign: f"$^{{{plain}}}$" for sign, plain in zip(*RAISED, strict=True)}
         | {sign: f"$_{{{plain}}}$" for sign, plain in zip(*LOWERED, strict=True)}
     )
@@ -64,8 +64,8 @@ IN_LATEX = _InLatex(
 
 
 def quoted(text: str) -> str:
-    """Text that LaTeX prints as it stands, with its own quotation marks and without those of code; a sign that pdflatex
-    cannot print stands as its code, such as U+6E29.
+    """Text escaped for LaTeX, with its quotation marks and without the backquotes of code. A character that pdflatex
+    cannot print becomes its code, such as U+6E29.
     """
     return text.translate(IN_LATEX)
 
@@ -76,7 +76,7 @@ def comment(text: str) -> str:
 
 
 def unprinted(latex: str) -> list[str]:
-    """A comment line about the signs of which `quoted` left the codes; none where it left none."""
+    """A comment line that names the characters that `quoted` replaced by codes; empty if there are none."""
     codes = sorted(set(re.findall(re.escape(UNPRINTED) + "([0-9A-F]+)", latex)))
     signs = ", ".join(f"{chr(int(code, 16))} (U+{code})" for code in codes)
     return [comment(f"pdflatex cannot print {signs}, so the code stands here: write the label otherwise")] * bool(codes)

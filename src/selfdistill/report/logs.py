@@ -1,4 +1,4 @@
-"""Read the logs of the runs that a table or figure needs, and refuse anything that is not whole."""
+"""Read the logs of the runs that a table or figure needs, and refuse incomplete ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selfdistill.config.report_settings import ReportRow, ReportSettings
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import again, read_sealed, sha256_of, sha256_of_text
 
-if TYPE_CHECKING:  # the Snakefile reads the declarations of this package
+if TYPE_CHECKING:  # the Snakefile imports this package, which must be fast
     import pandas as pd
 
 
@@ -33,23 +33,23 @@ class RunRecord(NamedTuple):
 
     @property
     def started(self) -> str:
-        """When its first attempt began (UTC, ISO 8601); empty where run.json does not say it."""
+        """When its first attempt began (UTC, ISO 8601); empty if run.json does not say it."""
         attempts = self.facts.get("attempts")
         first = attempts[0] if isinstance(attempts, list) and attempts else None
         return str(first.get("started") or "") if isinstance(first, dict) else ""
 
 
 def evaluated_on(row: ReportRow) -> str:
-    """What the runs of a row are evaluated on, and how their columns are called: the `test` set, or a `holdout`."""
+    """What the runs of a row are evaluated on, which also names their columns: `test` or `holdout`."""
     return "holdout" if row.settings.get("data", {}).get("holdout_images") else "test"
 
 
 def read_rows(settings: ReportSettings, logs: Path) -> dict[str, list[RunRecord]]:
-    """The runs of every row's method under `logs`/<method>/seed<n>/. A method has fewer than its seeds with
-    allow_missing only, and none in a sweep only.
+    """The runs of every row's method under `logs`/<method>/seed<n>/. A method may lack seeds only with allow_missing,
+    and all its runs only in a sweep.
 
     Raises: Failure 65 naming the run: missing or unfinished (unless allow_missing), damaged, or trained with
-    other settings; and outside sweeps for rows that are evaluated on a hold-out.
+    other settings; or, outside sweeps, evaluated on a hold-out.
     """
     if not logs.is_dir():
         raise Failure(logs, "expected a folder with the logs of runs, got none")
@@ -67,7 +67,7 @@ def read_rows(settings: ReportSettings, logs: Path) -> dict[str, list[RunRecord]
 
 
 def _read_row(row: ReportRow, folder: Path, allow_missing: bool) -> list[RunRecord]:
-    """The runs of a row that are whole."""
+    """The complete runs of a row."""
     runs = []
     for seed in row.seeds:
         path = folder / f"seed{seed}"
@@ -86,7 +86,7 @@ def leftovers(settings: ReportSettings, logs: Path) -> list[Path]:
 
 
 def _lack(folder: Path) -> str | None:
-    """What a run lacks to be a whole one, None if it is there: no log, or one without the rest."""
+    """What a run lacks to be complete, None if it lacks nothing: the whole run, or some of its files."""
     names = ("history.csv", "run.json")
     absent = [name for name in names if not (folder / name).is_file()]
     if len(absent) == len(names):
@@ -99,7 +99,7 @@ def _lack(folder: Path) -> str | None:
 
 
 def read_run(folder: Path, seed: int, row: ReportRow) -> RunRecord:
-    """One run's record; timing.csv may be absent where run.json gives the total (the paper's own logs)."""
+    """One run's record; timing.csv may be absent if run.json has the total (the author's own logs)."""
     facts, evaluated = read_sealed(folder / "run.json"), evaluated_on(row)
     _check_facts(folder, facts, seed, row)
     history = read_table(folder / "history.csv", fixed_columns(evaluated))
@@ -108,7 +108,7 @@ def read_run(folder: Path, seed: int, row: ReportRow) -> RunRecord:
 
 
 def _read_time(folder: Path, facts: dict[str, Any], epochs: int) -> float:
-    """The seconds of training, of run.json where the run has no timing.csv."""
+    """The seconds of training, from run.json if the run has no timing.csv."""
     path = folder / "timing.csv"
     if not path.is_file():
         return float(facts["training_seconds"])
@@ -120,14 +120,14 @@ def _read_time(folder: Path, facts: dict[str, Any], epochs: int) -> float:
 
 
 def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow) -> None:
-    """Refuse a run.json that does not vouch for its logs, is another run's, or is of other settings."""
+    """Refuse a run.json without the SHA-256 of its logs, of another run, or with other settings."""
     path, outputs = folder / "run.json", facts.get("outputs")
     if not isinstance(outputs, dict) or "history.csv" not in outputs:
         raise Failure(path, "has no SHA-256 of history.csv under outputs", again(path))
     for name in ("history.csv", "timing.csv"):
         if (folder / name).is_file():
             check_recorded(folder / name, outputs)
-    foreign = "source" in facts  # somebody else's run: no settings of ours, maybe no seed
+    foreign = "source" in facts  # a run of the author: without our settings, and perhaps without a seed
     settings = facts if foreign else facts.get("settings")
     method = settings.get("method") if isinstance(settings, dict) else None
     if method != row.method or facts.get("seed") not in ((seed, None) if foreign else (seed,)):
@@ -140,7 +140,7 @@ def _check_facts(folder: Path, facts: dict[str, Any], seed: int, row: ReportRow)
 
 
 def check_recorded(path: Path, outputs: dict[str, str]) -> None:
-    """Refuse (Failure 65) a file that is not the one whose SHA-256 its run.json has under outputs."""
+    """Refuse (Failure 65) a file whose SHA-256 differs from the one in its run.json."""
     sha256 = sha256_of_text if path.suffix == ".csv" else sha256_of
     if sha256(path) != outputs.get(path.name):
         raise Failure(path, "differs from what its run.json recorded (SHA-256)", again(path))
@@ -172,7 +172,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         text = path.read_text(encoding="utf-8")
         fields = [line.count(",") + 1 for line in text.splitlines()] or [0]
         odd = next((number for number, count in enumerate(fields, 1) if count != fields[0]), None)
-        if odd:  # pandas would take the first column of a longer line for its name
+        if odd:  # pandas would use the first field of a longer line as its index
             raise Failure(path, f"line {odd}: expected {fields[0]} fields, got {fields[odd - 1]}", again(path))
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     except (OSError, ValueError, pd.errors.ParserError) as error:

@@ -1,4 +1,4 @@
-"""The paper's explanations, measured on the kept networks: the comparisons that judge its claims on them."""
+"""The paper's explanations, measured on the kept networks: the comparisons on which verdicts rest."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _row(claim: Mechanism, pair: tuple[MethodResults, MethodResults], name: str,
 
 
 def _spread(method: MethodResults, name: str, scale: int) -> Spread | None:
-    """Of a measure over a method's runs; None where a run lacks it."""
+    """Mean and sd of a measure over a method's runs; None if a run lacks it."""
     values = [(measures or {}).get(name) for measures in method.measures]
     if None in values:
         return None

@@ -1,6 +1,6 @@
-"""The report of a protocol as one web page that needs nothing beside it: no network, no script, no other file.
+"""The report of a protocol as one web page, without network, scripts or other files.
 
-Which tables and figures it has, and in which order, follows from the declarations: a new one shows up by itself.
+Its tables and figures and their order follow from the declarations, so a new one appears automatically.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 COLOURS = 128  # of a figure: without visible loss its file is a third as large
-WHITE = 247  # brighter parts of a colour become 255: the quick choice of colours makes white a little grey
-INCH = 150  # pixels of the page to an inch of a figure, whose letters are then as large as the text's
+WHITE = 247  # brighter values become 255, because the fast quantisation of colours makes white slightly grey
+INCH = 150  # pixels of the page per inch of a figure; its letters are then as large as the text's
 ABOVE = ("label", "paper", "author_log", "accuracy", "minus_control", "time")  # columns of Table I on the first screen
 FIRST = ("table1", "curves_accuracy")  # what the first screen shows
 FOLDED = ("rule",)  # columns that a click opens
-HEADINGS = {  # over the tables and figures that a module declares; what others declare comes behind them
+HEADINGS = {  # heading for the tables and figures of a module; other modules come after these
     "claims": "Claims of the paper and verdicts",
     "differences": "Differences from the control",
     "curves": "Training curves",
@@ -37,13 +37,13 @@ HEADINGS = {  # over the tables and figures that a module declares; what others 
     "ablation": "Ablation",
     "mechanisms": "The paper's explanations, measured",
 }
-LAST = ("appendix", "runs")  # modules whose tables stand at the end, each opened by a click
-LONG = 25  # rows; a table of more is opened by a click
+LAST = ("appendix", "runs")  # modules whose tables are at the end of the page, each opened by a click
+LONG = 25  # rows; a longer table is opened by a click
 
 
 class Picture(NamedTuple):
-    """A figure as the page holds it: its bytes as a data: URI, its size in pixels of the page, and its title and text
-    for those who cannot see it.
+    """A figure on the page: its bytes as a data: URI, its size in pixels of the page, its title, and its alternative
+    text.
     """
 
     uri: str
@@ -99,7 +99,7 @@ def report(results: Results) -> dict[str, str]:
 
 
 def facts(results: Results) -> list[str]:
-    """What stands above the headline: the protocol, the data, the seeds and the code."""
+    """The facts above the headline: the data, the seeds and the code."""
     counts = sorted({len(method.runs) for method in results.every})
     seeds = " to ".join(map(str, counts if len(counts) < 3 else counts[:: len(counts) - 1]))
     number = f"{seeds} seed{'s' * (counts != [1])} per method"
@@ -109,7 +109,7 @@ def facts(results: Results) -> list[str]:
 
 
 def first(results: Results) -> Table:
-    """Table I without what is only in its files."""
+    """Table I with only the columns of the first screen."""
     table = table1(results)
     return table._replace(
         columns=[c if c.key in ABOVE or (c.key == "seeds" and c.tex) else c._replace(heading="") for c in table.columns]
@@ -117,7 +117,7 @@ def first(results: Results) -> Table:
 
 
 def sections(results: Results) -> list[Section]:
-    """The parts of the page behind its first screen, only those that there is something of."""
+    """The parts of the page after its first screen, without empty ones."""
     others = [one for one in artefacts(results.settings) if one.name not in FIRST and module_of(one) not in LAST]
     parts: dict[str, list[Artefact]] = {heading: [] for heading in HEADINGS.values()}
     for one in others:
@@ -140,12 +140,12 @@ def last(results: Results) -> list[Sheet]:
 
 
 def module_of(one: Artefact) -> str:
-    """The module that declares an artefact, which is what decides where it stands."""
+    """The module that declares an artefact; it decides the artefact's place on the page."""
     return one.make.__module__.rpartition(".")[2]
 
 
 def sheet(one: Artefact, results: Results, folded: bool) -> Sheet | None:
-    """What an artefact makes, if it is a table with rows."""
+    """The table of an artefact; None if it makes no table or an empty one."""
     made: Any = None if one.formats == ("html",) else one.make(results)
     if isinstance(made, Table) and made.rows:
         return Sheet(made, one.title, folded or len(made.rows) > LONG)
@@ -155,7 +155,7 @@ def sheet(one: Artefact, results: Results, folded: bool) -> Sheet | None:
 def picture(one: Artefact, results: Results) -> Picture:
     """A figure's PNG with fewer colours.
 
-    Raises: Failure 65 when it is not there or is no picture.
+    Raises: Failure 65 if it is missing or is no picture.
     """
     from PIL import Image
 
@@ -184,14 +184,14 @@ def _fewer_colours(image: Image) -> Image:
 
 
 def commands(text: str) -> Markup:
-    """Escaped text whose commands in backquotes are set as code."""
+    """Escaped text; commands in backquotes become code."""
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 def breakable(text: str) -> Markup:
-    """Escaped text whose long names may be broken after _ and /, and checksums anywhere."""
+    """Escaped text with possible line breaks after _ and / in long names, and anywhere in checksums."""
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"(?<=[_/])(?=\w)|(?<=[0-9a-f]{8})(?=[0-9a-f]{8})", "<wbr>", str(escape(text))))

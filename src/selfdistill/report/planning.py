@@ -1,4 +1,4 @@
-"""What the configured seeds can show, said before they are trained."""
+"""What the configured seeds can show, reported before they are trained."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CLAIMS = Path(__file__).parents[3] / "workflow" / "claims.yaml"
 
 
 def seed_lines(config: Config, path: Path = CLAIMS) -> list[str]:
-    """Which claims the seeds of a full protocol cannot judge, or which difference they find.
+    """Lines: which claims the seeds of a full protocol cannot judge, or which difference they can detect.
 
-    None for a reduced protocol, or one that judges no claim.
+    Empty for a reduced protocol, or one that judges no claim.
     """
     read, settings = read_claims(path, list(config.methods)), ReportSettings.model_validate(report_settings(config))
     wanted = [claim for claim in read.claims if asked(claim, settings, read.rules)]
@@ -40,7 +40,7 @@ def seed_lines(config: Config, path: Path = CLAIMS) -> list[str]:
 
 
 def _independent(row: ReportRow) -> int:
-    """How many independent runs a method will have."""
+    """The number of independent runs that a method will have."""
     return Sample(row.seeds, teachers=list(map(tuple, row.teachers))).independent
 
 
@@ -51,7 +51,7 @@ def _alike(pair: tuple[str, str], settings: ReportSettings) -> bool:
 
 
 def _power(rules: Rules, seeds: dict[str, int]) -> list[str]:
-    """How many seeds find the difference that a protocol is planned for, and what no number of seeds finds."""
+    """The number of seeds that detects the planned difference, and the difference that no number of seeds detects."""
     level = rules.level(*rules.primary[0])
     needed = seeds_needed(rules.size, rules.seed_sd, level)
     hidden = smallest_difference(rules.images_error, level)

@@ -1,4 +1,5 @@
-"""How every figure looks: legible in one column, colour-blind safe, one colour and marker a method, the same bytes.
+"""The style of all figures: legible in one column, safe for colour-blind readers, one colour and marker per method,
+reproducible byte for byte.
 
 matplotlib is imported where it is used, because the Snakefile reads the declarations of this package.
 """
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
     from selfdistill.config.report_settings import ReportSettings
 
-GREY = "#767676"  # what only stands behind
-LINES = 6  # in a panel, the control's among them
-LETTERS = 17  # of a label to an inch
+GREY = "#767676"  # for the background
+LINES = 6  # most lines in a panel, including the control's
+LETTERS = 17  # letters of a label per inch
 STYLE = {
     "font.size": 7,
     "axes.titlesize": 7,
@@ -66,20 +67,20 @@ OTHERS = [Look(color, marker) for marker in "Xdph<>*" for color in ("#8C510A", "
 
 
 def looks(settings: ReportSettings) -> dict[str, Look]:
-    """The look of each row; those that have none of their own take the others' in the order of the rows."""
+    """The look of each row; methods without one of their own take OTHERS in the order of the rows."""
     free = cycle(OTHERS)
     return {row.method: LOOKS.get(row.method) or next(free) for row in settings.rows}
 
 
 def short(label: str, letters: int = 22) -> str:
-    """A label in lines that are short enough to stand beside a line's end; a number is not torn from its sign."""
+    """A label, wrapped to fit beside the end of a line; numbers stay together with their signs."""
     whole = label.replace(" = ", "\u00a0=\u00a0").replace(" %", "\u00a0%")
     return "\n".join(textwrap.wrap(whole, letters, break_on_hyphens=False, break_long_words=False))
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The context in which figures are drawn: ours alone, whatever the user's own matplotlibrc says."""
+    """The context in which figures are drawn: only our settings, whatever the user's matplotlibrc says."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -88,14 +89,14 @@ def styled() -> Iterator[None]:
 
 
 def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **options) -> tuple[Figure, np.ndarray]:
-    """A figure of so many inches with its axes [rows, columns]."""
+    """A figure (width and height in inches) with its axes [rows, columns]."""
     from matplotlib import pyplot as plt
 
     return plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options)
 
 
 def epoch_axis(axes: Axes) -> None:
-    """An axis of whole epochs from 0."""
+    """Make the x axis one of whole epochs from 0."""
     axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10], integer=True)
     axes.set_xlabel("epoch")
     axes.set_xlim(left=0)
@@ -103,13 +104,13 @@ def epoch_axis(axes: Axes) -> None:
 
 
 def name_line(axes: Axes, y: float, text: str, color: str) -> None:
-    """Write what a line is behind its end; `saved` moves such labels apart where they would overlap."""
+    """Write the label of a line after its end; `saved` moves labels apart if they overlap."""
     style = {"va": "center", "color": color, "fontsize": 6.5, "gid": "end"}
     axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), **style)
 
 
 def interval_line(axes: Axes, y: float, low: float, high: float, color: str) -> None:
-    """An interval at a height, with an arrow where it goes on beyond the axis, whose limits are set before."""
+    """Draw an interval at height y, with arrows where it leaves the axis; set the limits of the axis first."""
     left, right = axes.get_xlim()
     axes.plot([max(low, left), min(high, right)], [y, y], color=color, lw=1.2, solid_capstyle="butt")
     for end, marker, beyond in ((left, "<", low < left), (right, ">", high > right)):
@@ -118,7 +119,7 @@ def interval_line(axes: Axes, y: float, low: float, high: float, color: str) -> 
 
 
 def key(figure: Figure, styles: dict[str, dict]) -> None:
-    """What marks mean, beneath the figure; in grey, because colours are the methods'."""
+    """Add a legend of marks below the figure, in grey, because colours stand for methods."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], label=label, **{"color": GREY} | style) for label, style in styles.items()]
@@ -139,7 +140,7 @@ def _part_labels(figure: Figure) -> None:
 
 
 def _apart(places: list[float], heights: list[float]) -> list[float]:
-    """Rising places at least so far apart as the heights need, near the given ones."""
+    """Increasing positions near the given ones, with distances that fit the heights."""
     from scipy.optimize import isotonic_regression
 
     needed = np.cumsum([0.0, *((a + b) / 2 for a, b in pairwise(heights))])[: len(places)]

@@ -1,4 +1,4 @@
-"""The runs that a report shows: read and checked once, as arrays over seeds, with what the runs recorded."""
+"""The runs that a report shows: read and checked once, as arrays over seeds, with their records."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed
 
 CONTROL = "control"
-LAST = 10  # epochs whose mean stands beside the last one
+LAST = 10  # epochs of the mean that is shown beside the last epoch
 MEASURED = "mechanisms.json"
 
 
 class MethodResults:
     """A method's runs in the order of their seeds; arrays have the seeds first.
 
-    runs: the checked logs; tested: the epochs in which each was evaluated; right: its correct answers in them, of
-    `images` [seeds, epochs].
+    runs: the checked logs; tested: the epochs in which each run was evaluated; right: the number of correct
+    predictions in these epochs, of `images` [seeds, epochs].
     """
 
     def __init__(self, row: ReportRow, runs: list[RunRecord], images: int):
@@ -42,7 +42,7 @@ class MethodResults:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds that were run."""
+        """The seeds of the runs."""
         return [run.seed for run in self.runs]
 
     @property
@@ -52,12 +52,12 @@ class MethodResults:
 
     @property
     def best(self) -> list[Fraction]:
-        """The largest accuracy of any epoch in percent, of each seed: chosen by the images that it is measured on."""
+        """The largest accuracy of any epoch in percent, of each seed. Biased: the test set chose the epoch."""
         return [Fraction(100 * int(right.max()), self.images) for right in self.right]
 
     @property
     def last_ten(self) -> list[Fraction | None]:
-        """Mean accuracy of the last ten epochs in percent, of each seed; None where not all of them were evaluated."""
+        """Mean accuracy of the last ten epochs in percent, of each seed; None if not all of them were evaluated."""
         few = [len(epochs) < LAST or epochs[-1] - epochs[-LAST] >= LAST for epochs in self.tested]
         means = [Fraction(100 * int(right[-LAST:].sum()), LAST * self.images) for right in self.right]
         return [None if short else mean for short, mean in zip(few, means, strict=True)]
@@ -73,13 +73,13 @@ class MethodResults:
         return self._spread([right[-1] for right in self.right])
 
     def spread_of(self, column: str) -> Spread | None:
-        """The same of an accuracy of the histories, such as `test_accuracy_head1`; None if not every run has it."""
+        """The same for an accuracy column of the histories, such as `test_accuracy_head1`; None if a run lacks it."""
         if any(column not in run.history for run in self.runs):
             return None
         return self._spread([round(float(run.history[column].iloc[-1]) * self.images) for run in self.runs])
 
     def _spread(self, right: list[int]) -> Spread:
-        """Of the correct answers of each seed."""
+        """Mean and sd of the accuracies, from the correct predictions of each seed."""
         mean = Fraction(100 * int(sum(right)), len(right) * self.images)
         return Spread(mean, 100 * float(np.std(right, ddof=1)) / self.images if len(right) > 1 else None)
 
@@ -89,25 +89,25 @@ class MethodResults:
         return np.array([run.training_seconds for run in self.runs])
 
     def environment(self, key: str) -> set[str]:
-        """What the runs recorded of their machine, such as `device` or `precision`."""
+        """The values of a recorded fact of the machine, such as `device` or `precision`, over runs."""
         return {str(run.facts.get("environment", {}).get(key, "unknown")) for run in self.runs}
 
     @property
     def teachers(self) -> list[tuple[str, ...]]:
-        """Of each run the SHA-256 of the weights that taught it, of an ensemble several; empty without a teacher."""
+        """For each run, the SHA-256 of its teachers' weights: several for an ensemble, empty without a teacher."""
         hashes = [run.facts.get("teacher_sha256") or () for run in self.runs]
         return [(one,) if isinstance(one, str) else tuple(one) for one in hashes]
 
     @cached_property
     def taught(self) -> list[dict[str, Any] | None]:
-        """What each run's evaluation.json says of its teacher, with the number of test images; None without one."""
+        """Each run's record of its teacher in evaluation.json, and the number of test images; None without one."""
         return [_teacher(run) for run in self.runs]
 
     @cached_property
     def answers(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """True classes [images] and those predicted in the last epoch [seeds, images]; None where a run has none.
+        """True classes [images] and those predicted in the last epoch [seeds, images]; None if a run lacks them.
 
-        Raises: Failure 65 for runs that answered to different test sets.
+        Raises: Failure 65 for runs on different test sets.
         """
         pairs = [_predictions(run) for run in self.runs]
         if None in pairs:
@@ -119,20 +119,20 @@ class MethodResults:
 
     @cached_property
     def measures(self) -> list[dict[str, float | None] | None]:
-        """What was measured on each run's kept network, by name; None where nothing was."""
+        """The measures of each run's kept network, by name; None if it was not measured."""
         return [_measures(run) for run in self.runs]
 
     @property
     def correct(self) -> np.ndarray | None:
-        """Whether each image was right in the last epoch [seeds, images]; None where that is not known."""
+        """Whether the prediction for each image was correct in the last epoch [seeds, images]; None if unknown."""
         return None if self.answers is None else self.answers[1] == self.answers[0]
 
 
 class Results:
     """The methods of a protocol that have runs, in the order of its rows.
 
-    missing: runs that are not there (allow_missing only); left_out: runs that the configuration does not name. folder:
-    of the report, for what is made of its other files. claims: the file of what is asked of the results.
+    missing: runs that do not exist (allow_missing only); left_out: runs that the configuration does not name. folder:
+    of the report; some artefacts are made from its files. claims: the file with the claims.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class Results:
 
     @property
     def devices(self) -> list[str]:
-        """What the runs were trained on."""
+        """The devices of the runs."""
         return sorted(set().union(*(each.environment("device") for each in self.every)))
 
     @property
@@ -189,7 +189,7 @@ class Results:
 
 
 def check_test_set(folder: Path, labels: np.ndarray, first: str, wanted: np.ndarray) -> None:
-    """Refuse (Failure 65) a run whose labels are not those of the first one."""
+    """Refuse (Failure 65) a run whose labels differ from those of the first one."""
     if not np.array_equal(labels, wanted):
         what = f"its labels differ from those of {first}: another test set"
         raise Failure(folder / "predictions.csv", what, "compare only runs on the same test set")
@@ -206,7 +206,7 @@ def _teacher(run: RunRecord) -> dict[str, Any] | None:
 
 
 def _predictions(run: RunRecord) -> tuple[np.ndarray, np.ndarray] | None:
-    """None also where the weights of another epoch than the last were kept (`kept_epoch: best_on_test`)."""
+    """True and predicted classes; None also if the kept weights are not those of the last epoch (`kept_epoch`)."""
     path = run.folder / "predictions.csv"
     if not path.is_file():
         return None
@@ -217,7 +217,7 @@ def _predictions(run: RunRecord) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _measures(run: RunRecord) -> dict[str, float | None] | None:
-    """Refuse (Failure 65) what was measured on other weights than the run's."""
+    """The measures; refuse (Failure 65) those of other weights than the run's."""
     path = run.folder / MEASURED
     if not path.is_file():
         return None
@@ -230,5 +230,5 @@ def _measures(run: RunRecord) -> dict[str, float | None] | None:
 
 
 def _images(row: ReportRow, settings: ReportSettings) -> int:
-    """How many images the runs of a row were evaluated on."""
+    """The number of images on which the runs of a row were evaluated."""
     return row.settings.get("data", {}).get("holdout_images") or DATASETS[settings.dataset].test

@@ -24,7 +24,7 @@ COLUMNS = [Column(key, key.replace("_", " ").capitalize(), kind) for key, kind i
     needs=("evaluation.json",),
 )
 def runs(results: Results) -> Table:
-    """A row for each run; what a run did not record is empty."""
+    """A row for each run; a cell is empty if the run did not record its value."""
     rows = [row for method in results.every for row in _rows(method, results.settings.by_author)]
     return Table(COLUMNS, [Group("", rows)])
 

@@ -1,4 +1,4 @@
-"""What came out of a sweep: its cells on the hold-out, the chosen ones, and the configuration that trains those on all
+"""The results of a sweep: its cells on the hold-out, the selected ones, and a configuration that trains these on all
 images.
 """
 
@@ -17,7 +17,7 @@ from selfdistill.report.table import Column, Group, Table, rounded
 
 
 def groups(sweep: SweepSettings) -> list[list[SweptCell]]:
-    """The cells among which one is chosen: those of each base, or without a grid all."""
+    """The groups of cells from which one is selected: the cells of each base method; without a grid, all cells."""
     found: dict[str, list[SweptCell]] = {}
     for cell in sweep.cells:
         found.setdefault(cell.base if cell.values else "", []).append(cell)
@@ -25,7 +25,7 @@ def groups(sweep: SweepSettings) -> list[list[SweptCell]]:
 
 
 def best(group: list[SweptCell], results: Results) -> SweptCell | None:
-    """The cell with the highest mean accuracy on the hold-out, the first of equals; None if none was run."""
+    """The cell with the highest mean accuracy on the hold-out, of equals the first; None if none was run."""
     there = [cell for cell in group if cell.method in results.methods]
     return max(there, key=lambda cell: results.methods[cell.method].spread.mean, default=None)
 
@@ -38,7 +38,7 @@ def best(group: list[SweptCell], results: Results) -> SweptCell | None:
     needs=("evaluation.json",),
 )
 def sweeps(results: Results) -> dict[str, str]:
-    """Of each sweep the table, and what trains its chosen cells on all images."""
+    """For each sweep, the table and the configuration that trains the selected cells on all images."""
     files = {}
     for sweep in results.settings.sweeps:
         table = sweep_table(sweep, results)
@@ -48,7 +48,7 @@ def sweeps(results: Results) -> dict[str, str]:
 
 
 def sweep_table(sweep: SweepSettings, results: Results) -> Table:
-    """A row for each cell and one for what they are compared with."""
+    """A row for each cell and one for the reference."""
     keys = sweep.cells[0].values
     columns = [
         Column("method"),
@@ -93,8 +93,8 @@ def _measured(runs: MethodResults | None, below_best: Fraction | None, mark: str
 
 
 def retraining(sweep: SweepSettings, results: Results) -> str:
-    """A configuration, to be laid over the sweep's own files, that trains what was chosen on all images: a protocol of
-    its own whose rows are the chosen cells and what they were compared with.
+    """A configuration, to be given after the sweep's own files, that trains the selected cells on all images. It is a
+    separate protocol; its rows are the selected cells and the reference.
     """
     protocol, rows, methods, names = results.settings.protocol, [], {}, []
     for cell in filter(None, (best(group, results) for group in groups(sweep))):

@@ -26,7 +26,7 @@ class Spread(NamedTuple):
 
 
 def rounded(value: Value, decimals: int, signed: bool = False) -> str:
-    """A number with so many decimals, halves away from zero; zero has no sign."""
+    """A number rounded to these decimals, halves away from zero; zero has no sign."""
     exact = Decimal(value.numerator) / value.denominator if isinstance(value, Fraction) else Decimal(repr(float(value)))
     text = str(exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
     if not text.strip("-0."):
@@ -47,9 +47,9 @@ def clock(seconds: float) -> str:
 
 
 class Kind(NamedTuple):
-    """How the cells of a column are printed: for people, and as fields of a CSV, with what these are called.
+    """How the cells of a column are printed: for readers, and as fields of a CSV, with the names of these fields.
 
-    fields: behind the column's key, the first of them empty or not.
+    fields: suffixes that are added to the column's key; the first one may be empty.
     """
 
     show: Callable[[Any, Column], str]
@@ -58,11 +58,11 @@ class Kind(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column. key: its name in the CSV; heading: for people, empty if it stands in the CSV alone.
+    """A column. key: its name in the CSV; heading: for readers, empty if the column is only in the CSV.
 
-    decimals: for people; csv_decimals: in the CSV. signed: with a plus. digits: for people as many
-    significant ones in place of decimals, for a column of several units. tex: whether LaTeX shows it. width: there of
-    text, as a share of the line.
+    decimals: for readers; csv_decimals: in the CSV. signed: with a plus sign. digits: significant digits for readers
+    instead of decimals, for a column with several units. tex: whether LaTeX shows it. width: of a text column in LaTeX,
+    as a share of the line.
     """
 
     key: str
@@ -76,13 +76,13 @@ class Column(NamedTuple):
     width: float = 0.31
 
     def fixed(self, value: Value) -> Column:
-        """The column with as many decimals as a number of its digits needs; others beside it are shown with as many."""
+        """The column with the decimals that this number needs; numbers in the same cell get equally many."""
         if self.digits is None or not value:
             return self
         return self._replace(decimals=max(0, self.digits - 1 - math.floor(math.log10(abs(value)))), digits=None)
 
     def show(self, cell: Any) -> str:
-        """A cell for people; nothing where there is no value."""
+        """A cell for readers; empty if there is no value."""
         return "" if cell is None else KINDS[self.kind].show(cell, self)
 
     @property
@@ -91,7 +91,7 @@ class Column(NamedTuple):
         return [self.key + field for field in KINDS[self.kind].fields]
 
     def write(self, cell: Any) -> list[str]:
-        """The fields of a cell in the CSV; empty where there is no value."""
+        """The fields of a cell in the CSV; empty if there is no value."""
         return [""] * len(self.names) if cell is None else KINDS[self.kind].write(cell, self)
 
 
@@ -148,7 +148,7 @@ class Group(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Groups of rows with as many cells as there are columns, and notes beneath, a sentence each.
+    """Groups of rows with one cell per column, and notes below, a sentence each.
 
     A cell is of its column's kind, or None. provenance: comment lines above the LaTeX.
     """
@@ -165,12 +165,12 @@ class Table(NamedTuple):
 
     @property
     def shown(self) -> list[tuple[int, Column]]:
-        """The columns that people see, with their places: those with a heading that any row has a value in."""
+        """The visible columns with their positions: those that have a heading and a value in some row."""
         filled = {place for row in self.rows for place, cell in enumerate(row) if cell is not None}
         return [(n, column) for n, column in enumerate(self.columns) if column.heading and (n in filled or n == 0)]
 
     def cells(self, row: list[Any]) -> list[str]:
-        """A row as people see it."""
+        """A row for readers."""
         return [column.show(row[place]) for place, column in self.shown]
 
     def csv(self) -> str:
@@ -184,7 +184,7 @@ class Table(NamedTuple):
         return text.getvalue()
 
     def markdown(self) -> str:
-        """The table for people who read plain text; the heading of a group stands behind its rows' first cell."""
+        """The table as Markdown; the heading of a group is added to the first cell of its rows."""
         headings = [column.heading for _, column in self.shown]
         rule = ["---" if column.kind == "text" else "---:" for _, column in self.shown]
         lines = [[markdown(heading) for heading in headings], rule]
@@ -196,7 +196,7 @@ class Table(NamedTuple):
         return f"{table}\n\n" + "\n".join(map(markdown, self.notes)) + "\n"
 
     def tex(self) -> str:
-        r"""A bare tabular to `\input` (packages booktabs and array), its notes beneath as wide as the line."""
+        r"""A bare tabular to `\input` (packages booktabs and array), with its notes below, as wide as the line."""
         shown = [(place, column) for place, column in self.shown if column.tex]
         head = ["needs \\usepackage{booktabs,array}; at most as wide as a column of a two-column paper"]
         letters = [_wrapped(column.width) if column.kind == "text" else "r" for _, column in shown]
@@ -226,7 +226,7 @@ def _wrapped(width: float) -> str:
 
 
 def _heading(column: Column) -> str:
-    """A heading in LaTeX, of numbers in two lines: a column of a paper is narrow."""
+    """A heading in LaTeX; over numbers it has two lines, because a column of a paper is narrow."""
     start, _, end = quoted(column.heading).rpartition(" ")
     return rf"\shortstack[r]{{{start}\\{end}}}" if start else end
 
@@ -242,5 +242,5 @@ def _cell(column: Column, cell: Any) -> str:
 
 
 def markdown(text: str) -> str:
-    """Text that Markdown prints as it stands."""
+    """Text escaped for Markdown."""
     return re.sub(r"([\\`*<>|\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", text)

@@ -41,12 +41,12 @@ def columns(results: Results) -> list[Column]:
 
 
 def shows_paper(results: Results) -> bool:
-    """Whether the paper's numbers stand beside ours: not beside those of other data."""
+    """Whether the paper's numbers are shown beside ours: only for the same dataset."""
     return results.settings.dataset == PAPERS
 
 
 def _counts(results: Results) -> set[int]:
-    """The numbers of seeds that methods have."""
+    """The different numbers of seeds per method."""
     return {len(method.runs) for method in results.every}
 
 
@@ -71,7 +71,7 @@ def _row(method: MethodResults, results: Results) -> list[Any]:
 
 @artefact("table1", step="table", title="Accuracy and training time of each method", formats=PRINTED)
 def table1(results: Results) -> Table:
-    """A row a method: the paper's, then those that the paper does not have."""
+    """A row per method: first those of the paper, then the others."""
     rows = {method.method: _row(method, results) for method in results.every}
     paper = [rows[method.method] for method in results.every if method.row.published]
     others = [rows[method.method] for method in results.every if not method.row.published]
@@ -80,7 +80,7 @@ def table1(results: Results) -> Table:
 
 
 def notes(results: Results) -> list[str]:
-    """What a reader must know, a sentence each; the first is about the seeds."""
+    """The notes, a sentence each; the first is about the seeds."""
     settings, counts = results.settings, _counts(results)
     one = "one unseeded run per row" if settings.by_author else "one seed per row"
     over = "mean ± sample standard deviation over seeds" if counts != {1} else one
@@ -131,7 +131,7 @@ def unlike_control(results: Results) -> list[str]:
 
 
 def _left_out_of_times(runs: list[dict[str, Any]]) -> list[str]:
-    """A sentence about the seconds that are in no time of the table; none if there were none."""
+    """A sentence about the seconds that no time in the table includes; none if there were none."""
     kinds = {"redone_seconds": "of epochs that were repeated after an interruption", "paused_seconds": "of pauses"}
     attempts = [attempt for facts in runs for attempt in facts.get("attempts", [])]
     sums = {key: sum(attempt.get(key, 0) for attempt in attempts) for key in kinds}
@@ -140,7 +140,7 @@ def _left_out_of_times(runs: list[dict[str, Any]]) -> list[str]:
 
 
 def provenance(results: Results) -> list[str]:
-    """Where the numbers come from, for the comments above LaTeX."""
+    """The origin of the numbers, for the comments above the LaTeX."""
     versions = sorted({f"{k} {v}" for run in results.runs for k, v in run.facts.get("versions", {}).items()})
     sources = sorted({str(run.facts["source"]) for run in results.runs if "source" in run.facts})
     seeds = "; ".join(f"{m.method}: {', '.join(map(str, m.seeds))}" for m in results.every)
@@ -177,7 +177,7 @@ def numbers(results: Results) -> dict[str, str]:
 
 
 def _numbers(method: MethodResults, results: Results) -> list[str | None]:
-    """The values of WORDS; None for what there is not."""
+    """The values of WORDS; None for missing ones."""
     decimals, (mean, sd) = results.settings.table.decimals, method.spread
     seconds, published = statistics.fmean(method.seconds), method.row.published
     control = results.control if method.method != CONTROL else None
@@ -196,5 +196,5 @@ def _numbers(method: MethodResults, results: Results) -> list[str | None]:
 
 
 def _minus(difference: Value, decimals: int) -> str:
-    """A difference with its sign, as LaTeX sets it in the text as in mathematics."""
+    """A difference with its sign, in LaTeX that works in text and in mathematics."""
     return rf"\ensuremath{{{rounded(difference, decimals, signed=True)}}}"
