@@ -45,7 +45,7 @@ def test_a_time_in_the_future_becomes_the_present_one(tmp_path):
         os.utime(path, (time.time() + seconds,) * 2)
     early = paths[0].stat().st_mtime
     date_back(paths, said.append)
-    assert said == [f"{paths[1]}: its time lay in the future and is the present one now"]
+    assert said == [f"{paths[1]}: its time was in the future; set to the present time"]
     assert paths[0].stat().st_mtime == early
     assert abs(paths[1].stat().st_mtime - time.time()) < 60
 

@@ -57,5 +57,5 @@ def test_a_second_start_is_told_what_to_do(screen, capsys):
     assert not screen.filter(record("Error: Directory cannot be locked.", LogEvent.ERROR, exception="LockException"))
     assert capsys.readouterr().err == (
         "error: .snakemake/locks: another Snakemake works on the same files, or was killed; wait until it has finished;"
-        " if none runs: snakemake --cores 2 --unlock, and the command again\n"
+        " if none runs: snakemake --cores 2 --unlock, then the same command again\n"
     )

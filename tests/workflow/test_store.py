@@ -199,7 +199,7 @@ def test_settings_edited_by_hand_are_written_again_and_data_from_the_future_date
     data = done.folder / "results/data/digits.safetensors"
     os.utime(data, (time.time() + 1e7,) * 2)
     said = done.run()
-    assert "results/data/digits.safetensors: its time lay in the future and is the present one now\n" in said
+    assert "results/data/digits.safetensors: its time was in the future; set to the present time\n" in said
     assert trained(said) == []
     assert "kd/0" in restored(said)
     assert files(done.folder) == before

@@ -18,7 +18,7 @@ def size(count: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as a clock shows them: `0:21`, `1:02:03`; from two days on as `duration` does."""
+    """Seconds as a clock shows them: `0:21`, `1:02:03`; two days and more as in `duration`."""
     if seconds >= 2 * 86400:
         return duration(seconds)
     minutes, rest = divmod(round(seconds), 60)

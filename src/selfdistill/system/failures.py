@@ -8,7 +8,7 @@ LOCKED = 73
 DISK = 74
 STOPPED = 75
 CONFIGURATION = 78
-NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # torch's words on a CPU, CUDA's and cuBLAS's
+NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # texts of torch on a CPU, of CUDA and of cuBLAS
 
 
 class Failure(Exception):
@@ -39,6 +39,6 @@ class Failures(Exception):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, whoever raised it, says that memory ran out."""
+    """Whether an error of any origin says that memory ran out."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or any(words in str(error) for words in NO_MEMORY)

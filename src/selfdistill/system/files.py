@@ -16,17 +16,17 @@ DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 SEAL = "content_sha256"
 PRIVATE = 0o600
-WITNESSES = ("run.json", "history.csv")  # of a run, of saved states: they say that the rest of a folder is whole
+WITNESSES = ("run.json", "history.csv")  # of a run, of saved states: these files show that the folder is complete
 
 
 def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644, durable: bool = True) -> None:
     """Replace `path` by `content` so that a reader, a kill or a power cut sees the old file or the new one.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder. A failing fsync is never
-    retried: the kernel may have dropped the data and would call the second one a success.
+    retried: the kernel may have dropped the data and would report success for the second one.
 
-    mode: the permissions of a new file, PRIVATE for what concerns its owner alone; folders that must be
-    made get the same, with leave to enter them. durable: False leaves out the fsyncs, so a power cut may take the file.
+    mode: the permissions of a new file, PRIVATE for the owner alone; missing folders are made with the same ones and
+    with permission to enter. durable: False omits the fsyncs, so a power cut may lose the file.
     Raises: Failure 74 when the disk refuses, 73 when the folder is read-only.
     """
     data = content.encode() if isinstance(content, str) else content
@@ -60,7 +60,7 @@ def remove(path: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder if it is there, its witnesses first, so that no half one looks whole.
+    """Remove a folder if it exists, its witnesses first, so that a partly removed one never looks complete.
 
     Raises: Failure 74 or 73 when it cannot be removed.
     """
@@ -72,8 +72,8 @@ def remove_folder(folder: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a file a second name, in place of what may be there; a copy where the file system has no such links. The
-    name is durable once its folder is synced.
+    """Give a file a second name and replace what has that name; without hard links, make a copy. The name is durable
+    after a sync of its folder.
 
     Raises: Failure 74 or 73 when the disk refuses.
     """
@@ -87,24 +87,24 @@ def link(source: Path, target: Path) -> None:
             if error.errno not in NO_LINKS:
                 raise
             write_atomically(target, source.read_bytes())
-        finally:  # left by a failure, or by a rename between two names of one file, which does nothing
+        finally:  # it remains after a failure, or if both names were the same file: then a rename does nothing
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write every byte, in as many calls as that takes."""
+    """Write every byte, in several calls if necessary."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def make_folder(folder: Path, *, mode: int = 0o755) -> None:
-    """Make a folder and those above it that are missing, each one durable before something is put into it."""
+    """Make a folder and its missing parents, each one durable before something is put into it."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    with contextlib.suppress(FileExistsError):  # a job beside this one may be quicker
+    with contextlib.suppress(FileExistsError):  # a parallel job may be faster
         folder.mkdir(mode=mode)
     sync_folder(folder.parent)
 
@@ -128,7 +128,7 @@ def disk(path: Path) -> Iterator[None]:
 
 
 def disk_failure(path: Path | str, error: OSError) -> Failure:
-    """The failure that stands for an error of the file system."""
+    """The failure for an error of the file system."""
     if error.errno in DISK_ERRORS:
         return Failure(
             path, f"cannot be written ({error.strerror})", "free some space and run the command again", code=DISK
@@ -139,18 +139,18 @@ def disk_failure(path: Path | str, error: OSError) -> Failure:
 
 
 def date_back(paths: Iterable[Path], say: Callable[[str], None]) -> None:
-    """Give files whose time lies in the future (of another machine's clock) the present one, and say it: Snakemake
-    refuses outputs that are older than their inputs, after they were made.
+    """Set the time of files that lies in the future (by another machine's clock) to the present, and say it. Snakemake
+    would refuse new outputs that are older than their inputs.
     """
     for path in paths:
         if path.is_file() and path.stat().st_mtime > time.time() + 1:
             with disk(path):
                 os.utime(path)
-            say(f"{path}: its time lay in the future and is the present one now")
+            say(f"{path}: its time was in the future; set to the present time")
 
 
 def check_free_space(folder: Path, needed: int, what: str) -> None:
-    """Refuse (Failure 74) to start what will not find room; needed: bytes; what: what they are for.
+    """Refuse (Failure 74) to start without enough disk space; needed: bytes; what: their purpose.
 
     folder: where they will be written; it may be missing.
     """
@@ -187,7 +187,7 @@ def sha256_of(path: Path) -> str:
 
 
 def sha256_of_text(path: Path) -> str:
-    """The SHA-256 of a text file with line feeds at the ends of its lines, whichever it has.
+    """The SHA-256 of a text file with line feeds as line ends, whatever line ends it has.
 
     Raises: Failure 65 when the file cannot be read.
     """
@@ -214,7 +214,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def seal(facts: dict) -> dict:
-    """The facts with the SHA-256 of their canonical JSON, by which damage and edits are noticed."""
+    """The facts with the SHA-256 of their canonical JSON, which reveals damage and edits."""
     return facts | {SEAL: sha256_bytes(canonical_json(facts).encode())}
 
 
@@ -230,7 +230,7 @@ def read_sealed(path: Path) -> dict:
     """
     content = read_file(path)
     try:
-        text = content.decode().replace("\r\n", "\n")  # as git may have checked it out
+        text = content.decode().replace("\r\n", "\n")  # git may have changed the line ends
         facts = {key: item for key, item in json.loads(text).items() if key != SEAL}
         whole = text == _readable_json(seal(facts))
     except (ValueError, RecursionError, AttributeError):  # no JSON, no object, or a NaN, which is never written
@@ -241,7 +241,7 @@ def read_sealed(path: Path) -> dict:
 
 
 def again(path: Path) -> str:
-    """The next step where a file of a run is wrong; what was trained here lies in results/, and may be in the store."""
+    """The next step if a file of a run is wrong; a run that was trained here is in results/, and maybe in the store."""
     folder = path.parent
     if path.parts[:1] == ("results",):
         return f"remove {folder} and run the same command: it is restored or trained again"

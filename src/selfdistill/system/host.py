@@ -16,9 +16,9 @@ DEVICES = Path("/dev")
 
 
 def require_own_package(checkout: Path) -> None:
-    """Refuse (Failure 78) to work on a checkout with the package of another: the code that runs is the code one sees.
+    """Refuse (Failure 78) to work on a checkout with the package of another one: its own code must run.
 
-    A folder without the package's source is no checkout; there, the installed package runs.
+    A folder without the package's source is no checkout; in it, the installed package runs.
     """
     own = checkout.absolute() / "src" / PACKAGE.name
     here = own / "__init__.py"
@@ -28,7 +28,7 @@ def require_own_package(checkout: Path) -> None:
 
 
 def name_this_user() -> None:
-    """Give a user who has no entry in the list of users (in a container) a name, for which Snakemake asks."""
+    """Give a user without an entry in the user database (in a container) a name, because Snakemake needs one."""
     try:
         getpass.getuser()
     except (KeyError, OSError):
@@ -36,12 +36,12 @@ def name_this_user() -> None:
 
 
 def prefer_this_python() -> None:
-    """Make `python` in the rules' commands the one that runs Snakemake, whatever comes first in PATH."""
+    """Make `python` in the rules' commands the Python that runs Snakemake, whatever PATH says."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
 def command_of(tool: str) -> str:
-    """How a person calls `python` or `snakemake` of this environment: by name where PATH leads to it, else by path."""
+    """The command for this environment's `python` or `snakemake`: its name if PATH leads to it, else its path."""
     python = Path(sys.executable)
     found = shutil.which(tool)
     if found and Path(found).parent.resolve() == python.parent.resolve():
@@ -50,47 +50,47 @@ def command_of(tool: str) -> str:
 
 
 def relative(path: Path) -> str:
-    """A path from the working folder if it lies below, else as it is."""
+    """A path relative to the working folder if it is inside, otherwise unchanged."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def gpus() -> int:
-    """How many GPUs this machine has, by their device nodes (WSL has one node for all); what the driver makes of them
-    is seen by torch alone.
+    """The number of GPUs of this machine, by their device nodes (WSL has one node for all); only torch can tell whether
+    the driver supports them.
     """
     return len(list(DEVICES.glob("nvidia[0-9]*"))) or len(list(DEVICES.glob("dxg")))
 
 
 def uses_gpu(device: str, *, elsewhere: bool = False) -> bool:
-    """Whether training jobs take a GPU: asked for, or `auto` and one is there. elsewhere: jobs go to other machines,
-    of which this one knows nothing, so that `auto` asks for a GPU.
+    """Whether training jobs use a GPU: `device` asks for one, or is `auto` and one exists. elsewhere: jobs run on
+    other, unknown machines, so `auto` requests a GPU.
     """
     return device.startswith("cuda") or (device == "auto" and (elsewhere or gpus() > 0))
 
 
 def available_processors() -> int:
-    """How many processors this job may use: those that Slurm gave it, of all that the node has, else those that this
-    process may run on (fewer than the machine's under `taskset` and in some containers).
+    """The number of processors that this job may use: those that Slurm assigned to it, else those that this process may
+    run on (fewer than the machine has under `taskset` and in some containers).
     """
     granted = os.environ.get("SLURM_CPUS_ON_NODE", "")
     return (int(granted) if granted.isdigit() else 0) or own_processors()
 
 
 def own_processors() -> int:
-    """How many processors this process may run on."""
+    """The number of processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def leave_warnings_to_training() -> None:
-    """Let Snakemake outlive SIGUSR1, which Slurm, asked for a warning before the time limit, sends to every process of
-    a job's step: the training saves and ends, and Snakemake waits for it.
+    """Let Snakemake survive SIGUSR1. If asked to, Slurm sends it before the time limit to every process of a job
+    step: the training saves and ends, and Snakemake waits for it.
     """
-    with contextlib.suppress(ValueError):  # not in the main thread: somebody else's program
-        signal.signal(signal.SIGUSR1, lambda number, frame: None)  # ignored, it would be so in the training too
+    with contextlib.suppress(ValueError):  # not in the main thread: another program runs Snakemake
+        signal.signal(signal.SIGUSR1, lambda number, frame: None)  # SIG_IGN would be inherited by the training
 
 
 def job_threads(threads: int | str, gpu: bool) -> int:
-    """The processors that a training job takes for itself; Snakemake reduces them to --cores."""
+    """The number of processors of a training job; Snakemake reduces it to --cores."""
     if threads == "auto":
         return 1 if gpu else own_processors()
     return int(threads)

@@ -10,17 +10,17 @@ from selfdistill.system.host import gpus
 from selfdistill.system.lock import InUse, owner_of, run_lock
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-PLACE = Path("/tmp")  # of the machine, whatever TMPDIR says to this command
-PATIENCE = 1.0  # seconds between looks at the cards
+PLACE = Path("/tmp")  # the same for all commands of the machine, whatever their TMPDIR is
+PATIENCE = 1.0  # seconds between two tries to get a card
 
 
 @contextlib.contextmanager
 def leased_gpu(device: str, say: Callable[[str], None]) -> Iterator[str | None]:
-    """Hold a GPU for the block and let CUDA see it alone; waits for one, because two runs on one card would spoil each
-    other's training time. Must be entered before CUDA starts.
+    """Hold a GPU for the block and make it the only one that CUDA sees. Wait for a free one, because two runs on a card
+    would distort each other's training time. Must be entered before CUDA starts.
 
-    Nothing is held (None) where the card is decided already: `cpu`, `cuda:<n>`, no GPU, or a scheduler or user whose
-    CUDA_VISIBLE_DEVICES names a single one. Of several that it names, one is taken. Which one is no part of a result.
+    Nothing is held (None) if there is no choice: `cpu`, `cuda:<n>`, no GPU, or a CUDA_VISIBLE_DEVICES that names a
+    single card. If it names several, one of them is taken. The choice does not affect results.
     """
     cards = visible_cards() if device in ("auto", "cuda") else []
     if not cards:
@@ -33,7 +33,7 @@ def leased_gpu(device: str, say: Callable[[str], None]) -> Iterator[str | None]:
 
 
 def visible_cards() -> list[str]:
-    """The cards to choose from, as CUDA_VISIBLE_DEVICES names them; none where there is no choice left."""
+    """The cards to choose from, as CUDA_VISIBLE_DEVICES names them; none if there is no choice."""
     if VISIBLE in os.environ:
         named = [card.strip() for card in os.environ[VISIBLE].split(",") if card.strip()]
         return named if len(named) > 1 else []
@@ -41,7 +41,7 @@ def visible_cards() -> list[str]:
 
 
 def lease_folder() -> Path:
-    """Where the locks lie: for each user, and for each job of Slurm, where cards may be numbered from 0 again."""
+    """The folder of the locks: one for each user and each Slurm job, because a job may number its cards from 0."""
     job = os.environ.get("SLURM_JOB_ID", "")
     return PLACE / "-".join(["selfdistill-gpus", str(os.getuid()), *([job] if job.isdigit() else [])])
 

@@ -45,7 +45,7 @@ def run_lock(path: Path) -> Iterator[None]:
 
 
 def _acquire(path: Path, descriptor: int) -> None:
-    """Take the lock; one that is held a moment only is somebody who looks for its owner."""
+    """Take the lock; try again for a moment, because `owner_of` holds it briefly."""
     end = time.monotonic() + GLANCE
     while True:
         try:
@@ -63,7 +63,7 @@ def _acquire(path: Path, descriptor: int) -> None:
 
 
 def owner_of(path: Path) -> str | None:
-    """Who holds a lock now, None if nobody does: `process 123 on host, for 45 s`."""
+    """The present holder of a lock, None if it is free: `process 123 on host, for 45 s`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
@@ -80,7 +80,7 @@ def owner_of(path: Path) -> str | None:
 
 
 def _written_in(descriptor: int) -> str:
-    """The owner who is named in a lock's file."""
+    """The owner that a lock file names."""
     try:
         facts = json.loads(os.pread(descriptor, 4096, 0))
         return f"process {facts['pid']} on {facts['host']}, for {duration(time.time() - facts['since'])}"
@@ -89,7 +89,7 @@ def _written_in(descriptor: int) -> str:
 
 
 def _let_go() -> None:
-    """In a forked process (a data worker): it must not hold on to a lock when its parent is killed."""
+    """Close the locks in a forked process (a data worker), so that it does not keep them when its parent is killed."""
     for descriptor in HELD:
         with contextlib.suppress(OSError):
             os.close(descriptor)

@@ -13,11 +13,11 @@ from selfdistill.system.files import disk, disk_failure, write_all, write_atomic
 
 
 class Log:
-    """Lines to the terminal and to a log file of its own. name: the job's, which lines on the terminal begin with.
+    """Lines to the terminal and to its own log file. name: of the job; lines on the terminal begin with it.
 
-    A second start of a job, and Snakemake before it, remove the file of the one that is still alive: each start makes
-    a new file, and whoever holds the old one puts it back with the next line.
-    Raises: Failure 74 or 73 when the file cannot be written. A terminal that is gone is no failure.
+    If a job is started twice, Snakemake and the second start remove the log file of the first, which still runs. Each
+    start makes a new file, and the first job puts its file back with its next line.
+    Raises: Failure 74 or 73 when the file cannot be written. A closed terminal is no failure.
     """
 
     latest: ClassVar[Optional["Log"]] = None
@@ -34,9 +34,9 @@ class Log:
         Log.latest = self
 
     def say(self, line: str, shown: str | None = None) -> None:
-        """Print and log a line at once. shown: what is printed in its place.
+        """Print and log a line at once. shown: the text to print in its place.
 
-        In the workflow several jobs write to one screen: what does not name its job is only logged.
+        In the workflow, several jobs write to one screen, so a line that does not name its job is only logged.
         """
         if self._prefix or self._descriptor is None or not terminal.in_workflow():
             self._print(shown or self.named(line))
@@ -54,7 +54,7 @@ class Log:
 
     def _print(self, line: str) -> None:
         with contextlib.suppress(OSError):
-            # With its end in one write, because other jobs write to the same screen.
+            # One write for line and line end, because other jobs write to the same screen.
             print(f"{terminal.clear()}{line}\n", end="", file=sys.stderr, flush=True)
 
     def _write(self, line: str) -> None:
@@ -64,7 +64,7 @@ class Log:
             self._put_back()
             write_all(self._descriptor, f"{line}\n".encode(errors="backslashreplace"))
         except OSError as error:
-            self._descriptor = None  # the line that reports this must not fail over it again
+            self._descriptor = None  # so that the report of this failure does not fail itself
             raise disk_failure(self.path, error) from error
 
     def _put_back(self) -> None:
@@ -81,11 +81,11 @@ class Log:
 
 
 def say_last(line: str) -> None:
-    """Print the line that ends a command, and log it if the command has opened a log that still works. Of a job, the
-    workflow prints it when all jobs have ended.
+    """Print the line that ends a command, and log it if the command has opened a log that still works. The workflow
+    prints the last line of a failed job itself, when all jobs have ended.
     """
     log = Log.latest or Log(None)
     with contextlib.suppress(Failure):
         return log.note(line)
-    if terminal.in_workflow():  # its file failed, so it goes to the screen
+    if terminal.in_workflow():  # the log file failed, so print the line
         log.note(line)

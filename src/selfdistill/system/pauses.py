@@ -1,4 +1,4 @@
-"""Time in which a process could not work: stopped (Ctrl-Z, a suspended job of Slurm) or frozen. Imports no torch."""
+"""Time in which a process stood still: stopped (Ctrl-Z, a suspended Slurm job) or frozen. Imports no torch."""
 
 import contextlib
 import os
@@ -6,15 +6,15 @@ import threading
 import time
 from pathlib import Path
 
-TICK = 0.1  # seconds between signs of life
-LEAST = 1.0  # seconds without one that may be a pause
+TICK = 0.1  # seconds between ticks of the thread
+LEAST = 1.0  # seconds without a tick from which on a gap may be a pause
 
 
 class Pauses:
     """Seconds in which this process stood still, and a clock without them.
 
-    A thread gives a sign of life at every tick. A gap was a pause if the main thread neither ran nor waited for a
-    processor in most of it: a wait for a GPU or a disk lets the thread tick, and on a loaded machine threads wait.
+    A thread notes the time at every tick. A gap was a pause if the main thread neither ran nor waited for a processor
+    in most of it. A wait for a GPU or a disk makes no gap, and on a loaded machine the threads wait for a processor.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Pauses:
         self._seconds = self._untold = self._seen = self._worked = 0.0
 
     def watch(self) -> None:
-        """Start to look for pauses."""
+        """Start the thread that notices pauses."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._tick, daemon=True)
             self._thread.start()
@@ -39,7 +39,7 @@ class Pauses:
             return time.perf_counter() - self._seconds
 
     def take(self) -> float:
-        """The seconds of pauses since this was last asked."""
+        """The seconds of pauses since the last call."""
         with self._lock:
             self._look()
             untold, self._untold = self._untold, 0.0
@@ -70,4 +70,4 @@ class Pauses:
 
 
 PAUSES = Pauses()
-os.register_at_fork(after_in_child=PAUSES.__init__)  # a fork has no such thread
+os.register_at_fork(after_in_child=PAUSES.__init__)  # the thread does not exist in a fork

@@ -1,4 +1,4 @@
-"""Stopping when asked: what a signal does to a command. Imports no torch."""
+"""How a command stops at a signal. Imports no torch."""
 
 import contextlib
 import os
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 from selfdistill.system.pauses import PAUSES
 
-# Slurm sends SIGTERM or, if asked to, SIGUSR1 before a time limit; a terminal SIGINT, and SIGHUP when it closes.
+# Before a time limit, Slurm sends SIGTERM or, if asked to, SIGUSR1; a terminal sends SIGINT, and SIGHUP when it closes.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 SENT_BY_SLURM = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class Stopped(BaseException):
-    """A signal asked for the end; no handler of ordinary errors may swallow it. Its text says what is saved."""
+    """A signal stopped the command; no handler of ordinary errors may catch this. The text says what is saved."""
 
 
 class Request:
-    """The first signal that came, if any, and when (seconds of the monotonic clock)."""
+    """The first signal that was received, if any, and its time (seconds of the monotonic clock)."""
 
     def __init__(self) -> None:
         self.name: str | None = None
@@ -26,7 +26,7 @@ class Request:
         self._patient = 0
 
     def listen(self) -> None:
-        """Take the signals, but those that whoever started this process has it ignore (`nohup`, `&`)."""
+        """Handle the signals, except those that were ignored when this process started (`nohup`, `&`)."""
         for number in SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._receive)
@@ -34,8 +34,8 @@ class Request:
     def _receive(self, number: int, frame: object) -> None:
         """Note the first signal, or stop at it; a second one ends the process at once.
 
-        In a job of Slurm it does not: at the time limit, Slurm gives its signal to each process and srun hands it on
-        once more; what takes too long is killed anyway.
+        In a Slurm job, a second signal of Slurm is ignored: at the time limit, Slurm signals each process and srun
+        forwards the signal again; a process that takes too long is killed anyway.
         """
         if self.at is not None:
             return
@@ -54,7 +54,7 @@ class Request:
 
     @contextlib.contextmanager
     def patience(self) -> Iterator[None]:
-        """Only note a signal while the block runs, which looks at `at` itself."""
+        """Only note a signal during the block, which checks `at` itself."""
         self._patient += 1
         try:
             yield
@@ -66,17 +66,17 @@ REQUEST = Request()
 
 
 class Grace:
-    """Whether an epoch that is under way when a signal comes may still be finished.
+    """Decides whether the running epoch may still be finished after a signal.
 
-    seconds: the time from the signal to the saved state; images: of an epoch; after: the images that are
-    looked at once more after it (the test set).
+    seconds: the time from the signal to the saved state; images: of an epoch; after: images that are evaluated after
+    it (the test set).
     """
 
     def __init__(self, seconds: float, images: int, after: int):
         self.seconds, self.images, self.after = seconds, images, after
 
     def begin(self, rest: float | None) -> None:
-        """Start an epoch; rest: seconds from its last step to the saved state, where an epoch before it tells."""
+        """Start an epoch; rest: seconds from its last step to the saved state, measured in an earlier epoch."""
         self.started, self.seen, self.rest = PAUSES.clock(), 0, rest
 
     def after_step(self, images: int) -> None:

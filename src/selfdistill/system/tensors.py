@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-METADATA = "selfdistill"  # safetensors writes several metadata keys in a random order, so there is one
+METADATA = "selfdistill"  # the only metadata key, because safetensors writes several in random order
 LARGEST_HEADER = 1 << 24  # bytes; a state's history takes about 1 KB an epoch
 
 
@@ -36,7 +36,7 @@ def read_metadata(content: bytes) -> dict:
 
 
 def _strict_json(text: str | bytes):
-    """What JSON says without the liberties of Python's reader: no key twice, no NaN, no infinity."""
+    """The value of a JSON text, read more strictly than by Python: no key twice, no NaN, no infinity."""
 
     def refuse(constant: str):
         raise ValueError(f"its header has the number {constant}")

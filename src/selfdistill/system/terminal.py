@@ -20,7 +20,7 @@ def in_workflow() -> bool:
 
 
 def clear() -> str:
-    """What a line for stderr begins with, so that it takes the place of a state; empty where none can be."""
+    """The beginning of a line for stderr that replaces a state; empty if no state can be shown."""
     return CLEAR if _is_terminal() else ""
 
 
@@ -34,7 +34,7 @@ def _is_terminal() -> bool:
 def _is_in_front() -> bool:
     try:
         return os.tcgetpgrp(2) == os.getpgrp()
-    except OSError:  # not this session's terminal, so nobody is in front
+    except OSError:  # not the terminal of this session
         return True
 
 
@@ -45,7 +45,7 @@ def _shows_states() -> bool:
 
 
 class State:
-    """The state of something that takes `total` steps, shown now and then: `NAME  42 %  TEXT  left 0:21`."""
+    """The progress of a job with `total` steps, shown every EVERY seconds: `NAME  42 %  TEXT  left 0:21`."""
 
     def __init__(self, name: str, total: float, done: float = 0):
         self.name, self.total, self.done = name, total, done
@@ -53,11 +53,11 @@ class State:
         self.measure()
 
     def measure(self) -> None:
-        """Take the pace from here on: what came before tells nothing of it."""
+        """Measure the pace from now on; earlier steps were not representative."""
         self._base, self._started = self.done, PAUSES.clock()
 
     def advance(self, steps: float, text: str = "") -> None:
-        """Count steps, and show the state if the last time is long enough ago."""
+        """Count steps, and show the state if it was not shown for EVERY seconds."""
         self.done += steps
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + EVERY
@@ -66,12 +66,12 @@ class State:
 
     @property
     def left(self) -> float | None:
-        """Seconds to the end at this pace; None while there is none."""
+        """Seconds to the end at the present pace; None while the pace is unknown."""
         steps = self.done - self._base
         return (self.total - self.done) * (PAUSES.clock() - self._started) / steps if steps else None
 
     def close(self) -> None:
-        """Take the state away: the workflow knows it by its name."""
+        """Remove the state from the screen; the workflow finds it by its name."""
         if self._next < float("inf"):
             _write(self.name)
             _write("")
@@ -80,5 +80,5 @@ class State:
 def _write(state: str) -> None:
     width = shutil.get_terminal_size().columns - 1
     with contextlib.suppress(OSError):
-        # With its end in one write, because other jobs write to the same screen.
+        # One write for line and line end, because other jobs write to the same screen.
         print(f"{CLEAR}{state[:width]}\r", end="", file=sys.stderr, flush=True)

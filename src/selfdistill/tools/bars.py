@@ -1,7 +1,7 @@
-"""The bars of snakemake-logger-plugin-rich, and among them one for each run. Imports no torch.
+"""The bars of snakemake-logger-plugin-rich, and one for each run among them. Imports no torch.
 
-The plugin redraws its bars in place, so that nobody else may write to the terminal: the jobs write to a pipe, and their
-lines are printed above the bars.
+The plugin redraws its bars in place, so no other process may write to the terminal: the jobs write to a pipe, and this
+module prints their lines above the bars.
 """
 
 import atexit
@@ -23,21 +23,21 @@ from snakemake_logger_plugin_rich.handler import RichLogHandler
 from selfdistill.tools.progress import Overview
 
 STATE = re.compile(r"(.+?)  (\d+) %  (.*)")  # as selfdistill.system.terminal.State shows it
-EVERY = 5  # seconds between two looks at all runs
-LAST_LINES = 15  # seconds to wait at most for the last lines of the jobs; a busy machine takes some
+EVERY = 5  # seconds between two checks of all runs
+LAST_LINES = 15  # longest wait in seconds for the last lines of the jobs; a busy machine needs some
 
 
 class Bars(threading.Thread):
-    """Prints what the jobs write and draws how far they are."""
+    """Prints the lines of the jobs and draws their progress."""
 
     def __init__(self, settings: Any):
         super().__init__(daemon=True)
         self.handler = RichLogHandler(settings)
         progress = self.handler.progress
-        # Without its count of active jobs, which is one too many in 0.5.1.
+        # Without the count of active jobs, which is too high by one in version 0.5.1.
         progress.columns = [each for each in progress.columns if "active" not in getattr(each, "text_format", "")]
         self._panel = self.handler.live_display.get_renderable()
-        self.handler.live_display.update(Group(self._panel, ""))  # an empty line for the ^C that a terminal shows
+        self.handler.live_display.update(Group(self._panel, ""))  # an empty line, where the terminal shows ^C
         self.overview: Callable[[], Overview] | None = None  # of the runs, once the configuration is read
         self._tasks, self._next = {}, 0.0
         self._pipe, write = os.pipe()
@@ -46,11 +46,11 @@ class Bars(threading.Thread):
         self.start()
 
     def say(self, line: str) -> None:
-        """Print a line above the bars; a terminal may wrap it, so that it can be copied whole."""
+        """Print a line above the bars; the terminal wraps it, so that it can be copied whole."""
         self.handler.console.print(Text.from_ansi(line), soft_wrap=True)
 
     def run(self) -> None:
-        """Read until the last writer has ended. Whatever goes wrong, jobs must not wait for a pipe that is full."""
+        """Read until the last writer has ended. Errors are ignored, because a full pipe would block the jobs."""
         rest = b""
         while True:
             with contextlib.suppress(Exception):
@@ -80,11 +80,11 @@ class Bars(threading.Thread):
         progress.update(self._tasks[name], completed=percent, description=escape(f"{name}  {words}"))
 
     def _title(self) -> None:
-        """Say above the bars how far all runs are, and for how long they still take."""
+        """Show the progress of all runs and the time left above the bars."""
         if self.overview and (started := time.monotonic()) > self._next:
             self._panel.title = str(self.overview())
             ended = time.monotonic()
-            self._next = ended + max(EVERY, 50 * (ended - started))  # of a thousand runs a look takes long
+            self._next = ended + max(EVERY, 50 * (ended - started))  # with a thousand runs, a check takes long
 
     def _end(self, write: int) -> None:
         os.close(write)

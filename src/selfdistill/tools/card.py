@@ -1,6 +1,6 @@
-"""A model card after Mitchell et al. 2019 (arXiv 1810.03993), from what a run recorded of itself. Imports no torch.
+"""A model card after Mitchell et al. 2019 (arXiv 1810.03993), from the records of a run. Imports no torch.
 
-Its text stands in templates/MODEL_CARD.md.
+Its text is in templates/MODEL_CARD.md.
 """
 
 import csv
@@ -26,9 +26,9 @@ CLASSIFIERS = {
 
 
 def model_card(settings: RunSettings, predictions: str, **recorded: Any) -> str:
-    """The card as Markdown. predictions: of predictions.csv; recorded: what else its text names, `run` and `evaluation`
-    (the contents of these files), `protocol`, `licence`, `program` (the text of the loading example), and `files`
-    (SHA-256 of what is exported, by name).
+    """The card as Markdown. predictions: the content of predictions.csv; recorded: the other values in its text, which
+    are `run` and `evaluation` (the contents of these files), `protocol`, `licence`, `program` (the text of the loading
+    example) and `files` (SHA-256 of each exported file, by name).
     """
     taught, network = recorded["run"].get("teacher_sha256") or [], settings.network
     parameters = ", ".join(f"{name} {plain(value)}" for name, value in settings.parameters.items())
@@ -44,7 +44,7 @@ def model_card(settings: RunSettings, predictions: str, **recorded: Any) -> str:
 
 
 def template(name: str) -> Template:
-    """One of the texts in templates/, to be filled in."""
+    """A text in templates/, as a Jinja template."""
     jinja = Environment(
         loader=PackageLoader("selfdistill.tools"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
@@ -53,7 +53,7 @@ def template(name: str) -> Template:
 
 
 def plain(value: bool | float) -> str:
-    """A value as YAML has it."""
+    """A value as YAML writes it."""
     return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 
@@ -63,7 +63,7 @@ def _of_classifiers(evaluation: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _of_classes(predictions: str, classes: tuple[str, ...]) -> Iterator[list[str]]:
-    """A row for each class; predictions: of predictions.csv."""
+    """A row for each class; predictions: the content of predictions.csv."""
     pairs = [(int(row["label"]), int(row["prediction"])) for row in csv.DictReader(io.StringIO(predictions))]
     for label, name in enumerate(classes):
         said = Counter(prediction for true, prediction in pairs if true == label)

@@ -1,5 +1,5 @@
-"""Remove one run (its results, saved states, log, and what the store has of it), or what the store keeps for nobody.
-Imports no torch.
+"""Remove one run (its results, saved states, log and stored copies), or stored runs that nothing uses. Imports no
+torch.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ RUN = re.compile(r"([a-z0-9][a-z0-9_-]*)/([a-z0-9][a-z0-9_-]*)-seed(0|[1-9]\d*)"
 
 @contextlib.contextmanager
 def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[list[Path]]:
-    """The files and folders of a run, named `<protocol>/<method>-seed<n>`, with its lock held for the block: of the
-    store's runs the one that lies in its place, so that it is trained again. only_state: its saved states and the
-    record of its failure alone.
+    """The files and folders of a run, named `<protocol>/<method>-seed<n>`, while its lock is held. They include
+    the stored copies of the run, so that it is trained again. only_state: only its saved states and the record of its
+    failure.
 
     Raises: Failure 78 for a name of another form, 73 while the run is being trained, or for a link in its place.
     """
@@ -41,14 +41,14 @@ def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[li
                 raise Failure(path, "is a symbolic link; its target is not removed", "remove it", code=LOCKED)
         saved = [*sorted(states.glob(f"{name}-{HASH}/")), failure_record(states, name)]
         others = [forced_mark(states, name), folder / "logs" / f"{name}.txt"]
-        facts = store.facts_of(outputs)  # of the run that lies in its place, whatever code trained it
+        facts = store.facts_of(outputs)  # of the run in results/, whatever code trained it
         stored = store.matches(results / store.FOLDER, name, facts) if facts else []
         everything = [outputs, *saved, *others, *(entry.folder for entry in stored)]
         yield [path for path in (saved if only_state else everything) if path.exists()]
 
 
 def unused(config: Config, results: Path) -> list[Path]:
-    """The stored runs that the configuration does not name and that lie in no protocol's results, damaged ones too."""
+    """The stored runs that neither the configuration names nor a protocol's results contain, also damaged ones."""
     runs, requested = results / store.FOLDER, RequestedRuns(config, results)
     kept = {store.folder_of(runs, path.parent) for path in results.glob("[!.]*/*/seed*/run.json")}
     for method, seed in config.runs():
@@ -58,7 +58,7 @@ def unused(config: Config, results: Path) -> list[Path]:
 
 
 def remove(paths: list[Path]) -> None:
-    """Remove what `removal` or `unused` named, so that nothing half removed looks whole."""
+    """Remove these files and folders, so that a partly removed run never looks complete."""
     for path in paths:
         if path.is_symlink() or not path.is_dir():
             files.remove(path)

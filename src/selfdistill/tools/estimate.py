@@ -1,8 +1,8 @@
 """The time that training would take on this machine, from a few timed steps of the networks.
 
-A network is timed once for all runs of its shape, and each run's share follows from its multiply-adds. On a processor
-one thread takes the steps: the processor time that it used hardly depends on what else runs, the time on the clock
-does. They are the two ends of a range.
+A network is timed once for all runs of its shape, and each run's share follows from its multiply-adds. On a processor,
+one thread takes the steps. Its processor time hardly depends on other programs; its wall-clock time does. The two are
+the ends of a range.
 """
 
 import time
@@ -25,18 +25,18 @@ from selfdistill.training.machine import NEEDS_GPU, choose_device, choose_precis
 from selfdistill.training.steps import EagerStep
 
 WORK = 1e10  # multiply-adds of a timed step's forward pass on a processor: 18 images of the paper's ResNet18
-STEPS = 2  # timed ones
+STEPS = 2  # timed steps
 FORWARD = 1 / 3  # of a step's time: the backward pass multiplies twice as much
 SCALING = 0.7  # n threads are between n**.7 and n times as fast as one; assumed
-ALIKE = 1.3  # ends of a range that are given as one number
+ALIKE = 1.3  # largest ratio of the ends of a range that is shown as one number
 
-Range = np.ndarray  # of a quiet machine, and of this one as busy as it is now
+Range = np.ndarray  # the time on an idle machine, and on this one as busy as now
 PACES: dict[tuple, Range] = {}
 
 
 def estimates(configs: list[Config], cores: int) -> list[str]:
-    """A line for each protocol: the time of its training here, or why it is not timed; before that of a single one, a
-    line for each of its methods. cores: as Snakemake is told.
+    """A line for each protocol: the time of its training here, or why it is not timed. For a single protocol, first a
+    line for each of its methods. cores: the value of Snakemake's --cores.
     """
     why = {config.protocol: unavailable(config) for config in configs}
     alone = [config for config in configs if len(configs) == 1 and why[config.protocol] is None]
@@ -45,7 +45,7 @@ def estimates(configs: list[Config], cores: int) -> list[str]:
 
 
 def _row(config: Config, method: str) -> str:
-    """A method's runs, its epochs and the seconds of one, and all of them one after another."""
+    """A method's number of runs and epochs, the seconds of an epoch, and the time of all runs in sequence."""
     runs, epochs = sum(name == method for name, _ in config.runs()), config.methods[method].epochs
     each = epoch_seconds(config, method)
     seconds = " to ".join(f"{end:.2g}" if end < 10 else f"{end:.0f}" for end in each)
@@ -79,7 +79,7 @@ def methods(config: Config) -> list[str]:
 
 
 def epoch_seconds(config: Config, method: str) -> Range:
-    """Seconds of a run's epoch: training, the teachers' answers, and the tests' share."""
+    """Seconds of a run's epoch: training, the teachers' logits, and a share of the evaluations."""
     block, settings = config.methods[method], _settings(config, method)
     tested = config.data.holdout_images or DATASETS[config.data.dataset].test
     tests = -(-block.epochs // config.evaluate_every) / block.epochs
@@ -95,13 +95,13 @@ def epoch_seconds(config: Config, method: str) -> Range:
 
 
 def side_by_side(config: Config, cores: int) -> int:
-    """How many of a configuration's runs train at once with so many processors; on a GPU one (profiles/default)."""
+    """The number of runs of a configuration that train at once on this many cores; on a GPU one (profiles/default)."""
     gpu = uses_gpu(config.device)
     return 1 if gpu else max(1, cores // job_threads(config.threads, gpu))
 
 
 def whole_seconds(config: Config, cores: int) -> Range:
-    """Seconds from a configuration's first epoch to its last: training alone, without loading, data and report."""
+    """Seconds from a configuration's first epoch to its last: only training, without loading, data and report."""
     order = sorted(config.runs(), key=lambda run: config.stage_of(run[0]) != "teacher")
     needs, slots = {run: config.teachers_of(*run) for run in order}, side_by_side(config, cores)
     each = {name: config.methods[name].epochs * epoch_seconds(config, name) for name in methods(config)}
@@ -109,7 +109,7 @@ def whole_seconds(config: Config, cores: int) -> Range:
 
 
 def in_words(seconds: Range) -> str:
-    """A range for people: `about 12 min`, or `2 to 5 h` where its ends differ."""
+    """A range as text: `about 12 min`, or `2 to 5 h` if its ends differ."""
     low, high = map(duration, seconds)
     if seconds[1] < ALIKE * seconds[0]:
         return f"about {high}"
@@ -122,7 +122,7 @@ def _settings(config: Config, method: str) -> RunSettings:
 
 @cache
 def multiply_adds(network: NetworkSettings, heads: str | None) -> int:
-    """Of an image's pass through a network and its auxiliary classifiers."""
+    """The multiply-adds of a forward pass of one image through a network and its auxiliary classifiers."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         built = build_network(network, heads, zero_init_residual=False, seed=0)
         built.eval()(torch.empty(1, 3, 32, 32))
@@ -139,7 +139,7 @@ def pace(device: str, settings: RunSettings) -> Range:
 
 
 def seconds_per_multiply_add(device: str, settings: RunSettings) -> Range:
-    """The time of a training step, forward, loss, backward and update, by multiply-adds of its forward pass.
+    """The time of a training step (forward, loss, backward and update) per multiply-add of its forward pass.
 
     The first step, which allocates memory and chooses kernels, is not counted.
     """

@@ -22,10 +22,10 @@ PROGRAM = "example.py"
 
 
 def export(run: Path, output: Path, licence: str) -> list[str]:
-    """Write the folder; the names of its files.
+    """Write the folder; return the names of its files.
 
     run: a run's folder, .../<protocol>/<method>/seed<n>. The weights are its own, byte for byte.
-    Raises: Failure 65 for a run whose files are not those that its run.json vouches for, 78 for its own folder.
+    Raises: Failure 65 if files of the run differ from its run.json, 78 if output is the run's own folder.
     """
     if output.resolve() == run.resolve():
         raise Failure("--output", "expected a folder other than that of the run", code=CONFIGURATION)
@@ -64,9 +64,9 @@ def _vouched(path: Path, expected: str) -> bytes:
 def loading_program(
     network: NetworkSettings, classes: Sequence[str], mean: Sequence[float], std: Sequence[float]
 ) -> str:
-    """The text of a program that loads an exported network, and lies beside its weights.safetensors.
+    """The text of a program that loads an exported network; it belongs into the folder of weights.safetensors.
 
-    It looks at a picture with the very source of `upright_square`, so that it answers as `predict` does.
+    It contains the source of `upright_square`, so that it prepares pictures as `predict` does.
     """
     block, layers = BLOCKS[network.model]
     return template(f"{PROGRAM}.jinja").render(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 ERROR = re.compile(r"^Error in rule (\S+):\n((?:    .*\n?)*)", re.MULTILINE)
 LOGS = re.compile(r"^    log: (.+?)(?: \(check log file.*)?$", re.MULTILINE)
 STOPPED = re.compile(r"(?:(.+): )?stopped by SIG\w+(?:; (.+))?")
-LINES = 5  # of the log of a job that left no reason
+LINES = 5  # last lines shown of a log without an error message
 
 
 class Ended(NamedTuple):
@@ -20,14 +20,14 @@ class Ended(NamedTuple):
 
     @property
     def stopped(self) -> str | None:
-        """What a job that a signal stopped has saved, `kd seed 0 (epoch 3 of 8 is saved)`; None for another."""
+        """What a job saved when a signal stopped it, `kd seed 0 (epoch 3 of 8 is saved)`; None if no signal did."""
         found = STOPPED.fullmatch(self.lines[-1]) if self.lines else None
         if found is None:
             return None
         return (found[1] or self.rule) + (f" ({found[2]})" if found[2] else "")
 
     def reason(self) -> list[str]:
-        """Why it failed. A job that left no reason was killed from outside, most often because memory ran out."""
+        """Why it failed. A job without an error message was killed from outside, most often because memory ran out."""
         errors = []
         while len(errors) < len(self.lines) and self.lines[-1 - len(errors)].startswith("error: "):
             errors.insert(0, self.lines[-1 - len(errors)])
@@ -49,8 +49,8 @@ def ended_jobs(logs: Iterable[str | Path]) -> list[Ended]:
 
 
 def last_words(jobs: Iterable[Ended], *, interrupted: bool, again: str, by_hand: str) -> list[str]:
-    """What is said last. interrupted: by Ctrl-C; again: the command that goes on; by_hand: how to provide the archive
-    that could not be fetched, which is then the way to go on.
+    """The last lines of the output. interrupted: by Ctrl-C; again: the command that resumes; by_hand: how to provide
+    the archive, which replaces that command if the download failed.
     """
     jobs = list(jobs)
     if interrupted or (jobs and all(job.stopped for job in jobs)):

@@ -10,13 +10,13 @@ from selfdistill.data.prepared import SIDE
 from selfdistill.system.failures import Failure
 
 FORMATS = ("PNG", "JPEG")
-MOST_PIXELS = 100_000_000  # of a picture; 300 MB in memory
+MOST_PIXELS = 100_000_000  # in a picture; they take 300 MB of memory
 
 
 def upright_square(image: Image.Image, side: int = 32) -> Image.Image:
     """The middle square of an open picture in RGB, turned as its EXIF data say; white where it was transparent."""
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # grey of 16 bits, of which Pillow would clip the bright part
+    if image.mode.startswith("I"):  # 16-bit grey; Pillow would clip its bright values
         samples = np.asarray(image).astype(np.int64)
         samples = np.where(samples == image.info.get("transparency", -1), 255, samples // 257)
         image = Image.fromarray(samples.clip(0, 255).astype(np.uint8))
@@ -29,13 +29,13 @@ def upright_square(image: Image.Image, side: int = 32) -> Image.Image:
 def read_picture(path: Path) -> np.ndarray:
     """The pixels [32, 32, 3] uint8 of a PNG or JPEG as `upright_square` makes it, which an exported program does too.
 
-    Raises: Failure 65 for what is no such picture, damaged, or of more than MOST_PIXELS.
+    Raises: Failure 65 if it is no PNG or JPEG, is damaged, or has more than MOST_PIXELS.
     """
     if not path.is_file():
         raise Failure(path, "is not a regular file" if path.exists() else "no such file")
     try:
         with warnings.catch_warnings(), open(path, "rb") as file:
-            warnings.simplefilter("ignore")  # of large pictures, which are looked at here
+            warnings.simplefilter("ignore")  # Pillow's warning about large pictures; the size is checked below
             with Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     size = f"{image.width}x{image.height} pixels"
@@ -45,6 +45,6 @@ def read_picture(path: Path) -> np.ndarray:
         raise
     except Image.UnidentifiedImageError as error:
         raise Failure(path, f"is not a {' or '.join(FORMATS)} picture") from error
-    except Exception as error:  # whatever a damaged file provokes in a decoder
+    except Exception as error:  # a damaged file can make a decoder raise anything
         what = str(error).splitlines() or [type(error).__name__]
         raise Failure(path, f"cannot be decoded ({what[0][:120]})") from error

@@ -22,7 +22,7 @@ NEEDED = ("dataset", "mean", "std", "method", "seed", "correct", "images")
 
 
 class LoadedNetwork(NamedTuple):
-    """A trained network on the CPU with the classifiers that lie beside it, and what its file says of it."""
+    """A trained network on the CPU with the auxiliary classifiers in its folder, and the metadata of its file."""
 
     network: Network
     dataset: Dataset
@@ -64,7 +64,7 @@ def load_network(weights: Path) -> LoadedNetwork:
 
 
 def _read_heads(path: Path, facts: dict[str, Any], channels: list[int], classes: int) -> nn.ModuleList:
-    """The auxiliary classifiers of the run that these facts of its weights speak of."""
+    """The auxiliary classifiers of a run; facts: the metadata of its weights, which must be of the same run."""
     tensors, theirs = decode(path, read_file(path))
     other = [key for key, value in theirs.items() if key != "heads" and facts.get(key) != value]
     if other:
@@ -83,7 +83,7 @@ def _read_heads(path: Path, facts: dict[str, Any], channels: list[int], classes:
 def predict(paths: Sequence[Path], weights: Path, top: int) -> str:
     """A table for each picture: the likeliest classes and their probabilities, a line for each classifier.
 
-    top: how many classes. Raises: Failures 65 with a line for each picture that is none.
+    top: how many classes. Raises: Failures 65 with a line for each file that is no picture.
     """
     network, pictures, problems = load_network(weights), [], []
     for path in paths:

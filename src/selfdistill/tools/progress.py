@@ -1,7 +1,7 @@
 """The epochs that a configuration's runs have reached, and the time left, from their files alone.
 
-Cheap enough to be read every second: it trusts the names of states and the last line of logs, where `status` checks
-sums. Imports no torch.
+Fast enough for a call every second: it trusts the names of states and the last lines of logs; `status` compares
+checksums instead. Imports no torch.
 """
 
 import heapq
@@ -37,14 +37,14 @@ class RunProgress(NamedTuple):
 
     @property
     def left(self) -> float | None:
-        """The seconds that it still takes; None where no epoch of the method has been timed."""
+        """Seconds of training that are left; None if no epoch of the method was timed."""
         if self.done:
             return 0.0
         return None if self.pace is None else (self.epochs - self.epoch) * self.pace
 
 
 class Overview(NamedTuple):
-    """All runs of a configuration, and which runs each waits for."""
+    """All runs of a configuration, and the runs that each of them waits for."""
 
     runs: list[RunProgress]
     needs: dict[tuple[str, int], list[tuple[str, int]]]
@@ -56,12 +56,12 @@ class Overview(NamedTuple):
 
     @property
     def left(self) -> float | None:
-        """The seconds that the timed runs still take with as many side by side as now; None if none is timed."""
+        """Seconds that are left for the timed runs, with as many in parallel as now; None if none is timed."""
         rest = {(run.method, run.seed): run.left for run in self.runs if not run.done and run.left is not None}
         return parallel_seconds(rest, self.needs, sum(run.running for run in self.runs)) if rest else None
 
     def __str__(self) -> str:
-        """The total in one line: epochs, and the time left, at least that of the methods that have been timed."""
+        """The total in one line: epochs, and the time left, which is a lower bound if some methods are not timed."""
         text = f"{sum(run.epoch for run in self.runs)} of {sum(run.epochs for run in self.runs)} epochs"
         if self.done:
             return f"{text}, all runs done"
@@ -85,7 +85,7 @@ def overview(config: Config, results: Path) -> Overview:
 
 
 def _progress(requested: RequestedRuns, method: str, seed: int) -> RunProgress:
-    """How far a run is; one that the store has is done."""
+    """The progress of a run; a run that is in the store is done."""
     folder, identity = requested.folder, requested.identity(method, seed)
     name, states = f"{method}-seed{seed}", folder / ".state"
     epochs = identity["settings"]["epochs"]
@@ -99,8 +99,8 @@ def _progress(requested: RequestedRuns, method: str, seed: int) -> RunProgress:
 
 
 def _finished(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
-    """The run.json of a run that has ended with the wanted settings, data and teacher, read anew each time: its
-    teacher may have changed since. A change of the code repeats none. Empty for another, and for a damaged one.
+    """The run.json of a finished run with the wanted settings, data and teacher; empty if it is missing or damaged. It
+    is read at each call, because the teacher may have changed. Other code makes no difference.
     """
     facts = facts_of(run)
     wanted = {key: part for key, part in identity.items() if key != CODE}
@@ -121,13 +121,13 @@ def _log(path: Path) -> tuple[int, float | None]:
 def parallel_seconds(seconds: Mapping[Job, float], needs: Mapping[Job, Sequence[Job]], slots: int) -> float:
     """Seconds from the start of the first job to the end of the last one, when at most `slots` run at once.
 
-    needs: the jobs that each one waits for; one that is not among `seconds` has ended already. A free slot takes the
+    needs: the jobs that each one waits for; a job that is not in `seconds` has ended. A free slot takes the
     first job, in their order, that can start.
     """
     free, ended, waiting = [0.0] * max(1, slots), {}, list(seconds)
 
     def start(job: Job) -> float:
-        """When what a job waits for has ended."""
+        """The time when all jobs that a job waits for have ended."""
         return max((ended.get(need, float("inf")) for need in needs.get(job, ()) if need in seconds), default=0.0)
 
     while waiting:

@@ -1,8 +1,7 @@
-"""What a person sees of the workflow: the lines of its runs, on a terminal below them bars, and how it ended.
-Snakemake's own text goes to its log file, .snakemake/log. Imports no torch.
+"""The output of the workflow on the screen: the lines of its runs, bars below them on a terminal, and how it ended.
+Snakemake's own output goes only to its log file, .snakemake/log. Imports no torch.
 
-Whoever asks Snakemake for more (--verbose, --printshellcmds, --debug-dag) gets all of it, as does whoever sends the
-jobs to a cluster.
+With --verbose, --printshellcmds or --debug-dag, and if jobs go to a cluster, all of Snakemake's output is shown.
 """
 
 import contextlib
@@ -15,14 +14,14 @@ from typing import Any
 
 from selfdistill.system import terminal
 
-PANEL = {"run_info", "job_info", "job_started", "job_finished", "progress"}  # events that bars are drawn from
-# Messages for Snakemake's log file alone; any other one is shown, so that none is lost.
+PANEL = {"run_info", "job_info", "job_started", "job_finished", "progress"}  # events that the bars show
+# Messages that are only in Snakemake's log file; all others are shown, so that unknown ones are not lost.
 NOISE = re.compile(
     r"Building DAG|Using shell|Provided |Rules claiming|Select jobs|Execute \d|Group jobs|Processed \d|None$|$"
     r"|Terminating processes|Shutting down|Exiting because|Will exit|Removing output files|Complete log|Elapsed time"
     r"|Reasons:|Some jobs were triggered|Rules with provenance|Config file .* is extended|Assuming unrestricted"
 )
-OUTCOMES = ("At least one job did not complete", "CalledProcessError in ")  # told by `last_words`
+OUTCOMES = ("At least one job did not complete", "CalledProcessError in ")  # `last_words` reports these
 BEFORE = "stopped before the first job; run the same command to start again"
 LOCK = (
     "error: .snakemake/locks: another Snakemake works on the same files, or was killed; wait until it has finished;"
@@ -31,7 +30,7 @@ LOCK = (
 
 
 class Screen(logging.Filter):
-    """Which of Snakemake's records are shown. again: the command that was given; bars: draws them, if any are."""
+    """The filter of Snakemake's log records. again: the command that the user gave; bars: draws bars, or None."""
 
     def __init__(self, workflow: Any, again: str):
         super().__init__()
@@ -39,12 +38,12 @@ class Screen(logging.Filter):
         self.interrupted, self._planned = False, False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is shown; what is told in other words is said here."""
+        """Whether a record is shown; some are replaced by a message of ours."""
         message, event = record.getMessage(), getattr(record, "event", None)
         if event is None:
             if message.startswith("Terminating processes"):
                 self.interrupted = True
-                signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C once more ends the jobs, for which this waits
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must only end the jobs
             return not NOISE.match(message)
         if event == "error":
             return self._is_news(record, message)
@@ -53,32 +52,32 @@ class Screen(logging.Filter):
                 f"{record.rule_name} failed (log: {', '.join(record.log)}); waiting for the jobs that are still running"
             )
         if event == "run_info" and self.workflow.dryrun:
-            first, self._planned = not self._planned, True  # a dry run tells it twice
+            first, self._planned = not self._planned, True  # a dry run reports it twice
             return first
         return self.bars is not None and event in PANEL
 
     def _is_news(self, record: logging.LogRecord, message: str) -> bool:
         if record.exception == "LockException":
-            self.say(f"{LOCK} {self.again} --unlock, and the command again")
+            self.say(f"{LOCK} {self.again} --unlock, then the same command again")
             return False
         return not any(words in message for words in OUTCOMES)
 
     def say(self, line: str) -> None:
-        """Print a line of ours; Snakemake must not wait for ever because nobody reads it (`| head`)."""
+        """Print a line of ours; ignore a closed output (`| head`), which would make Snakemake hang."""
         with contextlib.suppress(OSError):
             self.bars.say(line) if self.bars else print(line, file=sys.stderr)
 
     def leave(self, number: int, frame: Any) -> None:
-        """End at Ctrl-C while Snakemake reads and plans, of which nothing is kept."""
+        """End at Ctrl-C during the planning of Snakemake, which leaves no files."""
         if self.workflow.scheduler is not None:
             raise KeyboardInterrupt
         if self.bars:
             self.bars.handler.close()
         print(BEFORE, file=sys.stderr, flush=True)
-        os._exit(128 + number)  # an exception would end in a traceback of asyncio
+        os._exit(128 + number)  # an exception would print a traceback of asyncio
 
     def own(self) -> None:
-        """Let Ctrl-C stop the jobs."""
+        """From now on, let Ctrl-C stop the jobs."""
         if signal.getsignal(signal.SIGINT) == self.leave:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -109,7 +108,7 @@ def arrange(workflow: Any, again: str) -> Screen:
 
 
 def _told_in_one_line(kind: type, error: BaseException, trace: Any) -> None:
-    """Ctrl-C between the plan and the first job."""
+    """Replace the traceback of Ctrl-C between the plan and the first job by one line."""
     if issubclass(kind, KeyboardInterrupt):
         return print(BEFORE, file=sys.stderr)
     sys.__excepthook__(kind, error, trace)

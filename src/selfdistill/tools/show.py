@@ -10,7 +10,7 @@ from selfdistill.system.amounts import clock
 from selfdistill.system.failures import Failure
 
 OPEN = {"page": "report.html", "table": "table1.csv", "curves": "curves_accuracy.png", "details": "details"}
-TARGETS = {"demo": "demo", "published": "published", "quick": "quick", "paper": "replicate"}  # of make, by protocol
+TARGETS = {"demo": "demo", "published": "published", "quick": "quick", "paper": "replicate"}  # by protocol
 NEXT = {
     "published": "Table I from the author's own logs, in seconds",
     "quick": "CIFAR-10 with small networks (downloads 170 MB)",
@@ -22,9 +22,9 @@ T8 = "echo 'methods: {kd: {temperature: 8}}' > t8.yaml; make %s CONFIG=t8.yaml"
 
 
 def last_screen(report: Path, results: Path, started: float | None) -> list[str]:
-    """The lines. report: the folder of a protocol's report; started: when it was, in seconds since 1970.
+    """The lines. report: the folder of a protocol's report; started: the start time, in seconds since 1970.
 
-    Raises: Failure 65 where there is no table1.csv, or another file in its place.
+    Raises: Failure 65 if table1.csv is missing or is another file.
     """
     rows = _rows(report / "table1.csv", SHOWN)
     run = "unseeded run" if report.name == "published" else "seed"
@@ -54,13 +54,13 @@ def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
 
 
 def _described(report: Path, results: Path) -> str:
-    """What was run, from the records of the report's runs; of a protocol without, where its numbers come from."""
+    """What was run, by the run.json of the report's runs; without any, the protocol and its source."""
     protocol, settings, listed = report.name, [], report / "runs.csv"
     for run in _rows(listed, {"method", "seed"}) if listed.exists() else ():
         path = results / run["method"] / f"seed{run['seed']}" / "run.json"
         try:
             settings.append(json.loads(path.read_text(encoding="utf-8"))["settings"])
-        except (OSError, ValueError, KeyError):  # `status` and the table say what is wrong with it
+        except (OSError, ValueError, KeyError):  # `status` and the table report a damaged file
             continue
     if not settings:
         return f"{protocol}, from the author's own logs" if protocol == "published" else protocol

@@ -9,14 +9,14 @@ from selfdistill.training.store import FOLDER, entries
 
 
 def taken(path: Path) -> int:
-    """Bytes of the disk that a file, or a folder with all that is in it, takes; links are not followed."""
+    """Bytes on the disk of a file, or of a folder and its content; links are not followed."""
     paths = [path, *(Path(folder) / name for folder, _, names in os.walk(path) for name in names)]
     return sum(each.lstat().st_blocks * 512 for each in paths if os.path.lexists(each) and not each.is_dir())
 
 
 def disk_use(results: Path, protocol: str) -> str:
-    """A line: what a protocol's runs take, the store and the data that all share, and what is free. A run in its place
-    and in the store is on the disk once.
+    """A line: the space of a protocol's runs, of the shared store and data, and the free space. A run in results/ and
+    in the store is on the disk only once.
     """
     store = results / FOLDER
     own, kept, data = (size(taken(folder)) for folder in (results / protocol, store, results / "data"))
