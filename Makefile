@@ -66,7 +66,7 @@ test: $(READY)
 test-workflow: $(READY)
 	$(PY) pytest -m 'slow and not faults'
 
-# In memory if possible: thousands of trials call fsync, which is slow on a disk.
+# Use a folder in memory if possible: thousands of trials call fsync, which is slow on a disk.
 test-faults: $(READY)
 	PYTEST_DEBUG_TEMPROOT=`test -w /dev/shm && echo /dev/shm || echo /tmp` \
 	  $(PY) pytest -m faults tests/faults

@@ -25,11 +25,11 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
-    """The report of the configured protocol: Table I, curves, claims and the page; with a hold-out, its sweeps."""
+    """The report of the configured protocol: Table I, curves, claims and the page; on a hold-out, only the sweeps."""
     default_target: True
     input:
         written(*REPORT_STEPS),
-        # What says that a run was trained to its end: what was made of it lies there still when it was removed.
+        # run.json shows that a run is finished; the report may still exist after the run was removed.
         run_files(["run.json"], CONFIG.runs()),
 
 

@@ -1,1 +1,1 @@
-"""Measurements of the training loop beside others on the machine at hand: `make bench`."""
+"""Compare our training loop with others on this machine: `make bench`."""

@@ -3,10 +3,9 @@
     python -m benchmarks.bench [--device cpu|cuda] [--images N] [--repetitions N] [--minutes N] [--cases ...]
 
 Every loop passes over the same number of images; repetitions of all loops are interleaved, so that a slow minute of
-the machine hits each of them. Warm-up passes (and what compiles in them) are not in the figures but in a column of
-their own. The plain loops and torchdistill get the worker count that is best for them here. Ours, the better plain loop
-and the floor take the precision that the machine has. A slow machine makes fewer passes, to end within the minutes.
-Raw rows are kept as CSV.
+the machine affects all of them. Warm-up passes (with compilation) have a column of their own. The plain loops and
+torchdistill get the worker count that is fastest for them here. Ours, the better plain loop and the floor use bf16 if
+the machine has it. A slow machine makes fewer passes, to end within --minutes. The raw rows are saved as CSV.
 """
 
 import argparse
@@ -42,7 +41,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def make_images(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random images and labels: what a loop costs does not depend on what it sees."""
+    """Random images and labels; the cost of a loop does not depend on them."""
     draw = np.random.default_rng(0)
     return draw.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8), draw.integers(0, 10, count)
 
@@ -55,7 +54,7 @@ def timed(epoch: loops.Epoch) -> float:
 
 
 def foreign(machine: Machine) -> dict[str, Callable[..., loops.Epoch]]:
-    """What makes the loops beside ours, by name: a plain one, the best that a plain one can be here, torchdistill."""
+    """The functions that build the other loops, by name: a plain one, the best plain one here, and torchdistill."""
     amp = machine.precision == "bf16"
     makers = {
         "plain float32": partial(loops.plain, amp=False, layout=torch.contiguous_format),
@@ -74,8 +73,8 @@ def build(case: Case, data: tuple, machine: Machine, workers: dict[str, int]) ->
 
 
 def best_workers(data: tuple, machine: Machine, until: float) -> dict[str, int]:
-    """The worker count with which each foreign loop is fastest, tried on the smallest network. until: see `measure`;
-    then the rest of the counts is left out.
+    """The worker count with which each foreign loop is fastest, tried on the smallest network. until: a time of
+    `time.monotonic` after which the remaining counts are not tried.
     """
     case = next(case for case in CASES if case.network.stem == "imagenet" and case.network.model == "resnet18")
     processors = own_processors()
@@ -98,8 +97,8 @@ def measure(
 ) -> list[dict]:
     """The rows of a case: interleaved repetitions, after a warm-up pass of each loop.
 
-    until: by the clock of `time.monotonic`, when no further repetition begins that would take as long as the warm-up;
-    there is one in any case.
+    until: a time of `time.monotonic`; a repetition begins only if it would end before it, judged by the warm-up. The
+    first one always runs.
     """
     made = build(case, data, machine, workers)
     warm_up = {name: timed(epoch) for name, epoch in made.items()}
@@ -151,7 +150,7 @@ def describe(machine: Machine, rates: floor.Rates) -> str:
 
 
 def save(rows: list[dict], name: str) -> Path:
-    """Keep the raw rows."""
+    """Save the raw rows."""
     path = RESULTS / f"{time.strftime('%Y-%m-%d')}-{name}.csv"
     path.parent.mkdir(exist_ok=True)
     pd.DataFrame(rows).to_csv(path, index=False)
@@ -159,18 +158,18 @@ def save(rows: list[dict], name: str) -> Path:
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure the loops, print the summary and save the raw rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", default="auto")
     parser.add_argument(
-        "--images", type=int, help="of one pass; default 256 on a CPU (128 in float32), 12,800 on a GPU"
+        "--images", type=int, help="images of one pass; default 256 on a CPU (128 in float32), 12,800 on a GPU"
     )
     parser.add_argument("--repetitions", type=int)
-    parser.add_argument("--workers", type=int, help="of the foreign loops; default: the count that is fastest here")
-    parser.add_argument("--minutes", type=float, default=9, help="of all passes")
-    parser.add_argument("--cases", nargs="*", help="words of their names; default: all")
-    parser.add_argument("--name", help="of the CSV; default: the processor")
+    parser.add_argument("--workers", type=int, help="of the other loops; default: the fastest count here")
+    parser.add_argument("--minutes", type=float, default=9, help="time limit for all passes")
+    parser.add_argument("--cases", nargs="*", help="words in the names of the cases; default: all")
+    parser.add_argument("--name", help="name of the CSV; default: the device")
     options = parser.parse_args()
     machine = set_up(options.device, options.threads, "auto", deterministic=False)
     data = make_images(options.images or IMAGES[machine.device.type][machine.precision])
@@ -186,7 +185,7 @@ def main() -> None:
     rows = []
     for left, case in zip(range(len(chosen), 0, -1), chosen, strict=True):
         rest = start + seconds - time.monotonic()
-        console.print(f"{case.name} ...{' left out: the minutes are over' * (rest < 0)}", highlight=False)
+        console.print(f"{case.name} ...{' left out: no time left' * (rest < 0)}", highlight=False)
         if rest < 0:
             continue
         until = time.monotonic() + rest / left

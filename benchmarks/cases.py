@@ -1,4 +1,4 @@
-"""What is measured: networks and objectives of the paper."""
+"""The measured cases: networks and objectives of the paper."""
 
 from typing import NamedTuple
 

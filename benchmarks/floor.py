@@ -14,7 +14,7 @@ from selfdistill.models.resnet import build_backbone
 
 
 class Rates(NamedTuple):
-    """What the machine does at best: bytes copied a second (read and written), operations a second in a precision."""
+    """The machine's measured limits: bytes copied per second (read and written), operations per second in dtype."""
 
     copy: float
     matrix: float
@@ -43,23 +43,23 @@ def _best(work, device: torch.device) -> float:
 
 
 class Work(NamedTuple):
-    """What an image needs: floating-point operations and bytes to and from memory."""
+    """The work for one image: floating-point operations, and bytes to and from memory."""
 
     operations: float
     bytes: float
 
     def seconds(self, rates: Rates) -> float:
-        """The floor: computing and moving at the same time, both at the measured rates."""
+        """The floor in seconds: computing and copying overlap completely, both at the measured rates."""
         return max(self.operations / rates.matrix, self.bytes / rates.copy)
 
 
 def work_of(case: Case, element: int) -> Work:
-    """The work of a training step a image.
+    """The work of a training step per image.
 
-    Operations are those of the convolutions and linear layers, forward and backward. Bytes are the least: each of
-    these layers reads its input and writes its output once forward, and reads and writes as much twice backward
-    (element bytes a value), everything between them costs nothing, and the optimiser reads weight, gradient and
-    momentum and writes weight and momentum in float32 once a batch.
+    Operations are those of the convolutions and linear layers, forward and backward. Bytes are a lower
+    bound: each of these layers reads its input and writes its output once forward, and reads and writes as much twice
+    backward (`element` bytes per value); everything between them costs nothing; the optimiser reads weight, gradient
+    and momentum and writes weight and momentum in float32 once per batch.
     """
     network = build_network(case.network, case.heads, zero_init_residual=False, seed=0)
     operations, values = _forward(network)

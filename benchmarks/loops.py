@@ -106,7 +106,7 @@ def as_torchvision(network: nn.Module) -> nn.Module:
 
 
 def loader_options(workers: int, device: torch.device) -> dict:
-    """A DataLoader's options, at their best."""
+    """The fastest options of a DataLoader."""
     return {
         "batch_size": BATCH,
         "num_workers": workers,

@@ -1,1 +1,1 @@
-"""Helpers of the developers."""
+"""Scripts for developers."""

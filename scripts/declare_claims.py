@@ -1,4 +1,4 @@
-"""`python -m scripts.declare_claims TIME WORDS...` writes workflow/claims.sha256.yaml: what the rules are from now on.
+"""`python -m scripts.declare_claims TIME WORDS...` declares the present rules in workflow/claims.sha256.yaml.
 
 An amendment is declared with its own time (UTC) and words, such as `2027-01-05T12:00Z after the first runs of as_run`.
 """

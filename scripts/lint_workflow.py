@@ -1,17 +1,17 @@
-"""`snakemake --lint` with a short allow-list: prints what is left and ends with 1 if anything is."""
+"""Run `snakemake --lint`, print the findings that are not allowed, and exit with 1 if there are any."""
 
 import re
 import subprocess
 import sys
 
 ALLOWED = {
-    # The whole environment is installed once from constraints.txt; one for each rule would hold torch nine times.
+    # The whole environment is installed once from constraints.txt; one per rule would contain torch nine times.
     "Specify a conda environment or container for each rule.",
 }
 
 
 def findings() -> list[str]:
-    """What the linter says, without what is allowed."""
+    """The linter's findings that are not allowed."""
     run = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], capture_output=True, text=True)
     text = run.stdout + run.stderr
     if not re.search(r"^Lints for|Congratulations", text, re.MULTILINE):
@@ -27,5 +27,5 @@ def findings() -> list[str]:
 
 if __name__ == "__main__":
     left = findings()
-    print("\n".join(left) if left else "snakemake --lint: clean but for what is allowed")
+    print("\n".join(left) if left else "snakemake --lint: no findings except the allowed ones")
     sys.exit(bool(left))

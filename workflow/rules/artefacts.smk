@@ -1,4 +1,4 @@
-# What the rules of the report ask for: the files follow from the declarations in selfdistill.report.
+# The inputs and outputs of the report's rules; they follow from the declarations in selfdistill.report.
 from selfdistill.config.report_settings import ReportSettings, report_settings
 from selfdistill.report.artefacts import artefacts, needs
 from selfdistill.report.claims import read_claims
@@ -6,7 +6,7 @@ from selfdistill.report.gaps import departures, read_gaps
 from selfdistill.report.steps import STEPS
 
 EVIDENCE = ("history.csv", "timing.csv", "predictions.csv", "evaluation.json", "run.json")
-# Where the runs' logs lie: what was trained here, or a folder to report on.
+# The folder of the runs' logs: the results trained here, or the folder that `logs` names.
 LOGS = f"results/{CONFIG.protocol}" if CONFIG.logs == "results" else CONFIG.logs
 LOGS = LOGS if CONFIG.logs == "results" or Path(LOGS).is_dir() else ours(LOGS)
 
@@ -44,6 +44,6 @@ def written(*steps):
 
 
 def read_by(step):
-    """The files of runs that a step reads; for teachers that are no row, their run.json with its times."""
+    """The files of runs that a step reads; of teachers that are not rows, only run.json, which has the times."""
     beside = [run for run in CONFIG.runs() if run not in SHOWN] if step == "claims" else []
     return run_files(needs(REPORT, step), SHOWN) + run_files(["run.json"], beside)

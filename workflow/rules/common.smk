@@ -1,4 +1,4 @@
-# What the rules share: the validated configuration, and which files it asks for. Imports no torch.
+# Shared by all rules: the validated configuration and the files that it requires. Imports no torch.
 import os
 import shlex
 import sys
@@ -27,7 +27,7 @@ BASE = Path(workflow.basedir)
 
 
 def refused(step, *arguments):
-    """What a step returns; where it fails, its lines, and the end with its exit status."""
+    """The result of a step; if it fails, print its message and exit with its status."""
     try:
         return step(*arguments)
     except (Failure, Failures) as failure:
@@ -46,20 +46,20 @@ def validated_config():
 
 
 def honest_plan(wildcards):
-    """No files; every plan has a rule with this input, and only now it is known what Snakemake was told to overlook."""
+    """No files. Every plan calls this input function, and calls it when Snakemake's options are known: check them."""
     refused(check_plan, workflow)
     put_back_what_is_lost()
     return []
 
 
 def starts_jobs():
-    """Whether this is the Snakemake that plans and starts the jobs, neither one in a job nor one that answers alone."""
+    """Whether this Snakemake plans and starts the jobs; it may also run inside a job, or only print information."""
     return workflow.is_main_process and workflow.executor_plugin is not None
 
 
 @cache
 def put_back_what_is_lost():
-    """Restore, before it is known which jobs run, what finished runs have lost: Snakemake may pass over it."""
+    """Restore lost files of finished runs before Snakemake chooses the jobs; it may not notice the loss itself."""
     if starts_jobs() and not (workflow.dryrun or workflow.touch) and CONFIG.logs == "results":
         refused(restore, STORE, RESULTS, CONFIG.runs(), SCREEN.say)
         refused(date_back, [Path(DATA_FILE), *RESULTS.glob("*/settings-*.yaml")], SCREEN.say)
@@ -75,13 +75,13 @@ CONFIG = refused(validated_config)
 refused(check_targets, sys.argv[1:], CONFIG)
 RUN = "results/{protocol}/{method}/seed{seed}"
 RESULTS, STORE = Path("results") / CONFIG.protocol, Path("results/.runs")
-# `nodes` is what --jobs says where jobs are sent to a cluster; on one machine it is None.
+# `nodes` is the value of --jobs if the jobs go to a cluster; on one machine it is None.
 USES_GPU = host.uses_gpu(CONFIG.device, elsewhere=workflow.resource_settings.nodes is not None)
 THREADS = host.job_threads(CONFIG.threads, USES_GPU)
 EVALUATED = "holdout" if CONFIG.data.holdout_images else "test"
 SHOWN = [(row, seed) for row in CONFIG.rows for seed in CONFIG.seeds_of(row)]
 DATA_FILE = f"results/data/{CONFIG.data.dataset}.safetensors"
-RESOURCES = {  # of a job with a network; more each time, because a run that needs more goes on where it was stopped
+RESOURCES = {  # of a job that uses a network; they grow with each attempt, because a stopped run resumes
     "gpu": int(USES_GPU),
     "cpus_per_gpu": 8,
     "mem_mb": lambda wildcards, attempt: 16000 * attempt,
@@ -95,7 +95,7 @@ def methods_of(stage):
 
 
 def runs_of(stage):
-    """The weights of a stage's runs, and what says that they are whole: what its target asks for."""
+    """The inputs of a stage's target: each run's weights, and its run.json, which shows that it is finished."""
     folders = [f"{CONFIG.protocol}/{method}/seed{n}" for method, n in CONFIG.runs() if CONFIG.stage_of(method) == stage]
     return [f"results/{folder}/{name}" for folder in folders for name in ("weights.safetensors", "run.json")]
 
@@ -111,7 +111,7 @@ def teacher_files(name):
 
 
 def teacher_options(weights):
-    """The words with which `train` and `measure` are told of these weights."""
+    """The options of `train` and `measure` that name these weights."""
     return [word for path in weights for word in ("--teacher", path)]
 
 
@@ -122,12 +122,12 @@ def run_text(method):
 
 
 def named_by_content(stem, text):
-    """The name of a file of settings. With other content it is another file, so that a change is seen by the file's
-    absence, also where Snakemake's records were not copied along, and no job can read what was meant for another.
+    """The name of a settings file, which contains a hash of its content. After a change the file is missing, so the
+    change is noticed even without Snakemake's records, and no job can read the settings of another.
     """
     path = f"{stem}-{sha256_bytes(text.encode())[:12]}.yaml"
     if not Path(path).is_file() or Path(path).read_bytes() != text.encode():
-        # Snakemake passes over a file that is absent, or edited by hand, where what is made from it is there.
+        # Snakemake ignores that this file is missing or was edited, if the files made from it exist.
         workflow.dag.forcefiles.add(path)
     return path
 
@@ -153,7 +153,7 @@ def compared_teachers(wildcards):
 
 
 def before_the_jobs():
-    """Keep the finished runs that no store has (older results, or a copy without one), and mark what is forced."""
+    """Store the finished runs that the store lacks (older results, or a copy without a store); mark the forced runs."""
     if workflow.touch:
         return
     SCREEN.own()
@@ -168,7 +168,7 @@ def before_the_jobs():
 
 
 def is_forced(job):
-    """Whether the user asked for a job with -R, -f or -F; Snakemake gives the same reason for a job that was killed."""
+    """Whether the user forced a job with -R, -f or -F; Snakemake's own reason is the same for a job that was killed."""
     asked = workflow.dag_settings
     files = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
     folder = Path(job.output.run).parent
@@ -177,7 +177,7 @@ def is_forced(job):
 
 
 def say_how_to_go_on(logs):
-    """How the failed jobs ended, and what goes on."""
+    """Say how the failed jobs ended and how to resume."""
     by_hand = manual_route(CONFIG.data.archives) if CONFIG.data.archives else ""
     for line in last_words(ended_jobs(logs), interrupted=SCREEN.interrupted, again=AGAIN, by_hand=by_hand):
         SCREEN.say(line)

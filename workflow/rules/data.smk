@@ -8,11 +8,11 @@ rule download_data:
         "results/data/logs/{dataset}.txt",
     localrule: True
     params:
-        # Takes `output`: another place for the same archive is no reason to fetch it again.
+        # Takes `output`, so that another source of the same archive triggers no download.
         archives=lambda wildcards, output: canonical_json(
             [a.model_dump(exclude_none=True) for a in CONFIG.data.archives]
         ),
-        # Another first archive is other content; further ones are the same by another way.
+        # The first archive decides the content; the others are further sources of the same content.
         content=CONFIG.data.archives[0].sha256 if DATASETS[CONFIG.data.dataset].archives else "",
     shell:
         "python -m selfdistill prepare --dataset {wildcards.dataset} --archives {params.archives:q} --output {output:q}"

@@ -11,7 +11,7 @@ rule write_report_settings:
         "results/{protocol}/logs/report-settings-{content}.txt",
     localrule: True
     params:
-        text=lambda wildcards: REPORT_TEXT,  # a string would be expanded: a label may have braces
+        text=lambda wildcards: REPORT_TEXT,  # Snakemake would expand braces in a string; a label may have some
     shell:
         "rm -f results/{wildcards.protocol}/settings/report-*.yaml 2> {log:q}"
         " && printf %s {params.text:q} > {output:q} 2>> {log:q}"
@@ -33,7 +33,7 @@ for step in REPORT_STEPS:
             f"results/{CONFIG.protocol}/logs/{step}.txt",
         localrule: True
         params:
-            # Takes `output`: the same logs in another folder are no reason to make the report again.
+            # Takes `output`, so that the same logs in another folder do not trigger a new report.
             logs=lambda wildcards, output: LOGS,
             words=[step, "--output", f"report/{CONFIG.protocol}", "--claims", CLAIMS],
         shell:
@@ -41,14 +41,14 @@ for step in REPORT_STEPS:
 
 
 rule findings:
-    """Target: what was found, of the committed runs of every protocol: a table, and of several seeds a figure."""
+    """Target: a table of the committed runs of every protocol, and a figure of protocols with several seeds."""
     input:
         honest_plan,
         sorted(Path("report").glob("*/*/seed*/history.csv")),
         base=ours("config.yaml"),
         protocols=[ours(path) for path in sorted((BASE / "workflow" / "protocols").glob("*.yaml"))],
     output:
-        multiext("report/findings", ".md", ".csv"),  # and report/budget.*, where a protocol has several seeds
+        multiext("report/findings", ".md", ".csv"),  # also report/budget.*, if a protocol has several seeds
     log:
         "results/findings.txt",
     localrule: True

@@ -1,4 +1,4 @@
-# What comes before the configuration is read: the package, and the screen. Imports no torch.
+# Before the configuration is read: import the package and set up the screen. Imports no torch.
 import os
 import shlex
 import sys
@@ -13,6 +13,6 @@ except ImportError as error:
 from selfdistill.system.host import command_of
 from selfdistill.tools.screen import arrange
 
-PYTHON, SNAKEMAKE = command_of("python"), command_of("snakemake")  # as a person calls them, before PATH is changed
+PYTHON, SNAKEMAKE = command_of("python"), command_of("snakemake")  # as the user types them; PATH changes later
 AGAIN = f"{SNAKEMAKE} {shlex.join(sys.argv[1:])}"
 SCREEN = arrange(workflow, AGAIN)

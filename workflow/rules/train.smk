@@ -11,13 +11,13 @@ TRAINED = {
 
 rule write_settings:
     """The part of the configuration that a method's training jobs read: a changed label or colour triggers no training.
-    Runs with other settings are made incomplete; the store has them.
+    It removes files of runs with other settings, which are then incomplete; the store keeps these runs.
     """
     output:
         "results/{protocol}/{method}/settings-{content}.yaml",
     log:
         "results/{protocol}/logs/{method}-settings-{content}.txt",
-    priority: 20  # first, so that a teacher is not kept waiting by a student that was ready before it
+    priority: 20  # first, so that no student that is ready earlier delays a teacher
     localrule: True
     params:
         text=lambda wildcards: run_text(wildcards.method),
@@ -29,7 +29,7 @@ rule write_settings:
 
 
 rule train_teacher:
-    """Section II-A: the hard labels alone. The rules below use the same command and change what differs."""
+    """Section II-A: only the hard labels. The rules below use the same command and change what differs."""
     input:
         data=DATA_FILE,
         settings=run_file,
@@ -39,13 +39,13 @@ rule train_teacher:
         "results/{protocol}/logs/{method}-seed{seed}.txt",
     wildcard_constraints:
         method=methods_of("teacher"),
-    # Teachers before the students that need none, because others wait for them.
+    # Teachers run before students without a teacher, because other students wait for them.
     priority: lambda wildcards: 10 if CONFIG.stage_of(wildcards.method) == "teacher" else 1
     threads: THREADS
     resources:
         **RESOURCES,
     params:
-        # They take `output`, so that nothing in them is a reason to train again.
+        # They take `output`, so that a change of them never triggers training.
         folder=lambda wildcards, output: Path(output.run).parent,
         run=lambda wildcards, input, output: shlex.join(
             ["--seed", wildcards.seed, "--store", str(STORE), *teacher_options(input.get("teacher", []))]
