@@ -1,4 +1,4 @@
-"""Claims on why distillation would help: each kind rests on several comparisons and holds if it holds in each."""
+"""Claims on why distillation helps: several comparisons judge each claim, and all must support it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from selfdistill.report.results import MethodResults, Results
 from selfdistill.statistics.intervals import FEW, Interval, sd_ratio
 
 SIDES = {"higher": "above 0", "lower": "below 0"}
-At = Callable[[float], Interval]  # an interval by its level, of something that is 0 where there is no difference
+At = Callable[[float], Interval]  # level -> interval of a quantity that is 0 if there is no difference
 
 
 class Several(Claim):
-    """A claim that several comparisons judge; the claimed side of each is +1 (above 0) or -1."""
+    """A claim that is judged by several comparisons; the claimed side of each is +1 (above 0) or -1 (below 0)."""
 
     def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, At | None]]:
-        """The claimed side of each, and its interval; None where it cannot be made."""
+        """The claimed side and the interval of each comparison; None if there is no interval."""
         raise NotImplementedError
 
     def judge(self, results: Results, rules: Rules) -> Verdict:
@@ -57,17 +57,17 @@ class Several(Claim):
 
 
 def rule_of(what: str, claimed: str, opposite: str, comparisons: int) -> str:
-    """The rule of several comparisons: `what` lies on the claimed side, or on the opposite one."""
+    """The rule for several comparisons; `claimed` and `opposite` are the sides on which `what` can lie."""
     return (
         f"Replicated if {what} all lie {claimed}; contradicted if none does and at least one lies {opposite} at"
-        f" {percent(1 - SHARED / comparisons)} (5 % shared by {comparisons}); otherwise not resolved."
+        f" {percent(1 - SHARED / comparisons)} (Bonferroni, {comparisons}); otherwise not resolved."
     )
 
 
 class Mechanism(Several):
     """Measures of the trained networks of methods are higher or lower than those of each control.
 
-    needs: what must not be lower, so that a network that learns less does not count as one that regularises.
+    needs: a result that must not be lower, so that a network that only learns less is not taken for regularised.
     """
 
     kind: Literal["mechanism"]
@@ -86,12 +86,12 @@ class Mechanism(Several):
         claimed = " and ".join(f"{SIDES[side]} in {', '.join(names)}" for side, names in sides.items())
         number = len(self.measures) * sum(len(rules.controls[method]) for method in self.methods)
         need = (
-            f" Not replicated unless a 95 % interval shows the test accuracy at most {rules.tolerance:g} points lower."
+            f" Replicated only if each 95 % interval of the accuracy difference also lies above −{rules.tolerance:g}."
         )
         return rule_of(what, claimed, "on the other side", number) + need * bool(self.needs)
 
     def pairs(self, results: Results, rules: Rules) -> list[tuple[MethodResults, MethodResults]]:
-        """Each method beside each of its controls, where both have runs."""
+        """Each pair of a method and one of its controls, if both have runs."""
         of = results.methods
         names = [(method, control) for method in self.methods for control in rules.controls[method]]
         return [(of[method], of[control]) for method, control in names if method in of and control in of]
@@ -135,5 +135,5 @@ class Variance(Several):
 
 
 def _log_ratio(ours: np.ndarray, theirs: np.ndarray, level: float) -> Interval:
-    """The logarithm of a standard deviation over runs divided by another one."""
+    """The logarithm of the ratio of two standard deviations over runs."""
     return Interval(*map(math.log, sd_ratio(ours, theirs, level)))

@@ -1,6 +1,6 @@
-"""What all kinds of claims share: their rules' numbers, the words of a verdict, and how two methods are compared.
+"""The parts that all kinds of claims share: numbers of the rules, verdicts, and the comparison of two methods.
 
-Why the rules are what they are, with the formulas behind them: docs/statistics.md.
+docs/statistics.md explains the rules and gives their formulas.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from selfdistill.report.table import rounded
 from selfdistill.statistics.differences import Difference, Sample, accuracy_difference, measure_difference
 
 REPLICATED, CONTRADICTED, OPEN, INCOMPARABLE = "replicated", "contradicted", "not resolved", "not comparable"
-SHARED = 0.05  # the error of the primary comparisons together, and of any other claim
+SHARED = 0.05  # error rate of all primary comparisons together, and of each other claim
 LEVEL = 1 - SHARED
-FULL_LEAST = 4  # seeds from which a full protocol judges
+FULL_LEAST = 4  # the fewest seeds with which a full protocol judges
 
 
 class Rules(Block):
-    """What the rules of several claims share; differences in points of accuracy.
+    """Values that the rules of several claims use; differences in points of accuracy.
 
-    primary: comparisons, each a method and what it is compared with. controls: of each method those that it must be
-    beyond for a mechanism to be its own. size, seed_sd, images_error: for how many seeds a comparison needs.
+    primary: the primary comparisons, as pairs (method, against). controls: for each method, the methods from which its
+    measures must differ in a claim of kind `mechanism`. size, seed_sd, images_error: for planning the number of seeds.
     """
 
     margin: t.Positive
@@ -40,12 +40,12 @@ class Rules(Block):
     images_error: t.NonNegative
 
     def level(self, method: str, against: str) -> float:
-        """Of the interval of a comparison; the primary ones share .05 (Bonferroni)."""
+        """The level of a comparison's interval; the primary ones share an error rate of .05 (Bonferroni)."""
         return 1 - SHARED / len(self.primary) if (method, against) in self.primary else LEVEL
 
 
 class Verdict(NamedTuple):
-    """What became of a claim: a word, what came out here, and the reason where the word needs one."""
+    """The verdict on a claim: its word, our result, and the reason if the word needs one."""
 
     word: str
     here: str = ""
@@ -53,9 +53,10 @@ class Verdict(NamedTuple):
 
 
 class Claim(Block):
-    """What every claim has: the paper's own words, and where they stand.
+    """The fields of every claim: the paper's own words, their section, and conditions for a verdict.
 
-    judged_in: protocols, where only some can judge it. reduced: whether a reduced protocol can. least: seeds a method.
+    judged_in: the protocols that can judge it, if not all. reduced: whether a reduced protocol can. least: the fewest
+    seeds per method.
     """
 
     id: t.Label
@@ -67,28 +68,28 @@ class Claim(Block):
 
     @property
     def paper(self) -> str:
-        """The paper's number; empty where it has none."""
+        """The paper's number; empty if it has none."""
         return ""
 
     def methods_of(self, rules: Rules) -> list[str]:
-        """The methods that must be there."""
+        """The methods that the claim needs."""
         raise NotImplementedError
 
     def rule(self, rules: Rules) -> str:
-        """How it is judged, in a sentence or two."""
+        """The rule, in a sentence or two."""
         raise NotImplementedError
 
     def estimate(self, results: Results) -> str:
-        """What came out, without any interval; empty where that is no number."""
+        """Our result without an interval; empty if it is not a number."""
         return ""
 
     def judge(self, results: Results, rules: Rules) -> Verdict:
-        """What the runs say, all of which are there."""
+        """The verdict, if all runs are complete."""
         raise NotImplementedError
 
 
 def asked(claim: Claim, settings: ReportSettings, rules: Rules) -> bool:
-    """Whether a protocol asks about a claim: it has the methods and what they are judged by."""
+    """Whether a protocol can judge a claim: it has the methods and measures, and the claim does not exclude it."""
     rows = {row.method for row in settings.rows}
     elsewhere = claim.judged_in is not None and settings.protocol not in claim.judged_in
     measured = settings.explanations or claim.kind != "mechanism"
@@ -97,12 +98,12 @@ def asked(claim: Claim, settings: ReportSettings, rules: Rules) -> bool:
 
 
 def least_seeds(claim: Claim, settings: ReportSettings) -> int:
-    """How many seeds a method must have configured for a claim to be judged."""
+    """The fewest configured seeds per method with which a claim is judged."""
     return max(claim.least, 2 if settings.reduced else FULL_LEAST)
 
 
 def judge(claim: Claim, results: Results, rules: Rules) -> Verdict:
-    """The verdict on a claim that the protocol asks about: once, when every configured seed is there."""
+    """The verdict on a claim that the protocol can judge; `interim` until every configured seed is complete."""
     methods = [results.methods[name] for name in claim.methods_of(rules)]
     for method in methods:
         if len(method.runs) < len(method.row.seeds):
@@ -115,9 +116,9 @@ def judge(claim: Claim, results: Results, rules: Rules) -> Verdict:
 
 
 def difference(a: MethodResults, b: MethodResults) -> Difference | None:
-    """Accuracy of a minus accuracy of b; None where there is no interval.
+    """Accuracy of a minus accuracy of b; None if there is no interval.
 
-    Raises: Failure 65 where they answered to different test sets.
+    Raises: Failure 65 if they were evaluated on different test sets.
     """
     if a.answers is not None and b.answers is not None:
         check_test_set(b.folders[0], b.answers[0], a.method, a.answers[0])
@@ -125,7 +126,7 @@ def difference(a: MethodResults, b: MethodResults) -> Difference | None:
 
 
 def measured(pair: Iterable[MethodResults], name: str) -> Difference | None:
-    """The difference of a measure of the mechanisms; None where a run lacks it, or there is no interval."""
+    """The difference in a measure of the networks; None if a run lacks it or there is no interval."""
     samples = []
     for method in pair:
         values = [(measures or {}).get(name) for measures in method.measures]
@@ -136,7 +137,7 @@ def measured(pair: Iterable[MethodResults], name: str) -> Difference | None:
 
 
 def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """In what the settings of compared methods differ beside what is compared, in words; width within one model."""
+    """The settings besides the method in which compared methods differ, in words; width only within one model."""
     networks = [each.get("network", {}) for each in settings]
     one_model = len({network.get("model") for network in networks}) == 1
     found = {
@@ -149,8 +150,8 @@ def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def unlike(methods: Iterable[MethodResults]) -> str:
-    """`different augmentation and precision`, or what else of `differing` methods have; empty where they are alike. The
-    precision is that in which they ran.
+    """`different augmentation and precision`, or other settings of `differing`; empty if none differs. The precision is
+    the one that the runs recorded.
     """
     ran = [one.settings | {"precision": precision} for one in methods for precision in one.environment("precision")]
     other = differing(ran)
@@ -158,7 +159,7 @@ def unlike(methods: Iterable[MethodResults]) -> str:
 
 
 def counts(methods: Iterable[MethodResults]) -> str:
-    """`n = 14`, or of methods with different numbers of runs `n = 14, 5`."""
+    """`n = 14`, or `n = 14, 5` for methods with different numbers of runs."""
     return f"n = {', '.join(map(str, dict.fromkeys(len(method.runs) for method in methods)))}"
 
 

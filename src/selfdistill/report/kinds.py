@@ -1,4 +1,4 @@
-"""Claims on accuracies, times and conditions: each kind with its fields, its rule in a sentence and its verdict."""
+"""Claims on accuracies, times and conditions: the fields, the rule and the verdict of each kind."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Level(Claim):
     def rule(self, rules: Rules) -> str:
         return (
             f"Replicated if {self.published:g} (±{rules.rounding:g}, its rounding) lies in the 95 % prediction interval"
-            f" of a new run and within {rules.tolerance:g} points of our mean; contradicted if it does neither;"
+            f" of a new run and within {rules.tolerance:g} points of our mean; contradicted if neither holds;"
             " otherwise not resolved."
         )
 
@@ -79,7 +79,7 @@ class Comparison(Claim):
         return [self.method, self.against]
 
     def level(self, rules: Rules) -> float:
-        """Of its interval."""
+        """The level of its interval."""
         return rules.level(self.method, self.against)
 
     def pair(self, results: Results) -> tuple[MethodResults, MethodResults]:
@@ -87,7 +87,7 @@ class Comparison(Claim):
         return results.methods[self.method], results.methods[self.against]
 
     def named(self, rules: Rules, what: str = "difference") -> str:
-        """The interval, and of what it is."""
+        """The interval in words: its level and its difference."""
         return f"the {percent(self.level(rules))} interval of the {what} ({self.method} minus {self.against})"
 
     def estimate(self, results: Results) -> str:
@@ -95,7 +95,7 @@ class Comparison(Claim):
         return signed(ours.spread.mean - theirs.spread.mean)
 
     def found(self, pair: tuple[MethodResults, MethodResults]) -> Difference | None:
-        """What is judged; None where it has no interval."""
+        """The difference that is judged; None if it has no interval."""
         return difference(*pair)
 
     def judge(self, results: Results, rules: Rules) -> Verdict:
@@ -116,17 +116,17 @@ class Comparison(Claim):
 
 
 class Better(Comparison):
-    """A method is better than another, by at least so many points."""
+    """A method is better than another one, by at least `at_least` points."""
 
     kind: Literal["better"]
     at_least: t.NonNegative = 0.0
 
     @property
     def reduced(self) -> bool:
-        return not self.at_least  # how much better it is counts in the paper's setting alone
+        return not self.at_least  # how much better it is can be judged only in the paper's setting
 
     def _equivalence(self, rules: Rules) -> float:
-        """The level of the interval of two one-sided tests whose error is that of the two-sided one (TOST)."""
+        """The level of the interval for two one-sided tests (TOST) with the error rate of the two-sided test."""
         return 1 - 2 * (1 - self.level(rules))
 
     def rule(self, rules: Rules) -> str:
@@ -161,15 +161,15 @@ class By(Comparison):
         return f"+{self.published:g}"
 
     def _printed(self, rules: Rules) -> tuple[float, float]:
-        """What a difference of two rounded numbers can be."""
+        """The possible values of the published difference, because two numbers were rounded."""
         return round(self.published - 2 * rules.rounding, 6), round(self.published + 2 * rules.rounding, 6)
 
     def rule(self, rules: Rules) -> str:
         low, high = self._printed(rules)
         return (
-            f"Replicated if {self.named(rules)} includes a value of the printed one"
-            f" (+{low:g} to +{high:g}, because two numbers were rounded) and lies between 0 and"
-            f" +{2 * self.published:g}; contradicted if it includes none; otherwise not resolved."
+            f"Replicated if {self.named(rules)} overlaps +{low:g} to +{high:g} (the paper's difference with its"
+            f" rounding) and lies between 0 and +{2 * self.published:g}; contradicted if it does not overlap;"
+            " otherwise not resolved."
         )
 
     def word(self, found: Difference, rules: Rules) -> str:
@@ -182,7 +182,7 @@ class By(Comparison):
 class Convergence(Comparison):
     """A method's test accuracy, averaged over the epochs, is higher than another one's: its accuracy rises sooner.
 
-    Over the epochs in which every run of both was evaluated, because `evaluate_every` may differ between runs.
+    The average is over the epochs in which all runs of both were evaluated; `evaluate_every` may differ between them.
     """
 
     kind: Literal["convergence"]
@@ -195,7 +195,7 @@ class Convergence(Comparison):
         return f"Replicated if {named} lies above 0; contradicted if it lies below 0; otherwise not resolved."
 
     def _samples(self, pair: tuple[MethodResults, MethodResults]) -> list[Sample]:
-        """Of both methods; empty where no epoch was tested in all runs."""
+        """The samples of both methods; empty if no epoch was tested in all runs."""
         epochs = sorted(set.intersection(*(set(run) for method in pair for run in method.tested)))
         return [Sample(method.mean_over(epochs), teachers=method.teachers) for method in pair if epochs]
 
@@ -253,7 +253,7 @@ class Cost(Comparison):
 
 
 class Conditions(Claim):
-    """Methods were trained alike; keys: of their settings, which must be equal."""
+    """Methods were trained with equal settings. keys: the settings that must be equal."""
 
     kind: Literal["conditions"]
     methods: Annotated[list[t.Name], Field(min_length=2)]

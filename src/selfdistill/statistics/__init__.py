@@ -1,4 +1,4 @@
-"""Inference from runs and images: intervals, differences, and the seeds that a difference needs.
+"""Inference from runs and images: intervals, differences, and the number of seeds that detects a difference.
 
-Imports neither torch nor scipy when it is loaded. Formulas, sources and coverage: docs/statistics.md.
+Importing it loads neither torch nor scipy. Formulas, sources and coverage: docs/statistics.md.
 """

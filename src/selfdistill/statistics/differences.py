@@ -1,7 +1,7 @@
-"""How far the means of two methods lie apart, with the one interval that the report prints.
+"""The difference of the means of two methods, with the interval that the report prints.
 
-An accuracy is meant on new images and after a new training: runs and images both vary, crossed, because all runs answer
-the same images. Runs that share a teacher count as one independent run, their mean.
+The interval of an accuracy is for new images and a new training: runs and images both vary, and they are crossed,
+because all runs classify the same images. Runs that share a teacher count as one independent run, their mean.
 """
 
 import math
@@ -16,9 +16,9 @@ from selfdistill.statistics.intervals import FEW, Interval, t_quantile
 class Sample(NamedTuple):
     """The runs of a method.
 
-    values: accuracies in percent, or another measure in its unit [runs]. correct: which images each run had right, bool
-    [runs, images]; None where that is not known. teachers: a name of each run's teacher, or something empty; None where
-    no run has one.
+    values: accuracies in percent, or another measure in its unit [runs]. correct: whether each run classified each
+    image correctly, bool [runs, images]; None if unknown. teachers: a name of each run's teacher, or an empty value if
+    it has none; None if no run has one.
     """
 
     values: Sequence[float]
@@ -27,18 +27,18 @@ class Sample(NamedTuple):
 
     @property
     def groups(self) -> np.ndarray:
-        """[independent runs, runs]: which runs are one, 1 or 0."""
+        """[independent runs, runs]: 1 if a run belongs to an independent run, else 0."""
         names = [teacher or ("run", run) for run, teacher in enumerate(self.teachers or [None] * len(self.values))]
         return np.array([[name == one for name in names] for one in dict.fromkeys(names)], dtype=float)
 
     @property
     def independent(self) -> int:
-        """How many independent runs there are."""
+        """The number of independent runs."""
         return len(self.groups)
 
 
 class Variance(NamedTuple):
-    """A variance, or a signed part of one, and its degrees of freedom."""
+    """A variance, or a signed component of one, and its degrees of freedom."""
 
     value: float
     freedom: float
@@ -47,7 +47,7 @@ class Variance(NamedTuple):
 class Difference(NamedTuple):
     """Mean(a) - mean(b): in points for accuracies, else in the measure's unit.
 
-    variances: of the estimate, each by its own method; the widest interval is printed.
+    variances: variances of the estimate by different formulas; the widest interval is printed.
     """
 
     estimate: float
@@ -60,20 +60,20 @@ class Difference(NamedTuple):
 
 
 def accuracy_difference(a: Sample, b: Sample) -> Difference | None:
-    """Accuracy of a minus accuracy of b on new images after a new training; None below two independent runs on a side,
-    where no run and no image differs, or where the answers to the images are not known.
+    """Accuracy of a minus accuracy of b for new images and a new training; None below two independent runs on a side,
+    if no run and no image differs, or if the predictions for the images are unknown.
 
-    From four independent runs a side on, the variance is that of `_crossed`. Below, its residual is too uncertain to be
-    taken away and the wider of that interval and Welch's is printed: the first is short of the seeds' spread where it
-    is large, the second of the images'.
+    With at least four independent runs per side, the variance is that of `_crossed`. With fewer, its residual is too
+    uncertain to be subtracted, and the wider of that interval and Welch's is printed: the first is too narrow if the
+    seeds vary much, the second if the images do.
 
-    Raises ValueError where the two sides did not answer the same number of images.
+    Raises ValueError if the two sides have different numbers of images.
     """
     if a.correct is None or b.correct is None:
         return None
     if a.correct.shape[1] != b.correct.shape[1]:
         counts = f"{a.correct.shape[1]} and {b.correct.shape[1]}"
-        raise ValueError(f"correct answers for {counts} images: compare runs on the same test set")
+        raise ValueError(f"predictions for {counts} images: compare runs on the same test set")
     fewest = min(a.independent, b.independent)
     if fewest < 2:
         return None
@@ -83,16 +83,16 @@ def accuracy_difference(a: Sample, b: Sample) -> Difference | None:
 
 
 def measure_difference(a: Sample, b: Sample) -> Difference | None:
-    """Mean(a) - mean(b) after a new training with Welch's variance: only runs vary.
+    """Mean(a) - mean(b) for a new training with Welch's variance: only runs vary.
 
-    None below two independent runs on a side, or where no run differs from another. Seeds are not paired: one changed
-    bit already gives the full churn between runs (Summers & Dinneen 2021).
+    None below two independent runs on a side, or if no run differs from another. Seeds are not paired: a change of one
+    bit makes two runs as different as two seeds do (Summers & Dinneen 2021).
     """
     return None if min(a.independent, b.independent) < 2 else _difference(a, b, [_welch(a, b)])
 
 
 def _difference(a: Sample, b: Sample, variances: list[Variance]) -> Difference | None:
-    """The difference with the variances that are more than rounding; None if none is."""
+    """The difference with the variances that exceed rounding errors; None if none does."""
     rounding = (1e-9 * max(np.max(np.abs(side.values)) for side in (a, b))) ** 2
     some = tuple(one for one in variances if one.value > rounding)
     estimate = float(np.mean(a.values) - np.mean(b.values))
@@ -100,7 +100,7 @@ def _difference(a: Sample, b: Sample, variances: list[Variance]) -> Difference |
 
 
 def _welch(a: Sample, b: Sample) -> Variance:
-    """Of mean(a) - mean(b) over new runs."""
+    """Welch's variance of mean(a) - mean(b) over new runs."""
     return _sum([_of_runs(side) for side in (a, b)], min(a.independent, b.independent) - 1)
 
 
@@ -118,8 +118,10 @@ def _independent(side: Sample, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _of_weighted_mean(weights: np.ndarray, squares: np.ndarray) -> Variance:
-    """The variance of sum_j w_j x_j from (x_j - mean)^2, unbiased where all x_j vary alike; for equal weights it is
-    var(x) / n with n - 1 degrees of freedom. For others they are Satterthwaite's of this quadratic form.
+    """The variance of sum_j w_j x_j from (x_j - mean)^2, unbiased if all x_j have the same variance.
+
+    For equal weights it is var(x) / n with n - 1 degrees of freedom; for other weights the degrees of freedom are
+    Satterthwaite's for this quadratic form.
     """
     centred = np.eye(len(weights)) - weights  # rows: x_j - mean
     form = centred.T @ np.diag(weights**2) @ centred
@@ -132,13 +134,13 @@ def _crossed(a: Sample, b: Sample, *, take_residual_away: bool) -> Variance:
     """The variance of mean(a) - mean(b) over new runs and new images, which are crossed (two-way analysis of variance
     without replication).
 
-    Var = var_i(mean_s a - mean_s b) / N + sum over sides of (MS_S - MS_E) / (N S), for N images and S runs a side. The
-    first part holds the images' component of the difference and the residuals of both sides; MS_S = N var_s(mean_i)
-    holds the runs' component and the residual once more, which is why MS_E goes. Each part is its moment estimate. For
-    equal S it is the mean of (MS_S + MS_I - MS_E) / (N S) of D = a - b over all ways to pair the runs.
+    Var = var_i(mean_s a - mean_s b) / N + sum over sides of (MS_S - MS_E) / (N S), for N images and S runs per side.
+    The first term contains the images' component of the difference and the residuals of both sides; MS_S = N
+    var_s(mean_i) contains the runs' component and the residual once more, so MS_E is subtracted. Each term is a moment
+    estimate. For equal S the sum is the mean of (MS_S + MS_I - MS_E) / (N S) of D = a - b over all pairings of runs.
 
-    Where the sum is not above 0, the residuals stand for it: the error of independent answers, the longest of the
-    conservative choices.
+    If the sum is not above 0, the residuals replace it: the variance of independent predictions, which is the widest of
+    the conservative choices.
     """
     images, over_images, runs, residuals = a.correct.shape[1], [], [], []
     for side in (a, b):
@@ -160,7 +162,7 @@ def _crossed(a: Sample, b: Sample, *, take_residual_away: bool) -> Variance:
 
 
 def _sum(parts: list[Variance], least: float) -> Variance:
-    """The sum with Satterthwaite's degrees of freedom, but at least so many: a part that is taken away can push them
+    """The sum with Satterthwaite's degrees of freedom, but at least `least`: a subtracted component can push them
     towards 0.
     """
     total, squares = sum(part.value for part in parts), sum(part.value**2 / part.freedom for part in parts)

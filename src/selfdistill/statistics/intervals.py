@@ -1,4 +1,4 @@
-"""Intervals of one method's new run, and of the ratio of two spreads."""
+"""The prediction interval of a new run, and the interval of the ratio of two standard deviations."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-FEW = 4  # independent runs; with fewer, nothing is said of the spread of new ones
+FEW = 4  # independent runs; with fewer, no interval from their spread is given
 
 
 class Interval(NamedTuple):
@@ -30,7 +30,7 @@ class Interval(NamedTuple):
 
     @property
     def side(self) -> int:
-        """+1 where all of it lies above 0, -1 where all lies below, 0 where 0 belongs to it."""
+        """+1 if it lies above 0, -1 if it lies below 0, 0 if it contains 0."""
         return (self.low > 0) - (self.high < 0)
 
     @property
@@ -40,14 +40,14 @@ class Interval(NamedTuple):
 
 
 def t_quantile(level: float, freedom: float) -> float:
-    """Student's t that a share `level` of the values does not exceed in size."""
+    """The t with P(|T| <= t) = level, for T of Student's distribution."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, (1 + level) / 2))
 
 
 def prediction_interval(values: Sequence[float], level: float = 0.95) -> Interval | None:
-    """Where one new run falls: m +- t(n - 1) s sqrt(1 + 1/n) (Spence & Stanley 2016); None below four runs."""
+    """The interval of one new run: m +- t(n - 1) s sqrt(1 + 1/n) (Spence & Stanley 2016); None below four runs."""
     n = len(values)
     if n < FEW:
         return None
@@ -57,8 +57,8 @@ def prediction_interval(values: Sequence[float], level: float = 0.95) -> Interva
 
 
 def sd_ratio(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Interval | None:
-    """The standard deviation over runs of a divided by that of b, with the F interval of normal values; None below four
-    runs in either, or where one of them has no spread.
+    """The standard deviation over runs of a divided by that of b, with the F interval for normal values; None below
+    four runs in either, or if one of them has no spread.
     """
     from scipy.special import fdtri
 
