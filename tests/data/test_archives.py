@@ -15,7 +15,7 @@ RECORDS = 6  # images in each file of the small archives here
 BINARY, PYTHON = "cifar-10-batches-bin", "cifar-10-batches-py"
 NAMES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
 REFUSED = [  # members of an archive in which `a` is looked for
-    ([("a", b"1234"), ("a", b"1234")], "'a' is in it twice"),
+    ([("a", b"1234"), ("a", b"1234")], "contains 'a' twice"),
     ([("bomb", bytes(100_000)), ("a", b"1234")], "expected at most 100000 unpacked bytes"),
     ([*((f"b{k}", b"") for k in range(100)), ("a", b"1234")], "expected at most 100 members"),
     ([("./a/../a", b"1234")], "lacks a"),
@@ -165,7 +165,7 @@ def test_members_that_are_not_the_wanted_ones_are_refused(members, what, path, r
 def test_missing_members_are_named_and_what_is_read(path, refused):
     members = binary_members()
     del members[f"{BINARY}/data_batch_3.bin"]
-    with refused(BAD_DATA, path, f"lacks {BINARY}/data_batch_3.bin; what is read: the binary layout"):
+    with refused(BAD_DATA, path, f"lacks {BINARY}/data_batch_3.bin; readable: the binary layout"):
         read(tar(path, members))
     with refused(BAD_DATA, path, "lacks cifar-100-binary/train.bin, cifar-100-binary/test.bin"):
         read_fine(path)

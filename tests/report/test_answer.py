@@ -64,7 +64,7 @@ def test_one_seed_is_called_one_seed(tmp_path):
     far = answer(results(tmp_path / "far", 1, self_distillation=0.8, control=0.9))
     assert far.headline == f"{HERE}above the self-distilled one"
     assert far.numbers.endswith("−10.0 points; one seed: the variation between seeds is not known).")
-    assert far.counts.endswith("a single seed shows one outcome: another seed may come out otherwise.")
+    assert far.counts.endswith("has a single seed: another seed may give another result.")
 
 
 def test_the_noise_of_one_seed_is_that_of_both_methods(tmp_path):

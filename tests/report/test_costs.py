@@ -49,7 +49,7 @@ def test_the_teachers_machine_counts_for_the_ratio_with_it(logs):
     row = costs(made).rows[1]
     assert (row[5], row[7]) == (1.2, None)
     assert "Times on different machines are not compared." in costs(made).notes
-    machines = "a GPU, 1 thread, fp32 (2 runs) and a CPU, 1 thread, fp32 (teachers that have no row)"
+    machines = "a GPU, 1 thread, fp32 (2 runs) and a CPU, 1 thread, fp32 (teachers without a row)"
     assert costs(made).notes[0] == f"Trained on {machines}."
 
 

@@ -118,7 +118,7 @@ def test_what_was_trained_otherwise_is_named_and_left_out():
     made = results(method("control", [80]), kd, noise, method("augmented", [95], augmentation=["crop", "flip"]))
     table = differences.table(made)
     assert [row[0] for row in table.rows] == ["kd"]
-    assert table.notes[-1].endswith("not compared: Noise; augmented.")
+    assert table.notes[-1].endswith("precision or width differs: Noise; augmented.")
 
 
 def test_runs_in_another_precision_are_said_to_be_not_comparable():
@@ -134,8 +134,10 @@ def test_one_seed_has_a_difference_and_nothing_more():
     table = differences.table(results(method("control", [80]), method("kd", [90])))
     assert table.csv().splitlines()[1] == "kd,kd,1,10.00,,"
     assert table.cells(table.rows[0]) == ["kd", "1", "+10.00"]
-    told = "Each 95 % interval stands alone and is for new trainings and new images; one seed has none."
-    assert table.notes[1] == f"{told} Runs that share a teacher count as one."
+    assert table.notes[1] == (
+        "Each 95 % interval is for new trainings and images, uncorrected for multiple comparisons; one seed has none."
+        " Runs that share a teacher count as one."
+    )
 
 
 # The figure

@@ -23,5 +23,5 @@ def test_a_sign_that_latex_cannot_print_is_named_in_a_comment():
     table = Table([Column("label", "Method")], [Group("", [["学 α"]])])
     lines = table.tex().splitlines()
     assert [line for line in lines if "学" in line] == [
-        "% pdflatex cannot print 学 (U+5B66), so the code stands here: write the label otherwise"
+        "% pdflatex cannot print 学 (U+5B66), so its code is printed: change the label"
     ]

@@ -144,7 +144,7 @@ def test_a_damaged_run_json_is_named(logs, content):
 
 def test_a_row_without_any_run_is_refused_even_if_missing_runs_are_allowed(logs):
     (logs / "kd/seed0/run.json").unlink()
-    assert "contains no whole run of kd" in refused(logs, allow_missing=True)
+    assert "contains no complete run of kd" in refused(logs, allow_missing=True)
 
 
 def test_seconds_come_from_run_json_where_there_is_no_timing(tmp_path):

@@ -221,7 +221,7 @@ def test_who_cannot_see_it_finds_the_way(pages):
         assert len(set(names)) == len(names)
         assert {link["href"][1:] for link in elements.all("a")} <= set(names)
     alts = [image["alt"] for image in Elements(pages["quick_arms"]).all("img")]
-    assert alts[0].startswith("From best to worst at the end, in percent: Born again (a control teaches) 71.6; ")
+    assert alts[0].startswith("In the last epoch, from best to worst, in percent: Born again (a control teaches) 71.6")
     assert any("ResNet18 (Self-Distillation) 50.6, 59.4, 62.6, 63.6." in alt for alt in alts)
 
 
@@ -264,7 +264,7 @@ def test_runs_of_two_machines_are_kept_apart(tmp_path):
     results = tiny(tmp_path, ROWS[1:], {"control": [0.8, 0.9]})
     results.control.runs[1].facts["environment"] = {"device": "B", "deterministic": False, "threads": 1}
     table = environment(results)
-    assert [column.heading for column in table.columns] == ["What", "Kind 1", "Kind 2"]
+    assert [column.heading for column in table.columns] == ["Property", "Setup 1", "Setup 2"]
     assert table.rows[:2] == [
         ["Runs", "kd 0; self_distillation 0; control 0", "control 1"],
         ["Device", "a test", "B"],

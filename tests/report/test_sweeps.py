@@ -72,7 +72,7 @@ def test_the_worked_example(golden, tmp_path):
     assert (tmp_path / "sweep_mine.csv").read_text() == GOLDEN
     text = (tmp_path / "sweep_mine.md").read_text()
     assert "on 5,000 held-out training images" in text
-    assert "With one seed a cell, differences of a few tenths of a point are noise." in text
+    assert "With one seed per cell, differences of a few tenths of a point are noise." in text
 
 
 def test_each_method_has_its_own_choice_and_without_a_grid_all_have_one(tmp_path):
@@ -108,7 +108,7 @@ def test_what_was_chosen_is_a_protocol_that_trains_on_all_images(tmp_path):
     accuracies = [[0.95 if n == 1 else 0.9] for n in range(len(settings.rows))]
     text = sweeps(results_of(tmp_path / "logs", settings, accuracies))["sweep_kd.yaml"]
     assert text.startswith(
-        "# What sweep kd of protocol sweep selected on its hold-out: KD, alpha 0.9, temperature 4 (95."
+        "# Cells that sweep kd of protocol sweep selected on its hold-out: KD, alpha 0.9, temperature 4 (95."
     )
     (tmp_path / "sweep_kd.yaml").write_text(text)
     config = load_config([*files, tmp_path / "sweep_kd.yaml"])

@@ -207,7 +207,7 @@ def test_a_job_without_a_gpu_is_refused_where_one_is_asked_for(limited, cluster,
     logs = list(slurm.workflow.folder.glob("results/slurm/rule_train_control/demo_control_0/*.log"))
     assert len(logs) == 2
     for log in logs:
-        assert "error: device: cuda asked for, 0 GPUs found; set device: cpu or auto" in log.read_text()
+        assert "error: device: cuda requested, 0 GPUs found; set device: cpu or auto" in log.read_text()
         assert str(log) in said
         seconds = re.findall(r"Elapsed time: 0:00:(\d\d)", log.read_text())
         assert seconds

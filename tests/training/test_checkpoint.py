@@ -55,7 +55,7 @@ def test_a_folder_that_is_a_symbolic_link_is_refused(tmp_path, refused):
 
 def test_another_run_and_another_environment_are_refused_with_the_difference(tmp_path, refused):
     save_state(tmp_path, state(1))
-    with refused(CONFIGURATION, "belongs to a run of other settings.epochs"):
+    with refused(CONFIGURATION, "belongs to a run with other settings.epochs"):
         load(tmp_path, identity={"seed": 0, "settings": {"epochs": 4}})
     with refused(CONFIGURATION, "threads 1 -> 2", "resume_policy: relaxed"):
         load(tmp_path, here=HERE | {"threads": 2})

@@ -1,4 +1,4 @@
-"""Several networks that teach one student: the mean of their probabilities, and each of them held to its record."""
+"""Ensembles as teachers: the mean of the members' probabilities, and the check of each member's recorded accuracy."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def test_what_is_recorded_beside_the_student_is_every_members_and_the_ensembles(
     assert told["agreement"] == int((mean.argmax(1) == own["logits"].argmax(1)).sum())
     assert told["entropy"] == pytest.approx(-(mean * mean.log()).sum(1).mean().item(), rel=1e-5)
     assert told["members_correct"] == right
-    assert f"3 members, the mean of their probabilities: {told['correct']} test images correct" in said
+    assert f"teacher with mean probabilities of 3 members: {told['correct']} test images correct" in said
 
 
 def test_the_members_answer_as_they_do_alone(digits, members):
@@ -62,6 +62,6 @@ def test_the_members_answer_as_they_do_alone(digits, members):
 @pytest.mark.parametrize(("wanted", "given"), [(3, (0, 1)), (3, (0, 0, 1)), (None, ()), (None, (0, 1))])
 def test_other_members_than_the_settings_ask_for_are_refused(wanted, given, digits, members, tmp_path, refused):
     job = student(tmp_path, digits, wanted, [members[index] for index in given])
-    with refused(CONFIGURATION, f"--teacher: expected {wanted or 1} for kd, none of them twice, got {len(given)}"):
+    with refused(CONFIGURATION, f"--teacher: expected {wanted or 1} without duplicates for kd, got {len(given)}"):
         train(job)
     assert not (job.output / "run.json").exists()

@@ -14,7 +14,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_gpu_that_is_not_there_is_refused(refused):
     for wanted in ("cuda", "cuda:7"):
-        with refused(UNAVAILABLE, f"device: {wanted} asked for, 0 GPUs found"):
+        with refused(UNAVAILABLE, f"device: {wanted} requested, 0 GPUs found"):
             choose_device(wanted)
 
 

@@ -117,7 +117,7 @@ def test_of_other_code_what_was_never_committed_comes_last_and_is_said_in_result
     assert said == []
     shutil.copy(made.store / "control-seed0-0123456789ab/run.json", made.output / "run.json")
     store.restore(made.store, made.output.parents[1], [("control", 0)], said.append)
-    assert said[0].startswith("trained by other code with uncommitted changes: control seed 0; to have them trained, ")
+    assert said[0].startswith("trained by other code with uncommitted changes: control seed 0; remove their folders ")
 
 
 def test_a_forced_run_is_trained_and_compared(go, trained):

@@ -24,7 +24,7 @@ LARGEST = 250_000_000  # bytes of an unpacked archive; the official ones have up
 MOST_MEMBERS = 100  # the official archives have 6 to 9
 HEADER_ERRORS = (ValueError, OverflowError, RecursionError)  # what tarfile raises for impossible sizes and nesting
 OFFICIAL_PYTHON_SHA256 = next(sha256 for sha256, kind in DATASETS["cifar10"].archives.items() if kind == "python")
-READ = f"what is read: the binary layout, and the python layout of CIFAR-10 with SHA-256 {OFFICIAL_PYTHON_SHA256} alone"
+READ = f"readable: the binary layout; the python layout only of CIFAR-10 with SHA-256 {OFFICIAL_PYTHON_SHA256}"
 
 
 def read_cifar10(path: Path, sha256: str) -> Images:
@@ -81,7 +81,7 @@ def read_members(path: Path, names: Collection[str]) -> dict[str, memoryview]:
                 if member.name not in names:
                     continue
                 if member.name in files:
-                    raise Failure(path, f"{member.name!r} is in it twice")
+                    raise Failure(path, f"contains {member.name!r} twice")
                 if not member.isreg() or member.issparse():
                     raise Failure(path, f"{member.name!r}: expected a regular file")
                 files[member.name] = memoryview(content)[member.offset_data :][: member.size]

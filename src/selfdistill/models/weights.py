@@ -35,8 +35,8 @@ def unpack(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
         return load(content), read_metadata(content)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         foreign = error.args in (("__metadata__",), (METADATA,))
-        why = f"it lacks {error} in its header" if foreign else str(error)[:120]
-        raise Failure(path, f"is no safetensors file of this project ({why})") from error
+        why = f"its header lacks {error}" if foreign else str(error)[:120]
+        raise Failure(path, f"is not a safetensors file of this project ({why})") from error
 
 
 def encode(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
@@ -53,10 +53,11 @@ def decode(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
     tensors, facts = unpack(path, content)
     found = str(facts.pop(SEAL, None))
     if not re.fullmatch("[0-9a-f]{64}", found):
-        raise Failure(path, f"has no valid {SEAL}", "rerun what made it")
+        raise Failure(path, f"has no valid {SEAL}", "rerun the command that made it")
     expected = sha256_bytes(content.replace(found.encode(), UNSEALED.encode(), 1))
     if found != expected:
-        raise Failure(path, f"differs from its own {SEAL} (expected {expected}, got {found})", "rerun what made it")
+        what = f"differs from its own {SEAL} (expected {expected}, got {found})"
+        raise Failure(path, what, "rerun the command that made it")
     return tensors, facts
 
 
@@ -81,7 +82,7 @@ def read_weights(path: Path) -> tuple[nn.Module, NetworkSettings, dict[str, Any]
     tensors, facts = decode(path, content)
     settings, problems = validated(NetworkSettings, {key: facts.get(key) for key in NetworkSettings.model_fields})
     if problems:
-        raise Failure(path, f"its metadata names no network ({problems[0][1]})")
+        raise Failure(path, f"its metadata describes no network ({problems[0][1]})")
     with torch.device("meta"):  # shapes without memory, because the metadata is not checked yet
         expected = build_backbone(settings).state_dict()
     check_tensors(path, tensors, expected)
@@ -94,7 +95,7 @@ def check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tens
     """Refuse (Failure 65) tensors of other names, shapes or types than expected, and values that are not finite."""
     for name in sorted(expected.keys() ^ found.keys()):
         what = "lacks" if name in expected else "has the unexpected"
-        raise Failure(path, f"{what} tensor {name!r} for the network that its metadata names")
+        raise Failure(path, f"{what} tensor {name!r} for the network that its metadata describes")
     for name, tensor in found.items():
         want = expected[name]
         if tensor.shape != want.shape or tensor.dtype != want.dtype:

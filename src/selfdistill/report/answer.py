@@ -23,10 +23,10 @@ COUNTS = {  # the scope of the numbers
     "reduced": "This holds only in the reduced setting; the paper's setting needs a GPU (`make replicate`).",
     DEMONSTRATION: "It says nothing about the paper's setting.",
     "author's logs": "Each number is one unseeded run; the plain ResNet18 was augmented more than the KD student,"
-    " and trained in another precision than both; the KD student's teacher had an untrained first layer.",
+    " and trained in another precision than both students; the KD student's teacher had an untrained first layer.",
 }
 FULL = "This holds for this protocol's full-length training."
-ONE_SEED = "The training is full-length, but a single seed shows one outcome: another seed may come out otherwise."
+ONE_SEED = "The training is full-length, but has a single seed: another seed may give another result."
 
 
 class Answer(NamedTuple):

@@ -42,11 +42,11 @@ def environment(results: Results) -> Table:
         {"Runs": "; ".join(f"{name} {', '.join(seeds)}".strip() for name, seeds in runs.items())} | dict(kind)
         for kind, runs in kinds.items()
     ]
-    headings = ["Every run"] if len(found) == 1 else [f"Kind {n}" for n, _ in enumerate(found, 1)]
-    columns = [Column("what", "What"), *(Column(f"kind{n}", heading) for n, heading in enumerate(headings, 1))]
+    headings = ["All runs"] if len(found) == 1 else [f"Setup {n}" for n, _ in enumerate(found, 1)]
+    columns = [Column("what", "Property"), *(Column(f"kind{n}", heading) for n, heading in enumerate(headings, 1))]
     lines = dict.fromkeys(line for one in found for line in one)
     rows = [[line, *(one.get(line, UNKNOWN) for one in found)] for line in lines]
-    return Table(columns, [Group("", rows)], ["As each run.json records it, with the SHA-256 of the run's files."])
+    return Table(columns, [Group("", rows)], ["Each run.json records these values and the SHA-256 of the run's files."])
 
 
 def surroundings(facts: dict[str, Any]) -> dict[str, str]:

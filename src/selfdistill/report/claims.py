@@ -124,7 +124,7 @@ def claims(results: Results) -> Table:
         Column("id"),
         *(Column(key, key.capitalize(), tex=key in IN_TEX, width=IN_TEX.get(key, 0)) for key in KEYS),
     ]
-    tall = [f"{len(rows)} claims may be higher than a column: input it in table*, where it is half as high"]
+    tall = [f"{len(rows)} claims may be taller than a column: input the table in table*, where it is half as tall"]
     return Table(columns, [Group("", rows)], notes(results, verdicts), tall * (len(rows) > MANY))
 
 
@@ -144,8 +144,8 @@ def notes(results: Results, verdicts: list[Verdict]) -> list[str]:
     settings, words = results.settings, {verdict.word for verdict in verdicts}
     found = ["Differences are in points of test accuracy, with the interval of the rule; n: seeds per method."]
     if settings.reduced:
-        found.append("“Here” means this reduced setting, which says nothing about the paper's; levels, sizes and costs")
-        found[-1] += " are not judged in it."
+        found.append("“Here” means this reduced setting, which says nothing about the paper's; levels, effect sizes")
+        found[-1] += " and costs are not judged in it."
     if "interim" in words:
         found.append("A claim is judged once, when all configured seeds of its methods are finished.")
     return [*found, declaration(results.claims, results.runs)]

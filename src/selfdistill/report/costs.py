@@ -118,7 +118,7 @@ def notes(rows: list[list[Any]], results: Results) -> list[str]:
     told = [
         f"Trained on {' and '.join(f'{where} {_share(runs[where])}' if len(used) > 1 else where for where in used)}."
     ]
-    told.append("Means over runs, including evaluations and checkpoints. “With teacher” includes all earlier runs.")
+    told.append("Means over runs, including evaluations and checkpoints. “With teacher” adds the teachers' training.")
     if len(used) > 1:
         told.append("Times on different machines are not compared.")
     return told + [BUSY] * bool(results.settings.reduced)
@@ -126,4 +126,4 @@ def notes(rows: list[list[Any]], results: Results) -> list[str]:
 
 def _share(runs: int) -> str:
     """The number of runs in the table that a machine trained."""
-    return f"({runs} run{'s' * (runs > 1)})" if runs else "(teachers that have no row)"
+    return f"({runs} run{'s' * (runs > 1)})" if runs else "(teachers without a row)"

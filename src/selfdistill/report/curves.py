@@ -126,7 +126,7 @@ def last_accuracies(results: Results) -> str:
     """What the figure shows, in a sentence."""
     ranked = sorted(results.every, key=lambda method: -method.spread.mean)
     ends = [f"{method.label} {rounded(method.spread.mean, 1)}" for method in ranked]
-    return f"From best to worst at the end, in percent: {'; '.join(ends)}."
+    return f"In the last epoch, from best to worst, in percent: {'; '.join(ends)}."
 
 
 @artefact("curves_accuracy", step="figures", formats=FIGURE, title="Test accuracy over epochs", alt=last_accuracies)
@@ -167,8 +167,8 @@ def last_of_each(results: Results) -> str:
         ends = [rounded(last.mean, 1) for name in heads_of(method) if (last := method.spread_of(name))]
         parts.append(f"{method.label} {', '.join(ends)}")
     beside = results.control and any(of_one_network(results.control, each) for each in with_heads(results))
-    control = f" The control ends at {rounded(results.control.spread.mean, 1)}." if beside else ""
-    return f"At the end, from the shallowest classifier to the kept one, in percent: {'; '.join(parts)}.{control}"
+    control = f" The control has {rounded(results.control.spread.mean, 1)}." if beside else ""
+    return f"In the last epoch, from the shallowest to the kept classifier, in percent: {'; '.join(parts)}.{control}"
 
 
 @artefact(

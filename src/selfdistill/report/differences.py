@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MARGIN = 0.2  # points; the difference between the paper's two kinds of distillation: Table I, workflow/claims.yaml
 INTERVALS = (
-    "Each 95 % interval stands alone and is for new trainings and new images; one seed has none. Runs that share a"
-    " teacher count as one."
+    "Each 95 % interval is for new trainings and images, uncorrected for multiple comparisons; one seed has none. Runs"
+    " that share a teacher count as one."
 )
 TITLE = "Accuracy minus the control's"
 SEED = {"marker": ".", "ms": 3.5, "alpha": 0.7, "mew": 0}
@@ -153,11 +153,11 @@ def notes(results: Results, found: list[Difference]) -> list[str]:
     told = [f"Accuracy in the last epoch minus that of {with_count(results.control)}, in points."]
     told.append(INTERVALS)
     if any(each.interval and None in (each.method.answers, each.against.answers) for each in found):
-        told.append("Where the answers to single images are not known, an interval is for new trainings alone.")
+        told.append("If predictions for single images are unknown, an interval is for new trainings only.")
     if others := [f"{each.method.label} ({each.unlike})" for each in found if each.unlike]:
         told.append(f"Not comparable: {'; '.join(others)}.")
     compared = [CONTROL, *(each.method.method for each in found)]
     if left_out := [method.label for method in results.every if method.method not in compared]:
-        why = "With another augmentation, share of wrong labels, precision or width, so not compared"
+        why = "Not compared, because augmentation, share of wrong labels, precision or width differs"
         told.append(f"{why}: {'; '.join(left_out)}.")
     return told

@@ -79,4 +79,4 @@ def unprinted(latex: str) -> list[str]:
     """A comment line that names the characters that `quoted` replaced by codes; empty if there are none."""
     codes = sorted(set(re.findall(re.escape(UNPRINTED) + "([0-9A-F]+)", latex)))
     signs = ", ".join(f"{chr(int(code, 16))} (U+{code})" for code in codes)
-    return [comment(f"pdflatex cannot print {signs}, so the code stands here: write the label otherwise")] * bool(codes)
+    return [comment(f"pdflatex cannot print {signs}, so its code is printed: change the label")] * bool(codes)

@@ -62,7 +62,7 @@ def read_rows(settings: ReportSettings, logs: Path) -> dict[str, list[RunRecord]
         raise Failure(logs, "contains none of the configured runs")
     bare = [method for method, runs in found.items() if not runs]
     if bare and not settings.sweeps:
-        raise Failure(logs, f"contains no whole run of {', '.join(bare)}")
+        raise Failure(logs, f"contains no complete run of {', '.join(bare)}")
     return found
 
 

@@ -224,7 +224,8 @@ def _measures(run: RunRecord) -> dict[str, float | None] | None:
     facts = read_mechanisms(path)
     expected = run.facts.get("outputs", {}).get("weights.safetensors")
     if expected is None or facts.get("weights_sha256") != expected:
-        what = f"is not of the weights that run.json recorded (expected {expected}, got {facts.get('weights_sha256')})"
+        found = f"expected {expected}, got {facts.get('weights_sha256')}"
+        what = f"was measured with other weights than run.json recorded ({found})"
         raise Failure(path, what, "remove it and run the same command")
     return facts["measures"]
 

@@ -19,7 +19,7 @@ COLUMNS = [Column(key, key.replace("_", " ").capitalize(), kind) for key, kind i
 @artefact(
     "runs",
     step="claims",
-    title="Every run: accuracy, teacher, time, code",
+    title="All runs: accuracy, teacher, time, code",
     formats=("csv",),
     needs=("evaluation.json",),
 )

@@ -77,7 +77,7 @@ def sweep_table(sweep: SweepSettings, results: Results) -> Table:
     notes = [
         f"Accuracy of the last epoch on {row.settings['data']['holdout_images']:,} held-out training images, mean ±"
         " standard deviation over n seeds; the test set was not used.",
-        "With one seed a cell, differences of a few tenths of a point are noise.",
+        "With one seed per cell, differences of a few tenths of a point are noise.",
         "Chosen: the best cell of a method, or without a grid the best method. Train it on all images before testing.",
         *([f"Not the paper's setting: {reduced}."] if reduced else []),
     ]
@@ -110,10 +110,10 @@ def retraining(sweep: SweepSettings, results: Results) -> str:
         "data": {"holdout_images": 0},
         "methods": methods,
     }
-    selected = "; ".join(names) or "nothing: no cell was run"
+    selected = "; ".join(names) or "none, because no cell was run"
     lines = [
-        f"# What sweep {sweep.name} of protocol {protocol} selected on its hold-out: {selected}.",
-        "# Given after the sweep's own files, this trains the selected cells on all images and tests them once:",
+        f"# Cells that sweep {sweep.name} of protocol {protocol} selected on its hold-out: {selected}.",
+        "# This file, given after the sweep's own files, trains the selected cells on all images and tests them once:",
         "#   snakemake --cores 2 --configfile <the sweep's own files> <this file>",
     ]
     return "\n".join([*lines, to_yaml(values)])

@@ -17,7 +17,7 @@ from selfdistill.report.table import Column, Group, Table, Value, clock, rounded
 from selfdistill.system.amounts import duration
 
 PAPER_DEVICE = "NVIDIA L4"  # paper II
-BUSY = "The machine may have done other work meanwhile, so the times do not compare costs."
+BUSY = "Other work may have slowed the machine, so the times are no comparison of costs."
 NEAR_COPIES = "About 3 % of CIFAR-10's test images have a near-duplicate among the training images (arXiv 1902.00423)."
 
 
@@ -89,7 +89,7 @@ def notes(results: Results) -> list[str]:
     ]
     if settings.by_author:
         found.append("These are the author's own logs, not a replication; the plain ResNet18 had another augmentation")
-        found[-1] += " than the KD student and another precision than both."
+        found[-1] += " than the KD student and another precision than both students."
     elif settings.reduced:
         found.append(f"Not the paper's setting: {settings.reduced}.")
     paper = f" (the paper's: {PAPER_DEVICE})" if shows_paper(results) and results.devices != [PAPER_DEVICE] else ""

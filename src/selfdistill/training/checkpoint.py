@@ -70,7 +70,7 @@ def load_state(folder: Path, identity: dict, environment: dict, policy: str, say
             continue
         tensors, facts = unpack(path, content)
         if others := other_parts(facts["identity"], identity):
-            raise Failure(folder, f"belongs to a run of other {', '.join(others)}", "remove it", code=CONFIGURATION)
+            raise Failure(folder, f"belongs to a run with other {', '.join(others)}", "remove it", code=CONFIGURATION)
         facts = _check_environment(folder, facts, environment, policy, say)
         state = State(facts.pop("epoch"), tensors, facts)
         write_live_history(folder, state)

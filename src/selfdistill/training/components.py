@@ -76,7 +76,7 @@ class Components:
             known = {1, heads + 1} if kind == "cross_entropy" else {0, 1, heads, heads + 1}
             if found not in known:
                 what = f"expected one {kind} term{' or one for each classifier' * (heads > 0)}, got {found}"
-                raise Failure("objective", what, "add those of one kind up into one Term", code=CONFIGURATION)
+                raise Failure("objective", what, "sum the terms of a kind in one Term", code=CONFIGURATION)
         return terms.coefficients()
 
     def tensors(self) -> dict[str, Tensor]:

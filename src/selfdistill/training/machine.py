@@ -73,14 +73,14 @@ def set_up(device: str, threads: int | str, precision: str, *, deterministic: bo
 def choose_device(wanted: str) -> torch.device:
     """The device that `auto`, `cpu`, `cuda` or `cuda:<n>` means here.
 
-    Raises: Failure 69 when a GPU is asked for that is not there.
+    Raises: Failure 69 if a requested GPU does not exist.
     """
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(wanted)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise Failure("device", f"{wanted} asked for, {count} GPUs found", "set device: cpu or auto", code=UNAVAILABLE)
+        raise Failure("device", f"{wanted} requested, {count} GPUs found", "set device: cpu or auto", code=UNAVAILABLE)
     return device
 
 

@@ -84,7 +84,7 @@ def _train(job: Job, settings: RunSettings, log: Log) -> None:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        what, advice = f"out of memory with {settings.batch_size}", "choose a smaller one"
+        what, advice = f"out of memory with {settings.batch_size}", "choose a smaller batch_size"
         raise Failure(f"methods.{settings.method}.batch_size", what, advice, code=OUT_OF_MEMORY) from error
 
 
@@ -92,7 +92,7 @@ def _check_teachers(job: Job, settings: RunSettings) -> None:
     """Refuse (Failure 78) a number of teachers that differs from the settings, or one teacher twice."""
     wanted = settings.teacher.count if settings.teacher else 0
     if not len(job.teachers) == len(set(job.teachers)) == wanted:
-        what = f"expected {wanted} for {settings.method}, none of them twice, got {len(job.teachers)}"
+        what = f"expected {wanted} without duplicates for {settings.method}, got {len(job.teachers)}"
         raise Failure("--teacher", what, code=CONFIGURATION)
 
 

@@ -184,7 +184,7 @@ def restore(store: Path, results: Path, runs: Sequence[tuple[str, int]], say: Ca
                 _put_back(*lost, output)
                 say(f"{method} seed {seed}: {', '.join(lost[1])} restored from the store")
     if trials := _trials(results, runs):
-        how = f"to train them, or restore them from the store, again: remove their folders in {results}"
+        how = f"remove their folders in {results} to restore them from the store or train them again"
         say(f"trained by other code with uncommitted changes: {', '.join(trials)}; {how}")
 
 

@@ -52,7 +52,7 @@ class Teaching:
             for path, facts, _ in self.records
         ]
         changed = ["replaced stem"] * bool(self.settings.replaced_stem)
-        changed += [f"{len(self.records)} members, the mean of their probabilities"] * (len(self.records) > 1)
+        changed += [f"mean probabilities of {len(self.records)} members"] * (len(self.records) > 1)
         if changed:
             lines.append(f"teacher with {' and '.join(changed)}: {self.answers.correct} {right}")
         return lines
