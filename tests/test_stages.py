@@ -1,4 +1,4 @@
-"""The order of the stages, and what must not be loaded."""
+"""The order of the stages, and modules that must not be imported."""
 
 import ast
 import graphlib

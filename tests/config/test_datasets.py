@@ -17,7 +17,7 @@ def test_a_record_agrees_with_itself(name):
 
 
 def test_no_other_module_compares_a_datasets_name(repository):
-    """Adding a dataset is one record. What is said of CIFAR-10 alone is the paper's."""
+    """Adding a dataset is one record: no other code depends on a dataset's name."""
     found = set()
     for path in sorted((repository / "src/selfdistill").rglob("*.py")):
         if re.search(r"""[!=]= ["'](?:digits|cifar100?)["']|["'](?:digits|cifar100)["']:""", path.read_text()):

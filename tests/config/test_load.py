@@ -15,7 +15,7 @@ DIGITS = {"dataset": "digits", "archives": []}
 
 
 def put(values, key, value):
-    """`value` at a dotted key; ABSENT takes the key away."""
+    """Set `value` at a dotted key; ABSENT removes the key."""
     *path, last = key.split(".")
     block = reduce(dict.__getitem__, path, values)
     block.pop(last) if value is ABSENT else block.update({last: value})
@@ -126,7 +126,7 @@ def test_a_wrong_value_is_one_line_that_names_it(values, problems):
 
 
 def test_a_rule_keeps_what_belongs_together(values, problems):
-    """Each with the change that breaks it."""
+    """Each case has the change that breaks it."""
     odd = "has an oddity of the published notebooks"
     late = {"evaluate_every": 5, "oddities": ["best_on_test"]}
     maps = "methods.self_distillation.feature_weight: expected 0, or heads: bottleneck, or"

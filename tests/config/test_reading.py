@@ -97,7 +97,7 @@ def test_config_yaml_is_the_paper_alone(repository, parsed):
 
 
 def test_the_library_is_found_from_any_folder_and_is_the_checkouts_own(repository, tmp_path):
-    """A copy of config.yaml alone, read by the package of a checkout elsewhere that has another library."""
+    """A copy of only config.yaml, read by the package of another checkout that has another library."""
     shutil.copy(repository / "config.yaml", tmp_path / "mine.yaml")
     for name in ("src", "workflow"):
         ignored = shutil.ignore_patterns("__pycache__", "published")

@@ -28,7 +28,7 @@ def test_a_students_teachers_have_the_seeds_of_the_rule(config):
 
 
 def test_the_next_seed_teaches_which_is_never_the_students_own(config):
-    """Of those that the teacher has, the last being taught by the first; with one seed, another one is trained."""
+    """The next of the teacher's seeds teaches, after the last one the first. With one seed, another one is trained."""
     config = changed(config.model_copy(update={"seeds": [0, 5, 2]}), "kd", teacher="control", teacher_seed="next")
     assert [config.teachers_of("kd", seed)[0][1] for seed in (0, 2, 5, 3)] == [2, 5, 0, 5]
     alone = config.model_copy(update={"seeds": [0], "rows": ["control", "born_again"]})

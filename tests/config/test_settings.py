@@ -175,7 +175,7 @@ def test_a_job_is_given_the_keys_of_class_run(values):
 
 
 def test_settings_survive_their_file(values, tmp_path):
-    """Odd labels too, and numbers bit for bit."""
+    """Unusual labels survive too, and numbers are equal bit for bit."""
     path = tmp_path / "settings.yaml"
     values["methods"]["kd"] |= {"label": "R18_KD 100% & #1: 'α' \\ {x}", "weight_decay": 1 / 3, "learning_rate": 1e-300}
     config = validate(values)

@@ -1,4 +1,4 @@
-"""Sweeps become ordinary methods and rows; what they must not ask for is refused by its place."""
+"""Sweeps become ordinary methods and rows; an invalid sweep is refused with the key that is wrong."""
 
 import pytest
 

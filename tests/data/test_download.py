@@ -1,4 +1,4 @@
-"""What is obtained, and what is refused; tests/faults/test_network.py has what a server may do wrong."""
+"""Which archives are obtained and which are refused; faults of a server: tests/faults/test_network.py."""
 
 import os
 import shutil

@@ -67,7 +67,7 @@ def test_the_sha256_is_of_the_pixels_and_labels_in_their_order():
 
 
 def test_what_is_changed_cut_or_foreign_is_refused(prepared, refused):
-    """Any other damage: tests/faults/test_damage.py."""
+    """All other kinds of damage: tests/faults/test_damage.py."""
     whole, labels = prepared.read_bytes(), bytes(range(10)) * 5
     assert whole.count(labels) == 1
     exchanged = whole.replace(labels, bytes([1, 0, *range(2, 10)]) + bytes(range(10)) * 4)

@@ -109,7 +109,7 @@ def test_workers_need_no_shared_memory():
 
 @pytest.fixture
 def stuck(monkeypatch):
-    """A training set whose worker takes longer over a batch than is waited for."""
+    """A training set whose worker needs more time for a batch than the trainer waits."""
     monkeypatch.setattr(module, "LOOK", 0.2)
     monkeypatch.setattr(module, "AHEAD", 1)
     monkeypatch.setattr(Transform, "__getitem__", lambda self, key: time.sleep(0.1))

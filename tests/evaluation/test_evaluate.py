@@ -30,7 +30,7 @@ def network():
 
 
 class Recorder(nn.Module):
-    """Answers zeros of a type, and records how it was asked."""
+    """A network that returns zeros of a dtype and records how it was called."""
 
     def __init__(self, dtype=torch.float32):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Writers that are broken on purpose: the suite must catch each of them, or it proves nothing."""
+"""Deliberately broken writers: the fault suite must detect each of them, otherwise it proves nothing."""
 
 from functools import partial
 
@@ -21,7 +21,7 @@ def append_history() -> None:
 
 
 def no_projection() -> None:
-    """A resumed run trusts the history that lies there."""
+    """A resumed run trusts the existing history file."""
     from selfdistill.training import checkpoint
 
     write, first = checkpoint.write_live_history, []

@@ -39,13 +39,13 @@ def sha256(content: bytes) -> str:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file that is neither hidden nor a log."""
+    """The SHA-256 of every file except hidden files and logs."""
     found = {path: path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != ".txt"}
     return {str(name): sha256(path.read_bytes()) for path, name in found.items() if not name.name.startswith(".")}
 
 
 def torn_files(folder: Path, whole: dict[str, str]) -> list[str]:
-    """Files under their final names that are not what they must be."""
+    """Files under their final names with wrong content."""
     found = {} if not folder.exists() else files(folder)
     return [name for name, digest in found.items() if name in whole and digest != whole[name]]
 
@@ -76,7 +76,7 @@ def trained(folder: Path) -> dict[str, str]:
 
 
 def torn_run(folder: Path, whole: dict[str, str]) -> list[str]:
-    """What is torn in a run: outputs, states that do not bear their own checksum, a history ahead of its state."""
+    """The inconsistent parts of a run: outputs, states without a valid checksum, a history ahead of its state."""
     wrong = [name for name in torn_files(folder, whole) if not name.startswith(".state/")]
     for state in (folder / ".state").glob("*-*/"):
         epochs = [0]

@@ -17,7 +17,7 @@ LONG = ("random_moments", "any_system_call", "failing_call", "random_kills", "st
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what lies here: the ordinary suite leaves it out. The long ones come first, so that none is last alone."""
+    """Mark these tests, which the ordinary suite skips. Long tests come first, so that none runs alone at the end."""
     for item in items:
         if HERE in Path(item.path).parents:
             item.add_marker(pytest.mark.faults)

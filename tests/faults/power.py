@@ -17,7 +17,7 @@ from selfdistill.training.states import NAME
 
 
 class Inode:
-    """A file's content as the page cache has it, and as the disk has it."""
+    """A file's content in the page cache and on the disk."""
 
     def __init__(self) -> None:
         self.cached, self.synced = b"", b""
@@ -56,7 +56,7 @@ class Disk:
         self.open: dict[int, tuple[str, Inode | None]] = {}
 
     def do(self, call: Call) -> None:
-        """Take a call into account; those outside of the folder are passed over."""
+        """Apply a call; calls outside the folder are ignored."""
         if call.result >= 0 and (call.touches(Path(self.root)) or (call.fd and call.fd[0] in self.open)):
             getattr(self, f"_{call.name}", lambda call: None)(call)
 
@@ -149,7 +149,7 @@ def _walk(names: dict, folder: str, reached: dict[str, Inode]) -> None:
 
 
 def cached(disk: Disk, path: str) -> bytes | None:
-    """What a process would read at a path now."""
+    """The content that a process would read at a path now."""
     folder, name = os.path.split(path)
     inode = disk._current(folder).get(name)
     return None if inode is None else inode.cached
@@ -170,7 +170,7 @@ def promises(calls: list[Call]) -> dict[int, str]:
 
 
 def violations(calls: list[Call], root: Path, without: int | None = None) -> tuple[int, list[str]]:
-    """How many states were looked at, and what is wrong with them.
+    """The number of checked states, and the errors in them.
 
     without: the index of a call that is taken out, to see whether it is missed.
     Every file under its final name must be whole, and what was promised must be there, in this version or a

@@ -20,7 +20,7 @@ HEX = re.compile(r"\\x([0-9a-f]{2})")
 
 
 class Call(NamedTuple):
-    """A system call; nth: how many-th of its name in the process; texts: the quoted ones; fd: the first argument's."""
+    """A system call; nth: its number among calls of this name; texts: quoted arguments; fd: of the first argument."""
 
     name: str
     nth: int
@@ -65,7 +65,7 @@ def record(arguments: Callable[[Path], list], folder: Path, trace: Path, **optio
 
 
 def after_the_last_state(calls: list[Call]) -> list[Call]:
-    """The calls of a training from its last state on; up to it, it makes those of the control."""
+    """The calls of a training from its last state on; before it, the calls are the control's."""
     return calls[max(k for k, call in enumerate(calls) if call.name == "rename" and "ckpt-" in str(call)) :]
 
 

@@ -35,7 +35,7 @@ def cut(content: bytes, chance: random.Random) -> bytes:
 
 
 def swap(content: bytes, chance: random.Random) -> bytes:
-    """Two pieces change places."""
+    """Swap two pieces of the content."""
     size = chance.choice([1, 4, 16])
     first, second = sorted(chance.randrange(len(content) - size) for _ in range(2))
     if second - first < size:
@@ -55,7 +55,7 @@ def append(content: bytes, chance: random.Random) -> bytes:
 
 
 def damaged(path: Path, count: int) -> list[bytes]:
-    """So many different contents that are not the file's."""
+    """`count` different contents, none of which is the file's."""
     content = path.read_bytes()
     chance, found = random.Random(sha256(content)), set()
     while len(found) < count:
@@ -142,7 +142,7 @@ def kinds(run_folder, digits, tmp_path) -> dict[str, tuple[Path, int, Callable[[
 
 
 def unnoticed(path: Path, count: int, noticed: Callable[[Path], bool]) -> list[bytes]:
-    """The damaged files that were taken for whole ones; the file is whole again afterwards."""
+    """The damaged versions that were accepted as intact; the file is restored afterwards."""
     whole, missed = path.read_bytes(), []
     for content in damaged(path, count):
         path.write_bytes(content)

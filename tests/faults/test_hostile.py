@@ -1,4 +1,4 @@
-"""Hostile input: what is crafted to run, to escape or to exhaust is refused, and no canary is ever made.
+"""Hostile input: files that try to run code, to escape a folder or to exhaust memory are refused; no canary is made.
 
 What is damaged, foreign or merely wrong: tests/data/test_archives.py, tests/models/test_weights.py and
 tests/config/test_reading.py. Hostile names and URLs: test_configuration.py.

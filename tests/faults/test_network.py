@@ -1,4 +1,4 @@
-"""The network: whatever a server does, a download ends in time, by name, and without leaving anything."""
+"""The network: whatever a server does, a download ends in time, names the fault and leaves no files."""
 
 import shutil
 import socket

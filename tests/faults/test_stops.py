@@ -1,4 +1,4 @@
-"""Stops: a signal ends a run in order, and the command that it names goes on.
+"""Stops: a signal ends a run cleanly, and the command that the run prints resumes it.
 
 A second signal, and one that is ignored: tests/system/test_stop.py.
 """

@@ -34,7 +34,7 @@ def method(name: str, right: list[int], images: int = 100, seconds: float = 100.
 
 
 def answered(made: MethodResults, seed: int = 0) -> MethodResults:
-    """The same with single answers: as many right as it says, which ones is drawn."""
+    """The same with a prediction for each image; it is random which of them are correct."""
     labels, draw = np.zeros(made.images, int), np.random.default_rng(seed)
     predicted = [np.where(draw.permutation(made.images) < right[-1], 0, 1) for right in made.right]
     made.answers = labels, np.array(predicted)

@@ -9,7 +9,7 @@ from selfdistill.system.failures import Failure, Failures
 
 
 class Done(NamedTuple):
-    """What a verb ended with, and what it said."""
+    """A verb's exit status and output."""
 
     returncode: int
     stdout: str

@@ -19,7 +19,7 @@ def settings(model="resnet18", stem="cifar", width=64, classes=10):
 
 
 def shapes_only(described, **options):
-    """A network without values: building it costs nothing."""
+    """A network on the meta device, without values, which is fast to build."""
     with torch.device("meta"):
         return build_backbone(described, **options)
 

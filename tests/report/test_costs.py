@@ -87,7 +87,7 @@ def test_without_a_control_there_is_no_ratio():
 
 
 def test_people_see_at_most_six_columns():
-    """Fewer in a reduced setting, whose times compare no costs."""
+    """A reduced setting has fewer columns, because its times do not compare costs."""
     runs = Results(protocol_settings("quick_arms").model_copy(update={"reduced": None}), evidence().logs)
     assert [column.heading for _, column in costs(runs).shown] == [
         *("Method", "s / epoch", "Training", "× control", "With teacher", "× control")

@@ -245,7 +245,7 @@ def test_variance_and_convergence(claim, read, tmp_path, monkeypatch):
 
 
 def test_convergence_compares_the_epochs_in_which_all_runs_were_tested(claim, read, tmp_path):
-    """A run tested in every tenth epoch stands beside one tested in each: `evaluate_every` never trains again."""
+    """A run tested in every tenth epoch is compared with one tested in each: `evaluate_every` never retrains."""
     found = settings("paper", FOUR)
     write_logs(tmp_path, found)
     runs = results(tmp_path, found)

@@ -1,4 +1,4 @@
-"""The page of a report: what it says first, which parts it has, that it needs nothing, and that text stays text."""
+"""The page of a report: its headline and parts, that it needs no other file, and that text is escaped."""
 
 import re
 from html import escape

@@ -81,7 +81,7 @@ def test_the_variance_is_that_of_paired_runs_over_all_pairings():
 
 
 def test_below_four_runs_the_wider_of_two_intervals_is_printed():
-    """Images and seeds without the residual taken away, and Welch's, on studies where one or the other is wider."""
+    """The crossed interval without subtracting the residual, and Welch's, on studies where either is wider."""
     few, less = A[:3], B[:3]
     (images, seeds_a, _, seeds_b, _), _ = parts_by_hand(few, less)
     together = images + seeds_a + seeds_b
@@ -147,7 +147,7 @@ def test_different_test_sets_are_not_compared():
 
 
 def test_residuals_stand_for_a_variance_below_zero():
-    """Equal means of all runs and of all images: what is taken away is more than what there is."""
+    """All runs and all images have equal means, so the subtracted residual is larger than the rest."""
     balanced = np.tile(np.array([[1, 1, 0, 0], [0, 0, 1, 1]], dtype=bool), (2, 1))
     other = np.array([[1, 1, 1, 1]] * 3 + [[1, 1, 1, 0]], dtype=bool)
     parts, _ = parts_by_hand(balanced, other)

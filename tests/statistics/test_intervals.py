@@ -54,7 +54,7 @@ def test_the_ratio_of_two_spreads_by_hand():
 
 
 def test_the_ratio_of_two_spreads_covers_for_accuracies():
-    """Binomial accuracies of 10,000 images, as runs have them, are near enough to normal."""
+    """Binomial accuracies of 10,000 images are close enough to normal."""
     accuracies = np.random.default_rng(0).binomial(10_000, 0.944, (2000, 24)) / 100
     covered = [sd_ratio(runs[:14], runs[14:]).contains(1) for runs in accuracies]
     assert np.mean(covered) == pytest.approx(0.95, abs=0.012)

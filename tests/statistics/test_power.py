@@ -9,7 +9,7 @@ PRIMARY = 1 - 0.05 / 3  # the level of each of three comparisons that share .05
 
 
 def power(difference, sd, n, level):
-    """Of the two-sided t test by the noncentral t, its exact law."""
+    """The power of the two-sided t test, from the noncentral t distribution, which is exact."""
     critical = stats.t.ppf((1 + level) / 2, 2 * n - 2)
     return stats.nct.sf(critical, 2 * n - 2, difference / (sd * math.sqrt(2 / n)))
 

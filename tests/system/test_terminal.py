@@ -1,4 +1,4 @@
-"""How far something is, in a line that the next one replaces; nothing of it where nobody looks."""
+"""Progress in a line that the next one replaces; without a terminal, nothing is shown."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What is said last: how the jobs ended, once, and what goes on."""
+"""The last lines of a workflow: how the jobs ended, each once, and which jobs continue."""
 
 import pytest
 

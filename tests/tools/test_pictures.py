@@ -1,4 +1,4 @@
-"""What is seen of a picture, and what is refused."""
+"""How pictures are read, and which ones are refused."""
 
 import os
 
@@ -18,7 +18,7 @@ def path(tmp_path):
 
 
 def pixels(path, image, **options):
-    """What is seen of an image once it is a file."""
+    """The pixels that are read from an image saved as a file."""
     image.save(path, **options)
     return read_picture(path)
 

@@ -29,7 +29,7 @@ def control(digits, tmp_path_factory):
 
 
 def outputs(folder):
-    """What a run's result is, but for the facts of run.json."""
+    """A run's outputs except run.json."""
     skipped = {"timing.csv", "run.json"}
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in skipped}
 

@@ -11,7 +11,7 @@ DATA = batches(5, 5, 2)
 
 
 def one_epoch(**changes):
-    """The network after an epoch, and the row of its means."""
+    """The network after an epoch, and the epoch's row of mean values."""
     step = eager(**changes)
     return step.network, train_epoch(step, DATA, step.machine, Ledger())
 

@@ -1,4 +1,4 @@
-"""Steps are called alike and end alike: eager and captured (compiled: test_compiling.py)."""
+"""Steps have the same interface and the same result: eager and captured (compiled: test_compiling.py)."""
 
 from functools import partial
 
@@ -37,7 +37,7 @@ def captured(capture, say=pytest.fail, **changes):
 
 
 def assert_alike(*steps):
-    """That two steps left the same bits."""
+    """Assert that two steps have the same result, bit for bit."""
     one, other = ((step.step if isinstance(step, CapturedStep) else step).tensors() for step in steps)
     assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
 

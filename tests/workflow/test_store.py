@@ -38,7 +38,7 @@ def without_records(workflow: Workflow, folder) -> Workflow:
 
 
 def settled(workflow: Workflow) -> None:
-    """Give everything the times of a workflow in which nothing is newer than what was made from it."""
+    """Set all times so that no file is newer than the files made from it."""
     for age, pattern in enumerate(("report/**/*", f"{RESULTS}/[!t]*/seed*/*", f"{RESULTS}/teacher/seed*/*"), 1):
         for path in workflow.folder.glob(pattern):
             os.utime(path, (time.time() - 100 * age,) * 2)
