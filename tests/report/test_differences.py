@@ -173,7 +173,7 @@ def test_a_method_has_its_own_colour(drawn):
 def test_one_seed_each_has_a_figure_without_what_it_does_not_show():
     with styled():
         figure = differences.figure(results(method("control", [80]), method("kd", [90], label=HOSTILE)))
-        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["±0.2, the paper's gain"]
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["±0.2, paper's gain over KD"]
         assert saved(figure)["pdf"].startswith(b"%PDF")
 
 

@@ -7,7 +7,7 @@ from selfdistill.config.settings import run_settings
 from selfdistill.system.files import write_sealed
 from selfdistill.training.replaced import replacement
 
-KEPT = 'kept in the store; README, "T = 8 beside T = 4", shows how to have both side by side'
+KEPT = 'kept in the store; to keep both side by side: README, "T = 8 beside T = 4"'
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_change_is_said_in_the_words_of_the_configuration(said, method, change
 def test_other_data_are_not_told_to_be_another_method(said):
     (line,) = said("data: {train_images: 100}\nmethods: {kd: {augmentation: []}}")
     assert " -> [], data.train_images " in line
-    assert line.endswith("replaced (kept in the store; give these data another `protocol` to have both side by side)")
+    assert line.endswith("replaced (kept in the store; to keep both side by side: another `protocol` for these data)")
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_there_and_back_trains_once(done):
     weights = done.folder / f"{RESULTS}/kd/seed0/weights.safetensors"
     first, before = weights.read_bytes(), files(done.folder)
     line = "kd: temperature 4.0 -> 8.0; 1 finished run is replaced (kept in the store; "
-    line += 'README, "T = 8 beside T = 4", shows how to have both side by side)'
+    line += 'to keep both side by side: README, "T = 8 beside T = 4")'
     name = temperature(done, 8)
     plan = done.run("-n", "kd", files=(name,))
     assert plan.count(line) == 1

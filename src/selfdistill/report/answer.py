@@ -58,8 +58,8 @@ def answer(results: Results) -> Answer:
         )
     demonstrated = results.settings.badge == DEMONSTRATION
     headline = "The demonstration ran without errors" if demonstrated else f"Here {_headline(relations)}"
-    found, little = compare(students[-1], control), demonstrated or relations[students[-1].method] == OPEN
-    said = f"{listed} ({_difference(found, little)})."
+    found = compare(students[-1], control)
+    said = f"{listed} ({_difference(found)})."
     unlike = f" The two were trained with {found.unlike}." if found.unlike else ""
     return Answer(headline, said + unlike, counts)
 
@@ -99,12 +99,11 @@ def _listed(methods: list[MethodResults]) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _difference(found: Difference, little: bool) -> str:
+def _difference(found: Difference) -> str:
     """A difference to the control in words, with its interval if there is one."""
     values = (found.estimate, *(found.interval[1:] if found.interval else ()))
     estimate, *ends = (signed(value, 1) for value in values)
     if ends:
         return f"difference from the control {estimate} points, 95 % interval {' to '.join(ends)}"
     few = "one seed" if 1 in (len(found.method.runs), len(found.against.runs)) else "too few independent runs"
-    known = "differences this small mean little" if little else "the variation between seeds is not known"
-    return f"difference from the control {estimate} points; {few}: {known}"
+    return f"difference from the control {estimate} points; {few}: the variation between seeds is not known"

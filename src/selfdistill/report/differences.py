@@ -113,7 +113,7 @@ def figure(results: Results) -> Figure:
     axes.set_xlabel(short(f"accuracy minus {with_count(results.control)} (points)", 32))
     marks = {"95 % interval": {"lw": 1.2}} if any(each.interval for each in found) else {}
     marks |= {"one seed": SEED | {"ls": ""}} if any(len(each.method.runs) > 1 for each in found) else {}
-    key(drawn, marks | {f"±{MARGIN:g}, the paper's gain": BAND})
+    key(drawn, marks | {f"±{MARGIN:g}, paper's gain over KD": BAND})
     return drawn
 
 

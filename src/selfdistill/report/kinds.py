@@ -49,8 +49,8 @@ class Level(Claim):
 
     def rule(self, rules: Rules) -> str:
         return (
-            f"Replicated if {self.published:g} (±{rules.rounding:g}, its rounding) lies in the 95 % prediction interval"
-            f" of a new run and within {rules.tolerance:g} points of our mean; contradicted if neither holds;"
+            f"Replicated if the 95 % prediction interval of a new run includes {self.published:g} (±{rules.rounding:g},"
+            f" its rounding) and our mean is within {rules.tolerance:g} points of it; contradicted if neither holds;"
             " otherwise not resolved."
         )
 

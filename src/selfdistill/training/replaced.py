@@ -11,8 +11,8 @@ from selfdistill.system.failures import Failure
 from selfdistill.system.files import canonical_json, read_sealed
 
 PLAIN = ("parameters.", "network.")  # prefixes that keys of the configuration do not have
-KEPT = 'kept in the store; README, "T = 8 beside T = 4", shows how to have both side by side'
-OTHER_DATA = "kept in the store; give these data another `protocol` to have both side by side"
+KEPT = 'kept in the store; to keep both side by side: README, "T = 8 beside T = 4"'
+OTHER_DATA = "kept in the store; to keep both side by side: another `protocol` for these data"
 
 
 def replacement(config: Config, results: Path, method: str) -> list[str]:
