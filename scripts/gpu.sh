@@ -44,7 +44,7 @@ rm -f "$out"/*.tar.* results/older_states
 find -H results -name 'ckpt-*' | sort -r | awk '{ d = $0; sub("/[^/]*$", "", d); if (seen[d]++) print }' >results/older_states
 # shellcheck disable=SC2046 # several folders
 tar -chzf "$out/evidence.tar.gz" --exclude='*.safetensors' --exclude=results/data results \
-  $(for protocol in $protocols; do ! there "report/$protocol" || echo "report/$protocol"; done) || [ $? = 1 ] # only a warning: the target of a link is missing
+  $(for protocol in $protocols; do ! there "report/$protocol" || echo "report/$protocol"; done) || [ $? = 1 ] # a warning, such as a link to nothing
 tar -chf - --exclude=results/data --exclude-from=results/older_states results | split -b "${PIECE:-60}m" - "$out/results.tar."
 du -h "$out"/*
 

@@ -117,6 +117,15 @@ def test_show_with_several_seeds_and_of_the_authors_logs_under_the_protocol_of_t
     assert not [word for word in ("minus control", "seed", "make published") if word in said]
 
 
+def test_show_of_a_sweep_names_its_tables(tmp_path, monkeypatch, repository):
+    monkeypatch.chdir(tmp_path)
+    table = Path("report/sweep/sweep_kd.md")
+    table.parent.mkdir(parents=True)
+    table.touch()
+    files = repository / "config.yaml", repository / "workflow/protocols/sweep.yaml"
+    assert verbs.selfdistill("show", *files).stdout == f"{table}\n"
+
+
 def test_a_failure_stands_in_the_log_too(tmp_path):
     archives = json.dumps([{"path": "absent.tar.gz", "sha256": "0" * 64}])
     options = ("--archives", archives, "--output", "o.safetensors", "--log", "logs/data.txt")

@@ -184,6 +184,7 @@ def test_an_archive_of_ones_own_is_not_taken_for_another_datasets(values):
         ({"rows": ["control"], "methods": {"control": {"epochs": 1}, "kd": {"epochs": 2}}}, "1 epoch"),
         ({"methods": {"kd": {"epochs": 2, "width": 2}}}, "2 to 300 epochs, width 2 to 64 instead of 64"),
         ({"rows": ["kd", "kd_untrained"]}, None),  # whose teacher trains one epoch
+        ({"rows": ["control", "born_again"], "methods": {"born_again": {"epochs": 5}}}, "5 to 200 epochs"),
         ({"rows": ["kd_untrained"], "methods": {"kd_untrained": {"epochs": 9}}}, "1 to 9 epochs"),
         ({"sweep": ["kd"], "data": {"holdout_images": 5000}, "methods": {"teacher": {"epochs": 3}}}, None),  # a setting
     ],

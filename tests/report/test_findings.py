@@ -29,7 +29,7 @@ def test_each_protocol_with_runs_of_the_control_has_a_column(tmp_path):
     assert (table["control"]["overnight"], table["kd"]["overnight"], table["control"]["paper"]) == ("82.23", "", "")
     text = (reports / "findings.md").read_text()
     assert "| Author's log | quick | quick_arms | overnight |" in text
-    assert "overnight: 10,000 training images, 60 epochs, width 16 instead of 64." in text
+    assert "overnight: 10,000 training images, 60 epochs, width 16 to 32 instead of 64." in text
     assert "author's log −1.88 (one run each); quick −9.39 (too few runs for an interval);" in text
     assert "quick_arms −6.96 (−7.92 to −5.99)." in text
     assert "| ResNet18 (Self-Distillation) | 94.4 | 94.41 | 61.32 (1) | 63.59 ± 0.21 (2) |  |" in text

@@ -86,7 +86,7 @@ def test_an_allocation_of_slurm_has_its_own_numbers(devices, monkeypatch):
     assert lease_folder() == outside
 
 
-def test_without_a_card_nothing_is_leased_but_jobs_that_go_elsewhere_ask_for_one(devices, said):
+def test_without_a_card_nothing_is_leased_but_jobs_that_go_elsewhere_ask_for_one(devices, said, monkeypatch):
     assert (host.gpus(), host.uses_gpu("auto")) == (2, True)
     for node in devices.glob("nvidia[0-9]*"):
         node.unlink()
@@ -94,5 +94,8 @@ def test_without_a_card_nothing_is_leased_but_jobs_that_go_elsewhere_ask_for_one
         assert (card, said) == (None, [])
     asks = [host.uses_gpu("auto"), host.uses_gpu("auto", elsewhere=True), host.uses_gpu("cpu", elsewhere=True)]
     assert asks == [False, True, False]
-    (devices / "dxg").touch()  # of WSL
+    driver = devices / "libcuda.so.1"
+    monkeypatch.setattr(host, "WSL_DRIVER", driver)
+    assert not host.uses_gpu("auto")
+    driver.touch()
     assert host.uses_gpu("auto")

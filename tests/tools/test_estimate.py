@@ -104,6 +104,7 @@ def test_a_protocol_has_a_line_for_each_method_and_one_for_all(config, steady):
 def test_a_range_is_one_number_where_its_ends_are_alike():
     for seconds, words in {
         (600, 700): "about 12 min",
+        (60, 600): "60 s to 10 min",
         (172_800, 864_000): "2 to 10 days",
     }.items():
         assert in_words(np.array(seconds)) == words

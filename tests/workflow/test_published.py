@@ -32,5 +32,5 @@ def test_snakemakes_own_report_has_titles_in_categories(tmp_path):
     text = (tmp_path / "snakemake.html").read_text()
     titles = "Table I", "Curves", "Claims and differences", "The report", "Accuracy and training time of each method"
     assert [title for title in titles if title not in text] == []
-    # The catalogue of workflows is told so; its page calls it in this form.
+    # The catalogue of workflows is told so.
     assert yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]["report"] is True

@@ -24,7 +24,7 @@ rule write_settings:
     shell:
         "rm -f results/{wildcards.protocol}/{wildcards.method}/settings-*.yaml"
         " results/{wildcards.protocol}/{wildcards.method}/seed*/"
-        "{{run.json,weights.safetensors,auxiliary.safetensors,mechanisms.json}} 2> {log:q}"
+        "{{run.json,weights.safetensors,auxiliary.safetensors}} 2> {log:q}"
         " && printf %s {params.text:q} > {output:q} 2>> {log:q}"
 
 

@@ -19,8 +19,12 @@ def show(
     from selfdistill.config.load import load_config
     from selfdistill.tools.show import last_screen
 
-    protocol = load_config(files or [Path("config.yaml")]).protocol
-    print("\n".join(last_screen(Path("report") / protocol, results, started)))
+    config = load_config(files or [Path("config.yaml")])
+    report = Path("report") / config.protocol
+    if config.sweep:  # it has no Table I
+        print("\n".join(str(path) for path in sorted(report.glob("sweep_*.md"))))
+    else:
+        print("\n".join(last_screen(report, results, started)))
 
 
 @app.command(rich_help_panel=USE)

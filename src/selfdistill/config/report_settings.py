@@ -112,7 +112,7 @@ def report_settings(config: Config, rows: list[str] | None = None, departures: l
 
 
 def _ablations(ablations: dict[str, list[str]], shown: list[str]) -> dict[str, list[str]]:
-    """The shown rows of each path. A path needs two steps (one alone is a difference), and one that no other has."""
+    """The shown rows of each path. A path needs two steps (one is a difference), and one that no earlier path has."""
     found, seen = {}, set()
     for title, path in ablations.items():
         rows = [method for method in path if method in shown]

@@ -92,7 +92,7 @@ def _ablations(config: Config) -> Iterator[Problem]:
 
 
 def _logs(config: Config) -> Iterator[Problem]:
-    if Path(config.logs) == Path("results", config.protocol):
+    if Path(config.logs).absolute() == Path("results", config.protocol).absolute():
         yield ("logs",), f"expected results, which trains what is missing, or another folder, got {config.logs}"
 
 
@@ -116,7 +116,10 @@ def _precision(config: Config, name: str) -> Iterator[Problem]:
     if config.device == "cpu" and precision in ("fp16", "tf32"):
         yield ("methods", name, "precision"), f"expected auto, fp32 or bf16 with device cpu, got {precision!r}"
     if config.capture == "on" and (config.device == "cpu" or precision == "fp16"):
-        yield ("capture",), f"expected auto or off with {'device cpu' if config.device == 'cpu' else 'precision fp16'}"
+        yield (
+            ("capture",),
+            f"expected auto or off with {'device cpu' if config.device == 'cpu' else 'precision fp16'}, got 'on'",
+        )
 
 
 def _batch(config: Config, name: str) -> Iterator[Problem]:

@@ -161,12 +161,13 @@ class Config(MachineSettings):
 
     @property
     def reduced(self) -> str | None:
-        """In what the runs are smaller than the paper's, in words; None if they are not. If the paper's methods are
-        rows, only they and their teachers count. In a sweep, only the rows count, because their teachers vary.
+        """How the runs are smaller than the paper's, in words; None if they are not. Rows count, and the teachers of
+        the paper's methods; other teachers (of a sweep, all) may be weak on purpose.
         """
         own, papers = DATASETS[self.data.dataset], DATASETS[PAPERS]
-        counted = [row for row in self.rows if row in PAPERS_METHODS] or self.rows
-        trained = dict.fromkeys(counted if self.sweep else [method for method, _ in self.runs(counted)])
+        usual = [row for row in self.rows if row in PAPERS_METHODS] or self.rows
+        teachers = [] if self.sweep else [method for method, _ in self.runs(usual)]
+        trained = dict.fromkeys([*self.rows, *teachers])
         epochs = _fewer("{} epochs", {method: self.methods[method].epochs for method in trained}, EPOCHS)
         width = _fewer("width {}", {method: self.methods[method].width for method in trained}, WIDTH)
         parts = [

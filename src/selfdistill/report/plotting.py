@@ -1,5 +1,5 @@
-"""The style of all figures: legible in one column, safe for colour-blind readers, one colour and marker per method,
-reproducible byte for byte.
+"""The style of all figures: legible in one column, safe for colour-blind readers, one colour and marker per method
+(repeated from the 29th method without its own on), reproducible byte for byte.
 
 matplotlib is imported where it is used, because the Snakefile reads the declarations of this package.
 """

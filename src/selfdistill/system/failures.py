@@ -8,7 +8,7 @@ LOCKED = 73
 DISK = 74
 STOPPED = 75
 CONFIGURATION = 78
-NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # texts of torch on a CPU, of CUDA and of cuBLAS
+NO_MEMORY = ("allocate memory", "out of memory", "ALLOC_FAILED")  # texts of torch on a CPU, of CUDA and of cuBLAS
 
 
 class Failure(Exception):

@@ -13,6 +13,7 @@ from selfdistill.system.failures import CONFIGURATION, Failure
 
 PACKAGE = Path(__file__).parents[1]
 DEVICES = Path("/dev")
+WSL_DRIVER = Path("/usr/lib/wsl/lib/libcuda.so.1")  # of Windows; WSL has no device nodes of NVIDIA
 
 
 def require_own_package(checkout: Path) -> None:
@@ -55,10 +56,10 @@ def relative(path: Path) -> str:
 
 
 def gpus() -> int:
-    """The number of GPUs of this machine, by their device nodes (WSL has one node for all); only torch can tell whether
-    the driver supports them.
+    """The number of GPUs of this machine, by their device nodes, or 1 if WSL has the driver; only torch can tell
+    whether the driver supports them.
     """
-    return len(list(DEVICES.glob("nvidia[0-9]*"))) or len(list(DEVICES.glob("dxg")))
+    return len(list(DEVICES.glob("nvidia[0-9]*"))) or int(WSL_DRIVER.exists())
 
 
 def uses_gpu(device: str, *, elsewhere: bool = False) -> bool:

@@ -34,7 +34,7 @@ class Request:
     def _receive(self, number: int, frame: object) -> None:
         """Note the first signal, or stop at it; a second one ends the process at once.
 
-        In a Slurm job, a second signal of Slurm is ignored: at the time limit, Slurm signals each process and srun
+        In a Slurm job, a second SIGTERM or SIGUSR1 is ignored: at the time limit, Slurm signals each process and srun
         forwards the signal again; a process that takes too long is killed anyway.
         """
         if self.at is not None:

@@ -99,7 +99,7 @@ def _progress(requested: RequestedRuns, method: str, seed: int) -> RunProgress:
 
 
 def _finished(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
-    """The run.json of a finished run with the wanted settings, data and teacher; empty if it is missing or damaged. It
+    """The run.json of a finished run with the wanted settings, data and teacher; empty if there is none. It
     is read at each call, because the teacher may have changed. Other code makes no difference.
     """
     facts = facts_of(run)
