@@ -125,10 +125,10 @@ def test_a_claim_on_several_comparisons(read, ends, word):
     assert Opposed(id="X", quote="q", section="I", ends=ends).judge(None, read.rules).word == word
 
 
-def test_what_is_opposite_is_counted_at_both_levels(read):
+def test_both_sides_are_counted_at_95_percent(read):
     ends = [(-0.9, -0.01), (-0.1, 0.9)]
     verdict = Opposed(id="X", quote="q", section="I", ends=ends).judge(None, read.rules)
-    assert verdict.here == "0 of 2 as claimed, 1 opposite (0 at 97.5 %), n = "
+    assert verdict.here == "0 of 2 as claimed, 1 opposite, n = "
 
 
 # The verdicts on runs

@@ -49,11 +49,9 @@ class Several(Claim):
         if any(interval is None for _, interval in pairs):
             return Verdict(OPEN, counts(methods), "a value is missing or does not vary")
         at = [sign * interval(LEVEL).side for sign, interval in pairs]
-        strict = 1 - SHARED / len(pairs)
-        shared = [sign * interval(strict).side for sign, interval in pairs]
+        shared = [sign * interval(1 - SHARED / len(pairs)).side for sign, interval in pairs]
         held = REPLICATED if set(at) == {1} else CONTRADICTED if -1 in shared and 1 not in at else OPEN
-        opposite = f"{at.count(-1)} opposite" + f" ({shared.count(-1)} at {percent(strict)})" * (-1 in at)
-        return Verdict(held, f"{at.count(1)} of {len(at)} as claimed, {opposite}, {counts(methods)}")
+        return Verdict(held, f"{at.count(1)} of {len(at)} as claimed, {at.count(-1)} opposite, {counts(methods)}")
 
 
 def rule_of(what: str, claimed: str, opposite: str, comparisons: int) -> str:
