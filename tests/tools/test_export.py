@@ -221,7 +221,7 @@ def test_oddities_wrong_labels_and_every_teacher_stand_in_the_card(run, tmp_path
     edit(run, "run.json", change)
     card = exported_card(run, tmp_path)
     for words in (
-        *("`undetached_target`", "20% of the labels were deliberately made wrong", "best on the test set"),
+        *("`undetached_target`", "20 % of the labels were deliberately made wrong", "best on the test set"),
         *(f"- Teacher: weights with SHA-256 `{teacher}`." for teacher in teachers),
         *("not bitwise reproducible", "held out; not the test set", "60 training images"),
     ):
