@@ -55,7 +55,7 @@ def test_the_teachers_machine_counts_for_the_ratio_with_it(logs):
 
 def test_each_machine_is_named_once_with_its_runs():
     assert costs(evidence("overnight")).notes[0] == (
-        "Trained on AMD EPYC, 1 thread, bf16 (16 runs) and Intel(R) Xeon(R) Processor, 1 thread, bf16 (7 runs)."
+        "Trained on AMD EPYC, 1 thread, bf16 (16 runs) and Intel(R) Xeon(R) Processor, 1 thread, bf16 (8 runs)."
     )
 
 

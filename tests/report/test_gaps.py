@@ -76,7 +76,12 @@ def test_departures_are_those_points_alone_whose_values_differ(tmp_path):
     width, seeds = found["width (channels of the first stage)"], found["number of seeds"]
     four = "control, deep_supervision, self_distillation, self_distillation_unscaled, born_again"
     widths = f"{four}, kd_ensemble: 16; control_width32, self_distillation_width32: 32"
-    assert (width["paper"], width["here"], seeds["paper"], seeds["here"]) == ("64", widths, "1", f"{four}: 4")
+    assert (width["paper"], width["here"], seeds["paper"], seeds["here"]) == (
+        "64",
+        widths,
+        "1",
+        f"{four}: 4; kd_ensemble: 2",
+    )
     assert found["training images"]["here"] == "train_images: 10,000"
     assert "batch size" not in found  # the teacher's alone is another one, and it is not trained
     assert not any("epochs between tests" in point for point in found)  # of class run
