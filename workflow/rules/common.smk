@@ -156,7 +156,7 @@ def before_the_jobs():
     """Store the finished runs that the store lacks (older results, or a copy without a store); mark the forced runs."""
     if workflow.touch:
         return
-    SCREEN.own()
+    SCREEN.before_jobs()
     if SCREEN.bars:
         SCREEN.bars.overview = partial(overview, CONFIG, Path("results"))
     refused(adopt, STORE, RESULTS)

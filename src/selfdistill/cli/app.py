@@ -10,7 +10,7 @@ from pathlib import Path
 from typer import Typer
 from typer.core import TyperGroup
 
-from selfdistill.system.failures import OUT_OF_MEMORY, STOPPED, Failure, Failures, is_out_of_memory
+from selfdistill.system.failures import OUT_OF_MEMORY, STOPPED, Failure, Failures, in_one_line, is_out_of_memory
 from selfdistill.system.files import DISK_ERRORS, disk_failure
 from selfdistill.system.host import require_own_package
 from selfdistill.system.log import Log, say_last
@@ -70,8 +70,7 @@ def main() -> None:
             _end(str(failure), failure.code, debug)
         if is_out_of_memory(error):
             _end("error: memory: out of memory; close other programs or use a smaller batch", OUT_OF_MEMORY, debug)
-        what = " ".join(str(error).split())
-        _end(f"error: {type(error).__name__}: {what}; run again with --debug for the traceback", 1, debug)
+        _end(f"{in_one_line(error)}; run again with --debug for the traceback", 1, debug)
 
 
 def _open_what_is_closed() -> None:

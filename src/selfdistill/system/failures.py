@@ -38,6 +38,11 @@ class Failures(Exception):
         return "\n".join(str(failure) for failure in self.failures)
 
 
+def in_one_line(error: BaseException) -> str:
+    """An unexpected error as an expected one is told: its kind and its text, in one line."""
+    return f"error: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of any origin says that memory ran out."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -23,10 +23,6 @@ NOISE = re.compile(
 )
 OUTCOMES = ("At least one job did not complete", "CalledProcessError in ")  # `last_words` reports these
 BEFORE = "stopped before the first job; run the same command to start again"
-LOCK = (
-    "error: .snakemake/locks: another Snakemake works on the same files, or was killed; wait until it has finished;"
-    " if none runs:"
-)
 
 
 class Screen(logging.Filter):
@@ -58,7 +54,10 @@ class Screen(logging.Filter):
 
     def _is_news(self, record: logging.LogRecord, message: str) -> bool:
         if record.exception == "LockException":
-            self.say(f"{LOCK} {self.again} --unlock, then the same command again")
+            self.say(
+                "error: .snakemake/locks: another Snakemake works on the same files, or was killed; wait until it has"
+                f" finished; if none runs: {self.again} --unlock, then the same command again"
+            )
             return False
         return not any(words in message for words in OUTCOMES)
 
@@ -76,7 +75,7 @@ class Screen(logging.Filter):
         print(BEFORE, file=sys.stderr, flush=True)
         os._exit(128 + number)  # an exception would print a traceback of asyncio
 
-    def own(self) -> None:
+    def before_jobs(self) -> None:
         """From now on, let Ctrl-C stop the jobs."""
         if signal.getsignal(signal.SIGINT) == self.leave:
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.config.settings import RunSettings, read_settings
-from selfdistill.system.failures import CONFIGURATION, DISK, OUT_OF_MEMORY, Failure, Failures, is_out_of_memory
+from selfdistill.system.failures import (
+    CONFIGURATION,
+    DISK,
+    OUT_OF_MEMORY,
+    Failure,
+    Failures,
+    in_one_line,
+    is_out_of_memory,
+)
 from selfdistill.system.files import PRIVATE, disk, make_folder, remove, remove_folder, sha256_of, write_sealed
 from selfdistill.system.lease import leased_gpu
 from selfdistill.system.lock import run_lock
@@ -42,7 +50,7 @@ def train(job: Job) -> None:
             _keep(record, identity, failure.code, str(failure))
             raise
         except Exception as error:
-            _keep(record, identity, 1, f"error: {type(error).__name__}: {' '.join(str(error).split())}")
+            _keep(record, identity, 1, in_one_line(error))
             raise
 
 

@@ -16,7 +16,7 @@ from selfdistill.training.identity import PARTS, data_sha256, other_parts, run_i
 from selfdistill.training.states import HASH, checkpoints, epoch_of, failure_record, forced_mark, read_checkpoint
 from selfdistill.training.store import CODE, FOLDER, damaged_outputs, facts_of, lost_outputs, matches
 
-STATE = re.compile(r"(.+)-seed(\d+)-[0-9a-f]{12}")
+STATE = re.compile(rf"(.+)-seed(\d+)-{HASH}")
 DONE = "done"
 
 

@@ -34,6 +34,7 @@ from selfdistill.system.files import (
 from selfdistill.system.lock import InUse, run_lock
 from selfdistill.training import provenance
 from selfdistill.training.identity import other_parts
+from selfdistill.training.states import HASH
 
 FOLDER = ".runs"
 COMPARED = ("history.csv", "weights.safetensors")
@@ -60,7 +61,7 @@ class Entry(NamedTuple):
 
 def entries(store: Path, name: str = "*-seed[0-9]*") -> list[Entry]:
     """The stored runs of a name, `<method>-seed<n>`, or all; the newest first."""
-    found = [Entry(folder, facts_of(folder)) for folder in store.glob(f"{name}-{'[0-9a-f]' * 12}/")]
+    found = [Entry(folder, facts_of(folder)) for folder in store.glob(f"{name}-{HASH}/")]
     return sorted(found, key=lambda entry: entry.started, reverse=True)
 
 
