@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from selfdistill.report.latex import comment, quoted, unprinted
+from selfdistill.report.latex import comment, quoted
 from selfdistill.statistics.intervals import Interval
 
 Value = Fraction | float | int
@@ -213,8 +213,7 @@ class Table(NamedTuple):
         notes = rf"\scriptsize\raggedright {quoted(' '.join(self.notes))}"
         lines += [r"\bottomrule", r"\end{tabular}"]
         lines.append(rf"\par\smallskip\noindent\begin{{minipage}}{{\linewidth}}{notes}\end{{minipage}}}}%")
-        comments = [*map(comment, [*head, *self.provenance]), *unprinted("\n".join(lines))]
-        return "\n".join([*comments, *lines]) + "\n"
+        return "\n".join([*map(comment, [*head, *self.provenance]), *lines]) + "\n"
 
 
 GAP = r"@{\hspace{0.6em}}"

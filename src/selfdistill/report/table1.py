@@ -11,7 +11,7 @@ from selfdistill.config.methods import ODDITIES
 from selfdistill.config.types import seconds_of
 from selfdistill.report.artefacts import PRINTED, artefact
 from selfdistill.report.judging import unlike
-from selfdistill.report.latex import comment, quoted, unprinted
+from selfdistill.report.latex import comment, quoted
 from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import Column, Group, Table, Value, clock, rounded
 from selfdistill.system.amounts import duration
@@ -160,8 +160,7 @@ def table1_float(results: Results) -> dict[str, str]:
     short = "" if settings.badge == "replication" else f" ({settings.badge})"
     start = "\\begin{table}[t]\n\\centering\\footnotesize"
     caption = f"\\caption{{{quoted(settings.table.caption + short)}}}\n\\label{{{settings.table.label}}}"
-    lines = [*unprinted(caption), start, caption, table1(results).tex()]
-    return {"table1_float.tex": "\n".join(lines) + "\\end{table}\n"}
+    return {"table1_float.tex": "\n".join([start, caption, table1(results).tex()]) + "\\end{table}\n"}
 
 
 @artefact("numbers", step="table", title="The numbers of Table I as LaTeX macros", formats=("tex",))
