@@ -25,9 +25,10 @@ def method(name: str, right: list[int], images: int = 100, seconds: float = 100.
     row |= {"method": name, "seeds": list(range(len(right))), "epochs": 2, "settings": settings}
     runs = []
     for seed, count in enumerate(right):
-        history = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "test_accuracy": [0.5, count / images]})
+        logged = {"train_loss": [2.0, 1.0], "test_accuracy": [0.5, count / images]} | columns
+        history = pd.DataFrame(logged, index=pd.Index([1, 2], name="epoch"))
         known = {"environment": ENVIRONMENT, "outputs": {"weights.safetensors": f"{name}{seed}"}} | facts
-        runs.append(RunRecord(Path(f"logs/{name}/seed{seed}"), seed, history.assign(**columns), seconds + seed, known))
+        runs.append(RunRecord(Path(f"logs/{name}/seed{seed}"), seed, history, seconds + seed, known))
     made = MethodResults(ReportRow.model_validate(row), runs, images)
     made.answers, made.taught, made.measures = None, [None] * len(right), [None] * len(right)
     return made

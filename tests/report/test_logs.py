@@ -8,7 +8,7 @@ from selfdistill.report.artefacts import write
 from selfdistill.report.logs import read_rows
 from selfdistill.report.results import Results
 from selfdistill.system.failures import BAD_DATA, Failure
-from selfdistill.system.files import read_sealed, sha256_of, write_sealed
+from selfdistill.system.files import read_sealed, write_sealed
 
 
 def refused(logs, **options) -> str:
@@ -22,12 +22,6 @@ def change_facts(run, **facts) -> None:
     write_sealed(run / "run.json", read_sealed(run / "run.json") | facts)
 
 
-def rewrite(path, text: str) -> None:
-    """Change a log and, as a careful forger would, its checksum in run.json."""
-    path.write_text(text)
-    change_facts(path.parent, outputs=read_sealed(path.parent / "run.json")["outputs"] | {path.name: sha256_of(path)})
-
-
 def test_the_last_epoch_counts(logs):
     (run,) = read_rows(report_settings(), logs)["kd"]
     assert run.accuracy == 0.9419
@@ -37,7 +31,7 @@ def test_the_last_epoch_counts(logs):
 @pytest.mark.parametrize(
     ("absent", "what"),
     [
-        *(([name], f"is not finished (it lacks {name})") for name in ("run.json", "history.csv", "timing.csv")),
+        *(([name], f"is not finished (it lacks {name})") for name in ("run.json", "history.csv")),
         (["run.json", "history.csv", "timing.csv"], "the run does not exist"),
     ],
 )
@@ -51,54 +45,17 @@ def test_a_run_that_is_not_whole_is_missing_and_missing_runs_may_be_allowed(logs
     assert [[run.seed for run in runs] for runs in records.values()] == [[0, 1], [1], [0, 1]]
 
 
-def test_an_edited_log_is_noticed_by_its_checksum(logs):
-    path = logs / "kd" / "seed0" / "history.csv"
-    path.write_text(path.read_text().replace("0.9419", "0.9519"))
-    assert f"{path}: differs from what its run.json recorded" in refused(logs)
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new", "expected"),
-    [
-        ("history.csv", "0.9419", "nan", "line 3, test_accuracy: expected a finite number, got 'nan'"),
-        ("history.csv", "0.9419", "inf", "line 3, test_accuracy: expected a finite number, got 'inf'"),
-        ("history.csv", "0.9419", "much", "line 3, test_accuracy: expected a finite number, got 'much'"),
-        ("history.csv", "0.9419", "94.19", "line 3, test_accuracy: expected 0 to 1, got 94.19"),
-        ("history.csv", "0.9419", "-0.9419", "line 3, test_accuracy: expected 0 to 1, got -0.9419"),
-        ("history.csv", "0.9419", "", "line 3, test_accuracy: expected the last epoch's accuracy, got nothing"),
-        ("history.csv", "\n2,", "\n1,", "expected epochs 1 to 2 once each"),
-        ("history.csv", "test_accuracy", "accuracy", "lacks the column test_accuracy"),
-        ("history.csv", "\n2,", "\n2,7,7,7,7,7,7,", "line 3: expected 9 fields, got 15"),
-        ("timing.csv", "\n2,", "\n3,", "expected epochs 1 to 2 once each"),
-        ("timing.csv", "3993.27", "", "line 2, train: expected seconds >= 0, got nan"),
-        ("timing.csv", "3993.27", "-3993.27", "line 2, train: expected seconds >= 0, got -3993.27"),
-    ],
-)
-def test_a_damaged_log_is_named_with_line_and_column_and_is_never_taken_for_a_missing_run(
-    logs, name, old, new, expected
-):
+@pytest.mark.parametrize(("name", "old", "new"), [("history.csv", "0.9419", "nan"), ("timing.csv", "3993.27", "1")])
+def test_an_edited_log_is_noticed_by_its_checksum(logs, name, old, new):
     path = logs / "kd/seed0" / name
-    assert old in path.read_text()
-    rewrite(path, path.read_text().replace(old, new, 1))
-    said = refused(logs, allow_missing=True)
-    assert said.startswith(f"error: {path}: ")
-    assert expected in said
+    path.write_text(path.read_text().replace(old, new, 1))
+    assert f"{path}: differs from what its run.json recorded" in refused(logs, allow_missing=True)
 
 
-@pytest.mark.parametrize("name", ["history.csv", "timing.csv"])
-def test_rows_that_are_missing_or_in_another_order_are_refused(logs, name):
-    path = logs / "kd/seed0" / name
-    head, *rows = path.read_text().splitlines(keepends=True)
-    for lines, expected in ((rows[:1], "got 1 rows"), (rows[::-1], "got these epochs in another order")):
-        rewrite(path, head + "".join(lines))
-        assert f"{path}: expected epochs 1 to 2 once each, {expected}" in refused(logs)
-
-
-def test_a_history_without_rows_is_refused(logs):
-    path = logs / "kd/seed0/history.csv"
-    for text, expected in ((path.read_text().split("\n")[0] + "\n", "has no rows"), ("", "cannot be read as CSV")):
-        rewrite(path, text)
-        assert f"{path}: {expected}" in refused(logs, allow_missing=True)
+def test_an_incomplete_log_is_refused_although_it_is_the_recorded_one(logs):
+    """The settings of the author's runs are unknown, so their number of epochs is not compared before."""
+    said = refused(logs, epochs=3, allow_missing=True)
+    assert "/seed0/history.csv: expected epochs 1 to 3 once each, got 2 rows" in said
 
 
 @pytest.mark.parametrize(
@@ -106,13 +63,11 @@ def test_a_history_without_rows_is_refused(logs):
     [
         ({"seed": 1}, "expected the run kd seed 0, got kd seed 1"),
         ({"settings": {"method": "teacher"}}, "expected the run kd seed 0, got teacher seed 0"),
-        ({"settings": None}, "expected the run kd seed 0, got None seed 0"),
         ({"settings": {"method": "kd", "epochs": 4}}, "was trained with other settings (epochs"),
         (
             {"source": "elsewhere", "method": "teacher", "seed": None},
             "expected the run kd seed 0, got teacher seed None",
         ),
-        ({"outputs": {}}, "has no SHA-256 of history.csv under outputs"),
     ],
 )
 def test_the_run_json_of_another_run_is_refused(logs, facts, expected):

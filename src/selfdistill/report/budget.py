@@ -20,8 +20,7 @@ def over_epochs(method: MethodResults, control: MethodResults) -> pd.DataFrame:
     import pandas as pd
 
     ours, theirs = (
-        pd.DataFrame({run.seed: run.history.set_index("epoch")["test_accuracy"] for run in each.runs})
-        for each in (method, control)
+        pd.DataFrame({run.seed: run.history["test_accuracy"] for run in each.runs}) for each in (method, control)
     )
     return 100 * ours.sub(theirs.mean(axis=1, skipna=False), axis=0).dropna()
 

@@ -35,7 +35,7 @@ def over_seeds(method: MethodResults, column: str | dict[str, float]) -> pd.Data
     import pandas as pd
 
     weights = {column: 1.0} if isinstance(column, str) else column
-    histories = [run.history.set_index("epoch") for run in method.runs]
+    histories = [run.history for run in method.runs]
     if any(name not in history for history in histories for name in weights):
         return None
     sums = [sum(weight * history[name] for name, weight in weights.items()) for history in histories]

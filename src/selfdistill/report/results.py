@@ -12,7 +12,7 @@ import numpy as np
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.report_settings import ReportRow, ReportSettings
 from selfdistill.mechanisms.measures import read_mechanisms
-from selfdistill.report.logs import RunRecord, check_recorded, evaluated_on, leftovers, read_rows, read_table
+from selfdistill.report.logs import RunRecord, evaluated_on, leftovers, read_csv, read_rows
 from selfdistill.report.table import Spread
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed
@@ -31,7 +31,7 @@ class MethodResults:
 
     def __init__(self, row: ReportRow, runs: list[RunRecord], images: int):
         self.row, self.runs, self.images = row, runs, images
-        found = [run.history.set_index("epoch")[f"{evaluated_on(row)}_accuracy"].dropna() for run in runs]
+        found = [run.history[f"{evaluated_on(row)}_accuracy"].dropna() for run in runs]
         self.tested = [accuracies.index.to_numpy() for accuracies in found]
         self.right = [np.rint(accuracies.to_numpy() * images).astype(int) for accuracies in found]
 
@@ -196,22 +196,18 @@ def check_test_set(folder: Path, labels: np.ndarray, first: str, wanted: np.ndar
 
 
 def _teacher(run: RunRecord) -> dict[str, Any] | None:
-    path = run.folder / "evaluation.json"
-    if not path.is_file():
-        return None
-    check_recorded(path, run.facts["outputs"])
-    evaluation = read_sealed(path)
+    path = run.file("evaluation.json")
+    evaluation = read_sealed(path) if path else {}
     teacher = evaluation.get("teacher")
     return teacher and teacher | {"images": evaluation["images"]}
 
 
 def _predictions(run: RunRecord) -> tuple[np.ndarray, np.ndarray] | None:
     """True and predicted classes; None also if the kept weights are not those of the last epoch (`kept_epoch`)."""
-    path = run.folder / "predictions.csv"
-    if not path.is_file():
+    path = run.file("predictions.csv")
+    if path is None:
         return None
-    check_recorded(path, run.facts["outputs"])
-    labels, predicted = read_table(path, ("label", "prediction"))[["label", "prediction"]].to_numpy(int).T
+    labels, predicted = read_csv(path)[["label", "prediction"]].to_numpy(int).T
     kept_last = int((labels == predicted).sum()) == round(run.accuracy * len(labels))
     return (labels, predicted) if kept_last else None
 
