@@ -9,7 +9,7 @@ from helpers.trainer import make_job
 from selfdistill.cli.jobs import measure
 from selfdistill.data.prepared import read_prepared
 from selfdistill.mechanisms.corruptions import KINDS
-from selfdistill.mechanisms.measures import MEASURES, measure_of, read_mechanisms
+from selfdistill.mechanisms.measures import MEASURES, measure_of
 from selfdistill.models.weights import encode, read_weights
 from selfdistill.system.failures import BAD_DATA
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
@@ -122,13 +122,3 @@ def test_another_methods_weights_are_refused(jobs, tmp_path, refused):
 def test_a_name_with_a_teacher_says_which():
     assert measure_of("cka:teacher").words == "CKA of stage 4 with teacher"
     assert measure_of("corruption_drop", "digits").words == "Relative drop, digits-C-12 (regenerated)"
-
-
-def test_files_that_were_measured_before_the_cut_are_read(repository, measured):
-    files = sorted((repository / "report/quick_arms").glob("*/seed*/mechanisms.json"))
-    assert len(files) == 18
-    for path in files:
-        before, found = read_sealed(path), read_mechanisms(path)
-        assert len(found["measures"]) < len(before["measures"])
-        assert found["measures"].items() <= before["measures"].items()
-        assert {name.partition(":")[0] for name in found["measures"]} | AGAINST == MEASURES.keys()

@@ -4,11 +4,9 @@ workflow/claims.yaml has the direction that the paper claims for each. A name wi
 teacher after the colon: `agreement:teacher`.
 """
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from selfdistill.config.datasets import DATASETS
-from selfdistill.system.files import read_sealed
 
 STAGES = (1, 2, 3, 4)
 FILTER_NOISE = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6)  # shares of a filter's norm
@@ -53,13 +51,3 @@ def measure_of(name: str, dataset: str = "cifar10") -> Measure:
     kind, _, teacher = name.partition(":")
     found = MEASURES[kind]
     return found._replace(words=found.words.format(teacher=teacher, suite=DATASETS[dataset].suite))
-
-
-def read_mechanisms(path: Path) -> dict[str, Any]:
-    """A mechanisms.json, with the measures that have a description: without single kinds of corruption.
-
-    Raises: Failure 65 if the file is missing or damaged.
-    """
-    facts = read_sealed(path)
-    measures = {name: value for name, value in facts["measures"].items() if name.partition(":")[0] in MEASURES}
-    return facts | {"measures": measures}

@@ -11,7 +11,6 @@ import numpy as np
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.report_settings import ReportRow, ReportSettings
-from selfdistill.mechanisms.measures import read_mechanisms
 from selfdistill.report.logs import RunRecord, evaluated_on, leftovers, read_csv, read_rows
 from selfdistill.report.table import Spread
 from selfdistill.system.failures import Failure
@@ -217,7 +216,7 @@ def _measures(run: RunRecord) -> dict[str, float | None] | None:
     path = run.folder / MEASURED
     if not path.is_file():
         return None
-    facts = read_mechanisms(path)
+    facts = read_sealed(path)
     expected = run.facts.get("outputs", {}).get("weights.safetensors")
     if expected is None or facts.get("weights_sha256") != expected:
         found = f"expected {expected}, got {facts.get('weights_sha256')}"
