@@ -8,9 +8,9 @@ from helpers.invented import CLAIMS
 from helpers.methods import method, results
 from helpers.reporting import ROWS, evidence, protocol_settings, report_settings
 
+from selfdistill.report.appendix import runs
 from selfdistill.report.artefacts import artefacts, write
 from selfdistill.report.results import Results
-from selfdistill.report.runs import runs
 
 
 def read(table) -> list[dict[str, str]]:

@@ -29,15 +29,16 @@ INCH = 150  # pixels of the page per inch of a figure; its letters are then as l
 ABOVE = ("label", "paper", "author_log", "accuracy", "minus_control", "time")  # columns of Table I on the first screen
 FIRST = ("table1", "curves_accuracy")  # what the first screen shows
 FOLDED = ("rule",)  # columns that a click opens
-HEADINGS = {  # heading for the tables and figures of a module; other modules come after these
+END = "Runs and provenance"  # the last part of the page; its tables are opened by a click
+HEADINGS = {  # heading for the tables and figures of a module; other modules come before END
     "claims": "Claims of the paper and verdicts",
     "differences": "Differences from the control",
     "curves": "Training curves",
     "costs": "Cost",
     "ablation": "Ablation",
     "mechanisms": "The paper's explanations, measured",
+    "appendix": END,
 }
-LAST = ("appendix", "runs")  # modules whose tables are at the end of the page, each opened by a click
 LONG = 25  # rows; a longer table is opened by a click
 
 
@@ -91,7 +92,6 @@ def report(results: Results) -> dict[str, str]:
         first=first(results),
         curve=picture(curve, results),
         sections=sections(results),
-        last=last(results),
         folded=FOLDED,
         looks=looks(results.settings),
     )
@@ -118,25 +118,21 @@ def first(results: Results) -> Table:
 
 def sections(results: Results) -> list[Section]:
     """The parts of the page after its first screen, without empty ones."""
-    others = [one for one in artefacts(results.settings) if one.name not in FIRST and module_of(one) not in LAST]
     parts: dict[str, list[Artefact]] = {heading: [] for heading in HEADINGS.values()}
-    for one in others:
-        parts.setdefault(HEADINGS.get(module_of(one), one.title), []).append(one)
-    found = [_section(f"part-{n}", heading, parts[heading], results) for n, heading in enumerate(parts, 1)]
+    for one in artefacts(results.settings):
+        if one.name not in FIRST:
+            parts.setdefault(HEADINGS.get(module_of(one), one.title), []).append(one)
+    parts[END] = parts.pop(END)
+    found = [_section(n, heading, declared, results) for n, (heading, declared) in enumerate(parts.items(), 1)]
     return [section for section in found if section.sheets or section.pictures]
 
 
-def _section(anchor: str, heading: str, declared: list[Artefact], results: Results) -> Section:
+def _section(number: int, heading: str, declared: list[Artefact], results: Results) -> Section:
     """A part of the page; beside a figure, a table is opened by a click."""
     pictures = [picture(one, results) for one in declared if "png" in one.formats]
-    found = [sheet(one, results, folded=bool(pictures)) for one in declared if "png" not in one.formats]
+    folded, anchor = bool(pictures) or heading == END, "end" if heading == END else f"part-{number}"
+    found = [sheet(one, results, folded) for one in declared if "png" not in one.formats]
     return Section(anchor, heading, [each for each in found if each], pictures)
-
-
-def last(results: Results) -> list[Sheet]:
-    """The tables at the end of the page."""
-    declared = [one for name in LAST for one in artefacts(results.settings) if module_of(one) == name]
-    return [each for one in declared if (each := sheet(one, results, folded=True))]
 
 
 def module_of(one: Artefact) -> str:
