@@ -58,25 +58,20 @@ def read_claims(path: Path, methods: list[str]) -> Claims:
     mechanisms of a method without controls.
     """
     found = checked(Claims, read_yaml(path), path)
-    problems, rules = [], found.rules
+    rules, ids = found.rules, [claim.id for claim in found.claims]
     named = {name for pair in (*rules.primary, *rules.controls.values()) for name in pair} | rules.controls.keys()
-    problems += [_problem(path, *unknown_name(("rules",), name, methods)) for name in sorted(named - set(methods))]
+    problems = [unknown_name(("rules",), name, methods) for name in sorted(named - set(methods))]
     for index, claim in enumerate(found.claims):
         place = ("claims", index, claim.id)
-        if claim.id in [other.id for other in found.claims[:index]]:
-            problems.append(_problem(path, place, "this id is given twice"))
+        if claim.id in ids[:index]:
+            problems.append((place, "this id is given twice"))
         if claim.kind == "mechanism" and (bare := [name for name in claim.methods if name not in rules.controls]):
-            problems.append(_problem(path, place, f"expected controls in rules.controls for {', '.join(bare)}"))
-            continue
-        absent = [name for name in claim.methods_of(rules) if name not in methods]
-        problems += [_problem(path, *unknown_name(place, name, methods)) for name in absent]
+            problems.append((place, f"expected controls in rules.controls for {', '.join(bare)}"))
+        else:
+            problems += [unknown_name(place, name, methods) for name in claim.methods_of(rules) if name not in methods]
     if problems:
-        raise Failures(problems)
+        raise Failures([Failure(f"{path}: {dotted(place)}", what, code=CONFIGURATION) for place, what in problems])
     return found
-
-
-def _problem(path: Path, location: tuple, what: str) -> Failure:
-    return Failure(f"{path}: {dotted(location)}", what, code=CONFIGURATION)
 
 
 def fingerprint(path: Path) -> str:
