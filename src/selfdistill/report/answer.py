@@ -12,12 +12,8 @@ from selfdistill.report.table import rounded, signed
 
 NAMES = {"control": "control", "kd": "knowledge distillation", "self_distillation": "self-distillation"}
 STUDENTS = {"kd": "the distilled one", "self_distillation": "the self-distilled one"}  # their names in a headline
-ABOVE, EQUAL, BELOW, OPEN = (
-    "above",
-    "as good as",
-    "below",
-    "not distinguishable from",
-)  # the control, compared with a student
+# How the control compares with a student.
+ABOVE, EQUAL, BELOW, OPEN = "above", "as good as", "below", "not distinguishable from"
 DEMONSTRATION = "demonstration"
 COUNTS = {  # the scope of the numbers
     "reduced": "This holds only in the reduced setting; the paper's setting needs a GPU (`make replicate`).",

@@ -7,21 +7,20 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from selfdistill.report.artefacts import artefact
-from selfdistill.report.results import MethodResults, Results
+from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import Column, Group, Table
 from selfdistill.report.table1 import BUSY
 from selfdistill.system.files import read_sealed
 
-RATIO = "× control"
 COLUMNS = [
     Column("method"),
     Column("label", "Method"),
     Column("n", "", "count"),
     Column("epoch_seconds", "s / epoch", "number"),
     Column("training", "Training", "time"),
-    Column("training_ratio", RATIO, "number", 2, 3),
+    Column("training_ratio", "× control", "number", 2, 3),
     Column("end_to_end", "With teacher", "time"),
-    Column("end_to_end_ratio", RATIO, "number", 2, 3),
+    Column("end_to_end_ratio", "× control", "number", 2, 3),
     Column("machine"),
 ]
 
@@ -91,8 +90,7 @@ def _before(method: MethodResults, index: int, results: Results) -> list[tuple[f
 def costs(results: Results) -> Table:
     """A row for each method."""
     found = {method.method: (training(method), end_to_end(method, results)) for method in results.every}
-    compared = results.control is not None and not results.settings.reduced
-    own, whole = found[results.control.method] if compared else (None, None)
+    own, whole = (None, None) if results.settings.reduced else found.get(CONTROL, (None, None))
     rows = [
         [
             method.method,
@@ -107,8 +105,7 @@ def costs(results: Results) -> Table:
         ]
         for method, (each, with_teachers) in zip(results.every, found.values(), strict=True)
     ]
-    columns = [column if compared or column.heading != RATIO else column._replace(heading="") for column in COLUMNS]
-    return Table(columns, [Group("", rows)], notes(rows, results))
+    return Table(COLUMNS, [Group("", rows)], notes(rows, results))
 
 
 def notes(rows: list[list[Any]], results: Results) -> list[str]:
