@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from selfdistill.report.curves import band, draw, of_one_network
+from selfdistill.report.curves import band, by_seed, draw, of_one_network
 from selfdistill.report.plotting import LOOKS, canvas, epoch_axis, name_line, saved, short, styled
 from selfdistill.report.results import CONTROL, MethodResults, Results
 from selfdistill.report.table import signed
@@ -17,11 +17,7 @@ WIDTH = 7.0  # inches
 
 def over_epochs(method: MethodResults, control: MethodResults) -> pd.DataFrame:
     """Test accuracy of each seed minus the control's mean over its seeds, in points [epochs that all tested, seeds]."""
-    import pandas as pd
-
-    ours, theirs = (
-        pd.DataFrame({run.seed: run.history["test_accuracy"] for run in each.runs}) for each in (method, control)
-    )
+    ours, theirs = (by_seed(each, {"test_accuracy": 1}) for each in (method, control))
     return 100 * ours.sub(theirs.mean(axis=1, skipna=False), axis=0).dropna()
 
 

@@ -32,15 +32,18 @@ def over_seeds(method: MethodResults, column: str | dict[str, float]) -> pd.Data
     column: its name, or the weights of a sum of several columns. Epochs in which a run has no value (a skipped test)
     are left out, so that all points are over the same seeds.
     """
+    weights = {column: 1.0} if isinstance(column, str) else column
+    if any(name not in run.history for run in method.runs for name in weights):
+        return None
+    together = by_seed(method, weights).dropna()
+    return None if together.empty else band(together)
+
+
+def by_seed(method: MethodResults, weights: dict[str, float]) -> pd.DataFrame:
+    """The weighted sum of columns of each history [epochs, seeds]."""
     import pandas as pd
 
-    weights = {column: 1.0} if isinstance(column, str) else column
-    histories = [run.history for run in method.runs]
-    if any(name not in history for history in histories for name in weights):
-        return None
-    sums = [sum(weight * history[name] for name, weight in weights.items()) for history in histories]
-    together = pd.concat(sums, axis=1).dropna()
-    return None if together.empty else band(together)
+    return pd.DataFrame({r.seed: sum(w * r.history[name] for name, w in weights.items()) for r in method.runs})
 
 
 def band(together: pd.DataFrame) -> pd.DataFrame:
