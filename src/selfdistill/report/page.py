@@ -17,7 +17,6 @@ from selfdistill.report.plotting import looks
 from selfdistill.report.results import Results
 from selfdistill.report.table import Table
 from selfdistill.report.table1 import table1
-from selfdistill.system.failures import Failure
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -100,7 +99,7 @@ def report(results: Results) -> dict[str, str]:
 
 def facts(results: Results) -> list[str]:
     """The facts above the headline: the data, the seeds and the code."""
-    counts = sorted({len(method.runs) for method in results.every})
+    counts = results.counts
     seeds = " to ".join(map(str, counts if len(counts) < 3 else counts[:: len(counts) - 1]))
     number = f"{seeds} seed{'s' * (counts != [1])} per method"
     number = "one unseeded run per method" if results.settings.by_author else number
@@ -149,19 +148,12 @@ def sheet(one: Artefact, results: Results, folded: bool) -> Sheet | None:
 
 
 def picture(one: Artefact, results: Results) -> Picture:
-    """A figure's PNG with fewer colours.
-
-    Raises: Failure 65 if it is missing or is no picture.
-    """
+    """A figure's PNG with fewer colours; the step `figures` has made it."""
     from PIL import Image
 
-    path = results.folder / f"{one.name}.png"
-    try:
-        with Image.open(path) as image:
-            dots = image.info.get("dpi", (INCH, INCH))[0]
-            few = _fewer_colours(image.convert("RGB"))
-    except OSError as error:
-        raise Failure(path, "cannot be read as a picture", "ask Snakemake for the target figures") from error
+    with Image.open(results.folder / f"{one.name}.png") as image:
+        dots = image.info.get("dpi", (INCH, INCH))[0]
+        few = _fewer_colours(image.convert("RGB"))
     bands = module_of(one) == "curves" and any(len(each.runs) > 1 for each in results.every)
     title = one.title + "; bands: from the lowest to the highest seed" * bands
     data = BytesIO()

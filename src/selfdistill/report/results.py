@@ -170,6 +170,11 @@ class Results:
         return [run for each in self.every for run in each.runs]
 
     @property
+    def counts(self) -> list[int]:
+        """The different numbers of seeds per method."""
+        return sorted({len(method.runs) for method in self.every})
+
+    @property
     def devices(self) -> list[str]:
         """The devices of the runs."""
         return sorted(set().union(*(each.environment("device") for each in self.every)))

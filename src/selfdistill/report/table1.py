@@ -33,7 +33,7 @@ def columns(results: Results) -> list[Column]:
         Column("accuracy", ours, "spread", settings.table.decimals),
         Column("minus_control", "Minus control", "number", settings.table.decimals, signed=True),
         Column("time", "Training time", "time"),
-        Column("seeds", "n", "count", tex=len(_counts(results)) > 1),
+        Column("seeds", "n", "count", tex=len(results.counts) > 1),
         Column("paper_time", "", "time"),
         Column("minus_paper", "", "number"),
         Column("best", "", "number"),
@@ -43,11 +43,6 @@ def columns(results: Results) -> list[Column]:
 def shows_paper(results: Results) -> bool:
     """Whether the paper's numbers are shown beside ours: only for the same dataset."""
     return results.settings.dataset == PAPERS
-
-
-def _counts(results: Results) -> set[int]:
-    """The different numbers of seeds per method."""
-    return {len(method.runs) for method in results.every}
 
 
 def _row(method: MethodResults, results: Results) -> list[Any]:
@@ -81,12 +76,11 @@ def table1(results: Results) -> Table:
 
 def notes(results: Results) -> list[str]:
     """The notes, a sentence each; the first is about the seeds."""
-    settings, counts = results.settings, _counts(results)
+    settings, counts = results.settings, results.counts
     one = "one unseeded run per row" if settings.by_author else "one seed per row"
-    over = "mean ± sample standard deviation over seeds" if counts != {1} else one
-    found = [
-        f"Top-1 accuracy on the test set in the last epoch, {over} (n{'' if len(counts) > 1 else f' = {max(counts)}'})."
-    ]
+    over = "mean ± sample standard deviation over seeds" if counts != [1] else one
+    number = "n" if len(counts) > 1 else f"n = {counts[0]}"
+    found = [f"Top-1 accuracy on the test set in the last epoch, {over} ({number})."]
     if settings.by_author:
         found.append("These are the author's own logs, not a replication; the plain ResNet18 had another augmentation")
         found[-1] += " than the KD student and another precision than both students."
