@@ -53,12 +53,6 @@ def test_the_teachers_machine_counts_for_the_ratio_with_it(logs):
     assert costs(made).notes[0] == f"Trained on {machines}."
 
 
-def test_each_machine_is_named_once_with_its_runs():
-    assert costs(evidence("overnight")).notes[0] == (
-        "Trained on AMD EPYC, 1 thread, bf16 (16 runs) and Intel(R) Xeon(R) Processor, 1 thread, bf16 (8 runs)."
-    )
-
-
 @pytest.mark.parametrize("facts", [{"teacher_sha256": "other"}, {"teacher_sha256": ["abc", "abc"]}])
 def test_other_weights_than_those_that_taught_are_no_teacher(facts, logs):
     made = results(method("control", [80]), taught(**facts), logs=logs)

@@ -93,15 +93,6 @@ def test_what_is_not_alike_is_named():
 # Which methods are compared
 
 
-def test_the_committed_comparison():
-    """-9.85 and its interval are Welch's of 61.06, 60.33 and 70.71, 70.38."""
-    table = differences.table(evidence())
-    cells = {row[0]: table.cells(row) for row in table.rows}
-    assert len(cells) == 8
-    assert cells["kd"] == ["ResNet18 (Student, KD)", "2", "−9.85", "−12.54 to −7.16"]
-    assert 'kd,"ResNet18 (Student, KD)",2,-9.85,-12.54,-7.16\n' in table.csv()
-
-
 @pytest.mark.parametrize(
     ("protocol", "compared"),
     [("quick", ["teacher", "kd", "self_distillation"]), ("published", []), ("attribution", ["kd", "kd_replaced_stem"])],

@@ -35,9 +35,3 @@ def test_an_oddity_is_said_in_words():
     made = results(method("kd", [80], label="KD", oddities=["best_on_test"]))
     said = "KD: the kept weights are those of the best epoch on the test set"
     assert f"Oddities of the published notebooks: {said}." in notes(made)
-
-
-def test_an_unseeded_run_has_no_number_of_seeds():
-    assert r"\KdAccuracy" in numbers(evidence("published"))["numbers.tex"]
-    assert "Seeds}" not in numbers(evidence("published"))["numbers.tex"]
-    assert r"\newcommand{\KdSeeds}{2}" in numbers(evidence("quick_arms"))["numbers.tex"]
