@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from selfdistill.report.claims import read_claims
 from selfdistill.report.differences import Difference, compare
+from selfdistill.report.judging import Rules
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import rounded, signed
+from selfdistill.statistics.intervals import Interval
 
 NAMES = {"control": "control", "kd": "knowledge distillation", "self_distillation": "self-distillation"}
 STUDENTS = {"kd": "the distilled one", "self_distillation": "the self-distilled one"}  # their names in a headline
@@ -43,10 +45,7 @@ def answer(results: Results) -> Answer:
         absent = "the control is not" if control is None else "neither of the paper's students is"
         return Answer(f"Accuracy of each method; {absent} among them", f"{_listed(results.every)}.", counts)
     rules = read_claims(results.claims, list(results.settings.known)).rules
-    relations = {
-        each.method: relation(each, control, rules.level(each.method, control.method), rules.margin)
-        for each in students
-    }
+    relations = {each.method: relation(each, control, rules) for each in students}
     listed = _listed([control, *students])
     if results.settings.by_author:
         return Answer(
@@ -60,22 +59,21 @@ def answer(results: Results) -> Answer:
     return Answer(headline, said + unlike, counts)
 
 
-def relation(method: MethodResults, control: MethodResults, level: float, margin: float) -> str:
+def relation(method: MethodResults, control: MethodResults, rules: Rules) -> str:
     """How the control compares with a method (EQUAL, BELOW, ABOVE or OPEN), judged as in the claims. Single runs are
     judged only by the sampling noise of the test images.
     """
+    level = rules.level(method.method, control.method)
     found, same = (compare(method, control, each).interval for each in (level, 1 - 2 * (1 - level)))
+    if same and same.within(-rules.margin, rules.margin):
+        return EQUAL
     if found is None:
         shares = [float(each.spread.mean) / 100 for each in (method, control)]
         estimate = 100 * (shares[0] - shares[1])
         variance = sum(share * (1 - share) for share in shares) / control.images
         noise = 200 * math.sqrt(variance)  # two standard errors, in points
-        low, high = estimate - noise, estimate + noise
-    else:
-        low, high = found.low, found.high
-    if same and same.within(-margin, margin):
-        return EQUAL
-    return BELOW if low > 0 else ABOVE if high < 0 else OPEN
+        found = Interval(estimate, estimate - noise, estimate + noise)
+    return {1: BELOW, -1: ABOVE, 0: OPEN}[found.side]
 
 
 def _headline(relations: dict[str, str]) -> str:
