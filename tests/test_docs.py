@@ -65,11 +65,14 @@ def test_the_page_of_outputs_has_every_artefact(repository):
     assert {name for name in names if f"`{name}`" not in text and f"`{name}." not in text} == set()
 
 
-def test_the_sweep_of_the_page_is_a_configuration(repository, tmp_path):
-    (block,) = re.findall(r"```yaml\n(.*?)```", (repository / "docs/sweeps.md").read_text(), re.DOTALL)
+def test_the_blocks_of_the_page_of_sweeps_are_configurations(repository, tmp_path):
+    chosen, block = re.findall(r"```yaml\n(.*?)```", (repository / "docs/sweeps.md").read_text(), re.DOTALL)
     (tmp_path / "mine.yaml").write_text(f"protocol: mine\n{block}")
     files = [repository / "config.yaml", repository / "workflow/protocols/sweep.yaml", tmp_path / "mine.yaml"]
     assert len(load_config(files).rows) == 4  # T = 2, KD itself (T = 4), T = 8, the control
+    files[-1].write_text(chosen)
+    config = load_config(files)
+    assert (config.rows, config.methods["kd"].alpha, config.data.holdout_images) == (["kd", "control"], 0.9, 0)
 
 
 def test_the_page_of_the_configuration_has_every_protocol_and_key_of_class_run(repository):

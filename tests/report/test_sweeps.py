@@ -1,18 +1,12 @@
-"""Sweeps from logs of known content: the table, what is chosen, and what retrains it."""
+"""Sweeps from logs of known content: the table, and what is chosen."""
 
 import csv
 import io
 
 import pytest
-import yaml
-from helpers.reporting import ROOT, report_settings, write_run
+from helpers.reporting import report_settings, write_run
 
-from selfdistill.config.load import load_config, merge, validate
-from selfdistill.config.reading import read_yaml
-from selfdistill.config.records import differences
 from selfdistill.config.report_settings import ReportSettings
-from selfdistill.config.report_settings import report_settings as settings_of
-from selfdistill.config.settings import run_settings
 from selfdistill.report import artefacts
 from selfdistill.report.results import Results
 from selfdistill.report.sweeps import sweeps
@@ -68,7 +62,7 @@ born_again,Plain,,,1,94.40,,,reference,86.00
 def test_the_worked_example(golden, tmp_path):
     golden.folder = tmp_path
     names, left = artefacts.write(golden, "sweep")
-    assert (names, left) == ([f"sweep_mine.{suffix}" for suffix in ("csv", "md", "yaml")], [])
+    assert (names, left) == ([f"sweep_mine.{suffix}" for suffix in ("csv", "md")], [])
     assert (tmp_path / "sweep_mine.csv").read_text() == GOLDEN
     text = (tmp_path / "sweep_mine.md").read_text()
     assert "on 5,000 held-out training images" in text
@@ -81,7 +75,6 @@ def test_each_method_has_its_own_choice_and_without_a_grid_all_have_one(tmp_path
     assert [row["mark"] for row in table_of(own)] == ["chosen", "", "", "chosen"]
     alone = results_of(tmp_path / "b", swept([("kd", {}), ("born", {})]), [[0.9], [0.91]])
     assert [row["mark"] for row in table_of(alone)] == ["", "chosen"]
-    assert yaml.safe_load(sweeps(alone)["sweep_mine.yaml"])["rows"] == ["born"]  # a method of the library, as it is
 
 
 def test_of_equal_cells_the_first_is_chosen_and_several_seeds_have_a_spread(tmp_path):
@@ -99,23 +92,6 @@ def test_missing_cells_are_marked_and_those_of_other_sweeps_left_alone(tmp_path)
     results = Results(settings.model_copy(update={"rows": rows}), tmp_path)
     shown = [[row[key] for key in ("seeds", "accuracy", "mark")] for row in table_of(results)]
     assert shown == [["0", "", "no result"], ["1", "94.00", "chosen"], *[["0", "", "no result"]] * 2]
-
-
-def test_what_was_chosen_is_a_protocol_that_trains_on_all_images(tmp_path):
-    files = [ROOT / "config.yaml", ROOT / "workflow/protocols/sweep.yaml"]
-    values = merge(read_yaml(files[0]), read_yaml(files[1])) | {"sweep": ["kd"]}
-    settings = ReportSettings.model_validate(settings_of(validate(values)))
-    accuracies = [[0.95 if n == 1 else 0.9] for n in range(len(settings.rows))]
-    text = sweeps(results_of(tmp_path / "logs", settings, accuracies))["sweep_kd.yaml"]
-    assert text.startswith(
-        "# Cells that sweep kd of protocol sweep selected on its hold-out: KD, alpha 0.9, temperature 4 (95."
-    )
-    (tmp_path / "sweep_kd.yaml").write_text(text)
-    config = load_config([*files, tmp_path / "sweep_kd.yaml"])
-    cell = settings.rows[1].method
-    assert (config.protocol, config.rows, config.data.holdout_images) == ("sweep-kd", [cell, "control"], 0)
-    assert config.methods[cell].label == "KD, alpha 0.9, temperature 4"
-    assert differences(settings.rows[1].settings, run_settings(config, cell)) == ["data.holdout_images"]
 
 
 def test_runs_on_a_hold_out_are_nothing_but_a_sweep(golden, refused):

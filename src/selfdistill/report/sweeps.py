@@ -1,6 +1,4 @@
-"""The results of a sweep: its cells on the hold-out, the selected ones, and a configuration that trains these on all
-images.
-"""
+"""The results of a sweep: its cells on the hold-out, and which of them are selected."""
 
 from __future__ import annotations
 
@@ -9,11 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from selfdistill.config.report_settings import SweepSettings, SweptCell
-from selfdistill.config.settings import to_yaml
-from selfdistill.config.sweeps import described, key_name, text
+from selfdistill.config.sweeps import key_name, text
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.results import MethodResults, Results
-from selfdistill.report.table import Column, Group, Table, rounded
+from selfdistill.report.table import Column, Group, Table
 
 
 def groups(sweep: SweepSettings) -> list[list[SweptCell]]:
@@ -30,20 +27,13 @@ def best(group: list[SweptCell], results: Results) -> SweptCell | None:
     return max(there, key=lambda cell: results.methods[cell.method].spread.mean, default=None)
 
 
-@artefact(
-    "sweep_{sweep}",
-    step="sweep",
-    title="Cells of a sweep on the hold-out, and the configuration of the selected ones",
-    formats=("csv", "md", "yaml"),
-    needs=("evaluation.json",),
-)
+@artefact("sweep_{sweep}", step="sweep", title="Cells of a sweep on the hold-out", needs=("evaluation.json",))
 def sweeps(results: Results) -> dict[str, str]:
-    """For each sweep, the table and the configuration that trains the selected cells on all images."""
+    """The table of each sweep, as CSV and Markdown."""
     files = {}
     for sweep in results.settings.sweeps:
         table = sweep_table(sweep, results)
-        contents = {"csv": table.csv(), "md": table.markdown(), "yaml": retraining(sweep, results)}
-        files |= {f"sweep_{sweep.name}.{suffix}": content for suffix, content in contents.items()}
+        files |= {f"sweep_{sweep.name}.csv": table.csv(), f"sweep_{sweep.name}.md": table.markdown()}
     return files
 
 
@@ -90,30 +80,3 @@ def _measured(runs: MethodResults | None, below_best: Fraction | None, mark: str
         return [0, None, None, "no result", None]
     shares = [100 * teacher["correct"] / teacher["images"] for teacher in runs.taught if teacher]
     return [len(runs.runs), runs.spread, below_best, mark, statistics.fmean(shares) if shares else None]
-
-
-def retraining(sweep: SweepSettings, results: Results) -> str:
-    """A configuration, to be given after the sweep's own files, that trains the selected cells on all images. It is a
-    separate protocol; its rows are the selected cells and the reference.
-    """
-    protocol, rows, methods, names = results.settings.protocol, [], {}, []
-    for cell in filter(None, (best(group, results) for group in groups(sweep))):
-        label = described(cell.label, cell.values)
-        names.append(f"{label} ({rounded(results.methods[cell.method].spread.mean, 2)} %)")
-        rows.append(cell.method)
-        if cell.method != cell.base:
-            methods[cell.method] = {"like": cell.base, "label": label, **cell.values}
-    values = {
-        "protocol": f"{protocol}-{sweep.name}"[:41],  # the longest name
-        "sweep": None,
-        "rows": list(dict.fromkeys([*rows, *filter(None, [sweep.reference])])),
-        "data": {"holdout_images": 0},
-        "methods": methods,
-    }
-    selected = "; ".join(names) or "none, because no cell was run"
-    lines = [
-        f"# Cells that sweep {sweep.name} of protocol {protocol} selected on its hold-out: {selected}.",
-        "# This file, given after the sweep's own files, trains the selected cells on all images and tests them once:",
-        "#   snakemake --cores 2 --configfile <the sweep's own files> <this file>",
-    ]
-    return "\n".join([*lines, to_yaml(values)])
