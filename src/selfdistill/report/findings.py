@@ -10,7 +10,7 @@ from selfdistill.report.budget import figure
 from selfdistill.report.differences import compare
 from selfdistill.report.results import CONTROL, Results
 from selfdistill.report.table import Column, Group, Table, signed
-from selfdistill.system.files import remove, write_atomically
+from selfdistill.system.files import write_atomically
 
 COMPARED = "self_distillation"
 NOTES = (
@@ -36,8 +36,6 @@ def write_findings(configs: Sequence[Config], reports: Path) -> list[Path]:
     table = findings(paper, found)
     contents = {"findings.md": f"# What was found so far\n\n{table.markdown()}", "findings.csv": table.csv()}
     contents |= {f"budget.{suffix}": content for suffix, content in figure(found).items()}
-    for stale in {"budget.pdf", "budget.png"} - contents.keys():
-        remove(reports / stale)
     for name, content in contents.items():
         write_atomically(reports / name, content)
     return [reports / name for name in contents]

@@ -10,6 +10,8 @@ from base64 import b64encode
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from markupsafe import Markup, escape
+
 from selfdistill.config.datasets import DATASETS
 from selfdistill.report.answer import answer
 from selfdistill.report.artefacts import Artefact, artefact, artefacts
@@ -19,7 +21,6 @@ from selfdistill.report.table import Table
 from selfdistill.report.table1 import table1
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
     from PIL.Image import Image
 
 COLOURS = 128  # of a figure: without visible loss its file is a third as large
@@ -173,13 +174,9 @@ def _fewer_colours(image: Image) -> Image:
 
 def commands(text: str) -> Markup:
     """Escaped text; commands in backquotes become code."""
-    from markupsafe import Markup, escape
-
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 def breakable(text: str) -> Markup:
     """Escaped text with possible line breaks after _ and / in long names, and anywhere in checksums."""
-    from markupsafe import Markup, escape
-
     return Markup(re.sub(r"(?<=[_/])(?=\w)|(?<=[0-9a-f]{8})(?=[0-9a-f]{8})", "<wbr>", str(escape(text))))
