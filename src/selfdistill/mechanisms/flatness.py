@@ -1,8 +1,8 @@
 """Flatness of the minimum: noise on the weights, and the Hessian of the training loss.
 
-Networks map images [n, 3, 32, 32] to logits, or to Outputs. The loss is the mean cross-entropy in nats, in
-evaluation mode and in the precision of the weights: set the machine up for fp32, because TF32 and bf16 are coarser than
-the measured effects. Networks after `models.resnet.freeze` cache matrices of their old weights; do not use them here.
+Networks, in evaluation mode, map images [n, 3, 32, 32] to logits, or to Outputs. The loss is the mean cross-entropy in
+nats, in the precision of the weights: set the machine up for fp32, because TF32 and bf16 are coarser than the measured
+effects. Networks after `models.resnet.freeze` cache matrices of their old weights; do not use them here.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from selfdistill.data.randomness import generator
-from selfdistill.mechanisms.answers import batches, evaluating, final_logits
+from selfdistill.mechanisms.answers import batches, final_logits
 
 
 def noise_accuracies(
@@ -29,7 +29,7 @@ def noise_accuracies(
     backbone gets the same noise with heads as without.
     """
     found = []
-    with torch.no_grad(), evaluating(network):
+    with torch.no_grad():
         # Sizes are numbered from 1: other streams would change the published numbers.
         for draw in range(draws):
             noisy = (_noisy(network, size, generator(seed, f"noise/{k}", draw)) for k, size in enumerate(sizes, 1))
@@ -118,12 +118,11 @@ def hessian_vector_product(
     """
     parameters = _trainable(network)
     product = torch.zeros_like(vector)
-    with evaluating(network):
-        for some, their in batches(images, labels):
-            logits = final_logits(network, some) / temperature
-            loss = F.cross_entropy(logits, their, reduction="sum") / len(labels)
-            slope = _gradient(loss, parameters, create_graph=True) @ vector
-            product += _gradient(slope, parameters)
+    for some, their in batches(images, labels):
+        logits = final_logits(network, some) / temperature
+        loss = F.cross_entropy(logits, their, reduction="sum") / len(labels)
+        slope = _gradient(loss, parameters, create_graph=True) @ vector
+        product += _gradient(slope, parameters)
     return product
 
 

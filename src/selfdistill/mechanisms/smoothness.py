@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from selfdistill.data.batches import Normalisation
 from selfdistill.data.randomness import generator
-from selfdistill.mechanisms.answers import batches, evaluating, final_logits
+from selfdistill.mechanisms.answers import batches, final_logits
 
 Predict = Callable[[Tensor], Tensor]
 DRAW = 1  # index of the noise; another one would change the published numbers
@@ -21,7 +21,7 @@ def predictor(network: nn.Module, normalise: Normalisation) -> Predict:
     """A network in evaluation mode as a function of pixels, in batches, with the same normalisation as `evaluate`."""
 
     def predict(pixels: Tensor) -> Tensor:
-        with torch.no_grad(), evaluating(network):
+        with torch.no_grad():
             images = ((some.permute(0, 3, 1, 2) - normalise.mean) / normalise.std for (some,) in batches(pixels))
             return torch.cat([final_logits(network, some) for some in images])
 
@@ -44,10 +44,9 @@ def margin_gradient_norm(network: nn.Module, images: Tensor) -> float:
     [n, 3, height, width]. It grows with the scale of the logits.
     """
     norms = []
-    with evaluating(network):
-        for (some,) in batches(images):
-            inputs = some.detach().clone().requires_grad_()
-            top, second = final_logits(network, inputs).topk(2).values.unbind(1)
-            (gradient,) = torch.autograd.grad((top - second).sum(), inputs)
-            norms.append(gradient.flatten(1).norm(dim=1))
+    for (some,) in batches(images):
+        inputs = some.detach().clone().requires_grad_()
+        top, second = final_logits(network, inputs).topk(2).values.unbind(1)
+        (gradient,) = torch.autograd.grad((top - second).sum(), inputs)
+        norms.append(gradient.flatten(1).norm(dim=1))
     return torch.cat(norms).double().mean().item()
