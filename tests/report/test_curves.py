@@ -32,7 +32,6 @@ def test_a_curve_over_seeds_has_its_mean_and_its_ends():
     assert curve.loc[2].round(9).to_dict() == {"mean": 0.8, "low": 0.6, "high": 1.0}
     made.runs[1].history.loc[1, "test_accuracy"] = None  # one seed was not tested in epoch 1
     assert list(over_seeds(made, "test_accuracy").index) == [2]
-    assert over_seeds(made, "train_feature") is None
 
 
 def test_the_parts_of_a_loss_have_their_weights_and_add_up():

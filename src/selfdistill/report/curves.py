@@ -26,17 +26,14 @@ HEAD, ENSEMBLE = "test_accuracy_head", "test_accuracy_ensemble"
 CLASSIFIERS = ("#7AD151", "#22A884", "#2A788E", "#414487", "#7B1FA2")  # from shallow to deep: no method's colours
 
 
-def over_seeds(method: MethodResults, column: str | dict[str, float]) -> pd.DataFrame | None:
-    """A column's mean, least and largest value over seeds by epoch; None if not every run has it.
+def over_seeds(method: MethodResults, column: str | dict[str, float]) -> pd.DataFrame:
+    """A column's mean, least and largest value over seeds by epoch.
 
     column: its name, or the weights of a sum of several columns. Epochs in which a run has no value (a skipped test)
     are left out, so that all points are over the same seeds.
     """
     weights = {column: 1.0} if isinstance(column, str) else column
-    if any(name not in run.history for run in method.runs for name in weights):
-        return None
-    together = by_seed(method, weights).dropna()
-    return None if together.empty else band(together)
+    return band(by_seed(method, weights).dropna())
 
 
 def by_seed(method: MethodResults, weights: dict[str, float]) -> pd.DataFrame:
@@ -71,7 +68,7 @@ def loss_parts(method: MethodResults) -> dict[str, pd.DataFrame]:
     }
     if sum(map(bool, kinds.values())) > 1:
         parts |= {label: over_seeds(method, columns) for label, columns in kinds.items() if columns}
-    return {label: curve for label, curve in parts.items() if curve is not None}
+    return parts
 
 
 def last_losses(results: Results) -> str:
@@ -167,7 +164,7 @@ def last_of_each(results: Results) -> str:
     """What the figure shows, in a sentence."""
     parts = []
     for method in with_heads(results):
-        ends = [rounded(last.mean, 1) for name in heads_of(method) if (last := method.spread_of(name))]
+        ends = [rounded(method.spread_of(name).mean, 1) for name in heads_of(method)]
         parts.append(f"{method.label} {', '.join(ends)}")
     beside = results.control and any(of_one_network(results.control, each) for each in with_heads(results))
     control = f" The control has {rounded(results.control.spread.mean, 1)}." if beside else ""
@@ -210,8 +207,8 @@ def of_one_network(a: MethodResults, b: MethodResults) -> bool:
 
 
 def _named(axes: Axes, method: MethodResults, column: str, label: str, color: str, **style) -> None:
-    """A curve in percent with its label and last value, if every run has it."""
-    curve, last = over_seeds(method, column), method.spread_of(column)
-    if curve is not None and last is not None:
-        draw(axes, 100 * curve, color, **style)
-        name_line(axes, 100 * curve["mean"].iloc[-1], f"{short(label)}  {rounded(last.mean, 1)}", color)
+    """A curve in percent with its label and last value."""
+    curve = 100 * over_seeds(method, column)
+    draw(axes, curve, color, **style)
+    last = rounded(method.spread_of(column).mean, 1)
+    name_line(axes, curve["mean"].iloc[-1], f"{short(label)}  {last}", color)
