@@ -22,10 +22,11 @@ def test_fewer_than_ten_epochs_have_no_mean_of_ten():
 
 
 def test_ten_epochs_that_are_not_the_last_ten_have_no_mean_of_ten():
-    control = evidence("quick").methods["control"]
-    assert control.last_ten[0] is not None
-    control.tested, control.right = [np.arange(10, 201, 10)], [np.full(20, 9000)]
-    assert control.last_ten == [None]
+    made = method("control", [90])
+    made.tested, made.right = [np.arange(1, 21)], [np.full(20, 90)]
+    assert made.last_ten == [90]
+    made.tested = [np.arange(10, 201, 10)]
+    assert made.last_ten == [None]
 
 
 def test_an_ensemble_and_a_resumed_run():
