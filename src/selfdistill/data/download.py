@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urljoin
 
 import requests
@@ -114,7 +114,8 @@ def _fetch(archive: Archive, part: Path, end: float, log: Log) -> None:
     """One attempt: write the body and make it durable."""
     url, started, received = archive.url, time.monotonic(), 0
     most = archive.size or LARGEST_DOWNLOAD
-    with _answer(url) as response, _opened(part) as file:
+    part.unlink(missing_ok=True)
+    with _answer(url) as response, part.open("xb", buffering=WRITE) as file:  # x: a link is not followed
         with contextlib.closing(State(url.rsplit("/", 1)[-1], response.raw.length_remaining or most)) as state:
             while piece := _read(response):
                 received += len(piece)
@@ -128,12 +129,6 @@ def _fetch(archive: Archive, part: Path, end: float, log: Log) -> None:
         os.fsync(file.fileno())
     seconds = time.monotonic() - started
     log.say(f"{url}: {received} bytes in {seconds:.1f} s ({received / max(seconds, 1e-9) / 1e6:.1f} MB/s)")
-
-
-def _opened(part: Path) -> BinaryIO:
-    """The new, empty file; a link is not followed. Its buffer makes the size of a write independent of the network."""
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
-    return open(descriptor, "wb", buffering=WRITE)
 
 
 @contextlib.contextmanager

@@ -28,9 +28,7 @@ def prepare(dataset: str, archives: Sequence[Archive], output: Path, log: Log | 
     log = log or Log(None)
     with run_lock(output.with_name(f".{output.name}.lock")):
         if not DATASETS[dataset].archives:
-            images = read_digits()
-            check_images(output, dataset, images)
-            write_prepared(output, dataset, images)
+            write_prepared(output, dataset, read_digits())
         elif not any(_put_back(dataset, archive, output, log) for archive in archives[:1]):
             try:
                 _from_archive(dataset, *obtain_archive(archives, output.parent / "archives", log), output, log)
