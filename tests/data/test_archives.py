@@ -199,12 +199,3 @@ def test_the_unpickler_reads_arrays_of_older_and_newer_numpy(protocol):
     older = content.replace(b"numpy._core.multiarray\n", b"numpy.core.multiarray\n")
     for spelling in (content, older):
         assert np.array_equal(decode_python(spelling)[0], pixels)
-
-
-def test_a_python_batch_of_another_form_is_refused(path, refused, monkeypatch):
-    pixels = np.zeros((RECORDS, 3072), np.int32)
-    for changes in ({"labels": [0] * (RECORDS - 1)}, {"labels": [300] * RECORDS}, {"data": pixels}, {"data": "text"}):
-        tar(path, {**python_members(), f"{PYTHON}/test_batch": python_file(5, **changes)})
-        monkeypatch.setattr(archives, "OFFICIAL_PYTHON_SHA256", sha256_of(path))
-        with refused(BAD_DATA, path, "test_batch"):
-            read(path)

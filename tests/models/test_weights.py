@@ -10,7 +10,7 @@ from torchvision.models import resnet18
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.models.network import build_network
 from selfdistill.models.resnet import build_backbone
-from selfdistill.models.weights import decode, encode, encode_weights, read_weights
+from selfdistill.models.weights import encode, encode_weights, read_weights
 from selfdistill.system.failures import BAD_DATA
 from selfdistill.system.tensors import METADATA
 
@@ -47,17 +47,6 @@ def test_read_weights_returns_the_network_that_was_written_in_evaluation_mode(pa
     assert (settings, facts["accuracy"], sha) == (SETTINGS, 0.5, sha256(content).hexdigest())
     assert all(torch.equal(value, expected[name]) for name, value in found.state_dict().items())
     assert not any(module.training for module in found.modules())
-
-
-def test_a_file_vouches_for_each_of_its_bytes(path, refused):
-    content = encode({"w": torch.arange(3.0)}, {"name": "Ä"})
-    tensors, facts = decode(path, content)
-    assert (tensors["w"].tolist(), facts) == ([0, 1, 2], {"name": "Ä"})
-    for position in range(len(content)):
-        flipped = bytearray(content)
-        flipped[position] ^= 1 << position % 8
-        with refused(BAD_DATA, path):
-            decode(path, bytes(flipped))
 
 
 @pytest.mark.parametrize("stem", ["cifar", "cifar_pool", "imagenet"])
@@ -99,7 +88,7 @@ def test_what_is_no_weights_file_is_refused(path, refused):
     """What is crafted with malice: tests/faults/test_hostile.py."""
     with refused(BAD_DATA, path, "cannot be read"):
         read_weights(path)
-    with refused(BAD_DATA, path, "(its header lacks '__metadata__')"):
+    with refused(BAD_DATA, path, "is not a safetensors file of this project ('__metadata__')"):
         read_weights(written(path, save({"fc.bias": torch.zeros(10)})))  # anybody's
 
 

@@ -110,10 +110,7 @@ def decode_binary(content: bytes, labels: int = 1) -> tuple[np.ndarray, np.ndarr
 def decode_python(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Images [n, 3, 32, 32] and labels [n] from a pickled batch of the python archive."""
     batch = ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
-    pixels, labels = batch[b"data"], np.asarray(batch[b"labels"], dtype=np.uint8)
-    if pixels.dtype != np.uint8 or pixels.shape != (len(labels), PIXELS):
-        raise ValueError(f"expected uint8 pixels [{len(labels)}, {PIXELS}], got {pixels.dtype} {pixels.shape}")
-    return pixels.reshape(-1, 3, 32, 32), labels
+    return batch[b"data"].reshape(-1, 3, 32, 32), np.asarray(batch[b"labels"], dtype=np.uint8)
 
 
 class ArrayUnpickler(pickle.Unpickler):
