@@ -8,7 +8,7 @@ from torch import nn
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data import batches
-from selfdistill.evaluation.evaluate import Evaluation, describe_teacher, evaluate
+from selfdistill.evaluation.evaluate import Evaluation, evaluate
 from selfdistill.models.network import build_network
 from selfdistill.models.outputs import Outputs
 
@@ -97,12 +97,3 @@ def test_the_network_is_asked_in_evaluation_mode_in_the_runs_precision_and_answe
 
 def test_predictions_are_a_line_for_each_image():
     assert example().predictions().splitlines() == ["label,prediction", "0,0", "1,1", "2,2", "0,1"]
-
-
-def test_a_teacher_that_knows_nothing_has_the_entropy_of_the_classes_and_no_spread():
-    student = example()
-    teacher = student._replace(logits=torch.zeros_like(student.logits))
-    found = describe_teacher(teacher, student, temperature=4.0)
-    assert found["entropy"] == pytest.approx(math.log(student.logits.shape[1]))
-    assert found["spread"] == 0
-    assert describe_teacher(student, student, 4.0)["agreement"] == student.images

@@ -75,21 +75,6 @@ class Evaluation(NamedTuple):
         return {"logits": self.logits, "labels": self.labels, **heads}
 
 
-def describe_teacher(teacher: Evaluation, student: Evaluation, temperature: float) -> dict[str, float]:
-    """The teacher on the test set: its correct predictions, and the number of images on which its student agrees.
-
-    entropy: mean over images of the entropy of its soft targets, in nats; ln(classes) if they are uniform. spread: the
-    standard deviation of its logits over images, mean over classes; near 0 if they do not depend on the image.
-    """
-    soft = (teacher.logits / temperature).log_softmax(1)
-    return {
-        "correct": teacher.correct,
-        "agreement": int((teacher.logits.argmax(1) == student.logits.argmax(1)).sum()),
-        "entropy": -(soft.exp() * soft).sum(1).mean().item(),
-        "spread": teacher.logits.std(0).mean().item(),
-    }
-
-
 def count_correct(scores: Tensor, labels: Tensor) -> int:
     """The number of rows of the scores whose maximum is at the label."""
     return int((scores.argmax(1) == labels).sum())

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from selfdistill.config.settings import RunSettings
 from selfdistill.data.batches import TestSet, TrainingSet
-from selfdistill.evaluation.evaluate import Evaluation, describe_teacher, evaluate
+from selfdistill.evaluation.evaluate import Evaluation, count_correct, evaluate
 from selfdistill.losses.equations import ensemble_logits
 from selfdistill.models.resnet import replace_stem
 from selfdistill.training.machine import Machine
@@ -29,7 +29,7 @@ class Teaching:
     """
 
     def __init__(self, paths: tuple[Path, ...], settings: RunSettings, seed: int, test_set: TestSet, machine: Machine):
-        self.settings, self.temperature = settings, settings.parameters.get("temperature", 1.0)
+        self.settings, temperature = settings, settings.parameters.get("temperature", 1.0)
         self.records, members = [], []
         for path in paths:
             network, facts, answers = load_teacher(path, settings.teacher.network, test_set, machine)
@@ -39,8 +39,8 @@ class Teaching:
                 answers = evaluate(network, test_set, machine.autocast)
             members.append(network)
             self.records.append(TeacherRecord(path, facts, answers))
-        self.teacher = FrozenTeacher(members, machine, self.temperature)
-        logits = ensemble_logits([record.answers.logits for record in self.records], self.temperature)
+        self.teacher = FrozenTeacher(members, machine, temperature)
+        logits = ensemble_logits([record.answers.logits for record in self.records], temperature)
         self.answers = self.records[0].answers._replace(logits=logits)
 
     def lines(self) -> list[str]:
@@ -62,8 +62,11 @@ class Teaching:
         return self.teacher.logits(training_set.batches(seed, epoch, self.teacher.batch_size))
 
     def describe(self, student: Evaluation) -> dict[str, Any]:
-        """The facts about the teacher in a student's evaluation.json."""
-        facts = describe_teacher(self.answers, student, self.temperature)
+        """The facts about the teacher in a student's evaluation.json: its correct predictions on the test set, and the
+        number of images on which its student agrees.
+        """
+        agreement = count_correct(student.logits, self.answers.logits.argmax(1))
+        facts: dict[str, Any] = {"correct": self.answers.correct, "agreement": agreement}
         if len(self.records) > 1:
             facts["members_correct"] = [record.answers.correct for record in self.records]
         return facts
