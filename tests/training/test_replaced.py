@@ -12,13 +12,13 @@ KEPT = 'kept in the store; to keep both side by side: README, "T = 8 beside T = 
 
 @pytest.fixture
 def said(tmp_path, repository):
-    """What is said of a method when this is laid over demo, whose runs are finished; `recorded`: of their run.json."""
+    """What is said of a method when this is laid over demo, whose runs are finished."""
 
-    def say(text, method="kd", recorded=None):
+    def say(text, method="kd"):
         base = [repository / "config.yaml", repository / "workflow/protocols/demo.yaml"]
         config = load_config(base)
         for name, seed in config.runs():
-            facts = {"settings": run_settings(config, name), "environment": {"precision": "fp32"}} | (recorded or {})
+            facts = {"settings": run_settings(config, name), "environment": {"precision": "fp32"}}
             write_sealed(tmp_path / f"results/demo/{name}/seed{seed}/run.json", facts)
         over = tmp_path / "over.yaml"
         over.write_text(text)
@@ -58,7 +58,3 @@ def test_other_data_are_not_told_to_be_another_method(said):
 )
 def test_what_replaces_nothing_is_not_said(said, change):
     assert said(change) == []
-
-
-def test_a_run_of_somebody_else_is_passed_over(said):
-    assert said("methods: {kd: {temperature: 8}}", recorded={"settings": None}) == []

@@ -8,12 +8,10 @@ import time
 import pytest
 from helpers.trainer import make_job
 
-from selfdistill.system.failures import LOCKED
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.system.lock import run_lock
-from selfdistill.training import machine, run, store
+from selfdistill.training import run, store
 from selfdistill.training.start import train
-from selfdistill.training.states import mark_forced
 
 SHORT = {"epochs": 1, "network": {"width": 1}, "data": {"train_images": 20}}
 OUTPUTS = {"history.csv", "timing.csv", "predictions.csv", "test_logits.safetensors", "weights.safetensors"}
@@ -100,9 +98,8 @@ def test_the_present_code_comes_first_and_other_code_is_said(go, trained, monkey
     assert len(trained) == 2
 
 
-def test_of_other_code_what_was_never_committed_comes_last_and_is_said_in_results(go, trained, monkeypatch, tmp_path):
+def test_of_other_code_what_was_never_committed_comes_last(go, monkeypatch):
     monkeypatch.setattr("selfdistill.training.provenance.commit", lambda: "0123456789ab")
-    go()
     made = go()
     (entry,) = store.entries(made.store)
     trial = entry.facts | {"commit": "0123456789ab+changes", "code_fingerprint": "of a trial"}
@@ -112,12 +109,6 @@ def test_of_other_code_what_was_never_committed_comes_last_and_is_said_in_result
     wanted = entry.facts | {"code_fingerprint": "of the next commit"}
     commits = [one.facts["commit"] for one in store.matches(made.store, "control-seed0", wanted)]
     assert commits == ["0123456789ab", "0123456789ab+changes"]
-    said = []
-    store.restore(made.store, made.output.parents[1], [("control", 0)], said.append)
-    assert said == []
-    shutil.copy(made.store / "control-seed0-0123456789ab/run.json", made.output / "run.json")
-    store.restore(made.store, made.output.parents[1], [("control", 0)], said.append)
-    assert said[0].startswith("trained by other code with uncommitted changes: control seed 0; remove their folders ")
 
 
 def test_a_forced_run_is_trained_and_compared(go, trained):
@@ -159,7 +150,7 @@ def test_what_a_finished_run_lost_is_put_back_with_its_time(go, trained, capsys)
         return capsys.readouterr().out
 
     assert restored() == ""
-    for change in ("timing.csv", "weights.safetensors", "history.csv", "evaluation.json", "run.json"):
+    for change in ("timing.csv", "weights.safetensors", "history.csv", "evaluation.json"):
         if change in ("timing.csv", "weights.safetensors"):
             (made.output / change).unlink()
         else:  # as an editor does
@@ -209,18 +200,3 @@ def test_where_links_fail_files_are_copied_with_the_time_of_their_run(go, traine
     (made.output / "history.csv").unlink()
     store.restore(made.store, made.output.parents[1], [("control", 0)], print)
     assert (made.output / "history.csv").stat().st_mtime_ns == 10**18
-
-
-def test_a_precision_is_what_it_became_not_how_it_was_spelled(go, trained, monkeypatch):
-    """All its cases: tests/config/test_records.py."""
-    choose = machine.choose_precision
-    monkeypatch.setattr(machine, "choose_precision", lambda name, device: choose(name.replace("auto", "fp32"), device))
-    for name in ("auto", "fp32", "bf16"):
-        go(changes={"precision": name})
-    assert len(trained) == 2
-
-
-def test_a_mark_that_cannot_be_written_is_one_line(tmp_path, refused):
-    (tmp_path / ".state").touch()
-    with refused(LOCKED, ".state/control-seed0.forced: cannot be written (Not a directory); check the path"):
-        mark_forced(tmp_path, ["control/seed0"])

@@ -46,8 +46,8 @@ def data_sha256(path: Path) -> str | None:
 def weights_sha256(run: Path) -> str | None:
     """The SHA-256 of a finished run's weights; None if the run is not finished."""
     try:
-        return read_sealed(run / "run.json").get("outputs", {}).get("weights.safetensors")
-    except (Failure, AttributeError):  # damaged, or not a run of this project
+        return read_sealed(run / "run.json")["outputs"]["weights.safetensors"]
+    except Failure:
         return None
 
 

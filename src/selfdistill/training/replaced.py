@@ -37,7 +37,7 @@ def _changes(config: Config, results: Path, method: str, seed: int) -> tuple[str
         facts = read_sealed(results / config.protocol / method / f"seed{seed}" / "run.json")
         wanted = run_settings(config, method)
         keys = other_settings(facts, wanted)
-    except (Failure, KeyError, AttributeError):  # no run, a damaged one, or not one of this project
+    except Failure:  # no run, or a damaged one
         return "", KEPT
     if keys:
         old, new = completed(facts["settings"]), completed(wanted)

@@ -29,7 +29,7 @@ class Status(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Every run of the configuration, and other runs and states in its results."""
+    """Every run of the configuration, and states from which none of them can resume."""
 
     runs: list[Status]
     others: list[Status]
@@ -51,7 +51,7 @@ def status(config: Config, results: Path) -> Answer:
     folder = results / config.protocol
     requested = RequestedRuns(config, results)
     runs = [requested.status(*run) for run in config.runs()]
-    return Answer(runs, [*_other_states(folder, requested), *_leftover_runs(folder, config)])
+    return Answer(runs, _other_states(folder, requested))
 
 
 class RequestedRuns:
@@ -128,38 +128,31 @@ def failure_of(record: Path, identity: dict[str, Any]) -> str | None:
         facts = read_sealed(record)
     except Failure:
         return "failed (its record is damaged)"
-    attempt = facts.get("identity")
-    if not isinstance(attempt, dict):
-        return None
+    attempt = facts["identity"]
     known_then = {part: value for part, value in identity.items() if part in attempt}
     if other_parts(attempt, known_then):
         return None
-    message = " | ".join(str(facts.get("message")).removeprefix("error: ").splitlines())
-    return f"failed ({facts.get('code')}) at {facts.get('at')}: {message}"
+    message = " | ".join(facts["message"].removeprefix("error: ").splitlines())
+    return f"failed ({facts['code']}) at {facts['at']}: {message}"
 
 
 def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
     """The epoch at which a run can resume, from the states of its identity."""
     lost = None
     for folder in sorted(states.glob(f"{key}-{HASH}/")):
-        epoch, its_identity, damaged = newest_state(folder)
-        if its_identity is None and (damaged or (folder / "history.csv").exists()):
+        epoch, its_identity = newest_state(folder)
+        if its_identity is None and (checkpoints(folder) or (folder / "history.csv").exists()):
             remove = f"make clean STATE=1 RUN={states.parent.name}/{key} removes them"
             lost = f"all states in {folder.name} are damaged or missing ({remove})"
         if its_identity is not None and not other_parts(its_identity, identity):
-            note = f" (newer states are damaged: {', '.join(damaged)})" if damaged else ""
-            return f"resumable at epoch {epoch} of {identity['settings']['epochs']}{note}"
+            return f"resumable at epoch {epoch} of {identity['settings']['epochs']}"
     return lost
 
 
-def newest_state(folder: Path) -> tuple[int, dict[str, Any] | None, list[str]]:
-    """The epoch and the identity of the newest undamaged state in a folder, and the newer, damaged ones."""
-    damaged = []
-    for path in checkpoints(folder):
-        if read_checkpoint(path) is not None:
-            return epoch_of(path), read_header(path).get("identity", {}), damaged
-        damaged.append(path.name)
-    return 0, None, damaged
+def newest_state(folder: Path) -> tuple[int, dict[str, Any] | None]:
+    """The epoch and the identity of the newest undamaged state in a folder; 0 and None without one."""
+    whole = next((path for path in checkpoints(folder) if read_checkpoint(path) is not None), None)
+    return (0, None) if whole is None else (epoch_of(whole), read_header(whole)["identity"])
 
 
 def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
@@ -187,14 +180,6 @@ def _whole_states(states: Path, pattern: str) -> Iterator[tuple[str, tuple[str, 
     """The folders with a readable state: name, method and seed, and the epoch and identity of the newest state."""
     for folder in sorted(states.glob(pattern)):
         match = STATE.fullmatch(folder.name)
-        epoch, identity, _ = newest_state(folder)
+        epoch, identity = newest_state(folder)
         if match and identity is not None:
             yield folder.name, (match[1], int(match[2])), epoch, identity
-
-
-def _leftover_runs(folder: Path, config: Config) -> list[Status]:
-    """Finished runs that no row of the configuration needs."""
-    needed = {f"{method} seed {seed}" for method, seed in config.runs()}
-    runs = [path.parent for path in sorted(folder.glob("*/seed*/run.json"))]
-    names = [f"{run.parent.name} seed {run.name.removeprefix('seed')}" for run in runs]
-    return [Status(name, "unused: not in the configuration") for name in names if name not in needed]

@@ -75,20 +75,17 @@ def facts_of(folder: Path) -> dict[str, Any]:
 
 def damaged_outputs(folder: Path, facts: dict) -> list[str]:
     """The outputs of a run that are missing or not the ones that its run.json describes."""
-    outputs = facts.get("outputs")
-    if not isinstance(outputs, dict) or not outputs:
-        return ["run.json lists no outputs"]
-    return [name for name, expected in sorted(outputs.items()) if not _is_whole(folder / name, expected)]
+    return [name for name, expected in sorted(facts["outputs"].items()) if not _is_whole(folder / name, expected)]
 
 
 def folder_of(store: Path, output: Path) -> Path | None:
     """The folder of the store for the run in `output`, whether it exists or not; None if run.json is damaged."""
     facts = facts_of(output)
-    return _folder(store, f"{output.parent.name}-{output.name}", facts) if facts else None
+    return _folder(store, output, facts) if facts else None
 
 
-def _folder(store: Path, name: str, facts: dict[str, Any]) -> Path:
-    return store / f"{name}-{seal(facts)[SEAL][:12]}"
+def _folder(store: Path, output: Path, facts: dict[str, Any]) -> Path:
+    return store / f"{output.parent.name}-{output.name}-{seal(facts)[SEAL][:12]}"
 
 
 def matches(store: Path, name: str, wanted: dict[str, Any]) -> list[Entry]:
@@ -102,20 +99,7 @@ def matches(store: Path, name: str, wanted: dict[str, Any]) -> list[Entry]:
 
 def _strangeness(facts: dict[str, Any], code: str | None) -> int:
     """0 of a run that this code trained, 1 of other code, 2 of other code whose checkout had uncommitted changes."""
-    return 0 if facts.get(CODE) == code else 1 + _had_changes(facts)
-
-
-def _had_changes(facts: dict[str, Any]) -> bool:
-    """Whether a run's checkout had changes that were not committed."""
-    return str(facts.get("commit")).endswith(provenance.CHANGES)
-
-
-def _trials(results: Path, runs: Sequence[tuple[str, int]]) -> list[str]:
-    """The finished runs of other code with uncommitted changes. The fingerprint is computed only if a run had any."""
-    every = {f"{method} seed {seed}": facts_of(results / method / f"seed{seed}") for method, seed in runs}
-    changed = {run: facts[CODE] for run, facts in every.items() if _had_changes(facts) and facts.get(CODE)}
-    own = provenance.code_fingerprint() if changed else None
-    return [run for run, code in changed.items() if code != own]
+    return 0 if facts.get(CODE) == code else 1 + str(facts.get("commit")).endswith(provenance.CHANGES)
 
 
 def find(store: Path, name: str, wanted: dict[str, Any], say: Callable[[str], None]) -> Entry | None:
@@ -150,7 +134,7 @@ def keep(store: Path, name: str, output: Path, say: Callable[[str], None]) -> No
     the same code trained it in the same precision.
     """
     new = Entry(output, read_sealed(output / "run.json"))
-    folder = _folder(store, name, new.facts)
+    folder = _folder(store, output, new.facts)
     before = [entry for entry in matches(store, name, new.facts) if entry.folder != folder]
     if before:
         say(_comparison(before[0], new))
@@ -164,57 +148,38 @@ def adopt(store: Path, results: Path) -> None:
     """Store the finished runs under results/<protocol>/ that the store lacks, because it was not copied or is newer."""
     for path in sorted(results.glob("*/seed*/run.json")):
         output, facts = path.parent, facts_of(path.parent)
-        name = f"{output.parent.name}-{output.name}"
-        folder = _folder(store, name, facts)
-        if not facts or "settings" not in facts or folder.is_dir() or damaged_outputs(output, facts):
+        folder = _folder(store, output, facts)
+        if not facts or folder.is_dir() or damaged_outputs(output, facts):
             continue
-        with contextlib.suppress(InUse), run_lock(results / ".state" / f"{name}.lock"):
+        with contextlib.suppress(InUse), run_lock(results / ".state" / f"{output.parent.name}-{output.name}.lock"):
             _build(folder, Entry(output, facts))
 
 
 def restore(store: Path, results: Path, runs: Sequence[tuple[str, int]], say: Callable[[str], None]) -> None:
-    """Restore lost files of the finished runs (method, seed) under results/<protocol>/, and say it. Also name the runs
-    that other code with uncommitted changes trained, which are most often trials.
-    """
+    """Restore lost files of the finished runs (method, seed) under results/<protocol>/, and say it."""
     for method, seed in runs:
-        output, name = results / method / f"seed{seed}", f"{method}-seed{seed}"
+        output = results / method / f"seed{seed}"
         if lost_outputs(store, output) is None:
             continue
-        with contextlib.suppress(InUse), run_lock(results / ".state" / f"{name}.lock"), disk(output):
+        with contextlib.suppress(InUse), run_lock(results / ".state" / f"{method}-seed{seed}.lock"), disk(output):
             if lost := lost_outputs(store, output):  # another start may have restored it already
                 _put_back(*lost, output)
                 say(f"{method} seed {seed}: {', '.join(lost[1])} restored from the store")
-    if trials := _trials(results, runs):
-        how = f"remove their folders in {results} to restore them from the store or train them again"
-        say(f"trained by other code with uncommitted changes: {', '.join(trials)}; {how}")
 
 
-def lost_outputs(store: Path, output: Path) -> tuple[Entry, list[str]] | None:
-    """The stored run for the finished run in `output`, and the names of missing or replaced files that it can restore;
-    None if there are none. Small files are compared by SHA-256, large ones by size, because reading all at each start
-    takes too long. Hard links to the store's files are not compared.
+def lost_outputs(store: Path, output: Path) -> tuple[Path, list[str]] | None:
+    """The store's folder for the finished run in `output`, and the names of missing or replaced files that it can
+    restore; None if there are none. Small files are compared by SHA-256, large ones by size, because reading all at
+    each start takes too long. Hard links to the store's files are not compared.
     """
-    facts, name = facts_of(output), f"{output.parent.name}-{output.name}"
-    if facts:
-        entry, lost = Entry(_folder(store, name, facts), facts), []
-    elif (entry := _with_history(store, name, output)) is not None:
-        lost = ["run.json"]
-    if entry is None or not entry.folder.is_dir() or not isinstance(entry.facts.get("outputs"), dict):
+    facts = facts_of(output)
+    folder = _folder(store, output, facts)
+    if not facts or not folder.is_dir():
         return None
-    outputs = entry.facts["outputs"]
-    lost += [file for file in sorted(outputs) if _is_lost(entry.folder / file, output / file, outputs[file])]
-    whole = all(_is_whole(entry.folder / file, outputs.get(file)) for file in lost if file != "run.json")
-    return (entry, lost) if lost and whole else None
-
-
-def _with_history(store: Path, name: str, output: Path) -> Entry | None:
-    """The stored run with the same history.csv, for a folder with a damaged run.json."""
-    history = output / "history.csv"
-    if not history.is_file() or not (output / "run.json").exists():
-        return None
-    sha256 = sha256_of(history)
-    found = (entry for entry in entries(store, name) if entry.facts.get("outputs", {}).get(history.name) == sha256)
-    return next(found, None)
+    outputs = facts["outputs"]
+    lost = [file for file in sorted(outputs) if _is_lost(folder / file, output / file, outputs[file])]
+    whole = all(_is_whole(folder / file, outputs[file]) for file in lost)
+    return (folder, lost) if lost and whole else None
 
 
 def _is_lost(stored: Path, own: Path, expected: str) -> bool:
@@ -231,14 +196,12 @@ def _is_whole(path: Path, expected: str) -> bool:
     return path.is_file() and sha256_of(path) == expected
 
 
-def _put_back(entry: Entry, names: list[str], output: Path) -> None:
-    """Restore lost files of a run, run.json last, with their former times; copies get the times of the run's other
-    files.
-    """
+def _put_back(stored: Path, names: list[str], output: Path) -> None:
+    """Restore lost files of a run with their former times; copies get the time of its run.json."""
     times = (output / "run.json").stat()
-    for name in sorted(names, key="run.json".__eq__):
-        link(entry.folder / name, output / name)
-        if not (output / name).samefile(entry.folder / name):
+    for name in names:
+        link(stored / name, output / name)
+        if not (output / name).samefile(stored / name):
             os.utime(output / name, ns=(times.st_atime_ns, times.st_mtime_ns))
     sync_folder(output)
 
