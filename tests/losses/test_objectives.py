@@ -54,19 +54,9 @@ def test_self_distillation_has_a_term_for_each_head_and_the_final_cross_entropy_
     assert terms.cross_entropy[-1].weight == 1.0
 
 
-def test_self_distillation_takes_the_final_classifier_as_teacher():
-    terms = self_distillation(Outputs(FINAL, (FINAL,)), LABELS, None, **PARAMETERS)
-    assert terms.distillation[0].value.item() == 0
-
-
-def leaves(count=4):
-    """Logits that gradients are asked of: shallow ones, then the final ones."""
-    return [logits.clone().requires_grad_() for logits in (*SHALLOW, FINAL)[:count]]
-
-
 def gradients(objective, **parameters):
     """The gradients of the loss in the shallow and the final logits."""
-    *shallow, final = leaves()
+    *shallow, final = (logits.clone().requires_grad_() for logits in (*SHALLOW, FINAL))
     objective(Outputs(final, tuple(shallow)), LABELS, TEACHER, **parameters).total.backward()
     return [logits.grad for logits in (*shallow, final)]
 

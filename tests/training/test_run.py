@@ -56,18 +56,6 @@ def test_a_pause_is_told_and_recorded(unbroken, digits, tmp_path, monkeypatch):
     assert "paused for 41 s (not counted as training time)" in (tmp_path / "control.txt").read_text().splitlines()
 
 
-def test_randomness_elsewhere_changes_nothing(unbroken, digits, tmp_path, monkeypatch):
-    one_epoch = run.Run._one_epoch
-
-    def poisoned(self, *arguments):
-        torch.manual_seed(sum(map(len, self.progress.history)) + 12345)
-        torch.rand(7)
-        return one_epoch(self, *arguments)
-
-    monkeypatch.setattr(run.Run, "_one_epoch", poisoned)
-    assert bits(trained(tmp_path, digits)) == bits(unbroken["control"].output)
-
-
 def test_a_finished_run_is_written_again_without_training(unbroken, digits, tmp_path, capsys):
     shutil.copytree(unbroken["control"].output.parents[1], tmp_path / "copy")
     (tmp_path / "copy/control/seed0/history.csv").unlink()
