@@ -27,15 +27,12 @@ def run_identity(
     data: SHA-256 of the prepared images; teachers: SHA-256 of their weights; code: a fingerprint of the training code,
     by default of the present one.
     """
-    unknown = {"data_sha256": data is None, "teacher_sha256": None in teachers}
-    identity = {
-        "settings": settings,
-        "seed": seed,
-        "data_sha256": data,
-        "teacher_sha256": teachers if len(teachers) > 1 else next(iter(teachers), None),
-        "code_fingerprint": code or provenance.code_fingerprint(),
-    }
-    return {name: part for name, part in identity.items() if not unknown.get(name)}
+    identity = {"settings": settings, "seed": seed, "code_fingerprint": code or provenance.code_fingerprint()}
+    if data is not None:
+        identity["data_sha256"] = data
+    if None not in teachers:
+        identity["teacher_sha256"] = teachers if len(teachers) > 1 else next(iter(teachers), None)
+    return identity
 
 
 def data_sha256(path: Path) -> str | None:

@@ -152,7 +152,7 @@ def _saved(states: Path, key: str, identity: dict[str, Any]) -> str | None:
 def newest_state(folder: Path) -> tuple[int, dict[str, Any] | None]:
     """The epoch and the identity of the newest undamaged state in a folder; 0 and None without one."""
     whole = next((path for path in checkpoints(folder) if read_checkpoint(path) is not None), None)
-    return (0, None) if whole is None else (epoch_of(whole), read_header(whole)["identity"])
+    return (0, None) if whole is None else (epoch_of(whole), read_header(whole).get("identity", {}))
 
 
 def describe_other_states(state: Path, identity: dict[str, Any]) -> list[str]:
