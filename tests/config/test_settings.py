@@ -2,7 +2,7 @@ import yaml
 
 from selfdistill.config.load import validate
 from selfdistill.config.methods import Method
-from selfdistill.config.reading import LARGEST_FILE, merge
+from selfdistill.config.reading import merge
 from selfdistill.config.report_settings import ReportSettings, report_settings
 from selfdistill.config.schema import Config, MachineSettings
 from selfdistill.config.settings import RunSettings, read_settings, run_settings, to_yaml
@@ -183,15 +183,6 @@ def test_settings_survive_their_file(values, tmp_path):
     for kind, settings in [*kinds, (ReportSettings, report_settings(config))]:
         path.write_text(to_yaml(settings), encoding="utf-8")
         assert read_settings(path, kind).model_dump(mode="json", exclude_none=True) == settings
-
-
-def test_the_settings_of_hundreds_of_runs_can_be_read(tmp_path, values):
-    names, path = list(values["sweeps"]), tmp_path / "settings.yaml"
-    oddities, data = ["undetached_target", "replaced_stem"], {"holdout_images": 5000}
-    values = merge(values, {"sweep": names, "seeds": list(range(30)), "oddities": oddities, "data": data})
-    path.write_text(to_yaml(report_settings(validate(values))))
-    assert path.stat().st_size > LARGEST_FILE  # more than a person may write
-    assert [sweep.name for sweep in read_settings(path, ReportSettings).sweeps] == names
 
 
 def test_wrong_settings_are_refused_with_file_and_key(config, tmp_path, refused):

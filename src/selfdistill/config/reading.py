@@ -5,8 +5,6 @@ this file, whatever the working directory is. So every verb and the Snakefile us
 user's files name its blocks without naming its files, and a copy of the checkout has its own library.
 """
 
-import copy
-import os
 import re
 from functools import cache, reduce
 from pathlib import Path
@@ -16,8 +14,8 @@ import yaml
 
 from selfdistill.config.types import written
 from selfdistill.system.failures import CONFIGURATION, Failure
+from selfdistill.system.files import read_file
 
-LARGEST_FILE = 64 * 1024  # bytes; a configuration is a few KB, an alias bomb is not
 LIBRARY = [Path(__file__).parents[3] / "workflow" / name for name in ("methods.yaml", "sweeps.yaml", "ablations.yaml")]
 NUMBERS = {  # the numbers that YAML 1.1 reads as people do; 010 (8), 0x10, 1_0 and 1:30 (90) stay text
     "int": r"[-+]?(?:0|[1-9][0-9]*)",
@@ -60,7 +58,7 @@ for _name, _pattern in NUMBERS.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"(?:{_pattern})$"), list("-+0123456789."))
 
 
-def parse_yaml(text: str, where: object) -> Any:
+def parse_yaml(text: bytes | str, where: object) -> Any:
     """The value of a YAML text. Raises: Failure 78 naming the source and the line."""
     try:
         return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
@@ -70,30 +68,14 @@ def parse_yaml(text: str, where: object) -> Any:
         raise Failure(where, f"line {mark.line + 1}: {problem}" if mark else problem, code=CONFIGURATION) from error
 
 
-def read_yaml(path: Path | str, largest: int = LARGEST_FILE) -> dict[str, Any]:
-    """The mapping in a YAML file of at most so many bytes.
+def read_yaml(path: Path | str) -> dict[str, Any]:
+    """The mapping in a YAML file.
 
-    Raises: Failure 78 naming file and line: unreadable, too large, broken, empty, a key given twice, no mapping.
+    Raises: Failure 78 naming file and line: unreadable, broken, empty, a key given twice, no mapping.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            content = file.read(largest + 1)
-            size = max(len(content), os.fstat(file.fileno()).st_size)  # a device has no size
-    except OSError as error:
-        raise Failure(path, f"cannot be read ({error.strerror})", code=CONFIGURATION) from error
-    if size > largest:
-        raise Failure(path, f"expected at most {largest} bytes, got {size}", code=CONFIGURATION)
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        what = f"expected UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}"
-        raise Failure(path, what, code=CONFIGURATION) from error
-    value = parse_yaml(text, path)
-    if value is None:
-        raise Failure(path, "is empty", "write keys and values into it, or do not give it", code=CONFIGURATION)
+    value = parse_yaml(read_file(Path(path), code=CONFIGURATION), path)
     if not isinstance(value, dict):
-        raise Failure(path, f"expected keys and values, got {type(value).__name__}", code=CONFIGURATION)
+        raise Failure(path, f"expected keys and values, got {written(value)}", code=CONFIGURATION)
     return value
 
 
@@ -108,10 +90,6 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _library() -> dict[str, Any]:
-    for path in LIBRARY:
-        if not path.is_file():
-            what = "is missing: the package was installed without its checkout"
-            raise Failure(path, what, "run in the checkout: pip install -e .", code=CONFIGURATION)
     return reduce(merge, map(read_yaml, LIBRARY))
 
 
@@ -120,5 +98,5 @@ def over_library(values: dict[str, Any]) -> dict[str, Any]:
     methods = values.get("methods")
     if not isinstance(methods, dict) or not methods:
         return values
-    laid = merge(copy.deepcopy(_library()), values)
+    laid = merge(_library(), values)
     return laid | {"methods": {name: laid["methods"][name] for name in [*methods, *laid["methods"]]}}

@@ -14,7 +14,6 @@ from selfdistill.config.optimiser import OptimiserSettings
 from selfdistill.config.reading import read_yaml
 from selfdistill.config.schema import Config
 
-LARGEST_SETTINGS = 16 * 1024**2  # bytes; enough for hundreds of runs with all their keys
 S = TypeVar("S", bound=Block)
 
 
@@ -129,4 +128,4 @@ def read_settings(path: Path | str, model: type[S]) -> S:
 
     Raises: Failures (78) naming the file and each wrong key.
     """
-    return checked(model, read_yaml(path, LARGEST_SETTINGS), path, "rerun the rule that writes it")
+    return checked(model, read_yaml(path), path, "rerun the rule that writes it")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from selfdistill.system.failures import DISK, LOCKED, Failure
+from selfdistill.system.failures import BAD_DATA, DISK, LOCKED, Failure
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -163,15 +163,15 @@ def check_free_space(folder: Path, needed: int, what: str) -> None:
         )
 
 
-def read_file(path: Path, next_step: str = "") -> bytes:
+def read_file(path: Path, next_step: str = "", *, code: int = BAD_DATA) -> bytes:
     """The bytes of a file.
 
-    Raises: Failure 65 when the file cannot be read.
+    Raises: Failure 65, or another one, when the file cannot be read.
     """
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise Failure(path, f"cannot be read ({error.strerror})", next_step) from error
+        raise Failure(path, f"cannot be read ({error.strerror})", next_step, code=code) from error
 
 
 def sha256_of(path: Path) -> str:
