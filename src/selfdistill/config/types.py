@@ -1,5 +1,6 @@
 """Types of values. Each error message states the whole rule: `expected ..., got ...`."""
 
+import operator
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -26,7 +27,8 @@ def written(value: Any) -> str:
         return f"[{', '.join(map(written, value))}]"[:80]
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {written(item)}' for key, item in value.items())}}}"[:80]
-    return (str(value) if isinstance(value, int | float) else repr(value))[:80]
+    text = str(value) if isinstance(value, int | float) else repr(value)
+    return re.sub("//.*@", "//...@", text)[:80]  # without the password in a URL
 
 
 def number(value: Any) -> int | float | None:
@@ -43,33 +45,35 @@ def number(value: Any) -> int | float | None:
 # Numbers
 
 
-def _in_range(expected: str, whole: bool, fits: Callable[[float], bool]) -> Callable[[Any], Any]:
+def _within(kind: type, expected: str, **bounds: float) -> Callable[[Any], Any]:
+    """A validator of numbers; bounds: of `ge`, `gt`, `le` and `lt`, the comparisons of `operator` and of pydantic."""
+
     def check(value: Any) -> Any:
         found = number(value)
-        if found is None or (whole and found != int(found)) or not fits(found):
+        fits = found is not None and all(getattr(operator, name)(found, bound) for name, bound in bounds.items())
+        if not fits or (kind is int and found != int(found)):
             raise refuse(expected, value)
-        return int(found) if whole else float(found)
+        return kind(found)
 
     return check
 
 
+def _number(kind: type, expected: str, **bounds: float) -> Any:
+    check = _within(kind, expected, **bounds)
+    return Annotated[kind, Field(**bounds), BeforeValidator(check)]  # this order puts the range into the schema
+
+
 def _whole(least: int, most: int, expected: str = "") -> Any:
-    check = _in_range(expected or f"a whole number from {least} to {most}", True, lambda value: least <= value <= most)
-    return Annotated[int, Field(ge=least, le=most), BeforeValidator(check)]  # this order puts the range into the schema
-
-
-def _real(expected: str, fits: Callable[[float], bool], **bounds: float) -> Any:
-    return Annotated[float, Field(**bounds), BeforeValidator(_in_range(expected, False, fits))]
+    return _number(int, expected or f"a whole number from {least} to {most}", ge=least, le=most)
 
 
 def _between(least: float, most: float, unit: str = "") -> Any:
     """A number in wide bounds, so that a typo fails here and not as an overflow after hours."""
-    expected = f"a number from {least:g} to {most:g}{unit}"
-    return _real(expected, lambda value: least <= value <= most, ge=least, le=most)
+    return _number(float, f"a number from {least:g} to {most:g}{unit}", ge=least, le=most)
 
 
 def _auto_or(least: int, most: int) -> Any:
-    check = _in_range(f"auto or a whole number from {least} to {most}", True, lambda value: least <= value <= most)
+    check = _within(int, f"auto or a whole number from {least} to {most}", ge=least, le=most)
     return Annotated[int | str, BeforeValidator(lambda value: value if value == "auto" else check(value))]
 
 
@@ -80,12 +84,12 @@ Classifiers = _whole(3, 4, "3 or 4")
 Severity = _whole(1, 5)
 Decimals = _whole(0, 4)
 Seed = _whole(0, LARGEST_SEED)
-Number = _real("a finite number", lambda value: True)
-Positive = _real("a number > 0", lambda value: value > 0, gt=0)
-NonNegative = _real("a number >= 0", lambda value: value >= 0, ge=0)
-Fraction = _real("a number in [0, 1]", lambda value: 0 <= value <= 1, ge=0, le=1)
-BelowOne = _real("a number in [0, 1)", lambda value: 0 <= value < 1, ge=0, lt=1)
-LearningRate = _real("a number in (0, 1000]", lambda value: 0 < value <= 1000, gt=0, le=1000)
+Number = _number(float, "a finite number")
+Positive = _number(float, "a number > 0", gt=0)
+NonNegative = _number(float, "a number >= 0", ge=0)
+Fraction = _number(float, "a number in [0, 1]", ge=0, le=1)
+BelowOne = _number(float, "a number in [0, 1)", ge=0, lt=1)
+LearningRate = _number(float, "a number in (0, 1000]", gt=0, le=1000)
 Temperature = _between(1e-3, 1000)
 Percent = _between(0, 100, " (percent)")
 Inches = _between(1, 20, " (inches)")
@@ -121,20 +125,9 @@ Line = matching("one line of text, at most 2000 printable characters", PRINTABLE
 Label = matching("a LaTeX label of letters, digits and : . _ -, at most 80", r"[A-Za-z0-9:._-]{1,80}")
 Device = matching("auto, cpu, cuda or cuda:<n>, n up to 99", r"auto|cpu|cuda(?::[0-9]{1,2})?")
 
-
-HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
-
-
-def _url(value: Any) -> Any:
-    """A plain web address, without a password and without characters that hide which host it names."""
-    found = re.fullmatch(rf"https?://{HOST}(?:[/?#][!#-;=?-\[\]_a-z~]*)?", value) if isinstance(value, str) else None
-    if not found or not 0 < int(found[1] or 1) < 2**16:
-        shown = re.sub(r"//.*@", "//...@", value, flags=re.DOTALL) if isinstance(value, str) else value
-        raise refuse("a URL (https://... or http://...) of a plain host, without user name and password", shown)
-    return value
-
-
-Url = Annotated[str, BeforeValidator(_url), Field(json_schema_extra={"pattern": r"^https?://\S+$"})]
+# A plain host without user name and password, and no character that hides which host it is.
+URL = r"https?://[A-Za-z0-9][A-Za-z0-9._-]*(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]*)?"
+Url = matching("a URL (https://... or http://...) of a plain host, without user name and password", URL)
 
 
 def seconds_of(duration: str) -> int:
@@ -212,7 +205,7 @@ def _teacher_seed(value: Any) -> Any:
     if isinstance(value, str) and (value in ("same", "next") or re.fullmatch(r"mod [1-9][0-9]{0,8}", value)):
         return value
     expected = f"same, next, a seed up to {LARGEST_SEED}, mod <n> with n from 1 to 999999999, or a list of seeds"
-    return _in_range(expected, True, lambda seed: 0 <= seed <= LARGEST_SEED)(value)
+    return _within(int, expected, ge=0, le=LARGEST_SEED)(value)
 
 
 TeacherSeed = Annotated[int | str | list[Seed], BeforeValidator(_teacher_seed)]
