@@ -21,29 +21,13 @@ def read_header(path: Path) -> dict:
 def read_metadata(content: bytes) -> dict:
     """Our metadata in the bytes of a safetensors file.
 
-    Raises: ValueError or KeyError when there is none.
+    Raises: ValueError, KeyError or TypeError when there is none.
     """
     length = int.from_bytes(content[:8], "little")
-    if length > min(len(content), LARGEST_HEADER):
-        raise ValueError("its header is damaged")
     try:
-        facts = _strict_json(_strict_json(content[8 : 8 + length])["__metadata__"][METADATA])
+        facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][METADATA])
     except RecursionError as error:
         raise ValueError("its metadata is nested too deeply") from error
     if not isinstance(facts, dict):
         raise ValueError("its metadata is damaged")
     return facts
-
-
-def _strict_json(text: str | bytes):
-    """The value of a JSON text, read more strictly than by Python: no key twice, no NaN, no infinity."""
-
-    def refuse(constant: str):
-        raise ValueError(f"its header has the number {constant}")
-
-    def once(pairs: list[tuple]) -> dict:
-        if len(dict(pairs)) < len(pairs):
-            raise ValueError("its header has a key twice")
-        return dict(pairs)
-
-    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
