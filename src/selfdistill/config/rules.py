@@ -1,12 +1,13 @@
 """Rules between keys. A rule takes a configuration with valid types and yields its problems."""
 
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from selfdistill.config.datasets import DATASETS, official
 from selfdistill.config.errors import Problem, unknown_name
 from selfdistill.config.macros import macros_of
-from selfdistill.config.methods import ODDITIES, Method
+from selfdistill.config.methods import ODDITIES
 from selfdistill.config.schema import Config
 
 
@@ -64,24 +65,17 @@ def _rows(config: Config) -> Iterator[Problem]:
 
 
 def _teachers(config: Config) -> Iterator[Problem]:
-    """Unknown teachers, and circles of teachers."""
-    for name, method in config.methods.items():
-        teacher = getattr(method, "teacher", None)
-        if teacher is not None and teacher not in config.methods:
+    """Unknown teachers, and a circle of teachers."""
+    taught = {name: block.teacher for name, block in config.methods.items() if hasattr(block, "teacher")}
+    for name, teacher in taught.items():
+        if teacher not in config.methods:
             yield unknown_name(("methods", name, "teacher"), teacher, config.methods)
-        elif chain := _circle(config.methods, name):
-            what = f"expected a teacher that is not its own student, got {' <- '.join(chain)}"
-            yield ("methods", name, "teacher"), what
-
-
-def _circle(methods: dict[str, Method], name: str) -> list[str]:
-    """The chain of teachers from a method back to itself, empty if it ends."""
-    chain = [name]
-    while teacher := getattr(methods.get(chain[-1]), "teacher", None):
-        chain.append(teacher)
-        if teacher in chain[:-1]:
-            return chain if teacher == name else []
-    return []
+    try:
+        TopologicalSorter({name: [teacher] for name, teacher in taught.items()}).prepare()
+    except CycleError as error:
+        circle = error.args[1]
+        what = f"expected a teacher that is not its own student, got {' -> '.join(circle)}"
+        yield ("methods", circle[-1], "teacher"), what
 
 
 def _ablations(config: Config) -> Iterator[Problem]:
