@@ -64,23 +64,13 @@ def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_p
     show = partial(verbs.selfdistill, "show", repository / "config.yaml", repository / "workflow/protocols/demo.yaml")
     absent = show()
     assert (absent.returncode, "table1.csv: cannot be read" in absent.stderr) == (BAD_DATA, True)
-    report, run = Path("report/demo"), Path("results/demo/kd/seed0/run.json")
-    for folder in (report / "details", run.parent):
-        folder.mkdir(parents=True)
-    runs = "method,seed\nkd,0\n"  # of which the report is; another one lies beside it
-    for name, text in {"runs.csv": runs, "table1.csv": TABLE, "report.html": "", "curves_loss.pdf": ""}.items():
+    report = Path("report/demo")
+    (report / "details").mkdir(parents=True)
+    for name, text in {"table1.csv": TABLE, "report.html": "", "curves_loss.pdf": ""}.items():
         (report / name).write_text(text)
-    for text in ("", TABLE.splitlines()[0], TABLE.replace("label", "words")):
-        (report / "table1.csv").write_text(text)
-        said = show().stderr
-        assert "table1.csv: expected rows with accuracy, accuracy_sd, label, " in said
-    (report / "table1.csv").write_text(TABLE)
-    for path in (run, Path("results/demo/kd/seed1/run.json")):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"settings": {"epochs": 5, "data": {"dataset": "digits"}}}))
     done = show("--started", time.time() - 65)
     assert done.stdout.splitlines() == [
-        "done in 1:05: demo, 1 run on scikit-learn's handwritten digits, 5 epochs",
+        "done in 1:05: demo, 2 runs on scikit-learn's handwritten digits, 5 epochs",
         "",
         "                        accuracy (%)  minus control  paper (%)  training time",
         "ResNet18 (Student, KD)         70.55          -1.02      94.20     0h 01m 02s",
@@ -100,14 +90,11 @@ def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_p
     ]
 
 
-def test_show_with_several_seeds_and_of_the_authors_logs_under_the_protocol_of_the_last_file(
-    tmp_path, monkeypatch, repository
-):
+def test_show_with_several_seeds_and_of_the_authors_logs(tmp_path, monkeypatch, repository):
     monkeypatch.chdir(tmp_path)
-    own, report = tmp_path / "own.yaml", Path("report/published")
+    report, files = Path("report/published"), ("config.yaml", "workflow/protocols/published.yaml")
     report.mkdir(parents=True)
-    own.write_text("protocol: published\n")
-    show = partial(verbs.selfdistill, "show", repository / "config.yaml", own)
+    show = partial(verbs.selfdistill, "show", *(repository / name for name in files))
     (report / "table1.csv").write_text(TABLE)
     assert "\nOne unseeded run per row, so no difference is judged.\n" in show().stdout
     (report / "table1.csv").write_text(TABLE.replace("70.55,,-1.02,0h 01m 02s,1", "70.55,0.12,,0h 01m 02s,3"))

@@ -12,7 +12,6 @@ from selfdistill.cli.options import Files, OutputFolder
 @app.command(rich_help_panel=USE)
 def show(
     files: Files = None,
-    results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
     started: Annotated[float | None, Option(help="The start time, in seconds since 1970.")] = None,
 ) -> None:
     """Print Table I, the files to open and what to try next."""
@@ -20,11 +19,10 @@ def show(
     from selfdistill.tools.show import last_screen
 
     config = load_config(files or [Path("config.yaml")])
-    report = Path("report") / config.protocol
     if config.sweep:  # it has no Table I
-        print("\n".join(str(path) for path in sorted(report.glob("sweep_*.md"))))
+        print("\n".join(str(path) for path in sorted(Path("report", config.protocol).glob("sweep_*.md"))))
     else:
-        print("\n".join(last_screen(report, results, started)))
+        print("\n".join(last_screen(config, started)))
 
 
 @app.command(rich_help_panel=USE)

@@ -1,13 +1,14 @@
 """The last output of `make demo` and similar targets: Table I, the files to open, what to try next."""
 
 import csv
-import json
+import io
 import time
 from pathlib import Path
 
 from selfdistill.config.datasets import DATASETS
+from selfdistill.config.schema import Config
 from selfdistill.system.amounts import clock
-from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_file
 
 OPEN = {"page": "report.html", "table": "table1.csv", "curves": "curves_accuracy.png", "details": "details"}
 TARGETS = {"demo": "demo", "published": "published", "quick": "quick", "paper": "replicate"}  # by protocol
@@ -16,59 +17,42 @@ NEXT = {
     "quick": "CIFAR-10 with small networks (downloads 170 MB)",
     "replicate": "the paper's protocol (hours on a GPU)",
 }
-SHOWN = {"method", "label", "accuracy", "accuracy_sd", "minus_control", "paper", "time"}  # columns of table1.csv
+AUTHORS = "author's logs"  # the kind of protocol that trains nothing
 ALONE = "One {} per row, so no difference is judged."
 T8 = "echo 'methods: {kd: {temperature: 8}}' > t8.yaml; make %s CONFIG=t8.yaml"
 
 
-def last_screen(report: Path, results: Path, started: float | None) -> list[str]:
-    """The lines. report: the folder of a protocol's report; started: the start time, in seconds since 1970.
+def last_screen(config: Config, started: float | None) -> list[str]:
+    """The lines. started: the start time, in seconds since 1970.
 
-    Raises: Failure 65 if table1.csv is missing or is another file.
+    Raises: Failure 65 if table1.csv is missing.
     """
-    rows = _rows(report / "table1.csv", SHOWN)
-    run = "unseeded run" if report.name == "published" else "seed"
+    report = Path("report") / config.protocol
+    table = read_file(report / "table1.csv", "ask Snakemake for the target table").decode()
+    rows = list(csv.DictReader(io.StringIO(table)))
+    run = "unseeded run" if config.kind == AUTHORS else "seed"
     done = "done" if started is None else f"done in {clock(time.time() - started)}"
     return [
-        f"{done}: {_described(report, results / report.name)}",
+        f"{done}: {_described(config, rows)}",
         "",
         *_table(rows),
-        *(["", ALONE.format(run)] if {row.get("seeds") for row in rows} == {"1"} else []),
+        *(["", ALONE.format(run)] if {row["seeds"] for row in rows} == {"1"} else []),
         "",
         *(f"{name:8} {report / file}" for name, file in OPEN.items() if (report / file).exists()),
         "",
-        *_next(report.name, rows),
+        *_next(config.protocol, rows),
     ]
 
 
-def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, restval=""))
-    except (OSError, ValueError, csv.Error) as error:
-        raise Failure(path, f"cannot be read ({error})", "ask Snakemake for the target table") from error
-    if not rows or not rows[0].keys() >= columns:
-        what = f"expected rows with {', '.join(sorted(columns))}"
-        raise Failure(path, what, "ask Snakemake for the target table, with -R table")
-    return rows
-
-
-def _described(report: Path, results: Path) -> str:
-    """What was run, by the run.json of the report's runs; without any, the protocol and its source."""
-    protocol, settings, listed = report.name, [], report / "runs.csv"
-    for run in _rows(listed, {"method", "seed"}) if listed.exists() else ():
-        path = results / run["method"] / f"seed{run['seed']}" / "run.json"
-        try:
-            settings.append(json.loads(path.read_text(encoding="utf-8"))["settings"])
-        except (OSError, ValueError, KeyError):  # `status` and the table report a damaged file
-            continue
-    if not settings:
-        return f"{protocol}, from the author's own logs" if protocol == "published" else protocol
-    epochs = sorted({each["epochs"] for each in settings})
+def _described(config: Config, rows: list[dict[str, str]]) -> str:
+    """What was run: the protocol, and the runs in the table or their source."""
+    if config.kind == AUTHORS:
+        return f"{config.protocol}, from the author's own logs"
+    epochs = sorted({config.methods[row["method"]].epochs for row in rows})
     span = f"{epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else epochs[0]
-    title = DATASETS[settings[0]["data"]["dataset"]].title
-    runs = "1 run" if len(settings) == 1 else f"{len(settings)} runs"
-    return f"{protocol}, {runs} on {title}, {span} epochs"
+    runs = sum(int(row["seeds"]) for row in rows)
+    title = DATASETS[config.data.dataset].title
+    return f"{config.protocol}, {runs} run{'s' * (runs > 1)} on {title}, {span} epochs"
 
 
 def _table(rows: list[dict[str, str]]) -> list[str]:
