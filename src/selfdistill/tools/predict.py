@@ -9,16 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from selfdistill.config.datasets import DATASETS, Dataset
+from selfdistill.config.settings import NetworkSettings
 from selfdistill.data.batches import Normalisation
-from selfdistill.models.heads import HEADS, build_heads
+from selfdistill.models.heads import build_heads
 from selfdistill.models.network import Network
 from selfdistill.models.resnet import stage_channels
 from selfdistill.models.weights import check_tensors, decode, read_weights
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import read_file
 from selfdistill.tools.pictures import read_picture
-
-NEEDED = ("dataset", "mean", "std", "method", "seed", "correct", "images")
 
 
 class LoadedNetwork(NamedTuple):
@@ -50,31 +49,22 @@ def load_network(weights: Path) -> LoadedNetwork:
     Raises: Failure 65 for damaged or foreign files, and for classifiers of another run.
     """
     backbone, settings, facts, _ = read_weights(weights)
-    absent = [key for key in NEEDED if key not in facts]
-    if absent or facts["dataset"] not in DATASETS:
-        raise Failure(weights, f"its metadata lacks {', '.join(absent) or 'a dataset that is known here'}")
-    dataset = DATASETS[facts["dataset"]]
-    if len(dataset.classes) != settings.classes:
-        what = f"expected {len(dataset.classes)} classes for {facts['dataset']}, got {settings.classes}"
-        raise Failure(weights, what)
+    if facts.get("dataset") not in DATASETS:
+        raise Failure(weights, f"expected a dataset of {', '.join(DATASETS)}, got {facts.get('dataset')!r}")
     beside = weights.with_name("auxiliary.safetensors")
-    heads = _read_heads(beside, facts, stage_channels(settings), settings.classes) if beside.exists() else None
+    heads = _read_heads(beside, facts, settings) if beside.exists() else None
     network = Network(backbone, heads).requires_grad_(False).eval()
-    return LoadedNetwork(network, dataset, Normalisation(facts["mean"], facts["std"], torch.device("cpu")), facts)
+    normalise = Normalisation(facts["mean"], facts["std"], torch.device("cpu"))
+    return LoadedNetwork(network, DATASETS[facts["dataset"]], normalise, facts)
 
 
-def _read_heads(path: Path, facts: dict[str, Any], channels: list[int], classes: int) -> nn.ModuleList:
+def _read_heads(path: Path, facts: dict[str, Any], settings: NetworkSettings) -> nn.ModuleList:
     """The auxiliary classifiers of a run; facts: the metadata of its weights, which must be of the same run."""
     tensors, theirs = decode(path, read_file(path))
-    other = [key for key, value in theirs.items() if key != "heads" and facts.get(key) != value]
-    if other:
-        raise Failure(
-            path, f"belongs to another run than the weights in the same folder ({', '.join(sorted(other))} differ)"
-        )
-    kind = theirs.get("heads")
-    if kind not in HEADS:
-        raise Failure(path, f"expected heads {', '.join(HEADS)}, got {str(kind)[:40]!r}")
-    heads = build_heads(kind, channels, classes, seed=0)
+    if other := sorted(key for key, value in theirs.items() if key != "heads" and facts.get(key) != value):
+        what = f"belongs to another run than the weights in the same folder ({', '.join(other)} differ)"
+        raise Failure(path, what)
+    heads = build_heads(theirs["heads"], stage_channels(settings), settings.classes, seed=0)
     check_tensors(path, tensors, heads.state_dict())
     heads.load_state_dict(tensors)
     return heads
