@@ -5,8 +5,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from pprint import pformat
+from typing import Any
 
 from selfdistill.config.datasets import DATASETS
+from selfdistill.config.errors import checked
 from selfdistill.config.networks import STEMS
 from selfdistill.config.records import without_protocol
 from selfdistill.config.settings import NetworkSettings, RunSettings
@@ -29,17 +31,11 @@ def export(run: Path, output: Path, licence: str) -> list[str]:
     """
     if output.resolve() == run.resolve():
         raise Failure("--output", "expected a folder other than that of the run", code=CONFIGURATION)
-    facts, evaluation = read_sealed(run / "run.json"), read_sealed(run / "evaluation.json")
-    try:
-        settings = RunSettings.model_validate(without_protocol(dict(facts["settings"])))
-        vouched = dict(facts["outputs"])
-        names = [name for name in WEIGHTS if name in vouched]
-        contents = {name: _vouched(run / name, vouched[name]) for name in ("weights.safetensors", *names)}
-        _vouched(run / "evaluation.json", vouched["evaluation.json"])
-        predictions = _vouched(run / "predictions.csv", vouched["predictions.csv"]).decode()
-    except (KeyError, TypeError, ValueError) as error:
-        what = f"is not the record of a run of this project ({type(error).__name__})"
-        raise Failure(run / "run.json", what, "rerun the run's training rule") from error
+    facts = read_sealed(run / "run.json")
+    settings = checked(RunSettings, without_protocol(facts["settings"]), run / "run.json")
+    contents = {name: _vouched(run, name, facts) for name in WEIGHTS if name in facts["outputs"]}
+    predictions = _vouched(run, "predictions.csv", facts).decode()
+    evaluation = json.loads(_vouched(run, "evaluation.json", facts))
     data = settings.data
     program = loading_program(settings.network, DATASETS[data.dataset].classes, data.mean, data.std)
     checksums = {name: sha256_bytes(content) for name, content in contents.items()}
@@ -51,13 +47,13 @@ def export(run: Path, output: Path, licence: str) -> list[str]:
     return [*contents, PROGRAM, CARD]
 
 
-def _vouched(path: Path, expected: str) -> bytes:
+def _vouched(run: Path, name: str, facts: dict[str, Any]) -> bytes:
     """A file's content, which must have the SHA-256 that run.json records."""
-    content = read_file(path)
-    sha256 = sha256_bytes(content)
+    content = read_file(run / name)
+    expected, sha256 = facts["outputs"][name], sha256_bytes(content)
     if sha256 != expected:
         what = f"SHA-256 differs from its run.json (expected {expected}, got {sha256})"
-        raise Failure(path, what, "rerun the run's training rule")
+        raise Failure(run / name, what, "rerun the run's training rule")
     return content
 
 
