@@ -178,7 +178,7 @@ def test_a_word_that_an_option_does_not_know_is_refused():
     rest = {"train": "--data d --output o --settings s --seed 0", "evaluate": "--data d --output o --weights w"}
     rest["prepare"] = "--output o --archives []"
     for verb, option, value, expected in (
-        ("train", "--machine", "[]", "a JSON dict, got []"),
+        ("train", "--machine", "[]", "keys and values, got []"),
         ("train", "--machine", '{"threads": 0}', "auto or a whole number from 1 to 1024, got 0"),
         ("evaluate", "--device", "banana", "auto, cpu, cuda or cuda:<n>, n up to 99, got 'banana'"),
         ("prepare", "--dataset", "nope", "one of cifar10, cifar100, digits, got 'nope'"),

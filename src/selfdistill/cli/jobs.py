@@ -68,7 +68,7 @@ def train(
     from selfdistill.training.job import Job
     from selfdistill.training.start import train as train_run
 
-    how = checked("--machine", MachineSettings, from_json("--machine", machine, dict))
+    how = from_json("--machine", MachineSettings, machine)
     train_run(Job(data, settings, seed, output, tuple(teacher or ()), log, how, store))
 
 
@@ -116,7 +116,7 @@ def measure(
     from selfdistill.config.settings import RunSettings, read_settings
 
     device, threads = checked("--device", t.Device, device), checked("--threads", t.Threads, threads)
-    run, of = read_settings(settings, RunSettings), checked("--sizes", Mechanisms, from_json("--sizes", sizes, dict))
+    run, of = read_settings(settings, RunSettings), from_json("--sizes", Mechanisms, sizes)
     from selfdistill.mechanisms.measure import measure as measure_network
     from selfdistill.system.lease import leased_gpu
 

@@ -16,9 +16,7 @@ Settings = Annotated[Path, Option(help="The settings file that the workflow wrot
 LogFile = Annotated[Path | None, Option(help="Also write the output to this file.")]
 OutputFile = Annotated[Path, Option(help="The file to write.")]
 OutputFolder = Annotated[Path, Option(help="The folder to write to.")]
-Logs = Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")]
 Files = Annotated[list[Path] | None, Argument(help="config.yaml (the default), then your files.")]
-Base = Annotated[Path, Option(help="The configuration of the paper's protocol.")]
 
 
 def checked(option: str, kind: Any, value: Any) -> Any:
@@ -28,19 +26,17 @@ def checked(option: str, kind: Any, value: Any) -> Any:
     return check(kind, value, option)
 
 
-def from_json(option: str, text: str, kind: type) -> Any:
-    """The JSON object or list in an option's value (Failure 78 for anything else)."""
+def from_json(option: str, kind: Any, text: str) -> Any:
+    """The JSON in an option's value, validated by a type of the configuration (Failures 78 if it is invalid)."""
     try:
         value = json.loads(text)
     except ValueError as error:
         raise Failure(option, f"is not valid JSON ({error})", code=CONFIGURATION) from error
-    if not isinstance(value, kind):
-        raise Failure(option, f"expected a JSON {kind.__name__}, got {text[:80]}", code=CONFIGURATION)
-    return value
+    return checked(option, kind, value)
 
 
 def read_archives(text: str) -> list:
     """The archives that --archives names."""
     from selfdistill.config.schema import Archive
 
-    return checked("--archives", list[Archive], from_json("--archives", text, list))
+    return from_json("--archives", list[Archive], text)

@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from selfdistill.cli.app import RULES, app
-from selfdistill.cli.options import Base, LogFile, Logs, OutputFolder, Settings
+from selfdistill.cli.options import LogFile, OutputFolder, Settings
 from selfdistill.report.steps import STEPS
 from selfdistill.system.log import Log
 
@@ -16,7 +16,7 @@ Claims = Annotated[Path, Option(help="The claims; their declared checksum is in 
 def _add(step: str) -> None:
     def make(
         settings: Settings,
-        logs: Logs,
+        logs: Annotated[Path, Option(help="The folder with <method>/seed<n>/history.csv.")],
         output: OutputFolder,
         claims: Claims = Path("workflow/claims.yaml"),
         log: LogFile = None,
@@ -42,7 +42,7 @@ for name in STEPS:
 def findings(
     output: OutputFolder,
     protocols: Annotated[list[Path], Argument(help="Protocol files; each overrides --base.")],
-    base: Base = Path("config.yaml"),
+    base: Annotated[Path, Option(help="The configuration of the paper's protocol.")] = Path("config.yaml"),
     log: LogFile = None,
 ) -> None:
     """Write a table of the results of all protocols."""
