@@ -107,7 +107,7 @@ REFUSED = [
      " 'knowledge_destillation' (did you mean knowledge_distillation?)"),
     ("methods.kd.alpha", ABSENT, "methods.kd.alpha: expected alpha, or cross_entropy_weight and distillation_weight"),
     ("methods.kd.cross_entropy_weight", 1, "methods.kd.alpha: expected either alpha or the two weights (alpha: null"),
-    ("methods", {}, "methods: expected at least one method, got none"),
+    ("methods", {}, "methods: expected more items, got {}"),
     ("rows", ["kd", "kd"], "rows: expected different items, at least one, got ['kd', 'kd']"),
     # between keys
     ("methods.kd.teacher", "teachr", "methods.kd.teacher: unknown name 'teachr' (did you mean teacher?)"),

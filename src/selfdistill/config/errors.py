@@ -40,7 +40,9 @@ def validated(kind: Any, value: Any) -> tuple[Any, list[Problem]]:
     try:
         return (kind.model_validate(value) if model else TypeAdapter(kind).validate_python(value)), []
     except ValidationError as error:
-        return None, [(detail["loc"], _describe(kind, detail)) for detail in error.errors()]
+        details = error.errors()
+        places = [tuple(part for part in detail["loc"] if part != "[key]") for detail in details]  # as of other keys
+        return None, [(place, _describe(kind, detail)) for place, detail in zip(places, details, strict=True)]
 
 
 def failures(problems: Iterable[Problem]) -> Failures:

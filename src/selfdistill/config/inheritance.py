@@ -1,6 +1,8 @@
 """A method's block, completed with keys of the block that its `like` names and of the defaults."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from selfdistill.config import types as t
 from selfdistill.config.errors import Problem, nearest, unknown_key, validated
@@ -8,22 +10,19 @@ from selfdistill.config.methods import OWN, Method, method_model
 from selfdistill.config.objectives import objectives
 from selfdistill.config.reading import merge
 
+BLOCKS = Annotated[dict[t.Name, dict[str, Any]], Field(min_length=1)]
 Origins = dict[str, tuple]  # key of a method -> the place of the block or of the defaults that sets it
 
 
 def read_methods(blocks: Any, defaults: Any) -> tuple[dict[str, Method], dict[str, Origins], list[Problem]]:
     """The methods with valid keys, where these keys were written, and the problems of blocks and defaults."""
     problems: list[Problem] = []
-    for key, value in (("defaults", defaults), ("methods", blocks)):
-        if not isinstance(value, dict):
-            problems.append(((key,), f"expected keys and values, got {t.written(value)}"))
-    if not isinstance(blocks, dict):
+    for key, kind, value in (("defaults", dict[str, Any], defaults), ("methods", BLOCKS, blocks)):
+        problems += [((key, *place), what) for place, what in validated(kind, value)[1]]
+    if problems:
         return {}, {}, problems
-    if not blocks:
-        problems.append((("methods",), "expected at least one method, got none"))
-    usable = defaults if isinstance(defaults, dict) else None
-    read = {name: _read(name, blocks, usable, problems) for name in blocks}
-    problems += _default_problems(usable or {})
+    read = {name: _read(name, blocks, defaults, problems) for name in blocks}
+    problems += _default_problems(defaults)
     methods = {name: found[0] for name, found in read.items() if found}
     return methods, {name: found[1] for name, found in read.items() if found}, problems
 
@@ -35,12 +34,11 @@ def where_written(place: tuple, origins: dict[str, Origins]) -> tuple:
     return (*origins[place[1]].get(place[2], place[:2]), *place[2:])
 
 
-def _read(name: str, blocks: dict, defaults: dict | None, problems: list[Problem]) -> tuple[Method, Origins] | None:
-    """The method, or None after adding its problems. Without defaults only its shape can be checked."""
+def _read(name: str, blocks: dict, defaults: dict, problems: list[Problem]) -> tuple[Method, Origins] | None:
+    """The method, or None after adding its problems."""
     place = ("methods", name)
-    problems += [(place, what) for _, what in validated(t.Name, name)[1]]
     found = _laid_over(name, blocks, problems)
-    if found is None or defaults is None:
+    if found is None:
         return None
     block, origins = found
     objective = block.get("objective")
@@ -67,9 +65,6 @@ def _laid_over(
     OWN keys and keys that the objective lacks are dropped. None, after adding the problem, if either is invalid.
     """
     block, place = blocks[name], ("methods", name)
-    if not isinstance(block, dict):
-        problems.append((place, f"expected keys and values, got {t.written(block)}"))
-        return None
     if "like" not in block:
         return block, dict.fromkeys([*block, "objective"], place)
     own = {key: value for key, value in block.items() if key != "like"}
