@@ -22,12 +22,12 @@ def check(
     from selfdistill.config.load import load_config
     from selfdistill.config.summary import summary
     from selfdistill.report.planning import seed_lines
-    from selfdistill.system.files import write_json
+    from selfdistill.system.files import readable_json, write_atomically
 
     config = load_config(files)
     print("\n".join([*summary(config), *seed_lines(config)]))
     if schema:
-        write_json(schema, json_schema())
+        write_atomically(schema, readable_json(json_schema()))
 
 
 @app.command(rich_help_panel=LOOK)

@@ -204,13 +204,9 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _readable_json(value: object) -> str:
+def readable_json(value: object) -> str:
+    """Indented JSON with sorted keys, without NaN."""
     return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write readable JSON atomically."""
-    write_atomically(path, _readable_json(value))
 
 
 def seal(facts: dict) -> dict:
@@ -220,7 +216,7 @@ def seal(facts: dict) -> dict:
 
 def write_sealed(path: Path, facts: dict, *, mode: int = 0o644, durable: bool = True) -> None:
     """Write readable, sealed JSON atomically."""
-    write_atomically(path, _readable_json(seal(facts)), mode=mode, durable=durable)
+    write_atomically(path, readable_json(seal(facts)), mode=mode, durable=durable)
 
 
 def read_sealed(path: Path) -> dict:
@@ -232,7 +228,7 @@ def read_sealed(path: Path) -> dict:
     try:
         text = content.decode().replace("\r\n", "\n")  # git may have changed the line ends
         facts = {key: item for key, item in json.loads(text).items() if key != SEAL}
-        whole = text == _readable_json(seal(facts))
+        whole = text == readable_json(seal(facts))
     except (ValueError, RecursionError, AttributeError):  # no JSON, no object, or a NaN, which is never written
         whole = False
     if not whole:
