@@ -81,26 +81,22 @@ def _describe(kind: Any, detail: dict) -> str:
         return unknown_key(str(place[-1]), _keys_at(kind, place[:-1]))
     if name == "refused":
         return detail["msg"]
-    if name in ("union_tag_invalid", "union_tag_not_found"):
+    if name.startswith("union_tag"):
         told = {key: text.replace("'", "") for key, text in detail["ctx"].items()}
-        key = told["discriminator"]
-        if name == "union_tag_not_found":
-            return f"lacks the key {key}"
-        known, tag = told["expected_tags"], detail["input"][key]
-        return f"{key}: expected one of {known}, got {written(tag)}{nearest(str(tag), known.split(', '))}"
+        if "tag" not in told:
+            return f"lacks the key {told['discriminator']}"
+        known, tag = told["expected_tags"], told["tag"]
+        return f"{told['discriminator']}: expected one of {known}, got {tag!r}{nearest(tag, known.split(', '))}"
     return f"expected {SHAPES.get(name, detail['msg'])}, got {written(detail['input'])}"
 
 
 def _keys_at(kind: Any, place: tuple) -> Iterable[str]:
-    """The keys of the model at a place within a type; of several models, the one whose `kind` the place names."""
+    """The keys of the models at a place within a type."""
     found = _models(kind)
     for part in place:
         inner = [model for each in found if part in each.model_fields for model in _models(each.model_fields[part])]
-        tagged = [
-            each for each in found if part in get_args(getattr(each.model_fields.get("kind"), "annotation", None))
-        ]
-        found = inner or tagged or found
-    return found[0].model_fields if found else ()
+        found = inner or found  # the place also has numbers, names, and the tags of a union
+    return dict.fromkeys(key for model in found for key in model.model_fields)
 
 
 def _models(kind: Any) -> list[type[BaseModel]]:
