@@ -55,38 +55,6 @@ def test_whole_numbers_are_integers_however_they_are_spelt_and_a_refusal_is_shor
     assert len(refusal(t.Count, "x" * 10_000)) < 150
 
 
-WORDS = [  # more bad ones: tests/faults/test_configuration.py
-    (t.Name, ["kd", "r18-kd", "3", "data1"], ["KD", "../x", "", "-a", "a" * 42, "kd\n", 3, *t.RESERVED_NAMES]),
-    (t.Sha256, ["0123456789abcdef" * 4], ["A" * 64, "a" * 63, None]),
-    (t.Url, ["https://a.b/c.tar.gz", "http://a"], ["ftp://a", "a.b/c", "https://", None]),
-    (t.Duration, ["1h 56m 17s", "0h 0m 0s"], ["1h56m17s", "116m", 6977]),
-    (t.Line, ["ResNet18_KD 100% & #1", "ü"], ["", "a\nb", "x" * 2001, None]),
-    (t.Device, ["auto", "cpu", "cuda", "cuda:99"], ["cuda:100", "gpu", "cuda:", None]),
-    (t.TeacherSeed, ["same", 0, "3", "mod 3"], ["mod 0", "other", -1, True, 2**63, None]),
-    (t.Threads, ["auto", "2"], ["all", "Auto"]),
-    (t.Label, ["tab:x.y_z-1"], ["a b", "x" * 81]),
-    (t.Switch, [True, False, "true", "False"], ["yes", 1, None, []]),
-    (t.one_of("a", "b"), ["a", "b"], ["c", None, ["a"]]),
-]
-
-
-def test_words():
-    for kind, good, bad in WORDS:
-        for value in good:
-            read(kind, value)
-        assert all(refusal(kind, value).startswith("expected ") for value in bad)
-
-
-def test_a_refused_value_is_told_as_it_was_written():
-    for value, shown in (
-        (None, "null"),
-        ([True, None, "a"], "[true, null, 'a']"),
-        ({"a": False}, "{a: false}"),
-        ("", "''"),
-    ):
-        assert refusal(t.Line if value != "" else t.Sha256, value).endswith(f", got {shown}")
-
-
 def test_seeds_are_a_list_of_different_whole_numbers_however_they_are_given():
     assert [read(t.Seeds, value) for value in ([0, 1], "0,1", "[0, 1]", ["0", "1"])] == [[0, 1]] * 4
     assert [read(t.Seeds, value) for value in (0, "0", [2**63 - 1])] == [[0], [0], [2**63 - 1]]
