@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selfdistill.config.schema import Config
 from selfdistill.system import files
-from selfdistill.system.failures import CONFIGURATION, LOCKED, Failure
+from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.system.lock import run_lock
 from selfdistill.training import store
 from selfdistill.training.states import HASH, failure_record, forced_mark
@@ -24,7 +24,7 @@ def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[li
     the stored copies of the run, so that it is trained again. only_state: only its saved states and the record of its
     failure.
 
-    Raises: Failure 78 for a name of another form, 73 while the run is being trained, or for a link in its place.
+    Raises: Failure 78 for a name of another form, 73 while the run is being trained.
     """
     match = RUN.fullmatch(run)
     if match is None:
@@ -36,9 +36,6 @@ def removal(results: Path, run: str, *, only_state: bool = False) -> Iterator[li
         yield []
         return
     with run_lock(states / f"{name}.lock"):
-        for path in (folder, folder / method, outputs, states):
-            if path.is_symlink():
-                raise Failure(path, "is a symbolic link; its target is not removed", "remove it", code=LOCKED)
         saved = [*sorted(states.glob(f"{name}-{HASH}/")), failure_record(states, name)]
         others = [forced_mark(states, name), folder / "logs" / f"{name}.txt"]
         facts = store.facts_of(outputs)  # of the run in results/, whatever code trained it
@@ -58,7 +55,7 @@ def unused(config: Config, results: Path) -> list[Path]:
 
 
 def remove(paths: list[Path]) -> None:
-    """Remove these files and folders, so that a partly removed run never looks complete."""
+    """Remove these files and folders, so that a partly removed run never looks complete. A link leaves its target."""
     for path in paths:
         if path.is_symlink() or not path.is_dir():
             files.remove(path)
