@@ -102,10 +102,9 @@ def side_by_side(config: Config, cores: int) -> int:
 
 def whole_seconds(config: Config, cores: int) -> Range:
     """Seconds from a configuration's first epoch to its last: only training, without loading, data and report."""
-    order = sorted(config.runs(), key=lambda run: config.stage_of(run[0]) != "teacher")
-    needs, slots = {run: config.teachers_of(*run) for run in order}, side_by_side(config, cores)
+    needs, slots = {run: config.teachers_of(*run) for run in config.runs()}, side_by_side(config, cores)
     each = {name: config.methods[name].epochs * epoch_seconds(config, name) for name in methods(config)}
-    return np.array([parallel_seconds({run: each[run[0]][end] for run in order}, needs, slots) for end in (0, 1)])
+    return np.array([parallel_seconds({run: each[run[0]][end] for run in needs}, needs, slots) for end in (0, 1)])
 
 
 def in_words(seconds: Range) -> str:

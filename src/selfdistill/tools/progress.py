@@ -7,9 +7,9 @@ checksums instead. Imports no torch.
 import heapq
 import re
 import statistics
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from selfdistill.config.schema import Config
 from selfdistill.system.amounts import duration
@@ -21,7 +21,7 @@ from selfdistill.training.store import CODE, facts_of
 
 EPOCH = re.compile(r"^epoch (\d+)/\d+ .* ([\d.]+) s$", re.MULTILINE)
 RECENT = 5  # epochs whose median is the pace
-Job = TypeVar("Job", bound=Hashable)
+Job = tuple[str, int]  # method and seed
 
 
 class RunProgress(NamedTuple):
@@ -47,7 +47,7 @@ class Overview(NamedTuple):
     """All runs of a configuration, and the runs that each of them waits for."""
 
     runs: list[RunProgress]
-    needs: dict[tuple[str, int], list[tuple[str, int]]]
+    needs: dict[Job, list[Job]]
 
     @property
     def done(self) -> bool:
@@ -119,24 +119,16 @@ def _log(path: Path) -> tuple[int, float | None]:
 
 
 def parallel_seconds(seconds: Mapping[Job, float], needs: Mapping[Job, Sequence[Job]], slots: int) -> float:
-    """Seconds from the start of the first job to the end of the last one, when at most `slots` run at once.
+    """Seconds from the start of the first job to the end of the last one, when a free one of the slots takes the next
+    job; or those of the longest chain of jobs that wait for each other.
 
-    needs: the jobs that each one waits for; a job that is not in `seconds` has ended. A free slot takes the
-    first job, in their order, that can start.
+    needs: the jobs that each one waits for; a job that is not in `seconds` has ended.
     """
-    free, ended, waiting = [0.0] * max(1, slots), {}, list(seconds)
 
-    def start(job: Job) -> float:
-        """The time when all jobs that a job waits for have ended."""
-        return max((ended.get(need, float("inf")) for need in needs.get(job, ()) if need in seconds), default=0.0)
+    def chain(job: Job) -> float:
+        return seconds.get(job, 0.0) + max(map(chain, needs.get(job, ())), default=0.0)
 
-    while waiting:
-        now = heapq.heappop(free)
-        job = next((job for job in waiting if start(job) <= now), None)
-        if job is None:  # the slot idles until something can start
-            job = min(waiting, key=start)
-            now = max(now, start(job))
-        ended[job] = now + seconds[job]
-        heapq.heappush(free, ended[job])
-        waiting.remove(job)
-    return max(ended.values(), default=0.0)
+    free = [0.0] * max(1, slots)
+    for each in seconds.values():
+        heapq.heapreplace(free, free[0] + each)
+    return max([*free, *map(chain, seconds)])
