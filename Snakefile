@@ -38,4 +38,4 @@ onstart:
 
 
 onerror:
-    say_how_to_go_on(log)
+    say_how_to_go_on()

@@ -2,19 +2,8 @@
 
 import pytest
 
-from selfdistill.tools.failed import ended_jobs, last_words
+from selfdistill.tools.failed import last_words
 
-SNAKEMAKE = """
-[Thu Nov 26 08:31:58 2026]
-Error in rule {rule}:
-    message: None
-    jobid: 1
-    log: {log} (check log file(s) for error details)
-    shell:
-        exec python -m selfdistill train --log results/control.txt
-        (command exited with non-zero exit code)
-Logfile results/control.txt:
-"""
 AGAIN = "snakemake --cores 1"
 BY_HAND = "download https://x/y with a browser and name the file"
 
@@ -26,13 +15,11 @@ def folder(tmp_path, monkeypatch):
 
 
 def said(folder, *, interrupted=False, **texts) -> list[str]:
-    """The last words of a workflow whose jobs left these logs, twice told as Snakemake may."""
+    """The last words of a workflow whose jobs left these logs."""
     for name, text in texts.items():
         (folder / f"{name}.txt").write_text(text)
-    told = [SNAKEMAKE.format(rule=f"train_{name}", log=f"{name}.txt") for name in texts]
-    (folder / "snakemake.log").write_text("".join(told + told))
-    jobs = ended_jobs([folder / "snakemake.log", folder / "absent.log"])
-    return last_words(jobs, interrupted=interrupted, again=AGAIN, by_hand=BY_HAND)
+    failed = {f"{name}.txt": f"train_{name}" for name in texts}
+    return last_words(failed, interrupted=interrupted, again=AGAIN, by_hand=BY_HAND)
 
 
 def test_the_error_of_each_job_once(folder):

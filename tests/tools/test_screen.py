@@ -47,6 +47,8 @@ def test_a_failure_is_told_at_once_only_where_others_go_on(screen, capsys):
     failed = record("Error in rule kd", LogEvent.JOB_ERROR, rule_name="train_kd_student", log=["kd.txt"])
     assert not screen.filter(failed)
     assert capsys.readouterr().err == ""
+    assert screen.note(failed)
+    assert screen.failed == {"kd.txt": "train_kd_student"}
     screen.workflow.scheduler.running.add("control")
     assert not screen.filter(failed)
     line = "train_kd_student failed (log: kd.txt); waiting for the jobs that are still running\n"

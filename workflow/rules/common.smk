@@ -12,7 +12,7 @@ from selfdistill.system import host
 from selfdistill.system.failures import Failure, Failures
 from selfdistill.system.files import canonical_json, date_back, sha256_bytes
 from selfdistill.data.download import manual_route
-from selfdistill.tools.failed import ended_jobs, last_words
+from selfdistill.tools.failed import last_words
 from selfdistill.tools.plan import check_plan, check_targets
 from selfdistill.tools.progress import overview
 from selfdistill.report.planning import seed_lines
@@ -176,10 +176,10 @@ def is_forced(job):
     return named or job.rule in workflow.dag.forcerules
 
 
-def say_how_to_go_on(logs):
+def say_how_to_go_on():
     """Say how the failed jobs ended and how to resume."""
     by_hand = manual_route(CONFIG.data.archives) if CONFIG.data.archives else ""
-    for line in last_words(ended_jobs(logs), interrupted=SCREEN.interrupted, again=AGAIN, by_hand=by_hand):
+    for line in last_words(SCREEN.failed, interrupted=SCREEN.interrupted, again=AGAIN, by_hand=by_hand):
         SCREEN.say(line)
 
 

@@ -32,6 +32,7 @@ class Screen(logging.Filter):
         super().__init__()
         self.workflow, self.again, self.bars = workflow, again, None
         self.interrupted, self._planned = False, False
+        self.failed: dict[str, str] = {}  # log of a failed job -> its rule
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is shown; some are replaced by a message of ours."""
@@ -51,6 +52,12 @@ class Screen(logging.Filter):
             first, self._planned = not self._planned, True  # a dry run reports it twice
             return first
         return self.bars is not None and event in PANEL
+
+    def note(self, record: logging.LogRecord) -> bool:
+        """True for every record; note the jobs that failed."""
+        if getattr(record, "event", None) == "job_error":
+            self.failed |= dict.fromkeys(record.log, record.rule_name)
+        return True
 
     def _is_news(self, record: logging.LogRecord, message: str) -> bool:
         if record.exception == "LockException":
@@ -84,13 +91,14 @@ class Screen(logging.Filter):
 def arrange(workflow: Any, again: str) -> Screen:
     """The screen of this start of Snakemake, made before the configuration is read."""
     screen, settings = Screen(workflow, again), workflow.output_settings
+    logger = logging.getLogger("snakemake.logging")
+    logger.addFilter(screen.note)
     asked = settings.verbose or settings.printshellcmds or settings.debug_dag
     if asked or not workflow.is_main_process or workflow.resource_settings.nodes is not None:
         return screen
     sys.excepthook = _told_in_one_line
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, screen.leave)
-    logger = logging.getLogger("snakemake.logging")
     shown = [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]
     if shown and terminal.clear() and not settings.dryrun:
         from selfdistill.tools.bars import Bars
