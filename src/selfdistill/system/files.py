@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from selfdistill.system.amounts import size
 from selfdistill.system.failures import BAD_DATA, DISK, LOCKED, Failure
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
@@ -157,10 +158,8 @@ def check_free_space(folder: Path, needed: int, what: str) -> None:
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(there).free
     if free < needed:
-        need, have = (f"{size / 1e6:,.0f} MB" for size in (needed, free))
-        raise Failure(
-            folder, f"expected {need} of free disk space for {what}, got {have}", "free some space", code=DISK
-        )
+        found = f"expected {size(needed)} of free disk space for {what}, got {size(free)}"
+        raise Failure(folder, found, "free some space", code=DISK)
 
 
 def read_file(path: Path, next_step: str = "", *, code: int = BAD_DATA) -> bytes:
