@@ -246,6 +246,5 @@ def _next_seed(seed: int, seeds: list[int]) -> int:
     """The next larger of these seeds; after the largest, the smallest. If there is no other seed: seed + 1, whose run
     is then trained only to teach.
     """
-    others = sorted(other for other in seeds if other != seed)
-    last = 0 if seed == t.LARGEST_SEED else seed + 1
-    return next((other for other in others if other > seed), others[0] if others else last)
+    others = sorted(other for other in seeds if other != seed) or [(seed + 1) % (t.LARGEST_SEED + 1)]
+    return next((other for other in others if other > seed), others[0])
