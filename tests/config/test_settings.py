@@ -4,7 +4,7 @@ from selfdistill.config.load import validate
 from selfdistill.config.methods import Method
 from selfdistill.config.reading import merge
 from selfdistill.config.report_settings import ReportSettings, report_settings
-from selfdistill.config.schema import Config, MachineSettings
+from selfdistill.config.schema import Config
 from selfdistill.config.settings import RunSettings, read_settings, run_settings, to_yaml
 from selfdistill.system.failures import CONFIGURATION
 
@@ -159,16 +159,6 @@ def test_the_report_knows_every_run_that_may_lie_there(values):
     more = {method: [0, 1, 7] for method in known if method.startswith("teacher")}  # of kd, and of the methods like it
     # The row has its own seeds alone, not those that would teach kd_ensemble, which is no row.
     assert all(known[method] == more.get(method, [0, 1]) for method in known)
-
-
-# How the machine does it
-
-
-def test_a_job_is_given_the_keys_of_class_run(values):
-    given = {"device": "cuda:1", "threads": 2, "deterministic": False, "evaluate_every": 5}
-    machine = validate(values | given).machine
-    assert machine.model_dump() == MachineSettings(**given).model_dump()
-    assert machine.model_dump() != MachineSettings().model_dump()
 
 
 # The file between
