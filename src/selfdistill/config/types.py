@@ -4,7 +4,7 @@ import operator
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -139,27 +139,20 @@ def seconds_of(duration: str) -> int:
 # Words
 
 
-def _switch(value: Any) -> Any:
-    if value in ("true", "True", "false", "False"):
-        return value in ("true", "True")
-    if not isinstance(value, bool):
-        raise refuse("true or false", value)
-    return value
+def _switch(kind: Any, *words: str) -> Any:
+    """true or false, or one of a few words."""
+    expected = "one of " + ", ".join(("true", "false", *words))
+
+    def check(value: Any) -> Any:
+        if isinstance(value, bool) or (isinstance(value, str) and value in words):
+            return value
+        raise refuse(expected, value)
+
+    return Annotated[kind, BeforeValidator(check)]
 
 
-Switch = Annotated[bool, BeforeValidator(_switch)]
-
-
-def _replaced_stem(value: Any) -> Any:
-    try:
-        return value if value == "as_notebook" else _switch(value)
-    except PydanticCustomError:
-        raise refuse("true, false or as_notebook", value) from None
-
-
-ReplacedStem = Annotated[
-    bool | str, BeforeValidator(_replaced_stem), Field(json_schema_extra={"enum": [True, False, "as_notebook"]})
-]
+Switch = _switch(bool)
+ReplacedStem = _switch(Literal[True, False, "as_notebook"], "as_notebook")
 
 
 def one_of(*choices: str) -> Any:
