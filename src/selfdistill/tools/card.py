@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, Template
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.networks import MODELS, STEMS
 from selfdistill.config.settings import RunSettings
+from selfdistill.config.sweeps import text
 
 CARD = "MODEL_CARD.md"
 USUAL_WIDTH = 64
@@ -31,7 +32,7 @@ def model_card(settings: RunSettings, predictions: str, **recorded: Any) -> str:
     example) and `files` (SHA-256 of each exported file, by name).
     """
     taught, network = recorded["run"].get("teacher_sha256") or [], settings.network
-    parameters = ", ".join(f"{name} {plain(value)}" for name, value in settings.parameters.items())
+    parameters = ", ".join(f"{name} {text(value)}" for name, value in settings.parameters.items())
     dataset = DATASETS[settings.data.dataset]
     known = {"settings": settings, "dataset": dataset, "network": network}
     known |= {"model": MODELS[network.model], "stem": STEMS[network.stem]}
@@ -48,18 +49,14 @@ def template(name: str) -> Template:
     jinja = Environment(
         loader=PackageLoader("selfdistill.tools"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    jinja.filters["plain"] = plain
+    jinja.filters["text"] = text
     return jinja.get_template(name)
-
-
-def plain(value: bool | float) -> str:
-    """A value as YAML writes it."""
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 
 def _of_classifiers(evaluation: Mapping[str, Any]) -> list[list[str]]:
     counts = evaluation.get("correct_per_classifier") or {"kept": evaluation["correct"]}
-    return [[text, *_share(counts[name], evaluation["images"])] for name, text in CLASSIFIERS.items() if name in counts]
+    known = [(name, words) for name, words in CLASSIFIERS.items() if name in counts]
+    return [[words, *_share(counts[name], evaluation["images"])] for name, words in known]
 
 
 def _of_classes(predictions: str, classes: tuple[str, ...]) -> Iterator[list[str]]:
