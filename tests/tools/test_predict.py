@@ -75,7 +75,7 @@ def test_a_network_without_auxiliary_classifiers_has_one_line(run, shown):
 
 def test_all_bad_pictures_are_named_at_once_a_line_each(self_distilled, shown, tmp_path, refused):
     (tmp_path / "x.png").write_text("no picture")
-    lines = [f"error: {tmp_path}/x.png: is not a PNG or JPEG picture", f"error: {tmp_path}/none.png: no such file"]
+    lines = [f"error: {tmp_path}/x.png: is not a PNG or JPEG picture", f"error: {tmp_path}/none.png: cannot be read"]
     with refused(BAD_DATA, "\n".join(lines)):
         predict([tmp_path / "x.png", shown[0], tmp_path / "none.png"], self_distilled / "weights.safetensors", 3)
 

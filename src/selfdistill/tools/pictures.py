@@ -1,5 +1,6 @@
 """The preprocessing of pictures, the same in `predict` and in an exported program."""
 
+import io
 import warnings
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from PIL import Image, ImageOps
 
 from selfdistill.data.prepared import SIDE
 from selfdistill.system.failures import Failure
+from selfdistill.system.files import read_file
 
 FORMATS = ("PNG", "JPEG")
 
@@ -28,15 +30,14 @@ def upright_square(image: Image.Image, side: int = 32) -> Image.Image:
 def read_picture(path: Path) -> np.ndarray:
     """The pixels [32, 32, 3] uint8 of a PNG or JPEG as `upright_square` makes it, which an exported program does too.
 
-    Raises: Failure 65 if it is no PNG or JPEG, is damaged, or has more pixels than Pillow trusts (89 million).
+    Raises: Failure 65 if it cannot be read, is no PNG or JPEG, is damaged, or has more than Pillow's 89 million pixels.
     """
-    if not path.is_file():
-        raise Failure(path, "is not a regular file" if path.exists() else "no such file")
+    content = io.BytesIO(read_file(path))
     try:
-        with warnings.catch_warnings(), open(path, "rb") as file:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(content, formats=FORMATS) as image:
                 return np.asarray(upright_square(image, SIDE))
     except Image.UnidentifiedImageError as error:
         raise Failure(path, f"is not a {' or '.join(FORMATS)} picture") from error
