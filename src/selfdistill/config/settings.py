@@ -1,5 +1,6 @@
 """The parts of the configuration that single jobs read: a change affects only the jobs whose part it changes."""
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,16 +112,10 @@ def _teacher(config: Config, name: str) -> TeacherSettings | None:
     return TeacherSettings(**_network(config, block.teacher).model_dump(), members=members)
 
 
-class _Dumper(yaml.SafeDumper):
-    """A safe dumper that writes no aliases, because our reader refuses them."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
 def to_yaml(values: dict[str, Any]) -> str:
     """Plain values as YAML, in the order given."""
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    unshared = json.loads(json.dumps(values))  # so that no aliases are written, which our reader refuses
+    return yaml.safe_dump(unshared, sort_keys=False, allow_unicode=True)
 
 
 def read_settings(path: Path | str, model: type[S]) -> S:
