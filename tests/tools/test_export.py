@@ -1,12 +1,10 @@
 """An exported run: the program that loads it with torchvision alone, the folder, the model card."""
 
-import math
 import os
 import re
 import runpy
 import subprocess
 import sys
-from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from helpers.gallery import NOISE
 from helpers.verbs import selfdistill
 from PIL import Image
 from safetensors.torch import load_file
+from scipy.stats import binomtest
 
 from selfdistill.config.networks import STEMS
 from selfdistill.config.settings import NetworkSettings
@@ -149,20 +148,14 @@ def test_the_runs_own_folder_is_refused(run, refused):
 # The card
 
 
-def wilson(correct: int, images: int) -> tuple[float, float]:
-    """Wilson's (1927) interval in percent: the shares from which the count is 1.96 standard errors away."""
-    z, p = NormalDist().inv_cdf(0.975), correct / images
-    centre, half = p + z**2 / (2 * images), z * math.sqrt(p * (1 - p) / images + z**2 / (4 * images**2))
-    return tuple(100 * end / (1 + z**2 / images) for end in (centre - half, centre + half))
-
-
 def test_the_card_says_what_the_run_recorded_under_the_headings_of_mitchell_et_al(card, exported, self_distilled):
     headings = re.findall(r"^## (.*)$", card, re.MULTILINE)
     assert headings[:5] == ["Model details", "Intended use", "Factors", "Metrics", "Evaluation data"]
     assert headings[5:8] == ["Training data", "Quantitative analyses", "Ethical considerations"]
     run, evaluation = read_sealed(self_distilled / "run.json"), read_sealed(self_distilled / "evaluation.json")
-    low, high = wilson(evaluation["correct"], 360)
-    kept = f"| {evaluation['correct']} of 360 | {evaluation['correct'] / 3.6:.2f} | {low:.2f} to {high:.2f} |"
+    interval = binomtest(evaluation["correct"], 360).proportion_ci(method="wilson")
+    low, high = (f"{100 * end:.2f}" for end in interval)
+    kept = f"| {evaluation['correct']} of 360 | {evaluation['correct'] / 3.6:.2f} | {low} to {high} |"
     counts = evaluation["correct_per_classifier"]
     for words in (
         f"Commit `{run['commit']}`",
