@@ -104,12 +104,13 @@ def test_the_time_left_is_shared_by_as_many_as_run_now(results):
     assert str(progress).endswith(", at least 75 s left")  # kd is not timed
 
 
-def test_status_tells_the_time_left_of_the_whole_where_every_method_is_timed(results):
+def test_status_tells_the_time_left_of_the_whole_where_every_method_is_timed(results, monkeypatch):
     for method, epochs in (("teacher", 16), ("kd", 8), ("self_distillation", 8)):
         results.finish(method, 10.0 * epochs, epochs=epochs)
     results.log("control", [10.0] * 5)
     results.save("control", 4)
-    done = selfdistill("status", "--results", results.folder, *results.files)
+    monkeypatch.chdir(results.folder.parent)
+    done = selfdistill("status", *results.files)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-2] == "36 of 40 epochs, about 40 s left"
 

@@ -53,17 +53,14 @@ def estimate(
 
 
 @app.command(rich_help_panel=LOOK)
-def status(
-    files: Files = None,
-    results: Annotated[Path, Option(help="The folder of the results.")] = Path("results"),
-) -> None:
+def status(files: Files = None) -> None:
     """Show the state of every run (exit code 0: all are done)."""
     from selfdistill.config.load import load_config
     from selfdistill.tools.progress import overview
     from selfdistill.tools.space import disk_use
     from selfdistill.training.status import status as status_of
 
-    config = load_config(files or [Path("config.yaml")])
+    config, results = load_config(files or [Path("config.yaml")]), Path("results")
     answer, progress = status_of(config, results), overview(config, results)
     *lines, total = answer.lines()
     left = [] if progress.done or config.logs != "results" else [str(progress)]
