@@ -144,8 +144,6 @@ def test_a_rule_keeps_what_belongs_together(values, problems):
         ({"sweep": ["nothing"]}, "sweep.0: expected one of kd, self_distillation, heads"),
         ({"data": {"train_images": 200}}, "methods.teacher.batch_size: expected at most the 200 training images, got"),
         ({"methods": {"teacher": {"batch_size": 1}}}, "methods.teacher.batch_size: expected at least 2 with the"),
-        ({"device": "cpu", "capture": "on"}, "capture: expected auto or off with device cpu"),
-        ({"capture": "on", "methods": {"kd": {"precision": "fp16"}}}, "capture: expected auto or off with precision"),
         ({"logs": "./results/paper"}, "logs: expected results, which trains what is missing, or another folder, got"),
         ({"device": "cpu", "defaults": {"precision": "fp16"}}, "defaults.precision: expected auto, fp32"),
         ({"defaults": {"nesterov": True, "momentum": 0}}, "defaults.nesterov: expected false with momentum 0"),

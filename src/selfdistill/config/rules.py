@@ -109,9 +109,6 @@ def _precision(config: Config, name: str) -> Iterator[Problem]:
     precision = config.methods[name].precision
     if config.device == "cpu" and precision in ("fp16", "tf32"):
         yield ("methods", name, "precision"), f"expected auto, fp32 or bf16 with device cpu, got {precision!r}"
-    without = "device cpu" if config.device == "cpu" else "precision fp16" if precision == "fp16" else ""
-    if config.capture == "on" and without:
-        yield ("capture",), f"expected auto or off with {without}, got 'on'"
 
 
 def _batch(config: Config, name: str) -> Iterator[Problem]:
