@@ -52,20 +52,12 @@ class SweepSettings(Block):
     reference: t.Name | None = None
 
 
-class Departure(Block):
-    """A point on which a protocol departs from the paper's; values are texts for readers."""
-
-    point: str
-    paper: str
-    here: str
-    why: str
-
-
 class ReportSettings(Block):
     """The settings file of the report, for every step: the part of the configuration that the report reads.
 
     known: the seeds of every method that may have runs among the logs, shown or not. missing: the runs of rows without
-    any run, which are not shown (allow_missing). ablations: title -> the rows of the path.
+    any run, which are not shown (allow_missing). departures: points on which the protocol departs from the paper's:
+    `point`, `paper`, `here` and `why`. ablations: title -> the rows of the path.
     """
 
     protocol: t.Name
@@ -79,7 +71,7 @@ class ReportSettings(Block):
     missing: list[str] = Field([])
     table: Table
     figures: Figures = Figures()
-    departures: list[Departure] = Field([])
+    departures: list[dict[str, str]] = Field([])
     sweeps: list[SweepSettings] = Field([])
     ablations: dict[str, list[t.Name]] = Field({})
 

@@ -32,7 +32,7 @@ def departures(results: Results) -> Table:
     """A row for each point on which this protocol departs from the paper's."""
     headings = {"point": "Point", "paper": "The paper", "here": "Here", "why": "Why"}
     columns = [Column(key, heading) for key, heading in headings.items()]
-    rows = [[getattr(one, key) for key in headings] for one in results.settings.departures]
+    rows = [[one[key] for key in headings] for one in results.settings.departures]
     return Table(columns, [Group("", rows)])
 
 
