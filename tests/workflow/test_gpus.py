@@ -28,13 +28,11 @@ def leased(said: str) -> list[str]:
     return re.findall(r": GPU (\d) of 0, 1$", said, re.MULTILINE)
 
 
-def test_jobs_beside_each_other_have_a_card_each(two_cards):
-    said = two_cards.run("control", "--resources", "gpu=2", files=(two_cards.write("c.yaml", CONTROLS),), cores=2)
+def test_jobs_beside_each_other_have_a_card_each_and_without_more_all_have_the_first(two_cards):
+    name = two_cards.write("c.yaml", CONTROLS)
+    said = two_cards.run("control", "--resources", "gpu=2", files=(name,), cores=2)
     assert len(leased(said)) == 3
     assert set(leased(said)) == {"0", "1"}
     assert "waiting for a GPU" not in said
-
-
-def test_without_more_one_job_at_a_time_has_the_first_card(two_cards):
-    said = two_cards.run("control", files=(two_cards.write("c.yaml", CONTROLS),), cores=2)
-    assert leased(said) == ["0", "0", "0"]
+    said = two_cards.run("control", "--config", "seeds=3,4", files=(name,), cores=2)
+    assert leased(said) == ["0", "0"]

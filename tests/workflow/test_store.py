@@ -6,7 +6,6 @@ import shutil
 import signal
 import time
 
-import pytest
 from helpers.snakemake_runs import Workflow
 
 RESULTS = "results/demo"
@@ -131,20 +130,20 @@ def test_two_sweeps_of_two_protocols_share_a_cell(done):
     assert len(trained(said)) == 1
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("control", "-R", "train_control"),
-        ("-f", f"{RESULTS}/control/seed0/run.json"),
-        ("control", "-R", f"{RESULTS}/control/seed0/history.csv"),
-        ("control", "--forceall"),
-    ],
-)
-def test_what_is_forced_is_trained_and_compared(done, options):
-    said = done.run(*options)
-    assert trained(said) == ["control/0"]
-    assert re.search(r"^same bits as the stored run \(commit \S+, \d{4}-\d\d-\d\d\)$", done.log("control"), re.M)
-    assert len(list(done.folder.glob("results/.runs/control-seed0-*"))) == 1
+FORCED = [
+    ("control", "-R", "train_control"),
+    ("-f", f"{RESULTS}/control/seed0/run.json"),
+    ("control", "-R", f"{RESULTS}/control/seed0/history.csv"),
+    ("control", "--forceall"),
+]
+
+
+def test_what_is_forced_is_trained_and_compared(done):
+    for options in FORCED:
+        said = done.run(*options)
+        assert trained(said) == ["control/0"], options
+        assert re.search(r"^same bits as the stored run \(commit \S+, \d{4}-\d\d-\d\d\)$", done.log("control"), re.M)
+        assert len(list(done.folder.glob("results/.runs/control-seed0-*"))) == 1
     shutil.rmtree(done.folder / f"{RESULTS}/control/seed0")
     assert trained(done.run("control")) == []
 
