@@ -21,7 +21,7 @@ def test_training_opens_no_socket_of_a_network(digits, tmp_path):
     said = subprocess.run([*NETWORKLESS, sys.executable, "-c", reached], capture_output=True, text=True).stderr
     if "Network is unreachable" not in said:
         pytest.skip(f"a namespace without a network is not permitted here: {said.strip()[-200:]}")
-    job = make_job(tmp_path, digits)
+    job = make_job(tmp_path, digits, changes={"epochs": 1})
     words = ["train", "--data", digits, "--settings", job.settings, "--seed", 0, "--output", job.output]
     given = [sys.executable, "-m", "selfdistill", *map(str, words)]
     seen = [sys.executable, "-c", "import socket; socket.socket()"]  # or strace saw nothing
