@@ -64,9 +64,18 @@ def record(arguments: Callable[[Path], list], folder: Path, trace: Path, **optio
     raise AssertionError(f"no two of {RECORDINGS} recordings are alike")
 
 
-def after_the_last_state(calls: list[Call]) -> list[Call]:
-    """The calls of a training from its last state on; before it, the calls are the control's."""
-    return calls[max(k for k, call in enumerate(calls) if call.name == "rename" and "ckpt-" in str(call)) :]
+OWN = {"self_distillation": ("weights.safetensors", "evaluation.json"), "kept": ("run.json", None)}
+
+
+def own_calls(name: str, calls: list[Call]) -> list[Call]:
+    """The calls of a training that the control does not make: from one rename to another, for the heads' file, or from
+    the last output on, for the store. Of any other command, all.
+    """
+    if name not in OWN:
+        return calls
+    renames = {Path(call.texts[1].decode()).name: k for k, call in enumerate(calls) if call.name == "rename"}
+    start, end = OWN[name]
+    return calls[renames[start] : renames[end] + 1 if end else None]
 
 
 def parse(trace: str) -> list[Call]:

@@ -13,7 +13,7 @@ from breakages import save_every_epoch
 from commands import Subject, litter, train
 from helpers import warm
 from helpers.tools import needs
-from syscalls import Call, after_the_last_state, failing_at, record
+from syscalls import Call, failing_at, own_calls, record
 
 NAMES = ["download", "prepare", "control", "kept", "restored", "table", "figures"]
 TRIES = 10  # at most; how many calls come before one is not always the same
@@ -111,11 +111,9 @@ def test_every_failing_call_ends_in_order(name, shorter_paths, tmp_path, figure)
     folder = tmp_path / "failing"
     calls = record(subject.arguments, folder, tmp_path / "trace", breakage=save_every_epoch)
     whole = subject.result(folder)
-    wrong, cases = [], faults(calls, folder)
-    if name == "kept":
-        own = after_the_last_state(calls)
-        cases = [case for case in cases if case[0] in own]
-    elif name == "figures":  # those of one file and the beginning of a second: all are written alike
+    wrong, own = [], own_calls(name, calls)
+    cases = [case for case in faults(calls, folder) if case[0] in own]
+    if name == "figures":  # those of one file and the beginning of a second: all are written alike
         cases = cases[: [call.name for call, _ in cases].index("rename") + 4]
     for call, error in cases:
         found = problems_of(subject, call, error, whole, tmp_path)

@@ -10,7 +10,7 @@ from breakages import append_history, no_projection
 from commands import SMALL, Subject, litter, torn_run, train, trained
 from helpers import warm
 from helpers.tools import needs
-from syscalls import Call, after_the_last_state, killed_at, record
+from syscalls import Call, killed_at, own_calls, record
 
 NAMES = ["download", "prepare", "control", "self_distillation", "kept", "restored", "table", "figures"]
 
@@ -63,9 +63,7 @@ def sweep(subject: Subject, points: list[Call], whole: dict[str, str], tmp_path:
 def test_a_kill_at_any_system_call_changes_nothing(name, write_paths, tmp_path, figure):
     subject = write_paths[name]
     whole = unbroken(subject, tmp_path / "unbroken")
-    points = kill_points(subject, tmp_path / "killed")
-    if name in ("self_distillation", "kept"):
-        points = after_the_last_state(points)
+    points = own_calls(name, kill_points(subject, tmp_path / "killed"))
     shutil.rmtree(tmp_path / "killed")
     states = distinct(points)
     wrong = sweep(subject, states, whole, tmp_path)
