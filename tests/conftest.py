@@ -17,9 +17,9 @@ FORKS = ("system/test_lease", "training/test_ensemble", "training/test_run", "tr
 TOGETHER = dict.fromkeys(FORKS, "forks") | {
     name: name
     for name in (
-        *("faults/test_workflow", "mechanisms/test_measure", "report/test_differences", "report/test_page"),
-        *("tools/test_export", "training/test_arms", "training/test_holdout", "workflow/test_ensemble"),
-        *("workflow/test_evidence", "workflow/test_surroundings", "workflow/test_sweep"),
+        *("faults/test_power_loss", "faults/test_workflow", "mechanisms/test_measure", "report/test_differences"),
+        *("report/test_page", "tools/test_export", "training/test_arms", "training/test_holdout"),
+        *("workflow/test_ensemble", "workflow/test_evidence", "workflow/test_surroundings", "workflow/test_sweep"),
     )
 }
 
