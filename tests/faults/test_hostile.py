@@ -1,7 +1,7 @@
 """Hostile input: files that try to run code, to escape a folder or to exhaust memory are refused; no canary is made.
 
-What is damaged, foreign or merely wrong: tests/data/test_archives.py, tests/models/test_weights.py and
-tests/config/test_reading.py. Hostile names and URLs: test_configuration.py.
+What is damaged, foreign or merely wrong, and what unpacks to more than it may: tests/data/test_archives.py,
+tests/models/test_weights.py and tests/config/test_reading.py. Hostile names and URLs: test_configuration.py.
 """
 
 import io
@@ -92,20 +92,16 @@ def member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE, link:
     return info, content
 
 
-def tar(*members: tuple[tarfile.TarInfo, bytes], suffix: str = "") -> Callable[[Path], Path]:
+def tar(*members: tuple[tarfile.TarInfo, bytes]) -> Callable[[Path], Path]:
     """An archive of these members."""
 
     def craft(folder: Path) -> Path:
-        with tarfile.open(folder / "archive.tar", f"w:{suffix}") as archive:
+        with tarfile.open(folder / "archive.tar", "w") as archive:
             for info, content in members:
                 archive.addfile(info, io.BytesIO(content))
         return folder / "archive.tar"
 
     return craft
-
-
-def bomb(suffix: str) -> Callable[[Path], Path]:
-    return lambda folder: tar(member("bomb", bytes(300_000_000)), suffix=suffix)(folder)
 
 
 def header_with(size: bytes) -> bytes:
@@ -124,8 +120,6 @@ ARCHIVES = {
     },
     **{f"a member of kind {kind}": tar(member(FIRST, kind=kind)) for kind in (*OTHER_KINDS, tarfile.GNUTYPE_SPARSE)},
     "link and a file through it": tar(member("a", kind=tarfile.SYMTYPE, link=".."), member("a/canary", b"x")),
-    "gzip bomb": bomb("gz"),
-    "xz bomb": bomb("xz"),
     "negative size": written("archive.tar", header_with(b"\xff" * 12)),
     "size of an exabyte": written("archive.tar", header_with(b"\x80" + b"\x7f" * 11)),
     "size that is none": written("archive.tar", header_with(b"99999999999\0")),
