@@ -81,7 +81,7 @@ def test_there_and_back_trains_once(done):
 
 def test_a_copy_without_times_and_records_trains_nothing(finished, tmp_path):
     fresh = without_records(finished, tmp_path / "fresh")
-    said = fresh.run(cores=2)
+    said = fresh.run("table", cores=2)
     assert trained(said) == []
     assert fresh.bits() == finished.bits()
 
@@ -184,11 +184,11 @@ def test_what_finished_runs_lost_is_put_back_before_the_jobs_are_planned(done):
 def test_a_damage_that_the_store_shares_is_mended_by_the_step_that_is_named(done):
     history = done.folder / f"{RESULTS}/kd/seed0/history.csv"
     history.write_text("edited in place\n")
-    said = done.run(check=False)
+    said = done.run("table", check=False)
     step = f"remove {RESULTS}/kd/seed0 and run the same command: it is restored or trained again"
     assert f"history.csv: differs from what its run.json recorded (SHA-256); {step}\n" in said
     shutil.rmtree(history.parent)
-    assert trained(done.run()) == ["kd/0"]
+    assert trained(done.run("table")) == ["kd/0"]
 
 
 def test_settings_edited_by_hand_are_written_again_and_data_from_the_future_dated_back(done):
