@@ -19,7 +19,8 @@ TOGETHER = dict.fromkeys(FORKS, "forks") | {
     for name in (
         *("faults/test_power_loss", "faults/test_workflow", "mechanisms/test_measure", "report/test_differences"),
         *("report/test_page", "tools/test_export", "training/test_arms", "training/test_holdout"),
-        *("workflow/test_ensemble", "workflow/test_evidence", "workflow/test_surroundings", "workflow/test_sweep"),
+        *("workflow/test_ensemble", "workflow/test_evidence", "workflow/test_page_in_browser"),
+        *("workflow/test_surroundings", "workflow/test_sweep"),
     )
 }
 
