@@ -89,7 +89,7 @@ KINDS = {
     "kd": ("kd", {"epochs": 2}),
     "self_distillation": ("self_distillation", {}),
 }
-KILLS = 40  # at least, for each of the three; the kill points are enumerated above
+KILLS = 20  # at least, for each of the three; the kill points are enumerated above
 
 
 @pytest.mark.parametrize("kind", KINDS)
