@@ -43,11 +43,12 @@ MEASURES = {
 }
 
 
-def measure_of(name: str, dataset: str = "cifar10") -> Measure:
-    """The measure of a name in mechanisms.json, for a network that was trained on this dataset.
+def measure_of(name: str, dataset: str | None = None) -> Measure:
+    """The measure of a name in mechanisms.json, for a network that was trained on this dataset, or on any.
 
     Raises: KeyError for an unknown name.
     """
     kind, _, teacher = name.partition(":")
     found = MEASURES[kind]
-    return found._replace(words=found.words.format(teacher=teacher, suite=DATASETS[dataset].suite))
+    suite = DATASETS[dataset].suite if dataset else "corrupted images"
+    return found._replace(words=found.words.format(teacher=teacher, suite=suite))

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from selfdistill.config import types as t
+from selfdistill.mechanisms.measures import measure_of
 from selfdistill.report.judging import (
     CONTRADICTED,
     INCOMPARABLE,
@@ -28,6 +29,7 @@ from selfdistill.report.judging import (
     unlike,
 )
 from selfdistill.report.results import MethodResults, Results
+from selfdistill.statistics.differences import Sample
 from selfdistill.statistics.intervals import FEW, Interval, sd_ratio
 
 SIDES = {"higher": "above 0", "lower": "below 0"}
@@ -47,7 +49,7 @@ class Several(Claim):
             return Verdict(INCOMPARABLE, counts(methods), other)
         pairs = list(self.comparisons(results, rules))
         if any(interval is None for _, interval in pairs):
-            return Verdict(OPEN, counts(methods), "a value is missing or does not vary")
+            return Verdict(OPEN, counts(methods), "a value is missing or does not vary, or runs share a teacher")
         at = [sign * interval(LEVEL).side for sign, interval in pairs]
         shared = [sign * interval(1 - SHARED / len(pairs)).side for sign, interval in pairs]
         held = REPLICATED if set(at) == {1} else CONTRADICTED if -1 in shared and 1 not in at else OPEN
@@ -81,12 +83,13 @@ class Mechanism(Several):
         pairs = [f"{method} minus {' and minus '.join(rules.controls[method])}" for method in self.methods]
         what = f"the 95 % intervals of the differences ({'; '.join(pairs)})"
         sides = {side: [name for name, one in self.measures.items() if one == side] for side in self.measures.values()}
-        claimed = " and ".join(f"{SIDES[side]} in {', '.join(names)}" for side, names in sides.items())
-        number = len(self.measures) * sum(len(rules.controls[method]) for method in self.methods)
-        need = (
-            f" Replicated only if each 95 % interval of the accuracy difference also lies above −{rules.tolerance:g}."
+        claimed = " and ".join(
+            f"{SIDES[side]} in {' and '.join(f'“{measure_of(name).words}”' for name in names)}"
+            for side, names in sides.items()
         )
-        return rule_of(what, claimed, "on the other side", number) + need * bool(self.needs)
+        claimed += f", with those of the test accuracy above −{rules.tolerance:g}" * bool(self.needs)
+        number = len(self.measures) * sum(len(rules.controls[method]) for method in self.methods)
+        return rule_of(what, claimed, "on the other side", number)
 
     def pairs(self, results: Results, rules: Rules) -> list[tuple[MethodResults, MethodResults]]:
         """Each pair of a method and one of its controls, if both have runs."""
@@ -128,8 +131,9 @@ class Variance(Several):
     def comparisons(self, results: Results, rules: Rules) -> Iterable[tuple[int, At | None]]:
         theirs = results.methods[self.against].accuracy
         for name in self.methods:
-            ours = results.methods[name].accuracy
-            yield -1, None if sd_ratio(ours, theirs) is None else partial(_log_ratio, ours, theirs)
+            ours, teachers = results.methods[name].accuracy, results.methods[name].teachers
+            alone = Sample(ours, teachers=teachers).independent == len(ours)  # a shared teacher makes runs alike
+            yield -1, partial(_log_ratio, ours, theirs) if alone and sd_ratio(ours, theirs) else None
 
 
 def _log_ratio(ours: np.ndarray, theirs: np.ndarray, level: float) -> Interval:
