@@ -46,8 +46,10 @@ def test_the_rules_are_those_that_were_declared():
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """The claims, their declaration, the protocols and the code of the rules, to be changed."""
-    for path in (CLAIMS, CLAIMS.with_suffix(".sha256.yaml")):
-        shutil.copy(path, tmp_path)
+    shutil.copy(CLAIMS, tmp_path)
+    declared = CLAIMS.with_suffix(".sha256.yaml")
+    dated = re.sub("date: .*", "date: 2026-11-30T22:33Z", declared.read_text())
+    (tmp_path / declared.name).write_text(dated)
     shutil.copytree(CLAIMS.parent / "protocols", tmp_path / "protocols")
     for name in ("judging", "kinds", "explanations"):
         shutil.copy(module.__file__.replace("claims.py", f"{name}.py"), tmp_path)
