@@ -157,6 +157,7 @@ def picture(one: Artefact, results: Results) -> Picture:
         few = _fewer_colours(image.convert("RGB"))
     bands = module_of(one) == "curves" and any(len(each.runs) > 1 for each in results.every)
     title = one.title + "; bands: from the lowest to the highest seed" * bands
+    title += ", the author's own logs" * results.settings.by_author
     data = BytesIO()
     few.save(data, "PNG")
     width, height = (round(side * INCH / dots) for side in few.size)
