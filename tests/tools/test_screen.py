@@ -1,6 +1,9 @@
 """Which of Snakemake's records are shown, and what is said in their place."""
 
 import logging
+import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -55,9 +58,24 @@ def test_a_failure_is_told_at_once_only_where_others_go_on(screen, capsys):
     assert capsys.readouterr().err == line
 
 
-def test_a_second_start_is_told_what_to_do(screen, capsys):
-    assert not screen.filter(record("Error: Directory cannot be locked.", LogEvent.ERROR, exception="LockException"))
+def test_a_second_start_is_told_who_works_and_since_when(screen, capsys, tmp_path, monkeypatch):
+    locked = record("Error: Directory cannot be locked.", LogEvent.ERROR, exception="LockException")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "snakemake").write_text("import time; time.sleep(60)")
+    other = subprocess.Popen([sys.executable, "snakemake"])
+    try:
+        assert not screen.filter(locked)
+        found = capsys.readouterr().err
+        assert re.fullmatch(
+            r"error: \.snakemake/locks: another Snakemake works in this folder since \d{4}-\d\d-\d\d \d\d:\d\d"
+            rf" \(process {other.pid}\); wait until it has finished\n",
+            found,
+        )
+    finally:
+        other.kill()
+        other.wait()
+    assert not screen.filter(locked)
     assert capsys.readouterr().err == (
-        "error: .snakemake/locks: another Snakemake works on the same files, or was killed; wait until it has finished;"
-        " if none runs: snakemake --cores 2 --unlock, then the same command again\n"
+        "error: .snakemake/locks: another Snakemake was killed while it worked on the same files; if none runs on"
+        " another machine: snakemake --cores 2 --unlock, then the same command again\n"
     )

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+import time
 from typing import Any
 
 from selfdistill.system import terminal
@@ -61,10 +62,7 @@ class Screen(logging.Filter):
 
     def _is_news(self, record: logging.LogRecord, message: str) -> bool:
         if record.exception == "LockException":
-            self.say(
-                "error: .snakemake/locks: another Snakemake works on the same files, or was killed; wait until it has"
-                f" finished; if none runs: {self.again} --unlock, then the same command again"
-            )
+            self.say(f"error: .snakemake/locks: {_holder(self.again)}")
             return False
         return not any(words in message for words in OUTCOMES)
 
@@ -112,6 +110,24 @@ def arrange(workflow: Any, again: str) -> Screen:
     alone = terminal.clear() and workflow.resource_settings.cores == 1
     os.environ[terminal.WORKFLOW] = "states" if screen.bars or alone else "lines"
     return screen
+
+
+def _holder(again: str) -> str:
+    """Which other Snakemake works in this folder and since when, or that it is gone, and what to do."""
+    import psutil
+
+    others = [
+        process.info
+        for process in psutil.process_iter(["pid", "cmdline", "cwd", "create_time"])
+        if process.pid != os.getpid() and process.info["cwd"] == os.getcwd()
+        if "snakemake" in [os.path.basename(word) for word in process.info["cmdline"] or ()]
+    ]
+    if not others:
+        way = f"if none runs on another machine: {again} --unlock, then the same command again"
+        return f"another Snakemake was killed while it worked on the same files; {way}"
+    first = min(others, key=lambda other: other["create_time"])
+    since = time.strftime("%F %H:%M", time.localtime(first["create_time"]))
+    return f"another Snakemake works in this folder since {since} (process {first['pid']}); wait until it has finished"
 
 
 def _told_in_one_line(kind: type, error: BaseException, trace: Any) -> None:
