@@ -63,7 +63,8 @@ def test_the_verb_prints_a_line_for_each_classifier(self_distilled, shown):
         best = recorded[place].topk(3)
         expected = [word for p, k in zip(*best, strict=True) for word in (str(int(k)), f"{p:.1%}")]
         assert lines[3].split() == ["final", *expected]
-    assert note == "The network can only answer with its 10 classes, whatever a picture shows."
+    shows = "8x8 scans of single digits, light on dark, enlarged to 32x32"
+    assert note == f"The network was trained on {shows}; it can only answer with its 10 classes."
 
 
 def test_a_network_without_auxiliary_classifiers_has_one_line(run, shown):

@@ -88,7 +88,7 @@ def predict(paths: Sequence[Path], weights: Path, top: int) -> str:
     for index, path in enumerate(paths):
         rows = {name: each[index] for name, each in probabilities.items()}
         tables.append("\n".join([str(path), *_lines(rows, classes, top)]))
-    note = f"The network can only answer with its {len(classes)} classes, whatever a picture shows."
+    note = f"The network was trained on {network.dataset.shows}; it can only answer with its {len(classes)} classes."
     return "\n\n".join([f"{weights}: {network}", *tables, note])
 
 
