@@ -32,7 +32,7 @@ def test_each_protocol_with_runs_of_the_control_has_a_column(tmp_path):
     assert "overnight: 10,000 training images, 60 epochs, width 16 to 32 instead of 64." in text
     assert "author's log −1.88 (one run each); quick −9.39 (too few runs for an interval);" in text
     assert "quick_arms −6.96 (−7.92 to −5.99)." in text
-    assert "| ResNet18 (Self-Distillation) | 94.4 | 94.41 | 61.32 (1) | 63.59 ± 0.21 (2) |  |" in text
+    assert "| ResNet18 (Self-Distillation) | 94.4 | 94.4 | 61.3 (1) | 63.6 ± 0.2 (2) |  |" in text
     assert "quick, quick_arms, overnight: not the official images of the dataset: 109 of 60,000" in text
     assert (reports / "budget.pdf").is_file()
 

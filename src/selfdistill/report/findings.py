@@ -56,8 +56,8 @@ def _results(config: Config, papers: Sequence[str], reports: Path) -> Results | 
 def findings(paper: Config, found: dict[str, Results]) -> Table:
     """The table; found: the runs of each protocol."""
     columns = [Column("method"), Column("label", "Method")]
-    columns += [Column("paper", "Paper", "number", 1), Column("author_log", "Author's log", "number")]
-    columns += [Column(protocol, protocol, "counted") for protocol in found]
+    columns += [Column("paper", "Paper", "number", 1), Column("author_log", "Author's log", "number", 1)]
+    columns += [Column(protocol, protocol, "counted", 1) for protocol in found]
     rows = []
     for name in paper.rows:
         block, methods = paper.methods[name], [results.methods.get(name) for results in found.values()]

@@ -29,7 +29,7 @@ def columns(results: Results) -> list[Column]:
         Column("method"),
         Column("label", "Method"),
         Column("paper", "Paper (%)" if beside else "", "number", 1, tex=settings.badge != "reduced"),
-        Column("author_log", "Author's log (%)" if beside and not settings.by_author else "", "number", tex=False),
+        Column("author_log", "Author's log (%)" if beside and not settings.by_author else "", "number", 1, tex=False),
         Column("accuracy", ours, "spread", settings.table.decimals),
         Column("minus_control", "Minus control", "number", settings.table.decimals, signed=True),
         Column("time", "Training time", "time"),
