@@ -116,12 +116,12 @@ def _read_log(path: Path, facts: dict[str, Any]) -> pd.DataFrame:
 
 def _check_facts(path: Path, facts: dict[str, Any], seed: int, row: ReportRow) -> None:
     """Refuse the run.json of another run, or one with other settings."""
-    foreign = "source" in facts  # a run of the author: without our settings, and perhaps without a seed
-    method = (facts if foreign else facts["settings"])["method"]
-    if method != row.method or facts["seed"] not in ((seed, None) if foreign else (seed,)):
+    by_author = "source" in facts  # a run of the author: without our settings, and perhaps without a seed
+    method = (facts if by_author else facts["settings"])["method"]
+    if method != row.method or facts["seed"] not in ((seed, None) if by_author else (seed,)):
         what = f"expected the run {row.method} seed {seed}, got {method} seed {facts['seed']}"
         raise Failure(path, what, again(path))
-    if not foreign and (others := other_settings(facts, row.settings)):
+    if not by_author and (others := other_settings(facts, row.settings)):
         raise Failure(path, f"was trained with other settings ({', '.join(others)})", again(path))
 
 

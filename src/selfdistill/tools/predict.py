@@ -46,7 +46,7 @@ class LoadedNetwork(NamedTuple):
 def load_network(weights: Path) -> LoadedNetwork:
     """The network in a weights.safetensors, and the classifiers in the auxiliary.safetensors beside it if there is one.
 
-    Raises: Failure 65 for damaged or foreign files, and for classifiers of another run.
+    Raises: Failure 65 for damaged files or those of another project, and for classifiers of another run.
     """
     backbone, settings, facts, _ = read_weights(weights)
     if facts.get("dataset") not in DATASETS:
