@@ -24,7 +24,7 @@ def commands() -> list[str]:
     """In the order of the page; those of the table stand where it does not matter."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     inline = re.findall(r"^\| `(make [^`]+)`", README, re.MULTILINE) + re.findall(
-        r"`(make estimate|python -m [^`]+)`", README
+        r"`(make estimate|(?:python -m|snakemake) [^`]+)`", README
     )
     return [re.sub(r"\s+#.*", "", line) for line in lines] + inline
 
