@@ -73,9 +73,10 @@ def own_calls(name: str, calls: list[Call]) -> list[Call]:
     """
     if name not in OWN:
         return calls
-    renames = {Path(call.texts[1].decode()).name: k for k, call in enumerate(calls) if call.name == "rename"}
+    renames = [(Path(call.texts[1].decode()).name, k) for k, call in enumerate(calls) if call.name == "rename"]
+    first = dict(reversed(renames))  # the store links files under the same names later
     start, end = OWN[name]
-    return calls[renames[start] : renames[end] + 1 if end else None]
+    return calls[first[start] : first[end] + 1 if end else None]
 
 
 def parse(trace: str) -> list[Call]:
