@@ -8,6 +8,7 @@ from helpers.trainer import make_job
 
 from selfdistill.cli.jobs import measure
 from selfdistill.data.prepared import read_prepared
+from selfdistill.mechanisms import measure as measuring
 from selfdistill.mechanisms.corruptions import KINDS
 from selfdistill.mechanisms.measures import MEASURES, measure_of
 from selfdistill.models.weights import encode, read_weights
@@ -86,6 +87,16 @@ def test_it_says_on_what_it_was_measured(measured, digits):
     facts |= {"data_sha256": read_prepared(digits, "digits")[1], "corruptions": "digits-C-12 (regenerated)"}
     assert measured["control"]["measured_on"] == SIZES | facts
     assert measured["control"]["environment"]["precision"] == "fp32"
+
+
+def test_the_commit_is_that_of_the_start(jobs, tmp_path, monkeypatch):
+    def commit_meanwhile(*arguments):
+        monkeypatch.setattr(measuring.provenance, "commit", lambda: "of the end")
+        return {}
+
+    monkeypatch.setattr(measuring.provenance, "commit", lambda: "of the start")
+    monkeypatch.setattr(measuring, "measure_all", commit_meanwhile)
+    assert run_verb(jobs["control"], tmp_path / "x.json")["commit"] == "of the start"
 
 
 @pytest.fixture

@@ -56,6 +56,18 @@ def test_a_pause_is_told_and_recorded(unbroken, digits, tmp_path, monkeypatch):
     assert "paused for 41 s (not counted as training time)" in (tmp_path / "control.txt").read_text().splitlines()
 
 
+def test_the_commit_of_a_run_is_that_of_its_start(digits, tmp_path, monkeypatch):
+    train_epoch = run.train_epoch
+
+    def commit_meanwhile(*arguments):
+        monkeypatch.setattr(run.provenance, "commit", lambda: "of the end")
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(run.provenance, "commit", lambda: "of the start")
+    monkeypatch.setattr(run, "train_epoch", commit_meanwhile)
+    assert read_sealed(trained(tmp_path, digits, changes={"epochs": 1}) / "run.json")["commit"] == "of the start"
+
+
 def test_a_finished_run_is_written_again_without_training(unbroken, digits, tmp_path, capsys):
     shutil.copytree(unbroken["control"].output.parents[1], tmp_path / "copy")
     (tmp_path / "copy/control/seed0/history.csv").unlink()

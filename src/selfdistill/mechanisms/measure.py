@@ -52,6 +52,7 @@ def measure(
     teachers: networks to compare it with. Each must reach its recorded accuracy, like the measured network.
     Raises: Failure 65 if one does not, or if weights or data do not match the settings.
     """
+    origin = provenance.origin()
     images, data_sha256 = read_prepared(data, settings.data.dataset)
     subject, facts, found = load(weights, images, settings, device, threads)
     beside = [load_beside(path, subject, device, threads) for path in teachers or []]
@@ -69,8 +70,7 @@ def measure(
         "teachers": {name: {"weights_sha256": sha256} for name, _, sha256 in beside},
         "weights_sha256": found,
         "environment": machine.fingerprint(),
-        "versions": provenance.versions(),
-        "commit": provenance.commit(),
+        **origin,
     }
     write_sealed(output, result)
     return result

@@ -48,9 +48,12 @@ CHANGES = "+changes"  # suffix of the commit if files of the checkout differ fro
 MADE = (":(exclude)report", ":(exclude)results")
 
 
-def versions() -> dict[str, str]:
-    """The versions of this project and of the packages that it computes with."""
-    return {"selfdistill": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
+def origin() -> dict[str, Any]:
+    """The versions of this project and of the packages that it computes with, and the commit; to be asked at the
+    start of a job, because both can change while it runs.
+    """
+    versions = {"selfdistill": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"versions": versions, "commit": commit()}
 
 
 def commit() -> str:

@@ -83,6 +83,7 @@ class Run:
         taught_by = [record.facts["weights_sha256"] for record in self.teaching.records] if self.teaching else []
         described = settings.model_dump(mode="json", exclude_none=True)
         self.identity = run_identity(described, job.seed, data_sha256, taught_by)
+        self.origin = provenance.origin()
         self.folder = state_folder(job.states, job.name, self.identity)
         keeps_best = settings.kept_epoch == "best_on_test"
         self.progress = Progress(Best(0, -1, self._copy()) if keeps_best else None)
@@ -244,8 +245,7 @@ def record_of(run: Run) -> dict[str, Any]:
         "environment": run.environment,
         "auto_precision": choose_precision("auto", run.machine.device),
         "options": run.job.machine.model_dump(mode="json"),
-        "versions": provenance.versions(),
-        "commit": provenance.commit(),
+        **run.origin,
         "training_seconds": sum(row[kind] for row in progress.timing for kind in WORK),
         "attempts": progress.attempts,
         "bit_exact": progress.bit_exact,
