@@ -1,5 +1,6 @@
 """The network, optimiser, gradient scaler and objective of a run, built from its settings."""
 
+import math
 from functools import partial
 
 import torch
@@ -66,7 +67,8 @@ class Components:
     def coefficients(self) -> dict[str, float]:
         """The objective's effective coefficients by history column, found by a call of the objective.
 
-        Raises: Failure 78 unless each kind has at most one term, or one per classifier (with or without the final one).
+        Raises: Failure 78 unless each kind has at most one term, or one per classifier (with or without the final one),
+        and each weight is a finite number.
         """
         logits = torch.zeros(1, self.classes)
         heads, maps = len(self.network.heads), logits.view(1, -1, 1, 1)
@@ -77,7 +79,13 @@ class Components:
             if found not in known:
                 what = f"expected one {kind} term{' or one for each classifier' * (heads > 0)}, got {found}"
                 raise Failure("objective", what, "sum the terms of a kind in one Term", code=CONFIGURATION)
-        return terms.coefficients()
+        coefficients = terms.coefficients()
+        for weight in coefficients.values():
+            if not isinstance(weight, int | float) or not math.isfinite(weight):
+                got = weight if isinstance(weight, float) else f"a {type(weight).__name__.lower()}"
+                what = f"expected a finite number as the weight of a Term, got {got}"
+                raise Failure("objective", what, "put what depends on the data into its value", code=CONFIGURATION)
+        return coefficients
 
     def tensors(self) -> dict[str, Tensor]:
         """The network's state and the momentum, by their names in a saved state."""
