@@ -1,10 +1,11 @@
 """The network, optimiser, gradient scaler and objective of a run, built from its settings."""
 
 import math
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from selfdistill.config.optimiser import OptimiserSettings
 from selfdistill.config.settings import RunSettings
@@ -61,26 +62,30 @@ class Components:
         self.optimiser = build_optimiser(self.network, settings, machine.device)
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
         self.objective = partial(OBJECTIVES[settings.objective], **settings.parameters)
-        self.classes = settings.network.classes
+        self.batch_size = settings.batch_size
         self.trained: nn.Module = self.network  # or its compiled form, with the same tensors
 
+    @cached_property
     def coefficients(self) -> dict[str, float]:
-        """The objective's effective coefficients by history column, found by a call of the objective.
+        """The objective's effective coefficients by history column, found by a call of the objective with zeros in the
+        shapes of a batch. Ask before training, while the network is in training mode.
 
         Raises: Failure 78 unless each kind has at most one term, or one per classifier (with or without the final one),
         and each weight is a finite number.
         """
-        logits = torch.zeros(1, self.classes)
-        heads, maps = len(self.network.heads), logits.view(1, -1, 1, 1)
-        outputs = Outputs(logits, (logits,) * heads, (maps,) * (heads + 1))
-        terms = self.objective(outputs, torch.zeros(1, dtype=torch.long), logits)
+        heads, zeros = len(self.network.heads), partial(torch.zeros_like, device="cpu")
+        shapes = {name: tensor.to("meta") for name, tensor in self.network.state_dict().items()}
+        images = torch.empty(self.batch_size, 3, 32, 32, device="meta")
+        with torch.no_grad():
+            made: Outputs = functional_call(self.network, shapes, images)
+        outputs = Outputs(zeros(made.final), tuple(map(zeros, made.auxiliary)), tuple(map(zeros, made.features)))
+        terms = self.objective(outputs, torch.zeros(self.batch_size, dtype=torch.long), outputs.final)
         for kind, found in zip(terms._fields, map(len, terms), strict=True):
             known = {1, heads + 1} if kind == "cross_entropy" else {0, 1, heads, heads + 1}
             if found not in known:
                 what = f"expected one {kind} term{' or one for each classifier' * (heads > 0)}, got {found}"
                 raise Failure("objective", what, "sum the terms of a kind in one Term", code=CONFIGURATION)
-        coefficients = terms.coefficients()
-        for weight in coefficients.values():
+        for weight in (coefficients := terms.coefficients()).values():
             if not isinstance(weight, int | float) or not math.isfinite(weight):
                 got = weight if isinstance(weight, float) else f"a {type(weight).__name__.lower()}"
                 what = f"expected a finite number as the weight of a Term, got {got}"

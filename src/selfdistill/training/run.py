@@ -231,7 +231,7 @@ def opening_lines(run: Run) -> list[str]:
         f"on {device_name(machine.device)}, {machine.threads} thread{'s' * (machine.threads > 1)}, {machine.precision}",
         *(run.teaching.lines() if run.teaching else []),
         *(f"notice: {oddity}, an oddity of the published notebooks: {ODDITIES[oddity]}" for oddity in s.oddities),
-        f"loss: {describe_coefficients(run.parts.coefficients())}",
+        f"loss: {describe_coefficients(run.parts.coefficients)}",
     ]
 
 
@@ -241,7 +241,7 @@ def record_of(run: Run) -> dict[str, Any]:
     return {
         **run.identity,
         "state": run.folder.name,
-        "coefficients": run.parts.coefficients(),
+        "coefficients": run.parts.coefficients,
         "environment": run.environment,
         "auto_precision": choose_precision("auto", run.machine.device),
         "options": run.job.machine.model_dump(mode="json"),
