@@ -38,6 +38,20 @@ def test_the_next_seed_teaches_which_is_never_the_students_own(config):
     assert last.teachers_of("born_again", 2**63 - 1) == [("control", 0)]
 
 
+def test_a_run_is_compared_with_its_own_teacher_and_one_run_of_each_other_method(config):
+    block = config.methods["kd"]
+    methods = {"kd": block, "kd_next": block.model_copy(update={"teacher_seed": "next"})}
+    rows = ["teacher", "kd", "kd_next", "born_again", "control"]
+    config = config.model_copy(update={"seeds": [0, 1], "rows": rows, "methods": {**config.methods, **methods}})
+    expected = {
+        "teacher": [],
+        "kd": [("teacher", 0), ("control", 1)],
+        "kd_next": [("teacher", 1), ("control", 1)],
+        "control": [("teacher", 0), ("control", 1)],
+    }
+    assert {method: config.compared_with(method, 0) for method in expected} == expected
+
+
 def test_check_says_what_it_understood(config):
     alone = config.model_copy(update={"seeds": [0, 3], "rows": ["control", "born_again"]})
     assert summary(changed(alone, "born_again", seeds=[3], epochs=7)) == [

@@ -201,15 +201,17 @@ class Config(MachineSettings):
         return self._with_teachers(self.teachers_of(method, seed))
 
     def compared_with(self, method: str, seed: int) -> list[tuple[str, int]]:
-        """The networks with which a run is compared: the teachers of all rows of this seed, also for students without a
-        teacher, which are the baseline. None for teachers. Networks are compared one to one and as they were trained,
-        so ensembles and teachers with a replaced stem are left out.
+        """The networks with which a run is compared, one of each method that teaches a row of this seed: the run's own
+        teacher, else that of the first such row, also for students without a teacher, which are the baseline. None for
+        teachers. Networks are compared one to one and as they were trained, so ensembles and teachers with a replaced
+        stem are left out.
         """
         if self.methods[method].role == "teacher":
             return []
-        teachers = {row: self.teachers_of(row, seed) for row in self.rows}
+        teachers = {row: self.teachers_of(row, seed) for row in [method, *self.rows]}
         alone = [runs[0] for row, runs in teachers.items() if len(runs) == 1 and not self.methods[row].replaced_stem]
-        return [run for run in dict.fromkeys(alone) if run in self.runs() and run != (method, seed)]
+        compared = [run for run in alone if run in self.runs() and run != (method, seed)]
+        return list(dict(reversed(compared)).items())[::-1]  # of runs of one method the first
 
     def runs(self, rows: list[str] | None = None) -> list[tuple[str, int]]:
         """Every run (method, seed) that the rows need, teachers included; rows: default, the configured ones."""
