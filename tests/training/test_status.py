@@ -12,10 +12,11 @@ from helpers.verbs import selfdistill
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings, to_yaml
 from selfdistill.system.failures import CONFIGURATION, NON_FINITE, Failure
-from selfdistill.system.files import disk_failure, read_sealed, write_sealed
+from selfdistill.system.files import disk_failure, read_sealed, sha256_of, write_sealed
 from selfdistill.system.lock import run_lock
+from selfdistill.tools.clean import unused
 from selfdistill.tools.progress import overview
-from selfdistill.training import checkpoint, run, start
+from selfdistill.training import checkpoint, run, start, store
 from selfdistill.training.start import train
 from selfdistill.training.states import mark_forced
 from selfdistill.training.status import RequestedRuns, status
@@ -204,6 +205,33 @@ def test_stale_settings_and_code(done, monkeypatch):
     assert second.endswith("  stale state of epoch 3: other code")
     done.change("batch_size: 50", "batch_size: 25")
     assert done.lines()[0].endswith("  stale: other settings.batch_size")
+
+
+def test_a_student_is_done_only_with_the_teacher_that_is_wanted(tmp_path):
+    """Its old teacher in results/ does not count, and without results/ the store must have the wanted one."""
+    project = Project(tmp_path)
+    project.files[-1].write_text("{protocol: demo, rows: [teacher, kd], methods: {teacher: {epochs: 2}}}")
+    for method in ("teacher", "kd"):
+        output = project.results / f"demo/{method}/seed0"
+        output.mkdir(parents=True)
+        (output / "weights.safetensors").write_text(method)
+        facts = RequestedRuns(project.config, project.results).identity(method, 0) | {"training_seconds": 1}
+        facts["outputs"] = {"weights.safetensors": sha256_of(output / "weights.safetensors")}
+        write_sealed(output / "run.json", facts)
+        store.keep(project.results / ".runs", f"{method}-seed0", output, print)
+
+    def told():
+        progress = overview(project.config, project.results).runs
+        return [line.split(" seed 0")[1].strip() for line in project.lines()[:2]], [run.done for run in progress]
+
+    assert told() == (["done", "done"], [True, True])
+    project.change("epochs: 2", "epochs: 3")
+    assert told() == (["stale: other settings.epochs", "stale: other teacher"], [False, False])
+    shutil.rmtree(project.results / "demo")
+    assert told() == (["not started", "not started"], [False, False])
+    assert len(unused(project.config, project.results)) == 1  # the old teacher: the wanted one may get the same weights
+    project.change("epochs: 3", "epochs: 2")
+    assert told() == (["in the store: nothing to train"] * 2, [True, True])
 
 
 def test_damaged_outputs(done):

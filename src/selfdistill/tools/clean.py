@@ -13,7 +13,7 @@ from selfdistill.system.failures import CONFIGURATION, Failure
 from selfdistill.system.lock import run_lock
 from selfdistill.training import store
 from selfdistill.training.states import HASH, failure_record, forced_mark
-from selfdistill.training.status import RequestedRuns
+from selfdistill.training.status import UNTRAINED, RequestedRuns
 
 RUN = re.compile(r"([a-z0-9][a-z0-9_-]*)/([a-z0-9][a-z0-9_-]*)-seed(0|[1-9]\d*)")
 
@@ -49,8 +49,8 @@ def unused(config: Config, results: Path) -> list[Path]:
     runs, requested = results / store.FOLDER, RequestedRuns(config, results)
     kept = {store.folder_of(runs, path.parent) for path in results.glob("[!.]*/*/seed*/run.json")}
     for method, seed in config.runs():
-        named = store.matches(runs, f"{method}-seed{seed}", requested.identity(method, seed))
-        kept |= {entry.folder for entry in named}
+        wanted = {part: value for part, value in requested.identity(method, seed).items() if value != UNTRAINED}
+        kept |= {entry.folder for entry in store.matches(runs, f"{method}-seed{seed}", wanted)}
     return [entry.folder for entry in store.entries(runs) if entry.folder not in kept]
 
 

@@ -9,15 +9,13 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from selfdistill.config.schema import Config
 from selfdistill.system.amounts import duration
 from selfdistill.system.lock import owner_of
-from selfdistill.training.identity import other_parts
 from selfdistill.training.states import newest_epoch, state_folder
 from selfdistill.training.status import RequestedRuns
-from selfdistill.training.store import CODE, facts_of
 
 EPOCH = re.compile(r"^epoch (\d+)/\d+ .* ([\d.]+) s$", re.MULTILINE)
 RECENT = 5  # epochs whose median is the pace
@@ -92,19 +90,10 @@ def _progress(requested: RequestedRuns, method: str, seed: int) -> RunProgress:
     epoch, pace = _log(folder / "logs" / f"{name}.txt")
     if owner_of(states / f"{name}.lock"):
         return RunProgress(method, seed, epochs, min(epoch, epochs), pace, running=True)
-    if facts := _finished(folder / method / f"seed{seed}", identity) or requested.stored(method, seed, identity):
+    if facts := requested.finished(method, seed, identity):
         return RunProgress(method, seed, epochs, epochs, facts["training_seconds"] / epochs, done=True)
     saved = newest_epoch(state_folder(states, name, identity))
     return RunProgress(method, seed, epochs, saved, pace if saved else None)
-
-
-def _finished(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
-    """The run.json of a finished run with the wanted settings, data and teacher; empty if there is none. It
-    is read at each call, because the teacher may have changed. Other code makes no difference.
-    """
-    facts = facts_of(run)
-    wanted = {key: part for key, part in identity.items() if key != CODE}
-    return {} if other_parts(facts, wanted) else facts
 
 
 def _log(path: Path) -> tuple[int, float | None]:

@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from selfdistill.config.records import other_settings
-from selfdistill.system.failures import Failure
-from selfdistill.system.files import read_sealed
 from selfdistill.system.tensors import read_header
 from selfdistill.training import provenance
 
@@ -38,14 +36,6 @@ def run_identity(
 def data_sha256(path: Path) -> str | None:
     """The SHA-256 that a prepared dataset has in its metadata; None if there is no dataset."""
     return read_header(path).get("content_sha256") if path.is_file() else None
-
-
-def weights_sha256(run: Path) -> str | None:
-    """The SHA-256 of a finished run's weights; None if the run is not finished."""
-    try:
-        return read_sealed(run / "run.json")["outputs"]["weights.safetensors"]
-    except Failure:
-        return None
 
 
 def other_parts(recorded: dict[str, Any], wanted: dict[str, Any]) -> list[str]:

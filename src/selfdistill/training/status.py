@@ -12,12 +12,13 @@ from selfdistill.system.files import read_sealed
 from selfdistill.system.lock import owner_of
 from selfdistill.system.tensors import read_header
 from selfdistill.training import provenance
-from selfdistill.training.identity import PARTS, data_sha256, other_parts, run_identity, weights_sha256
+from selfdistill.training.identity import PARTS, data_sha256, other_parts, run_identity
 from selfdistill.training.states import HASH, checkpoints, epoch_of, failure_record, forced_mark, read_checkpoint
 from selfdistill.training.store import CODE, FOLDER, damaged_outputs, facts_of, lost_outputs, matches
 
 STATE = re.compile(rf"(.+)-seed(\d+)-{HASH}")
 DONE = "done"
+UNTRAINED = "not trained yet"  # in place of a teacher's SHA-256
 
 
 class Status(NamedTuple):
@@ -90,6 +91,14 @@ class RequestedRuns:
         found = matches(self.store, key, identity)
         return found[0].facts if found else None
 
+    def finished(self, method: str, seed: int, identity: dict[str, Any]) -> dict[str, Any]:
+        """The run.json of a run with the wanted settings, data and teacher, in results/ or in the store; empty if there
+        is none. It is read at each call, because the teacher may have changed. Other code makes no difference.
+        """
+        facts = facts_of(self.folder / method / f"seed{seed}")
+        others = other_parts(facts, {part: value for part, value in identity.items() if part != CODE})
+        return (self.stored(method, seed, identity) or {}) if others else facts
+
     def _outputs(self, run: Path, identity: dict[str, Any]) -> str | None:
         """The status of a run's outputs: done, not finished, damaged or stale; None if there are none. Other code
         alone makes no run stale.
@@ -108,10 +117,13 @@ class RequestedRuns:
         return f"{DONE} (by other training code)" if others else DONE
 
     def identity(self, method: str, seed: int) -> dict[str, Any]:
-        """A run's identity without unknown parts (data not yet prepared, a teacher not yet trained)."""
-        teachers = [self.folder / name / f"seed{its_seed}" for name, its_seed in self.config.teachers_of(method, seed)]
-        weights = [weights_sha256(teacher) for teacher in teachers]
-        return run_identity(run_settings(self.config, method), seed, self.data, weights, self.code)
+        """A run's identity, without the data if they are not prepared yet. No run has it as long as a teacher with the
+        wanted settings is not trained.
+        """
+        teachers = [self.finished(*run, self.identity(*run)) for run in self.config.teachers_of(method, seed)]
+        weights = [facts["outputs"]["weights.safetensors"] if facts else None for facts in teachers]
+        known = run_identity(run_settings(self.config, method), seed, self.data, weights, self.code)
+        return {"teacher_sha256": UNTRAINED} | known
 
 
 def _joined(*texts: str | None) -> str:
