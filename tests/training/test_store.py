@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import time
 
@@ -10,6 +11,7 @@ from helpers.trainer import make_job
 
 from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.system.lock import run_lock
+from selfdistill.tools.clean import removal, remove
 from selfdistill.training import run, store
 from selfdistill.training.start import train
 
@@ -90,11 +92,23 @@ def test_the_present_code_comes_first_and_other_code_is_said(go, trained, monkey
     monkeypatch.setattr("selfdistill.training.provenance.code_fingerprint", lambda: "0" * 64)
     made = go()
     assert trained == ["control-seed0"]
-    assert "by other training code); nothing to train" in log(made)[-1]
+    step = "make clean RUN=demo/control-seed0, then the same command"
+    assert log(made)[-1].endswith(f"by other training code); nothing to train; to train it again: {step}")
     made.forced.touch()
     go()
     assert len(list(made.store.glob("*/"))) == 2  # one of each code
     assert "other training code" not in log(go())[-1]
+    assert len(trained) == 2
+
+
+def test_a_removed_run_is_trained_again_by_the_present_code(go, trained, monkeypatch, tmp_path):
+    """By the step that the message names; removing the folder alone restores the run of the other code."""
+    go()
+    monkeypatch.setattr("selfdistill.training.provenance.code_fingerprint", lambda: "0" * 64)
+    (name,) = re.findall("RUN=([^,]+)", log(go())[-1])
+    with removal(tmp_path / "results", name) as found:
+        remove(found)
+    assert read_sealed(go().output / "run.json")["code_fingerprint"] == "0" * 64
     assert len(trained) == 2
 
 

@@ -77,9 +77,12 @@ def _restored(job: Job, identity: dict[str, Any], log: Log) -> bool:
     if entry is None:
         return False
     store.put_in_place(entry, job.output)
-    code = "" if entry.facts.get(store.CODE) == identity[store.CODE] else ", by other training code"
+    code = again = ""
+    if entry.facts.get(store.CODE) != identity[store.CODE]:
+        code = ", by other training code"
+        again = f"; to train it again: make clean RUN={job.output.parents[1].name}/{job.name}, then the same command"
     run = f"{identity['settings']['method']} seed {job.seed}"
-    log.say(f"{run}: already trained ({entry.origin}{code}); nothing to train")
+    log.say(f"{run}: already trained ({entry.origin}{code}); nothing to train{again}")
     return True
 
 
