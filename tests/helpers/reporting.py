@@ -70,9 +70,10 @@ def report_settings(rows=ROWS, seeds=(0,), epochs=2, **options) -> ReportSetting
 
 
 @cache
-def protocol_settings(protocol: str = "quick_arms") -> ReportSettings:
-    """The report's settings of a protocol of ours. Nobody may change them."""
-    config = load_config([ROOT / "config.yaml", ROOT / f"workflow/protocols/{protocol}.yaml"])
+def protocol_settings(protocol: str = "quick_arms", *overlays: str) -> ReportSettings:
+    """The report's settings of a protocol of ours; overlays: of `--config`. Nobody may change them."""
+    files = [] if protocol == "paper" else [ROOT / f"workflow/protocols/{protocol}.yaml"]
+    config = load_config([ROOT / "config.yaml", *files], list(overlays))
     return ReportSettings.model_validate(settings_of(config))
 
 

@@ -4,7 +4,7 @@ import pytest
 from helpers.methods import ENVIRONMENT, method, results
 from helpers.reporting import evidence, protocol_settings
 
-from selfdistill.report.costs import costs, end_to_end, notes, training
+from selfdistill.report.costs import costs, notes, training
 from selfdistill.report.results import Results
 from selfdistill.system.files import write_sealed
 
@@ -51,12 +51,6 @@ def test_the_teachers_machine_counts_for_the_ratio_with_it(logs):
     assert "Times on different machines are not compared." in costs(made).notes
     machines = "a GPU, 1 thread, fp32 (2 runs) and a CPU, 1 thread, fp32 (teachers without a row)"
     assert costs(made).notes[0] == f"Trained on {machines}."
-
-
-@pytest.mark.parametrize("facts", [{"teacher_sha256": "other"}, {"teacher_sha256": ["abc", "abc"]}])
-def test_other_weights_than_those_that_taught_are_no_teacher(facts, logs):
-    made = results(method("control", [80]), taught(**facts), logs=logs)
-    assert end_to_end(made.methods["kd"], made).seconds is None
 
 
 def test_rows_that_were_all_trained_on_the_same_two_machines_say_why_they_have_no_ratio():

@@ -1,7 +1,7 @@
 """A table is made from the runs that the configuration names, whole, or it is refused with the run named."""
 
 import pytest
-from helpers.reporting import ROWS, report_settings, write_run
+from helpers.reporting import EVIDENCE, ROWS, protocol_settings, report_settings, write_run
 from helpers.tables import rows
 
 from selfdistill.report.artefacts import write
@@ -73,6 +73,17 @@ def test_an_incomplete_log_is_refused_although_it_is_the_recorded_one(logs):
 def test_the_run_json_of_another_run_is_refused(logs, facts, expected):
     change_facts(logs / "kd/seed0", **facts)
     assert f"{logs}/kd/seed0/run.json: {expected}" in refused(logs, allow_missing=True)
+
+
+def test_runs_of_another_teacher_or_on_other_data_are_refused(logs):
+    """Of copied logs, or of those that allow_missing lets a report be made from, nothing else has compared them."""
+    with pytest.raises(
+        Failure, match=r"quick_arms/born_again/seed0: was taught by other weights than \S+control/seed0;"
+    ):
+        Results(protocol_settings("quick_arms", "methods={born_again: {teacher_seed: same}}"), EVIDENCE)
+    for run, sha256 in (("teacher", "a"), ("kd", "a"), ("control", "b")):
+        change_facts(logs / run / "seed0", data_sha256=sha256)
+    assert f"{logs}/control/seed0: was trained on other data than {logs}/teacher/seed0;" in refused(logs)
 
 
 def test_the_table_tells_which_runs_are_missing_not_configured_or_of_another_environment(tmp_path):

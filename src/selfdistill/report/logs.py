@@ -53,8 +53,8 @@ def read_rows(settings: ReportSettings, logs: Path) -> dict[str, list[RunRecord]
     """The runs of every row's method under `logs`/<method>/seed<n>/. A method may lack seeds only with allow_missing,
     and all its runs only in a sweep.
 
-    Raises: Failure 65 naming the run: missing or unfinished (unless allow_missing), damaged, or trained with
-    other settings; or, outside sweeps, evaluated on a hold-out.
+    Raises: Failure 65 naming the run: missing or unfinished (unless allow_missing), damaged, trained with other
+    settings, on other data or by another teacher; or, outside sweeps, evaluated on a hold-out.
     """
     if not logs.is_dir():
         raise Failure(logs, "expected a folder with the logs of runs, got none")
@@ -68,6 +68,10 @@ def read_rows(settings: ReportSettings, logs: Path) -> dict[str, list[RunRecord]
     bare = [method for method, runs in found.items() if not runs]
     if bare and not settings.sweeps:
         raise Failure(logs, f"contains no complete run of {', '.join(bare)}")
+    _check_data([run for runs in found.values() for run in runs if "data_sha256" in run.facts])
+    for row in settings.rows:
+        for run in found[row.method]:
+            _check_teachers(run, [logs / name / "run.json" for name in row.taught_by(run.seed)])
     return found
 
 
@@ -81,6 +85,23 @@ def _read_row(row: ReportRow, folder: Path, allow_missing: bool) -> list[RunReco
             raise Failure(path, f"seed {seed} of {row.method}: {lack}", "train it, or set allow_missing: true")
         runs += [] if lack else [read_run(path, seed, row)]
     return runs
+
+
+def _check_data(runs: list[RunRecord]) -> None:
+    """Refuse runs on other data than the first."""
+    for run in runs:
+        if run.facts["data_sha256"] != runs[0].facts["data_sha256"]:
+            what = f"was trained on other data than {runs[0].folder}"
+            raise Failure(run.folder, what, "compare only runs on the same data")
+
+
+def _check_teachers(run: RunRecord, teachers: list[Path]) -> None:
+    """Refuse a run that was taught by other weights than those of its teachers, by their run.json where it exists."""
+    for path in filter(Path.is_file, teachers):
+        weights = read_sealed(path)["outputs"].get("weights.safetensors")  # the author's runs have none
+        if weights and weights not in (run.facts.get("teacher_sha256") or ()):
+            what = f"was taught by other weights than {path.parent}"
+            raise Failure(run.folder, what, "set the teacher_seed that it was trained with, or train it again")
 
 
 def leftovers(settings: ReportSettings, logs: Path) -> list[Path]:
