@@ -203,3 +203,6 @@ def test_what_seeds_can_show_is_said_before_they_run():
     (line,) = seed_lines(alone)
     assert line.startswith("seeds: all runs of kd, ")
     assert line.endswith(" share one teacher, so no number of seeds gives an interval")
+    overlay = "methods={kd: {teacher_seed: 0}, born_again: {teacher: kd, teacher_seed: same}}"
+    (line,) = seed_lines(load_config([config, folder / "controlled.yaml"], [overlay]))
+    assert ", born_again, " in line  # its teachers share one

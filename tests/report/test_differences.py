@@ -70,6 +70,15 @@ def test_runs_of_one_teacher_are_one():
     assert shared.interval.high - shared.interval.low > each.interval.high - each.interval.low
 
 
+def test_runs_of_teachers_that_share_a_teacher_are_one():
+    zero, one = ["kd/seed0", "teacher/seed0"], ["kd/seed1", "teacher/seed1"]
+    both, another = ["kd/seed2", "teacher/seed0", "teacher/seed1"], ["kd/seed3", "teacher/seed3"]
+    chains = {1: [zero, ["kd/seed1", "teacher/seed0"]], 2: [zero, one], 3: [both, another, []]}
+    for count, teachers in (*chains.items(), (2, [zero, one, both, another])):
+        made = method("kd2", [90] * len(teachers), teachers=teachers)
+        assert Sample(made.accuracy, teachers=made.teachers).independent == count
+
+
 def test_one_seed_has_no_interval():
     found = compare(answered(method("kd", [90])), answered(method("control", [80, 81])))
     assert found.interval is None

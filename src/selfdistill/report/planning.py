@@ -8,6 +8,7 @@ from selfdistill.config.report_settings import ReportRow, ReportSettings, report
 from selfdistill.config.schema import Config
 from selfdistill.report.claims import read_claims
 from selfdistill.report.judging import Rules, asked, differing, least_seeds, percent
+from selfdistill.report.results import connected
 from selfdistill.statistics.differences import Sample
 from selfdistill.statistics.power import seeds_needed, smallest_difference
 
@@ -41,7 +42,7 @@ def seed_lines(config: Config, path: Path = CLAIMS) -> list[str]:
 
 def _independent(row: ReportRow) -> int:
     """The number of independent runs that a method will have."""
-    return Sample(row.seeds, teachers=list(map(tuple, row.teachers))).independent
+    return Sample(row.seeds, teachers=connected(row.teachers)).independent
 
 
 def _alike(pair: tuple[str, str], settings: ReportSettings) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -91,9 +92,14 @@ class MethodResults:
 
     @property
     def teachers(self) -> list[tuple[str, ...]]:
-        """For each run, the SHA-256 of its teachers' weights: several for an ensemble, empty without a teacher."""
-        hashes = [run.facts.get("teacher_sha256") or () for run in self.runs]
-        return [(one,) if isinstance(one, str) else tuple(one) for one in hashes]
+        """For each run, the teachers of all runs that share one with it, at any remove; empty without a teacher.
+
+        By the configuration, and by the SHA-256 of the weights that taught each run.
+        """
+        named = dict(zip(self.row.seeds, self.row.teachers, strict=True))
+        hashes = [run.facts.get("teacher_sha256") or [] for run in self.runs]
+        recorded = [[one] if isinstance(one, str) else one for one in hashes]
+        return connected(named[run.seed] + known for run, known in zip(self.runs, recorded, strict=True))
 
     @cached_property
     def taught(self) -> list[dict[str, Any] | None]:
@@ -188,6 +194,17 @@ class Results:
         known = DATASETS[self.settings.dataset].copies
         used = dict.fromkeys(run.facts.get("data_sha256") for run in self.runs)
         return [f"Not the official images of the dataset: {known[one]}." for one in used if one in known]
+
+
+def connected(teachers: Iterable[list[str]]) -> list[tuple[str, ...]]:
+    """For each run of a method, which has these teachers and teachers' teachers: those of all runs that it is connected
+    with because they share one; empty without any.
+    """
+    own, groups = list(map(set, teachers)), []
+    for one in own:
+        joined = one.union(*(group for group in groups if group & one))
+        groups = [group for group in groups if not group & joined] + [joined]
+    return [tuple(sorted(set().union(*(group for group in groups if group & one)))) for one in own]
 
 
 def check_test_set(folder: Path, labels: np.ndarray, first: str, wanted: np.ndarray) -> None:
