@@ -59,6 +59,14 @@ def test_the_loss_has_a_panel_a_method_and_starts_at_zero():
     assert titles == [each.label for each in evidence().every]
 
 
+@pytest.mark.parametrize(
+    ("losses", "limits"), [([0.2, -0.8], (-0.84, 0.21)), ([-1, -2], (-2.1, 0)), ([2, 1], (0, 2.1))]
+)
+def test_a_loss_below_zero_is_shown_and_zero_too(losses, limits):
+    (axes,) = loss(results(method("kd", [80], columns={"train_loss": losses}))).axes
+    assert axes.get_ylim() == pytest.approx(limits)
+
+
 @pytest.mark.parametrize("count", [1, 5, 19])
 def test_any_number_of_methods_has_its_panels(count):
     made = results(*(method(f"m{n}", [50 + n], label=f"R18_{n} 100% & $x$ #1") for n in range(count)))

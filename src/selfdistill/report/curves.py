@@ -100,7 +100,8 @@ def loss(results: Results) -> Figure:
             draw(axes, curve, colours[method.method].color, ls=LINES_OF[label])
             drawn[label] = {"ls": LINES_OF[label]}
         axes.set_title(short(method.label, int((width / columns - 0.2) * LETTERS)), fontsize=6.5)
-        axes.set_ylim(0, 1.05 * max(curve["high"].max() for curve in parts.values()))
+        lowest, highest = min(c["low"].min() for c in parts.values()), max(c["high"].max() for c in parts.values())
+        axes.set_ylim(min(0, 1.05 * lowest), max(0, 1.05 * highest))
         axes.locator_params(axis="y", nbins=3)
         epoch_axis(axes)
         axes.set_xlabel("epoch" if number + columns >= len(every) else "")
