@@ -104,6 +104,18 @@ def test_show_with_several_seeds_and_of_the_authors_logs(tmp_path, monkeypatch, 
     assert not [word for word in ("minus control", "seed", "make published") if word in said]
 
 
+def test_show_on_a_terminal_without_utf8(tmp_path, monkeypatch, repository):
+    (tmp_path / "report/quick").mkdir(parents=True)
+    (tmp_path / "report/quick/table1.csv").write_text(TABLE.replace("70.55,,", "70.55,0.12,"), encoding="utf-8")
+    files = repository / "config.yaml", repository / "workflow/protocols/quick.yaml"
+    for name, value in {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    done = selfdistill("show", *files, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "70.55 ? 0.12" in done.stdout
+
+
 def test_show_of_a_sweep_names_its_tables(tmp_path, monkeypatch, repository):
     monkeypatch.chdir(tmp_path)
     table = Path("report/sweep/sweep_kd.md")

@@ -51,6 +51,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     _open_what_is_closed()
+    if sys.stdout:  # None if it was closed
+        sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 shows ?, as stderr shows a code
     REQUEST.listen()
     try:
         require_own_package(Path.cwd())
