@@ -4,6 +4,7 @@ import re
 import subprocess
 
 import pytest
+from helpers.pages import fences
 from helpers.reporting import ROOT
 from helpers.tools import needs
 
@@ -34,6 +35,13 @@ def test_the_committed_tables_fit_a_column(head, tmp_path):
         for path in paths
     )
     assert re.findall(r"(?:Overfull|.*Float too large).*", compiled(tmp_path, head, body)) == []
+
+
+@pytest.mark.parametrize("head", CLASSES)
+def test_what_the_readme_puts_into_a_paper_compiles_and_fits(head, tmp_path):
+    (lines,) = [text for language, _, text in fences(ROOT / "README.md") if language == "latex"]
+    preamble, body = lines.replace("report/paper", str(ROOT / "report/quick")).split("...\n")
+    assert re.findall("Overfull.*", compiled(tmp_path, head + preamble, body)) == []
 
 
 def test_every_sign_that_is_translated_compiles(tmp_path):
