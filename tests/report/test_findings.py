@@ -37,6 +37,17 @@ def test_each_protocol_with_runs_of_the_control_has_a_column(tmp_path):
     assert (reports / "budget.pdf").is_file()
 
 
+def test_the_committed_findings_are_made_again_byte_for_byte(tmp_path):
+    for folder in (path for path in (ROOT / "report").iterdir() if path.is_dir()):
+        (tmp_path / folder.name).symlink_to(folder)
+    base, protocols = ROOT / "config.yaml", sorted((ROOT / "workflow/protocols").glob("*.yaml"))
+    made = write_findings([load_config([base]), *(load_config([base, path]) for path in protocols)], tmp_path)
+    committed = {path.name: path.read_bytes() for path in (ROOT / "report").glob("[!.]*.*")}
+    assert {path.name for path in made} == committed.keys()
+    texts = [path for path in made if path.suffix in (".csv", ".md")]
+    assert [path.name for path in texts if path.read_bytes() != committed[path.name]] == []
+
+
 def test_the_budget_figure_takes_the_controls_mean_and_its_network_alone():
     config = load_config([ROOT / "config.yaml", ROOT / "workflow/protocols/quick_arms.yaml"])
     settings = ReportSettings.model_validate(report_settings(config))
