@@ -44,9 +44,10 @@ def test_the_page_adds_each_kind_of_artefact(tmp_path):
     protocol, logs, again = re.search(r"protocols/(\w+)\.yaml --config logs=(\S+) -R (.*)", command).groups()
     assert {*again.split(), "sweep", "report"} == {*STEPS}
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"}
-    arguments = [sys.executable, "-c", MAKE, protocol, str(ROOT / logs)]
-    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    for one, folder in {protocol: logs, "published": "workflow/published"}.items():
+        arguments = [sys.executable, "-c", MAKE, one, str(ROOT / folder)]
+        done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
     for _, title, text in [block for block in BLOCKS if block[0] == "text"]:
         made = (tmp_path / title).read_text()
         assert [line for line in text.splitlines() if line not in made] == [], made
