@@ -92,6 +92,17 @@ def test_a_line_ends_in_its_label_and_the_value_of_table_one():
     assert bold == [colours["control"].color]
 
 
+def test_the_end_of_a_methods_line_has_its_marker():
+    """Lines of classifiers and of the loss's terms stand for no method."""
+    made = results(method("control", [80]), method("self_distillation", [20], columns=HEADS | SEVERAL))
+    made.methods["self_distillation"].runs[0].facts["coefficients"] = dict.fromkeys(SEVERAL, 1.0)
+    for figure, markers in ((accuracy, [["s", "^"]]), (loss, [["s"], ["^"]]), (classifiers, [["s"]])):
+        lines = [axes.lines for axes in figure(made).axes]
+        marked = [[line for line in of_one if line.get_marker() != "None"] for of_one in lines]
+        assert [[line.get_marker() for line in of_one] for of_one in marked] == markers
+        assert {str(line.get_markevery()) for of_one in marked for line in of_one} == {"[-1]"}
+
+
 def test_a_mean_of_exact_counts_is_rounded_half_up():
     """6,415 of 10,000 are 64.15 %; in floating point they are 64.14999."""
     made = results(method("kd", [6415], images=10_000))

@@ -49,8 +49,8 @@ def figure(protocols: dict[str, Results]) -> dict[str, bytes]:
         drawn, grid = canvas(WIDTH, 2.6, 1, len(several), sharey=True)
         for axes, (protocol, results) in zip(grid[0], several.items(), strict=True):
             for name, differences in compared(results).items():
-                curve, color, method = band(differences), LOOKS[name].color, results.methods[name]
-                draw(axes, curve, color, **({"marker": "."} if len(curve) < 10 else {}))
+                (color, marker), method = LOOKS[name], results.methods[name]
+                draw(axes, band(differences), color, marker=marker)
                 last = method.spread.mean - results.control.spread.mean
                 name_line(axes, float(last), f"{short(method.label)}  {signed(last, 1)}{other(method, results)}", color)
             axes.axhline(0, color=LOOKS[CONTROL].color, lw=1.6)

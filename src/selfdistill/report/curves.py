@@ -51,9 +51,9 @@ def band(together: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(axes: Axes, curve: pd.DataFrame, color: str, **style) -> None:
-    """A curve, with a band from the lowest to the highest seed if there are several."""
-    style |= {"marker": "."} if len(curve) == 1 else {}  # a line of one point would be invisible
-    axes.plot(curve.index, curve["mean"], color=color, **style)
+    """A curve with its marker, if it has one, at the end, and with a band from the lowest to the highest seed."""
+    point = {"marker": "."} if len(curve) == 1 else {}  # a line of one point would be invisible
+    axes.plot(curve.index, curve["mean"], color=color, markevery=[-1], **point | style)
     if (curve["high"] > curve["low"]).any():
         axes.fill_between(curve.index, curve["low"], curve["high"], color=color, alpha=0.2, lw=0)
 
@@ -95,9 +95,9 @@ def loss(results: Results) -> Figure:
     figure, grid = canvas(width, 0.5 + (2.6 / columns) * rows, rows, columns)
     drawn: dict[str, dict] = {}
     for number, (axes, method) in enumerate(zip(grid.flat, every, strict=False)):
-        parts = loss_parts(method)
+        parts, (color, marker) = loss_parts(method), colours[method.method]
         for label, curve in parts.items():
-            draw(axes, curve, colours[method.method].color, ls=LINES_OF[label])
+            draw(axes, curve, color, ls=LINES_OF[label], **{"marker": marker} if label == "total" else {})
             drawn[label] = {"ls": LINES_OF[label]}
         axes.set_title(short(method.label, int((width / columns - 0.2) * LETTERS)), fontsize=6.5)
         lowest, highest = min(c["low"].min() for c in parts.values()), max(c["high"].max() for c in parts.values())
@@ -139,7 +139,7 @@ def accuracy(results: Results) -> Figure:
     for axes, methods in zip(grid[:, 0], panels, strict=True):
         for method in methods:
             style = {"lw": BOLD} if method.method == CONTROL else {}
-            _named(axes, method, "test_accuracy", method.label, colours[method.method].color, **style)
+            _named(axes, method, "test_accuracy", method.label, **colours[method.method]._asdict(), **style)
         axes.set_ylabel("test accuracy (%)")
         epoch_axis(axes)
         axes.label_outer()
@@ -187,8 +187,8 @@ def classifiers(results: Results) -> Figure:
     figure, grid = canvas(width, 0.6 + 1.6 * len(chosen), len(chosen), sharex=True, sharey=True)
     for axes, method in zip(grid[:, 0], chosen, strict=True):
         if (control := results.control) and of_one_network(control, method):
-            color = looks(results.settings)[CONTROL].color
-            _named(axes, control, "test_accuracy", control.label, color, lw=BOLD)
+            look = looks(results.settings)[CONTROL]._asdict()
+            _named(axes, control, "test_accuracy", control.label, **look, lw=BOLD)
         heads = heads_of(method)
         for color, column in zip(CLASSIFIERS[-len(heads) :], heads, strict=True):
             kept = " (kept)" if column == heads[-1] else ""
