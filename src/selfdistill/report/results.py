@@ -57,10 +57,12 @@ class MethodResults:
 
     @property
     def last_ten(self) -> list[Fraction | None]:
-        """Mean accuracy of the last ten epochs in percent, of each seed; None if not all of them were evaluated."""
-        few = [len(epochs) < LAST or epochs[-1] - epochs[-LAST] >= LAST for epochs in self.tested]
+        """Mean accuracy of the last ten epochs in percent, of each seed. None if not all of them were evaluated, or in
+        a run of fewer than 100 epochs, which still learns in its last ten.
+        """
+        whole = [epochs[-1] >= 10 * LAST and sum(epochs > epochs[-1] - LAST) == LAST for epochs in self.tested]
         means = [Fraction(100 * int(right[-LAST:].sum()), LAST * self.images) for right in self.right]
-        return [None if short else mean for short, mean in zip(few, means, strict=True)]
+        return [mean if all_ten else None for all_ten, mean in zip(whole, means, strict=True)]
 
     def mean_over(self, epochs: list[int]) -> list[float]:
         """Mean accuracy in percent over epochs in which all runs were evaluated, of each seed."""
