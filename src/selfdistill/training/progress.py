@@ -10,7 +10,7 @@ BEST = "best."  # prefix of the best epoch's tensors in a saved state
 
 
 class Best(NamedTuple):
-    """The epoch with most correct predictions on the test set so far (the earliest of equals), and its network's state."""
+    """The epoch with most correct test predictions so far (the earliest of equals), and its network's state."""
 
     epoch: int
     correct: int
