@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,16 +26,14 @@ from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 from selfdistill.system.files import sha256_bytes, sha256_of_text
 
 JUDGING = ("protocols/as_run.yaml", "protocols/controlled.yaml")  # their seeds are declared with the rules
-Kind = (
-    kinds.Level
-    | kinds.Better
-    | kinds.By
-    | kinds.Convergence
-    | kinds.Cost
-    | kinds.Conditions
-    | explanations.Mechanism
-    | explanations.Variance
-)
+# Every kind of claim that these modules define; `kind` tells them apart.
+KINDS = [
+    one
+    for module in (kinds, explanations)
+    for one in vars(module).values()
+    if isinstance(one, type) and issubclass(one, Claim) and "kind" in one.model_fields
+]
+Kind = reduce(operator.or_, KINDS)
 
 
 class Claims(Block):
