@@ -29,7 +29,7 @@ from benchmarks import floor, loops
 from benchmarks.cases import CASES, Case
 from selfdistill.system.host import own_processors
 from selfdistill.training.machine import AUTOCAST, Machine, device_name, set_up
-from selfdistill.training.provenance import versions as our_versions
+from selfdistill.training.provenance import origin
 
 OURS = "ours"
 EPOCH = 50_000  # images of CIFAR-10
@@ -137,7 +137,7 @@ def summary(rows: list[dict], rates: floor.Rates) -> Table:
 
 def describe(machine: Machine, rates: floor.Rates) -> str:
     """The machine and the versions, in a line each."""
-    versions = our_versions()
+    versions = origin()["versions"]
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         versions["torchdistill"] = importlib.metadata.version("torchdistill")
     shown = ", ".join(f"{name} {version}" for name, version in versions.items())

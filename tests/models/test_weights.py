@@ -88,7 +88,7 @@ def test_what_is_no_weights_file_is_refused(path, refused):
     """What is crafted with malice: tests/faults/test_hostile.py."""
     with refused(BAD_DATA, path, "cannot be read"):
         read_weights(path)
-    with refused(BAD_DATA, path, "is not a safetensors file of this project ('__metadata__')"):
+    with refused(BAD_DATA, path, "is not a safetensors file of this project (lacks '__metadata__')"):
         read_weights(written(path, save({"fc.bias": torch.zeros(10)})))  # anybody's
 
 

@@ -67,8 +67,8 @@ def test_a_second_start_is_told_who_works_and_since_when(screen, capsys, tmp_pat
         assert not screen.filter(locked)
         found = capsys.readouterr().err
         assert re.fullmatch(
-            r"error: \.snakemake/locks: another Snakemake works in this folder since \d{4}-\d\d-\d\d \d\d:\d\d"
-            rf" \(process {other.pid}\); wait until it has finished\n",
+            r"error: \.snakemake/locks: another Snakemake has been working in this folder"
+            rf" since \d{{4}}-\d\d-\d\d \d\d:\d\d \(process {other.pid}\); wait until it has finished\n",
             found,
         )
     finally:
@@ -77,5 +77,5 @@ def test_a_second_start_is_told_who_works_and_since_when(screen, capsys, tmp_pat
     assert not screen.filter(locked)
     assert capsys.readouterr().err == (
         "error: .snakemake/locks: another Snakemake was killed while it worked on the same files; if none runs on"
-        " another machine: snakemake --cores 2 --unlock, then the same command again\n"
+        " another machine or as another user: snakemake --cores 2 --unlock, then the same command again\n"
     )

@@ -210,8 +210,11 @@ class Config(MachineSettings):
             return []
         teachers = {row: self.teachers_of(row, seed) for row in [method, *self.rows]}
         alone = [runs[0] for row, runs in teachers.items() if len(runs) == 1 and not self.methods[row].replaced_stem]
-        compared = [run for run in alone if run in self.runs() and run != (method, seed)]
-        return list(dict(reversed(compared)).items())[::-1]  # of runs of one method the first
+        runs, first = self.runs(), {}
+        for name, its_seed in alone:
+            if (name, its_seed) in runs and (name, its_seed) != (method, seed):
+                first.setdefault(name, its_seed)
+        return list(first.items())
 
     def runs(self, rows: list[str] | None = None) -> list[tuple[str, int]]:
         """Every run (method, seed) that the rows need, teachers included; rows: default, the configured ones."""

@@ -34,7 +34,8 @@ def unpack(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
     try:
         return load(content), read_metadata(content)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Failure(path, f"is not a safetensors file of this project ({str(error)[:120]})") from error
+        why = f"lacks {error}" if isinstance(error, KeyError) else str(error)[:120]
+        raise Failure(path, f"is not a safetensors file of this project ({why})") from error
 
 
 def encode(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytes:

@@ -23,11 +23,12 @@ def over_epochs(method: MethodResults, control: MethodResults) -> pd.DataFrame:
 
 def compared(results: Results) -> dict[str, pd.DataFrame]:
     """The differences by method, for methods with the control's network and a colour of their own."""
-    return {
+    found = {
         name: over_epochs(method, results.control)
         for name, method in results.methods.items()
         if name in LOOKS and name != CONTROL and of_one_network(method, results.control)
     }
+    return {name: differences for name, differences in found.items() if len(differences)}  # no tested epoch in common
 
 
 def seeds(method: MethodResults) -> str:

@@ -32,6 +32,8 @@ def export(run: Path, output: Path, licence: str) -> list[str]:
     if output.resolve() == run.resolve():
         raise Failure("--output", "expected a folder other than that of the run", code=CONFIGURATION)
     facts = read_sealed(run / "run.json")
+    if "settings" not in facts:
+        raise Failure(run / "run.json", "is of the author's logs, which have no weights")
     settings = checked(RunSettings, without_protocol(facts["settings"]), run / "run.json")
     contents = {name: _vouched(run, name, facts) for name in WEIGHTS if name in facts["outputs"]}
     predictions = _vouched(run, "predictions.csv", facts).decode()

@@ -116,18 +116,20 @@ def _holder(again: str) -> str:
     """Which other Snakemake works in this folder and since when, or that it is gone, and what to do."""
     import psutil
 
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}  # as `srun snakemake` is
     others = [
         process.info
         for process in psutil.process_iter(["pid", "cmdline", "cwd", "create_time"])
-        if process.pid != os.getpid() and process.info["cwd"] == os.getcwd()
+        if process.pid not in own and process.info["cwd"] == os.getcwd()
         if "snakemake" in [os.path.basename(word) for word in process.info["cmdline"] or ()]
     ]
     if not others:
-        way = f"if none runs on another machine: {again} --unlock, then the same command again"
+        way = f"if none runs on another machine or as another user: {again} --unlock, then the same command again"
         return f"another Snakemake was killed while it worked on the same files; {way}"
     first = min(others, key=lambda other: other["create_time"])
     since = time.strftime("%F %H:%M", time.localtime(first["create_time"]))
-    return f"another Snakemake works in this folder since {since} (process {first['pid']}); wait until it has finished"
+    who = f"another Snakemake has been working in this folder since {since} (process {first['pid']})"
+    return f"{who}; wait until it has finished"
 
 
 def _told_in_one_line(kind: type, error: BaseException, trace: Any) -> None:

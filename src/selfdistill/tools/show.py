@@ -8,6 +8,7 @@ from pathlib import Path
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.schema import Config
 from selfdistill.system.amounts import clock
+from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_file
 
 OPEN = {"page": "report.html", "table": "table1.csv", "curves": "curves_accuracy.png", "details": "details"}
@@ -48,6 +49,9 @@ def _described(config: Config, rows: list[dict[str, str]]) -> str:
     """What was run: the protocol, and the runs in the table or their source."""
     if config.kind == AUTHORS:
         return f"{config.protocol}, from the author's own logs"
+    if others := [row["method"] for row in rows if row["method"] not in config.methods]:
+        what = f"has rows that the configuration lacks: {', '.join(others)}"
+        raise Failure(Path("report", config.protocol, "table1.csv"), what, "give the files that name them, too")
     epochs = sorted({config.methods[row["method"]].epochs for row in rows})
     span = f"{epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else epochs[0]
     runs = sum(int(row["seeds"]) for row in rows)
