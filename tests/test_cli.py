@@ -88,6 +88,10 @@ def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_p
         "  make replicate   the paper's protocol (hours on a GPU)",
         "  echo 'methods: {kd: {temperature: 8}}' > t8.yaml; make demo CONFIG=t8.yaml",
     ]
+    (report / "table1.csv").write_text(TABLE.replace("kd,", "kd_warm,", 1))  # of a file that is not given
+    unknown = show()
+    assert unknown.returncode == BAD_DATA
+    assert "table1.csv: has rows that the configuration lacks: kd_warm; give the files" in unknown.stderr
 
 
 def test_show_with_several_seeds_and_of_the_authors_logs(tmp_path, monkeypatch, repository):

@@ -68,3 +68,5 @@ def test_the_budget_figure_takes_the_controls_mean_and_its_network_alone():
     assert other(results.methods["kd"], results) == " (2 seeds)"
     assert figure({"quick_arms": results}) == {}  # one seed shows no spread
     assert list(over_epochs(results.methods["kd"], results.control)) == [0, 1]  # seeds are not paired
+    results.control.runs = [run._replace(history=run.history[:0]) for run in runs]
+    assert compared(results) == {}  # no epoch that both tested

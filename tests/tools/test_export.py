@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.gallery import NOISE
+from helpers.reporting import PUBLISHED
 from helpers.verbs import selfdistill
 from PIL import Image
 from safetensors.torch import load_file
@@ -138,6 +139,11 @@ def test_a_run_whose_files_are_not_its_own_is_refused(name, run, tmp_path, refus
     with refused(BAD_DATA, run / name):
         export(run, tmp_path / "out", "CC0")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_log_of_the_author_is_refused(tmp_path, refused):
+    with refused(BAD_DATA, PUBLISHED / "kd/seed0/run.json", "is of the author's logs"):
+        export(PUBLISHED / "kd/seed0", tmp_path / "out", "CC0")
 
 
 def test_the_runs_own_folder_is_refused(run, refused):
