@@ -14,7 +14,7 @@ from helpers.snakemake_runs import take_signals
 
 from selfdistill.cli import app
 from selfdistill.cli.app import LOOK, RULES, USE
-from selfdistill.system.failures import BAD_DATA, CONFIGURATION
+from selfdistill.system.failures import BAD_DATA, CONFIGURATION, Failure
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,6 +57,13 @@ TABLE = """method,label,paper,accuracy,accuracy_sd,minus_control,time,seeds
 kd,"ResNet18 (Student, KD)",94.20,70.55,,-1.02,0h 01m 02s,1
 control,ResNet18 (Control),,71.57,,,0h 01m 00s,1
 """
+
+
+def test_a_failure_is_one_line_whatever_a_library_says():
+    assert (
+        str(Failure("a.tar", "cannot be read (no\n- gz\n- xz)", "get it"))
+        == "error: a.tar: cannot be read (no - gz - xz); get it"
+    )
 
 
 def test_show_prints_what_was_done_the_table_what_to_open_and_what_is_next(tmp_path, monkeypatch, repository):

@@ -79,7 +79,8 @@ def read_members(path: Path, names: Collection[str]) -> dict[str, bytes]:
                     raise Failure(path, f"{member.name!r}: expected a regular file of at most {LARGEST} bytes")
                 files[member.name] = archive.extractfile(member).read()
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, *HEADER_ERRORS) as error:
-        raise Failure(path, f"cannot be read as a tar archive ({error})", "download it again") from error
+        why = str(error).partition(":\n")[0]  # without the attempts of each method
+        raise Failure(path, f"cannot be read as a tar archive ({why})", "download it again") from error
     if missing := [name for name in names if name not in files]:
         raise Failure(path, f"lacks {', '.join(missing)}", READ)
     return files

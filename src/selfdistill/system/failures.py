@@ -19,7 +19,8 @@ class Failure(Exception):
     """
 
     def __init__(self, where: object, what: str, next_step: str = "", *, code: int = BAD_DATA):
-        self.where, self.what, self.next_step, self.code = str(where), what, next_step, code
+        self.where, self.next_step, self.code = str(where), next_step, code
+        self.what = " ".join(what.splitlines())  # what a library says may have several lines
         super().__init__(str(self))
 
     def __str__(self) -> str:
