@@ -8,7 +8,7 @@ from pydantic import Field
 from selfdistill.config import types as t
 from selfdistill.config.block import Block
 from selfdistill.config.methods import Published
-from selfdistill.config.schema import Config, Figures, Table
+from selfdistill.config.schema import AUTHORS, Config, Figures, Table
 from selfdistill.config.settings import run_settings
 from selfdistill.config.sweeps import cells
 
@@ -83,7 +83,7 @@ class ReportSettings(Block):
     @property
     def by_author(self) -> bool:
         """Whether the author trained the runs: their settings and their predictions per image are unknown."""
-        return self.kind == "author's logs"
+        return self.kind == AUTHORS
 
 
 def report_settings(config: Config, rows: list[str] | None = None, departures: list[dict] | None = None) -> dict:

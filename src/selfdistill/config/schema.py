@@ -17,7 +17,8 @@ from selfdistill.config.datasets import DATASETS, PAPERS
 from selfdistill.config.methods import ODDITIES
 from selfdistill.config.objectives import objectives
 
-KINDS = ("replication", "demonstration", "author's logs")
+AUTHORS = "author's logs"  # the kind of protocol that trains nothing
+KINDS = ("replication", "demonstration", AUTHORS)
 CHOICES = ("auto", "on", "off")
 PAPERS_METHODS = ("teacher", "kd", "self_distillation", "control")
 EPOCHS, WIDTH = 200, 64  # of the paper's students (its teacher has 300 epochs); a protocol with less is reduced

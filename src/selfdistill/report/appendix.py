@@ -100,6 +100,6 @@ def _rows(method: MethodResults, unseeded: bool) -> list[list[Any]]:
 
 def _teacher(method: MethodResults, run: RunRecord) -> str | None:
     """`control/seed1 + control/seed2`, `teacher/seed0, stem replaced`; None where the run recorded no teacher."""
-    if not run.facts.get("teacher_sha256"):
+    if not run.teacher_hashes:
         return None
     return " + ".join(method.row.taught_by(run.seed)) + ", stem replaced" * bool(method.settings.get("replaced_stem"))

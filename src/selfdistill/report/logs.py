@@ -35,6 +35,12 @@ class RunRecord(NamedTuple):
         first, *_ = self.facts.get("attempts") or [{}]
         return first.get("started") or ""
 
+    @property
+    def teacher_hashes(self) -> list[str]:
+        """The SHA-256 of the weights that taught it: several for an ensemble, none without a teacher."""
+        recorded = self.facts.get("teacher_sha256") or []
+        return [recorded] if isinstance(recorded, str) else recorded
+
     def file(self, name: str) -> Path | None:
         """A file of the run, None if it is absent. Raises: Failure 65 if it is not the one that run.json recorded."""
         path = self.folder / name
@@ -99,7 +105,7 @@ def _check_teachers(run: RunRecord, teachers: list[Path]) -> None:
     """Refuse a run that was taught by other weights than those of its teachers, by their run.json where it exists."""
     for path in filter(Path.is_file, teachers):
         weights = read_sealed(path)["outputs"].get("weights.safetensors")  # the author's runs have none
-        if weights and weights not in (run.facts.get("teacher_sha256") or ()):
+        if weights and weights not in run.teacher_hashes:
             what = f"was taught by other weights than {path.parent}"
             raise Failure(run.folder, what, "set the teacher_seed that it was trained with, or train it again")
 

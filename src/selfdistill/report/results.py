@@ -99,9 +99,7 @@ class MethodResults:
         By the configuration, and by the SHA-256 of the weights that taught each run.
         """
         named = dict(zip(self.row.seeds, self.row.teachers, strict=True))
-        hashes = [run.facts.get("teacher_sha256") or [] for run in self.runs]
-        recorded = [[one] if isinstance(one, str) else one for one in hashes]
-        return connected(named[run.seed] + known for run, known in zip(self.runs, recorded, strict=True))
+        return connected(named[run.seed] + run.teacher_hashes for run in self.runs)
 
     @cached_property
     def taught(self) -> list[dict[str, Any] | None]:

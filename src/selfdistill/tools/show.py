@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from selfdistill.config.datasets import DATASETS
-from selfdistill.config.schema import Config
+from selfdistill.config.schema import AUTHORS, Config
 from selfdistill.system.amounts import clock
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_file
@@ -18,7 +18,6 @@ NEXT = {
     "quick": "CIFAR-10 with small networks (downloads 170 MB)",
     "replicate": "the paper's protocol (hours on a GPU)",
 }
-AUTHORS = "author's logs"  # the kind of protocol that trains nothing
 ALONE = "One {} per row, so no difference is judged."
 T8 = "echo 'methods: {kd: {temperature: 8}}' > t8.yaml; make %s CONFIG=t8.yaml"
 
