@@ -171,7 +171,7 @@ def test_a_loader_without_checksums_is_caught(kinds, monkeypatch):
     def tolerant(path: Path) -> bool:
         try:
             return noticed(path)
-        except Failure:
+        except Exception:  # without its checksum, a damaged key or number fails wherever it is read
             return True
 
     assert unnoticed(path, 60, tolerant)
