@@ -45,7 +45,7 @@ def test_the_numbers_are_those_of_the_runs():
         "Control 70.5 %, knowledge distillation 60.7 %, self-distillation 63.6 %"
         " (difference from the control −7.0 points, 95 % interval −7.9 to −6.0)."
     )
-    assert found.counts == "This holds only in the reduced setting; the paper's setting needs a GPU (`make replicate`)."
+    assert found.counts == "This holds only in the reduced setting; the paper's needs a GPU (`make replicate`)."
 
 
 def test_the_authors_logs_are_called_so():

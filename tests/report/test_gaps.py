@@ -72,21 +72,17 @@ def test_every_reason_belongs_to_a_departure_and_the_other_way_round():
 def test_departures_are_those_points_alone_whose_values_differ(tmp_path):
     found = {one["point"]: one for one in departures(GAPS, config("overnight"), PAPER)}
     width, seeds = found["width (channels of the first stage)"], found["number of seeds"]
-    four = "control, deep_supervision, self_distillation, self_distillation_unscaled, born_again, kd_ensemble"
-    widths = f"{four}: 16; control_width32, self_distillation_width32: 32"
-    assert (width["paper"], width["here"], seeds["paper"], seeds["here"]) == (
-        "64",
-        widths,
-        "1",
-        f"{four}: 4",
-    )
+    widths = "teacher, control_width32, self_distillation_width32: 32; 7 methods: 16"
+    assert (width["paper"], width["here"], seeds["paper"], seeds["here"]) == ("64", widths, "1", "8 methods: 4")
     assert found["training images"]["here"] == "train_images: 10,000"
-    assert "batch size" not in found  # the teacher's alone is another one, and it is not trained
     assert not any("epochs between tests" in point for point in found)  # of class run
     quick = {one["point"]: one for one in departures(GAPS, config("quick"), PAPER)}
     assert (quick["batch size"]["paper"], quick["batch size"]["here"]) == ("teacher: 256", "teacher: 64")
     (tmp_path / "my.yaml").write_text("methods: {kd: {temperature: 7}}\ndevice: cpu\n")
     own = load_config([ROOT / "config.yaml", tmp_path / "my.yaml"])
+    (tmp_path / "control.yaml").write_text("rows: [control]\nmethods: {teacher: {batch_size: 64}}\n")  # not trained
+    alone = departures(GAPS, load_config([ROOT / "config.yaml", tmp_path / "control.yaml"]), PAPER)
+    assert "batch size" not in {each["point"] for each in alone}
     one = {"point": "temperature of Eq. (1) to (3)", "paper": "4", "here": "7", "why": ""}
     assert (departures(GAPS, own, PAPER), departures(GAPS, PAPER, PAPER)) == ([one], [])
 

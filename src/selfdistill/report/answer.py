@@ -18,7 +18,7 @@ STUDENTS = {"kd": "the distilled one", "self_distillation": "the self-distilled 
 ABOVE, EQUAL, BELOW, OPEN = "above", "as good as", "below", "not distinguishable from"
 DEMONSTRATION = "demonstration"
 COUNTS = {  # the scope of the numbers
-    "reduced": "This holds only in the reduced setting; the paper's setting needs a GPU (`make replicate`).",
+    "reduced": "This holds only in the reduced setting; the paper's needs a GPU (`make replicate`).",
     DEMONSTRATION: "It says nothing about the paper's setting.",
     "author's logs": "Each number is one unseeded run; the plain ResNet18 was augmented more than the KD student,"
     " and trained in another precision than both students; the KD student's teacher had an untrained first layer.",
