@@ -73,7 +73,12 @@ def test_departures_are_those_points_alone_whose_values_differ(tmp_path):
     found = {one["point"]: one for one in departures(GAPS, config("overnight"), PAPER)}
     width, seeds = found["width (channels of the first stage)"], found["number of seeds"]
     widths = "teacher, control_width32, self_distillation_width32: 32; 7 methods: 16"
-    assert (width["paper"], width["here"], seeds["paper"], seeds["here"]) == ("64", widths, "1", "8 methods: 4")
+    assert (width["paper"], width["here"], seeds["paper"], seeds["here"]) == (
+        "64",
+        widths,
+        "1",
+        "8 methods: 4; control_width32, self_distillation_width32: 3",
+    )
     assert found["training images"]["here"] == "train_images: 10,000"
     assert not any("epochs between tests" in point for point in found)  # of class run
     quick = {one["point"]: one for one in departures(GAPS, config("quick"), PAPER)}
