@@ -21,7 +21,7 @@ help: ## list these commands
 	@echo "make test                   set up, run the unit tests (about 3 minutes on two CPU cores)"
 	@echo "make test-workflow          test the whole workflow, the page in Chromium and the LaTeX (about 8 minutes)"
 	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (15 minutes on two CPU cores, 45 without bf16)"
-	@echo "make overnight [CONFIG=...] eight methods, four seeds, 60 epochs on the same images (5 to 25 hours on two CPU cores)"
+	@echo "make overnight [CONFIG=...] ten methods, 38 runs of 60 epochs on the same images (5 to 25 hours on two CPU cores)"
 	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, days on two CPU cores; prints an estimate first)"
 	@echo "make published              Table I and curves from the author's own logs (seconds)"
 	@echo "make findings               one table of the committed runs of every protocol (seconds)"

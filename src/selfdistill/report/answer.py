@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from selfdistill.config.schema import AUTHORS
 from selfdistill.report.claims import read_claims
 from selfdistill.report.differences import Difference, compare
 from selfdistill.report.judging import Rules
@@ -20,7 +21,7 @@ DEMONSTRATION = "demonstration"
 COUNTS = {  # the scope of the numbers
     "reduced": "This holds only in the reduced setting; the paper's needs a GPU (`make replicate`).",
     DEMONSTRATION: "It says nothing about the paper's setting.",
-    "author's logs": "Each number is one unseeded run; the plain ResNet18 was augmented more than the KD student,"
+    AUTHORS: "Each number is one unseeded run; the plain ResNet18 was augmented more than the KD student,"
     " and trained in another precision than both students; the KD student's teacher had an untrained first layer.",
 }
 FULL = "This holds for this protocol's full-length training."
