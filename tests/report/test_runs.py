@@ -51,10 +51,10 @@ def test_a_report_has_what_its_settings_have():
 
 def test_what_another_configuration_left_is_removed(logs, tmp_path):
     """Of the step that is made, and only what an artefact is called."""
-    names = ("differences.csv", "differences.pdf", "curves_classifiers.pdf", "claims.csv", "differences_of_mine.csv")
+    names = ("differences.csv", "differences.tex", "curves_classifiers.pdf", "claims.csv", "differences_of_mine.csv")
     for name in names:
         (tmp_path / name).write_text("old")
     written, left = write(Results(report_settings(ROWS[:2]), logs, tmp_path, CLAIMS), "claims")
-    assert left == ["differences.csv", "differences.pdf"]
+    assert left == ["differences.csv", "differences.tex"]
     assert [name for name in names if (tmp_path / name).exists()] == list(names[2:])
     assert "claims.csv" in written

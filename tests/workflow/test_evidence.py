@@ -65,7 +65,7 @@ def test_the_table_of_the_authors_logs_is_the_papers():
 def test_snakemakes_own_report_has_titles_in_categories(rebuilt, tmp_path):
     rebuilt.run("--report", str(tmp_path / "snakemake.html"), protocol="published")
     text = (tmp_path / "snakemake.html").read_text()
-    titles = "Table I", "Curves", "Claims and differences", "The report", "Accuracy and training time of each method"
+    titles = "Table I", "Figures", "Claims and differences", "The report", "Accuracy and training time of each method"
     assert [title for title in titles if title not in text] == []
     # The catalogue of workflows is told so.
     assert yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]["report"] is True

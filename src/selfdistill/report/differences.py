@@ -85,7 +85,7 @@ def told(results: Results) -> str:
 
 @artefact(
     "differences",
-    step="claims",
+    step="figures",
     formats=FIGURE,
     title=TITLE,
     needs=("predictions.csv",),

@@ -152,6 +152,8 @@ def saved(figure: Figure) -> dict[str, bytes]:
     from matplotlib import pyplot as plt
 
     _part_labels(figure)
+    figure.draw_without_rendering()  # with the labels at their places
+    figure.set_layout_engine("none")  # else each format is laid out twice more
     contents = {}
     for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         buffer = io.BytesIO()

@@ -2,7 +2,7 @@
 
 STEPS = {
     "table": "Table I",
-    "figures": "Curves",
+    "figures": "Figures",
     "claims": "Claims and differences",
     "sweep": "Sweeps",
     "report": "The report",
