@@ -14,11 +14,6 @@ def changed(config, method, **changes):
     return config.model_copy(update={"methods": {**config.methods, method: block}})
 
 
-def test_a_method_has_its_own_seeds_or_the_shared_ones(config):
-    config = changed(config.model_copy(update={"seeds": [3, 1]}), "kd", seeds=[0])
-    assert (config.seeds_of("kd"), config.seeds_of("control")) == ([0], [3, 1])
-
-
 def test_a_students_teachers_have_the_seeds_of_the_rule(config):
     for rule, expected in {"same": [7], "mod 3": [1], 0: [0], (1, 2, 3): [1, 2, 3]}.items():
         taught = changed(config, "kd", teacher_seed=list(rule) if isinstance(rule, tuple) else rule)

@@ -40,13 +40,6 @@ def test_the_settings_of_the_papers_kd(config):
     assert run_settings(config, "kd") == yaml.safe_load(PAPERS_KD)
 
 
-def test_alpha_is_the_pair_alpha_and_1_minus_alpha(values):
-    with_alpha = run_settings(validate(values), "self_distillation")
-    block = {"alpha": None, "cross_entropy_weight": 0.3, "distillation_weight": 0.7}
-    values["methods"]["self_distillation"] |= block
-    assert run_settings(validate(values), "self_distillation") == with_alpha
-
-
 # What a block of kd may have: keys that change what is trained, and others.
 RESULT = yaml.safe_load("""
     {model: resnet50, stem: imagenet, width: 32, zero_init_residual: true, final_head: conv1x1, replaced_stem: true,
