@@ -1,6 +1,5 @@
 """The time of a protocol on this machine."""
 
-import json
 import re
 
 import numpy as np
@@ -22,15 +21,9 @@ from selfdistill.tools.estimate import (
 BASE, PROTOCOLS = ROOT / "config.yaml", ROOT / "workflow/protocols"
 
 
-@pytest.fixture
-def config(tmp_path):
-    """A function that reads the paper's configuration with a protocol and other values over it."""
-
-    def read(values=None, protocol=None):
-        (tmp_path / "over.yaml").write_text(json.dumps(values or {}))
-        return load_config([BASE, *([PROTOCOLS / f"{protocol}.yaml"] if protocol else []), tmp_path / "over.yaml"])
-
-    return read
+def config(*entries, protocol=None):
+    """The paper's configuration with a protocol and entries of `--config` over it."""
+    return load_config([BASE, *([PROTOCOLS / f"{protocol}.yaml"] if protocol else [])], entries)
 
 
 @pytest.fixture
@@ -48,19 +41,19 @@ def steady(monkeypatch):
     return timed
 
 
-def test_an_epoch_is_its_training_its_teachers_answers_and_its_tests(config, steady):
-    paper = config({"threads": 1})
+def test_an_epoch_is_its_training_its_teachers_answers_and_its_tests(steady):
+    paper = config("threads=1")
     seconds = {method: epoch_seconds(paper, method) for method in ("control", "kd", "kd_ensemble")}
     student, teacher = 555_422_720, 83_431_424  # multiply-adds of ResNet18 and, with the ImageNet stem, of ResNet50
     busy = np.array([1e-12, 3e-12])
     assert seconds["control"] == pytest.approx(busy * student * (50_000 + 10_000 / 3))
     assert seconds["kd"] - seconds["control"] == pytest.approx(busy * teacher * 50_000 / 3)
     assert seconds["kd_ensemble"] - seconds["control"] == pytest.approx(busy * 3 * student * 50_000 / 3)  # by three
-    gain = seconds["control"] / epoch_seconds(config({"threads": 4}), "control")
+    gain = seconds["control"] / epoch_seconds(config("threads=4"), "control")
     assert gain == pytest.approx([4, 4**0.7])  # threads share an epoch, but not evenly
 
 
-def test_a_protocol_is_its_runs_side_by_side(config, steady, monkeypatch):
+def test_a_protocol_is_its_runs_side_by_side(steady, monkeypatch):
     demo = config(protocol="demo")
     teacher, kd, others = (
         epochs * epoch_seconds(demo, method) for method, epochs in (("teacher", 10), ("kd", 5), ("control", 5))
@@ -74,30 +67,30 @@ def test_a_protocol_is_its_runs_side_by_side(config, steady, monkeypatch):
     assert whole_seconds(demo, 1) == pytest.approx(teacher + kd + 2 * others, rel=0.01)
 
 
-def test_each_network_is_timed_once_for_all_protocols(config, steady):
+def test_each_network_is_timed_once_for_all_protocols(steady):
     estimates([config(protocol="demo"), config(protocol="overnight"), config()], 1)
     large, small = ("resnet50", "imagenet"), ("resnet18", "cifar")
     expected = [(*large, 8), (*small, 8), (*large, 32), (*small, 16), (*small, 32), (*large, 64), (*small, 64)]
     assert [(n.model, n.stem, n.width) for n in steady] == expected
 
 
-def test_a_precision_that_this_machine_lacks_is_said_and_not_timed(monkeypatch, config, steady):
+def test_a_precision_that_this_machine_lacks_is_said_and_not_timed(monkeypatch, steady):
     monkeypatch.setattr(estimate, "choose_device", lambda device: torch.device("cpu"))
     monkeypatch.setattr(estimate, "choose_precision", lambda wanted, device: "fp32")
     for precision, needs in {"tf32": "a GPU: tf32", "bf16": "a CPU with bf16 units"}.items():
-        wants = config({"defaults": {"precision": precision}})
+        wants = config(f"defaults={{precision: {precision}}}")
         assert estimates([wants], 1) == [f"paper        needs {needs} (or precision: auto)"]
     assert steady == []
 
 
-def test_a_protocol_has_a_line_for_each_method_and_one_for_all(config, steady):
-    two = config({"threads": 1, "seeds": [0, 1], "rows": ["kd"]})
+def test_a_protocol_has_a_line_for_each_method_and_one_for_all(steady):
+    two = config("threads=1", "seeds=0,1", "rows=[kd]")
     # 200 x 555,422,720 x (50,000 + 10,000 / 3) multiply-adds of 1 to 3 ps, and the teacher's answers; 300 epochs of it.
     teacher = "teacher            2 runs of 300 epochs of 4.4 to 13 s: 44 min to 2.2 h"
     kd = "kd                 2 runs of 200 epochs of 31 to 93 s:  3.4 to 10.3 h"
     assert estimates([two], 1) == [kd, teacher, "paper        4.2 to 12.6 h     (4 runs, 1000 epochs, one at a time)"]
     assert estimates([two], 2)[-1] == "paper        2.1 to 6.3 h      (4 runs, 1000 epochs, 2 side by side)"
-    (line,) = estimates([config({"logs": "somewhere"})], 1)
+    (line,) = estimates([config("logs=somewhere")], 1)
     assert line == "paper        trains nothing; its report is made from the logs in somewhere"
 
 

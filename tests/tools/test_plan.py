@@ -1,15 +1,9 @@
-import pytest
-
 from selfdistill.config.load import load_config
 from selfdistill.tools.plan import check_targets
 
 
-@pytest.fixture
-def config(repository):
-    return load_config([repository / "config.yaml", repository / "workflow/protocols/demo.yaml"])
-
-
-def test_files_of_runs_that_are_not_configured_are_refused_and_other_words_left_to_snakemake(config, refused):
+def test_files_of_runs_that_are_not_configured_are_refused_and_other_words_left_to_snakemake(repository, refused):
+    config = load_config([repository / "config.yaml", repository / "workflow/protocols/demo.yaml"])
     for word, words in {
         "results/demo/kd/seed5/run.json": ["seed5/run.json", "is not a run of kd (expected seed 0, got 5)"],
         "report/demo/kd/seed5/run.json": ["is not a run of kd (expected seed 0, got 5)"],
