@@ -7,7 +7,6 @@ from helpers.reporting import ROOT
 from helpers.verbs import selfdistill
 
 from selfdistill.config.load import load_config
-from selfdistill.config.settings import run_settings
 from selfdistill.models.weights import pack
 from selfdistill.system.files import write_sealed
 from selfdistill.system.lock import run_lock
@@ -42,11 +41,9 @@ class Results:
     def identity(self, method: str) -> dict:
         return RequestedRuns(self.config, self.folder).identity(method, 0)
 
-    def finish(self, method: str, seconds: float, weights: str = "a" * 64, **changes) -> None:
-        settings = run_settings(self.config, method) | changes
-        facts = {"seed": 0, "teacher_sha256": None, "training_seconds": seconds}
-        facts |= self.identity(method) | {"settings": settings, "outputs": {"weights.safetensors": weights}}
-        write_sealed(self.folder / f"demo/{method}/seed0/run.json", facts)
+    def finish(self, method: str, seconds: float) -> None:
+        facts = {"training_seconds": seconds, "outputs": {"weights.safetensors": "a" * 64}}
+        write_sealed(self.folder / f"demo/{method}/seed0/run.json", self.identity(method) | facts)
 
     def save(self, method: str, epoch: int) -> None:
         states = self.folder / "demo/.state"
@@ -66,17 +63,11 @@ def results(tmp_path) -> Results:
     return Results(tmp_path / "results")
 
 
-def test_a_run_is_done_with_its_settings_data_and_teacher_and_times_its_method(results):
-    results.finish("control", 80.0, batch_size=7)
-    assert not results.run("control").done
+def test_a_finished_run_times_its_method_and_is_done_as_long_as_the_data_are_the_same(results):
+    """And its settings and its teacher: tests/training/test_status.py."""
     results.finish("control", 80.0)
     assert results.run("control") == RunProgress("control", 0, 8, 8, 10.0, done=True)
     assert results.run("control").left == 0
-    for method in ("teacher", "kd"):
-        results.finish(method, 10.0)
-    assert results.run("kd").done
-    results.finish("teacher", 10.0, weights="b" * 64)  # while the student's own files stay what they were
-    assert not results.run("kd").done
     (results.folder / "data").mkdir()  # data that are prepared meanwhile
     (results.folder / "data/digits.safetensors").write_bytes(pack({}, {"content_sha256": "d" * 64}))
     assert not results.run("control").done
@@ -106,7 +97,7 @@ def test_the_time_left_is_shared_by_as_many_as_run_now(results):
 
 def test_status_tells_the_time_left_of_the_whole_where_every_method_is_timed(results, monkeypatch):
     for method, epochs in (("teacher", 16), ("kd", 8), ("self_distillation", 8)):
-        results.finish(method, 10.0 * epochs, epochs=epochs)
+        results.finish(method, 10.0 * epochs)
     results.log("control", [10.0] * 5)
     results.save("control", 4)
     monkeypatch.chdir(results.folder.parent)
