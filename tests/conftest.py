@@ -13,7 +13,7 @@ from selfdistill.system.failures import Failure, Failures
 torch.set_num_threads(1)  # the suite runs in several processes; more threads only get into each other's way
 # One process runs the tests of a file that builds something slow for them all, and those that share a fork server.
 # (pytest-xdist 3.8.0 has the mark `xdist_group` for this, which pytest 9.2.0 does not let through.)
-FORKS = ("system/test_lease", "training/test_ensemble", "training/test_run", "training/test_status")
+FORKS = ("training/test_ensemble", "training/test_run", "training/test_status")
 TOGETHER = dict.fromkeys(FORKS, "forks") | {
     name: name
     for name in (

@@ -1,13 +1,14 @@
 """A GPU for each command: pretend cards on a machine without any."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
-from helpers.locks import holder
 
 from selfdistill.system import host, lease
-from selfdistill.system.lease import VISIBLE, lease_folder, leased_gpu, visible_cards
+from selfdistill.system.lease import VISIBLE, lease_folder, leased_gpu
 
 
 @pytest.fixture
@@ -37,9 +38,21 @@ def test_each_lease_is_another_card_and_cuda_sees_it_alone(devices, said, monkey
         with leased_gpu("cuda", said.append) as second:
             assert os.environ[VISIBLE] == second == "1"
     assert said == ["GPU 0 of 0, 1", "GPU 1 of 0, 1"]
-    monkeypatch.delenv(VISIBLE)
-    with leased_gpu("auto", said.append) as again:
-        assert again == "0"
+    for given, card in (("0, 1", "0"), ("GPU-8f2c/1, 3", "GPU-8f2c/1")):  # free again; with a name of its own
+        monkeypatch.setenv(VISIBLE, given)
+        with leased_gpu("auto", said.append) as again:
+            assert again == card
+
+
+HOLD = "import sys, time; from pathlib import Path; from selfdistill.system.lock import run_lock\n"
+HOLD += "with run_lock(Path(sys.argv[1])): print(flush=True); time.sleep(60)"
+
+
+def holder(path):
+    """A process that has the lock."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"\n"
+    return process
 
 
 def test_who_finds_no_card_waits_says_for_whom_and_takes_that_of_one_killed_by_kill_9(devices, said):
@@ -66,16 +79,6 @@ def test_a_card_that_is_named_or_given_is_taken_as_it_is(device, given, devices,
         assert card is None
         assert os.environ.get(VISIBLE) == given
     assert not lease_folder().exists()
-
-
-def test_several_given_cards_are_leased_under_their_names(devices, said, monkeypatch):
-    monkeypatch.setenv(VISIBLE, "3, GPU-8f2c/1")
-    assert visible_cards() == ["3", "GPU-8f2c/1"]
-    with leased_gpu("auto", said.append) as first:
-        assert first == "3"
-        monkeypatch.setenv(VISIBLE, "3, GPU-8f2c/1")
-        with leased_gpu("auto", said.append) as second:
-            assert second == "GPU-8f2c/1"
 
 
 def test_an_allocation_of_slurm_has_its_own_numbers(devices, monkeypatch):
