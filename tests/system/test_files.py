@@ -7,13 +7,6 @@ from selfdistill.system.failures import BAD_DATA, DISK, LOCKED
 from selfdistill.system.files import canonical_json, date_back, read_sealed, write_atomically
 
 
-def test_a_file_is_replaced_whole_and_nothing_is_left(tmp_path):
-    for content in ("first", b"second"):
-        write_atomically(tmp_path / "deep" / "file", content)
-    assert (tmp_path / "deep" / "file").read_bytes() == b"second"
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["file"]
-
-
 @pytest.mark.parametrize("call", ["write", "fsync", "replace"])
 @pytest.mark.parametrize(("number", "code"), [(28, DISK), (5, DISK), (27, DISK), (122, DISK), (30, LOCKED)])
 def test_a_failing_disk_keeps_the_old_file_and_leaves_no_litter(tmp_path, monkeypatch, refused, call, number, code):

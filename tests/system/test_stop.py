@@ -20,11 +20,6 @@ def request_(monkeypatch):
         signal.signal(number, handler)
 
 
-def test_a_signal_stops_at_once_without_patience(request_):
-    with pytest.raises(Stopped, match="stopped by SIGTERM"):
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_an_ignored_signal_stays_ignored(number, request_):
     """As `&` and `nohup` have it ignored."""
