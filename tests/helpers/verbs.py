@@ -1,6 +1,6 @@
 """Verbs of the command line in this process: starting Python and torch for each would take seconds."""
 
-from typing import NamedTuple
+from subprocess import CompletedProcess
 
 from typer.testing import CliRunner
 
@@ -8,19 +8,11 @@ from selfdistill.cli import app
 from selfdistill.system.failures import Failure, Failures
 
 
-class Done(NamedTuple):
-    """A verb's exit status and output."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def selfdistill(*arguments: object) -> Done:
+def selfdistill(*arguments: object) -> CompletedProcess:
     """What `python -m selfdistill` would end with; how it ends after a failure: tests/test_cli.py."""
     done = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if isinstance(done.exception, Failure | Failures):
-        return Done(done.exception.code, done.stdout, f"{done.exception}\n")
+        return CompletedProcess(arguments, done.exception.code, done.stdout, f"{done.exception}\n")
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
-    return Done(done.exit_code, done.stdout, done.stderr)
+    return CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
