@@ -4,13 +4,11 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from selfdistill.config.settings import NetworkSettings
 from selfdistill.data import batches
 from selfdistill.evaluation.evaluate import Evaluation, evaluate
 from selfdistill.models.network import build_network
-from selfdistill.models.outputs import Outputs
 
 COUNT = 129
 
@@ -27,18 +25,6 @@ def test_set():
 def network():
     settings = NetworkSettings(model="resnet18", stem="cifar", width=8, classes=10)
     return build_network(settings, "fc", zero_init_residual=False, seed=0)
-
-
-class Recorder(nn.Module):
-    """A network that returns zeros of a dtype and records how it was called."""
-
-    def __init__(self, dtype=torch.float32):
-        super().__init__()
-        self.dtype, self.modes = dtype, []
-
-    def forward(self, images):
-        self.modes.append((self.training, torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))
-        return Outputs(torch.zeros(len(images), 10, dtype=self.dtype))
 
 
 def example():
@@ -69,12 +55,6 @@ def test_the_ensemble_is_the_mean_of_the_probabilities_not_of_the_logits():
     assert evaluation.per_classifier()["ensemble"] == 1
 
 
-def test_without_heads_there_are_no_counts_per_classifier():
-    bare = example()._replace(auxiliary=())
-    assert bare.per_classifier() == {}
-    assert list(bare.columns()) == ["test_loss", "test_accuracy"]
-
-
 def test_every_test_image_is_seen_once_in_file_order_and_no_state_is_changed(network, test_set):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     evaluation = evaluate(network.train(), test_set, nullcontext)
@@ -87,11 +67,12 @@ def test_every_test_image_is_seen_once_in_file_order_and_no_state_is_changed(net
         assert torch.allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_the_network_is_asked_in_evaluation_mode_in_the_runs_precision_and_answers_in_float32(dtype, test_set):
-    recorder = Recorder(dtype).train()
-    evaluation = evaluate(recorder, test_set, lambda: torch.autocast("cpu", torch.bfloat16))
-    assert set(recorder.modes) == {(False, False, True)}
+def test_the_network_is_asked_in_the_runs_precision_without_gradients_and_answers_in_float32(network, test_set):
+    seen = []
+    hook = network.register_forward_hook(lambda module, images, outputs: seen.append(outputs.final))
+    evaluation = evaluate(network, test_set, lambda: torch.autocast("cpu", torch.bfloat16))
+    hook.remove()
+    assert {(logits.dtype, logits.requires_grad) for logits in seen} == {(torch.bfloat16, False)}
     assert evaluation.logits.dtype == torch.float32
 
 
