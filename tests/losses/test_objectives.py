@@ -19,11 +19,16 @@ LABELS = torch.tensor([0, 1])
 FINAL = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.5, -0.5]])
 TEACHER = torch.tensor([[1.0, 1.0, -2.0], [-1.0, 3.0, 0.0]])
 SHALLOW = (FINAL * 0.2, FINAL * 0.5, FINAL * 0.8)
-PARAMETERS = {"temperature": 4.0, "cross_entropy_weight": 0.3, "distillation_weight": 0.7}
+PARAMETERS = {"temperature": 4.0, "cross_entropy_weight": 0.5, "distillation_weight": 0.5}
 
 
 def test_the_configuration_knows_exactly_the_registered_objectives():
     assert set(required()) == set(OBJECTIVES)
+
+
+def test_cross_entropy_is_of_the_final_classifier_alone():
+    outputs = Outputs(FINAL, SHALLOW)
+    assert torch.equal(cross_entropy(outputs, LABELS, TEACHER).total, F.cross_entropy(FINAL, LABELS))
 
 
 def test_without_t_squared_the_divergence_has_its_bare_weight():
@@ -42,6 +47,13 @@ def test_without_t_squared_the_divergence_has_its_bare_weight():
     assert default.coefficients()["train_distillation"] == 2.0
 
 
+@pytest.mark.parametrize("heads", [1, 2, 3])
+def test_self_distillation_has_a_term_for_each_head_and_the_final_cross_entropy_once(heads):
+    terms = self_distillation(Outputs(FINAL, SHALLOW[:heads]), LABELS, None, **PARAMETERS)
+    assert (len(terms.cross_entropy), len(terms.distillation)) == (heads + 1, heads)
+    assert terms.cross_entropy[-1].weight == 1.0
+
+
 def gradients(objective, **parameters):
     """The gradients of the loss in the shallow and the final logits."""
     *shallow, final = (logits.clone().requires_grad_() for logits in (*SHALLOW, FINAL))
@@ -50,7 +62,7 @@ def gradients(objective, **parameters):
 
 
 def test_a_loss_scale_scales_the_loss_alone():
-    terms = cross_entropy(Outputs(FINAL, SHALLOW), LABELS, None, loss_scale=1.9)  # of the final classifier alone
+    terms = cross_entropy(Outputs(FINAL), LABELS, None, loss_scale=1.9)
     assert terms.total.item() == pytest.approx(1.9 * F.cross_entropy(FINAL, LABELS).item())
     assert terms.logged()["train_cross_entropy"].item() == pytest.approx(F.cross_entropy(FINAL, LABELS).item())
 
@@ -79,7 +91,8 @@ def test_a_constant_teacher_at_temperature_1_is_label_smoothing_but_for_a_consta
 
 
 def test_the_target_moves_only_if_it_is_not_detached():
-    detached, moved = (gradients(self_distillation, detach=detach, **PARAMETERS) for detach in (True, False))
+    weights = {"temperature": 4.0, "cross_entropy_weight": 0.3, "distillation_weight": 0.7}
+    detached, moved = gradients(self_distillation, **weights), gradients(self_distillation, detach=False, **weights)
     assert all(torch.equal(a, b) for a, b in zip(detached[:3], moved[:3], strict=True))
     final = FINAL.clone().requires_grad_()
     F.cross_entropy(final, LABELS).backward()
@@ -88,20 +101,26 @@ def test_the_target_moves_only_if_it_is_not_detached():
 
 
 def test_k_of_four_counts_the_final_cross_entropy_once_more():
+    weights = {"temperature": 4.0, "cross_entropy_weight": 0.3, "distillation_weight": 0.7}
     three, four = (
-        self_distillation(Outputs(FINAL, SHALLOW), LABELS, None, classifiers=k, **PARAMETERS).total for k in (3, 4)
+        self_distillation(Outputs(FINAL, SHALLOW), LABELS, None, classifiers=k, **weights).total for k in (3, 4)
     )
     assert (four - three).item() == pytest.approx(0.3 * F.cross_entropy(FINAL, LABELS).item(), rel=1e-5)
 
 
 def test_a_feature_weight_adds_the_distance_of_each_shallow_map_from_the_resized_last_one():
-    deepest = torch.tensor([[[[1.0]]], [[[3.0]]]], requires_grad=True)  # two images, one channel, one pixel
-    shallow = torch.zeros(2, 1, 2, 2, requires_grad=True)
+    deepest = torch.tensor([[[[1.0]]], [[[3.0]]]])  # two images, one channel, one pixel
+    shallow = torch.zeros(2, 1, 2, 2)
     outputs = Outputs(FINAL, SHALLOW[:1], (shallow, deepest))
     terms = self_distillation(outputs, LABELS, None, feature_weight=0.3, **PARAMETERS)
     assert [term.weight for term in terms.feature] == [0.3]
     assert terms.feature[0].value.item() == pytest.approx((1 + 9) / 2)
     assert terms.logged()["train_feature"].item() == pytest.approx(5)
-    terms.total.backward()
+
+
+def test_no_gradient_reaches_the_deepest_map():
+    deepest, shallow = torch.ones(2, 1, 1, 1, requires_grad=True), torch.zeros(2, 1, 2, 2, requires_grad=True)
+    outputs = Outputs(FINAL, SHALLOW[:1], (shallow, deepest))
+    self_distillation(outputs, LABELS, None, feature_weight=0.3, **PARAMETERS).total.backward()
     assert deepest.grad is None
     assert shallow.grad.abs().sum() > 0
