@@ -87,6 +87,8 @@ def test_every_command_on_a_small_configuration_trains_what_the_readme_says(smal
     second = {f"{method} seed 1" for method in ("teacher", "kd", "self_distillation", "control")}
     assert trained(seeds) == {"self_distillation seed 0", "control seed 0"} | second
     assert "kd: temperature 4.0 -> 8.0; 1 finished run is replaced" in planned
+    assert re.search(r"^train_kd_student +1$", planned, re.MULTILINE)
+    assert len(planned.splitlines()) <= 20
     assert trained(mine) == {"kd_warm seed 0"}
     assert "KD, T = 8" in (small.folder / "report/paper/table1.csv").read_text()
 

@@ -100,12 +100,3 @@ def test_an_archive_that_cannot_be_had_is_said_once_with_the_way_to_go_on(workfl
         f"to resume: add {{path: WHERE-YOU-PUT-IT, sha256: {'0' * 64}}}"
         " to data.archives in your own file (--configfile my.yaml)",
     ]
-
-
-def test_a_dry_run_is_short_and_tells_what_changes(finished):
-    name = finished.write("warm.yaml", "methods: {kd: {temperature: 8}}\n")
-    done = finished.process(command(finished, "-n", files=(name,)))
-    assert done.returncode == 0, done.stderr
-    assert "kd: temperature 4.0 -> 8.0; 1 finished run is replaced (" in done.stderr
-    assert len((done.stdout + done.stderr).splitlines()) <= 20
-    assert re.search(r"^train_kd_student +1$", done.stdout, re.MULTILINE)
