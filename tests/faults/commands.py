@@ -31,7 +31,7 @@ class Subject(NamedTuple):
     arguments: Callable[[Path], list]
     result: Callable[[Path], dict[str, str]]
     # What is wrong with the files that a kill left, before the rerun.
-    torn: Callable[[Path, dict[str, str]], list[str]] = lambda folder, whole: []
+    torn: Callable[[Path, dict[str, str]], list[str]]
 
 
 def sha256(content: bytes) -> str:
@@ -117,10 +117,10 @@ def kept(kind: str, data: Path, stored: Path | None = None, **changes: Any) -> C
     """The same with a store in the folder, at the start as it is in `stored`, another such folder."""
     plain = train(kind, data, **changes)
 
-    def arguments(folder: Path, **machine: Any) -> list:
+    def arguments(folder: Path) -> list:
         if stored:
             shutil.copytree(stored / STORE, folder / STORE)
-        return [*plain(folder, **machine), "--store", folder / STORE]
+        return [*plain(folder), "--store", folder / STORE]
 
     return arguments
 
@@ -162,7 +162,7 @@ def report(step: str, rows: list[str] | None = None) -> Callable[[Path], list]:
     return arguments
 
 
-def subjects(data: Path, teacher: Path, url: str, stored: Path | None = None) -> dict[str, Subject]:
+def subjects(data: Path, url: str, stored: Path) -> dict[str, Subject]:
     """Every write path by name. stored: a folder in which `kept` has been run, for `restored`."""
     archives = json.dumps([{"url": url, "sha256": SHA256, "size": SIZE}])
     prepare = ["prepare", "--dataset", "digits", "--archives", "[]", "--output"]
@@ -172,7 +172,6 @@ def subjects(data: Path, teacher: Path, url: str, stored: Path | None = None) ->
         Subject("download", lambda folder: ["download", "--archives", archives, "--folder", folder / "a"], **whole),
         Subject("prepare", lambda folder: [*prepare, folder / "data" / "digits.safetensors"], **whole),
         Subject("control", train("control", data), **run),
-        Subject("kd", train("kd", data, teacher), **run),
         Subject("self_distillation", train("self_distillation", data, epochs=2), **run),
         Subject("kept", kept("control", data, epochs=2), kept_run, torn_entry),
         Subject("restored", kept("control", data, stored, epochs=2), kept_run, torn_entry),

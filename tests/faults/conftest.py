@@ -90,6 +90,6 @@ def archive_url():
 
 
 @pytest.fixture(scope="session")
-def write_paths(digits, tiny_teacher, archive_url, stored_run) -> dict[str, Subject]:
+def write_paths(digits, archive_url, stored_run) -> dict[str, Subject]:
     """Every write path by name."""
-    return subjects(digits, tiny_teacher, archive_url, stored_run)
+    return subjects(digits, archive_url, stored_run)

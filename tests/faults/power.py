@@ -54,6 +54,8 @@ class Disk:
         self.names: dict[str, dict[str, Inode | None]] = {}  # folder -> name -> inode, as on the disk
         self.pending: dict[str, list[Change]] = {}  # folder -> changes that are not synced
         self.open: dict[int, tuple[str, Inode | None]] = {}
+        self.whole: dict[str, list[bytes | None]] = {}  # path -> its contents in turn, None for a folder
+        self.folders: dict[str, dict[str, bytes]] = {}  # that were renamed: the files that must be in them, or none
 
     def do(self, call: Call) -> None:
         """Apply a call; calls outside the folder are ignored."""
@@ -102,6 +104,9 @@ class Disk:
         inode = self._current(folder)[name]
         if inode is None:  # a folder, of which nothing changes any more, whichever name it is found under
             self.names[new], self.pending[new] = dict(self.names.get(old, {})), list(self.pending.get(old, []))
+            inside = {path: found[-1] for path, found in self.whole.items() if os.path.dirname(path) == old}
+            self.folders[new] = {path.replace(old, new, 1): content for path, content in inside.items()}
+        self.whole.setdefault(new, []).append(inode and inode.cached)
         self._change(new, inode)
         self._change(old, None, gone=True)
 
@@ -148,13 +153,6 @@ def _walk(names: dict, folder: str, reached: dict[str, Inode]) -> None:
             reached[path] = inode
 
 
-def cached(disk: Disk, path: str) -> bytes | None:
-    """The content that a process would read at a path now."""
-    folder, name = os.path.split(path)
-    inode = disk._current(folder).get(name)
-    return None if inode is None else inode.cached
-
-
 def promises(calls: list[Call]) -> dict[int, str]:
     """When a write is promised to last: index of a call -> path. It is the end of the sync after a rename."""
     found, waiting = {}, []
@@ -177,25 +175,17 @@ def violations(calls: list[Call], root: Path, without: int | None = None) -> tup
     later one; promised files that the command removes itself must have a successor.
     """
     ends, disk = promises(calls), Disk(root)
-    whole: dict[str, list[bytes]] = {}  # path -> its contents in turn
     promised: dict[str, int] = {}  # path -> index of the content that must be there at least
-    folders: dict[str, dict[str, bytes]] = {}  # that were renamed: the files that must be in them, or none
     states, wrong = 0, []
     for index, call in enumerate(calls):
-        if call.name == "rename":
-            source, target = (text.decode() for text in call.texts)
-            inside = {path: found[-1] for path, found in whole.items() if os.path.dirname(path) == source}
-            if inside:
-                folders[target] = {path.replace(source, target, 1): content for path, content in inside.items()}
-            whole.setdefault(target, []).append(cached(disk, source))
         if index != without:
             disk.do(call)
         if index in ends and not os.path.dirname(ends[index]).endswith(".tmp"):  # promised with its folder
-            promised[ends[index]] = len(whole[ends[index]]) - 1
+            promised[ends[index]] = len(disk.whole[ends[index]]) - 1
         for contents in disk.after_a_cut():
             states += 1
-            wrong += _problems(contents, whole, promised)
-            wrong += _half_folders(contents, folders, promised)
+            wrong += _problems(contents, disk.whole, promised)
+            wrong += _half_folders(contents, disk.folders, promised)
         if len(wrong) > 20:
             break
     return states, wrong

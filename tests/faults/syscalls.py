@@ -91,10 +91,9 @@ def parse(trace: str) -> list[Call]:
         quoted = tuple(bytes.fromhex("".join(HEX.findall(text))) for text in re.findall(r'"([^"]*)"', arguments))
         first = re.match(r"(\d+)<(.*?)>", arguments)
         fd = (int(first[1]), _plain(first[2])) if first else None
-        plain = arguments if name == "write" else _plain(arguments)
         if name in ("write", "pwrite64"):
-            plain = _plain(arguments.split(",", 1)[0])
-        calls.append(Call(name, counts[name], plain, quoted, fd, int(result), opened and _plain(opened)))
+            arguments = arguments.split(",", 1)[0]
+        calls.append(Call(name, counts[name], _plain(arguments), quoted, fd, int(result), opened and _plain(opened)))
     return calls
 
 
@@ -103,17 +102,12 @@ def _plain(text: str) -> str:
     return re.sub(r"^AT_FDCWD<.*?>, ", "", HEX.sub(lambda match: chr(int(match[1], 16)), text))
 
 
-def killed_at(call: Call, arguments: list, folder: Path, **options) -> int:
-    """The exit status of a command that is killed when it makes that call, before the call has an effect."""
-    return _injected(call, "signal=KILL", arguments, folder, **options)[0]
-
-
-def failing_at(call: Call, error: str, arguments: list, folder: Path, trace: Path, **options) -> tuple[int, str]:
-    """The exit status and the output of a command in which that call returns an error; the trace is kept."""
-    return _injected(call, f"error={error}", arguments, folder, trace, **options)
-
-
-def _injected(call: Call, fault: str, arguments, folder, trace: Path | None = None, **options) -> tuple[int, str]:
+def injected(
+    call: Call, fault: str, arguments: list, folder: Path, trace: Path | None = None, **options
+) -> tuple[int, str]:
+    """The exit status and the output of a command that a fault of strace hits when it makes that call; trace: where all
+    its calls are kept. A kill comes before the call has an effect.
+    """
     command = warm.Command(arguments, folder, halted=True, **options)
     shown = call.name if trace is None else ",".join(NAMES)
     output = ["-o", trace or "/dev/null", "-y", "-e", f"trace={shown}"]

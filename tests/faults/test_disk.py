@@ -13,7 +13,7 @@ from breakages import save_every_epoch
 from commands import Subject, litter, train
 from helpers import warm
 from helpers.tools import needs
-from syscalls import Call, failing_at, own_calls, record
+from syscalls import Call, injected, own_calls, record
 
 NAMES = ["download", "prepare", "control", "kept", "restored", "table", "figures"]
 TRIES = 10  # at most; how many calls come before one is not always the same
@@ -61,7 +61,7 @@ def problems_of(subject: Subject, call: Call, error: str, whole: dict, tmp_path)
     for _ in range(TRIES):
         shutil.rmtree(folder, ignore_errors=True)
         arguments = subject.arguments(folder)
-        code, said = failing_at(call, error, arguments, folder, trace, breakage=save_every_epoch)
+        code, said = injected(call, f"error={error}", arguments, folder, trace, breakage=save_every_epoch)
         if fell_on(call, trace.read_text()):
             break
     else:

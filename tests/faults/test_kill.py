@@ -10,7 +10,7 @@ from breakages import append_history, no_projection
 from commands import SMALL, Subject, litter, torn_run, train, trained
 from helpers import warm
 from helpers.tools import needs
-from syscalls import Call, killed_at, own_calls, record
+from syscalls import Call, injected, own_calls, record
 
 NAMES = ["download", "prepare", "control", "self_distillation", "kept", "restored", "table", "figures"]
 
@@ -42,7 +42,7 @@ def sweep(subject: Subject, points: list[Call], whole: dict[str, str], tmp_path:
     for index, call in enumerate(points):
         folder = tmp_path / "killed"  # one name, because a path is part of some contents
         arguments = subject.arguments(folder)
-        code = killed_at(call, arguments, folder, **options)
+        code, _ = injected(call, "signal=KILL", arguments, folder, **options)
         problems = [] if code == -9 else [f"exit status {code} instead of a kill"]
         problems += subject.torn(folder, whole)
         code = warm.run(arguments, folder, **options)

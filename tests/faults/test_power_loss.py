@@ -6,7 +6,6 @@ from power import promises, violations
 from syscalls import record
 
 pytestmark = needs("strace")
-NAMES = ["download", "prepare", "control", "self_distillation", "kept", "restored", "table", "figures"]
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +13,8 @@ def traces(write_paths, tmp_path_factory):
     """The recorded calls of every write path, and its folder."""
     base = tmp_path_factory.mktemp("traces")
     return {
-        name: (record(write_paths[name].arguments, base / name, base / f"{name}.txt"), base / name) for name in NAMES
+        name: (record(subject.arguments, base / name, base / f"{name}.txt"), base / name)
+        for name, subject in write_paths.items()
     }
 
 
