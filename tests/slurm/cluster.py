@@ -7,7 +7,6 @@ import signal
 import socket
 import stat
 import subprocess
-import time
 from pathlib import Path
 
 import psutil
@@ -30,14 +29,10 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
-AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
 SchedulerParameters=sched_interval=2
 MinJobAge=600
-KillWait=30
 SlurmdParameters=config_overrides
 GresTypes=gpu
 ReturnToService=2
@@ -80,7 +75,9 @@ class Cluster:
         key.chmod(0o600)
         host = socket.gethostname().split(".")[0]
         # The processors are pretended too: the jobs of a test are small, and two must fit beside each other.
-        facts = {"host": host, "folder": self.folder, "ports": free_ports(2), "processors": 64}
+        facts = {"host": host, "folder": self.folder, "processors": 64}
+        with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+            facts["ports"] = [each.getsockname()[1] for each in (one, other)]  # that nobody else listens on
         (self.folder / "slurm.conf").write_text(CONFIGURATION.format(**facts))
         # A job's CUDA_VISIBLE_DEVICES comes from the numbers of these files, which must be devices: two more /dev/null.
         for number in (0, 1):
@@ -109,36 +106,24 @@ class Cluster:
         assert done.returncode == 0 or not check, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def jobs(self, *states: str) -> list[tuple[str, str]]:
-        """Numbers and comments of the jobs in these states (all that Slurm remembers without any)."""
-        shown = ",".join(states) or "all"
-        lines = self.say("squeue", "-h", "-t", shown, "-o", "%i|%k").split("\n")
+    def jobs(self, state: str) -> list[tuple[str, str]]:
+        """Numbers and comments of the jobs in this state."""
+        lines = self.say("squeue", "-h", "-t", state, "-o", "%i|%k").split("\n")
         return [tuple(line.split("|", 1)) for line in lines if "|" in line]
 
     def stop(self) -> None:
-        """End what submits jobs, the jobs and the daemons; nothing of the cluster is left afterwards."""
-        for process in self.drivers:
-            process.kill()
+        """Kill what submits jobs, the jobs and the daemons; nothing of the cluster is left afterwards."""
+        wait_for(self._is_gone, "processes are still there")
+        for process in (*self.drivers, *self.daemons):
             process.wait()
-        if len(self.daemons) == 3:
-            self.say("scancel", "--user", "root", check=False)
-            end = time.monotonic() + 45
-            while self.jobs("R", "CG", "PD") and time.monotonic() < end:
-                time.sleep(0.3)
-        for process in reversed(self.daemons):
-            process.terminate()
-        for process in reversed(self.daemons):
-            try:
-                process.wait(120)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        # Snakemake in a job can hang at two SIGTERMs within a moment: its handler takes a lock that it holds already. A
-        # site's Slurm kills it, by its control group; this one, without control groups, has lost sight of it.
-        for number in self.processes():
+
+    def _is_gone(self) -> bool:
+        """Whether no process of the cluster was there; those that were are killed."""
+        found = self.processes()
+        for number in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
-        wait_for(lambda: not self.processes(), "processes are still there")
+        return not found
 
     def processes(self) -> dict[int, str]:
         """The processes that know this cluster, and their commands: daemons, job steps, and what runs in them."""
@@ -149,12 +134,3 @@ class Cluster:
             if process.pid != os.getpid() and any(str(self.folder) in text for text in known):
                 found[process.pid] = command
         return found
-
-
-def free_ports(count: int) -> list[int]:
-    """So many ports of this machine that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
