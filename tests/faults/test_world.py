@@ -5,8 +5,8 @@ import resource
 
 import pytest
 import torch
-from breakages import die_after_two_epochs, save_every_epoch
-from commands import SMALL, sha256, train, trained
+from breakages import save_every_epoch
+from commands import sha256, train, trained
 from helpers import warm
 from helpers.trainer import machine_option
 from safetensors.torch import load, save
@@ -40,40 +40,30 @@ def reason(said: str) -> str:
 
 @pytest.mark.parametrize("what", ["settings.learning_rate", "code", "data"])
 def test_what_is_other_starts_afresh_and_is_named(what, half, digits, tmp_path):
-    folder, _ = half
     data = other_data(digits, tmp_path / "other.safetensors") if what == "data" else digits
     breakage = other_code if what == "code" else None
     changes = {"learning_rate": 0.04} if what.startswith("settings") else {}
-    code, said = warm.answer(train("control", data, **changes)(folder), folder, breakage=breakage)
+    code, said = warm.answer(train("control", data, **changes)(half), half, breakage=breakage)
     assert (code, reason(said)) == (0, what)
-    assert len(list((folder / ".state").glob("control-seed0-*/"))) == 2
-
-
-def test_another_teacher_starts_afresh_and_is_named(digits, tiny_teacher, tmp_path):
-    other = tmp_path / "other"
-    assert warm.run(train("control", digits, learning_rate=0.01, network=SMALL | {"width": 8})(other), other) == 0
-    folder = tmp_path / "run"
-    assert warm.run(train("kd", digits, tiny_teacher)(folder), folder, breakage=die_after_two_epochs) == -9
-    code, said = warm.answer(train("kd", digits, other / "control/seed0/weights.safetensors")(folder), folder)
-    assert (code, reason(said)) == (0, "teacher")
+    assert len(list(half.glob(".state/*/"))) == 2
 
 
 def other_torch() -> None:
     torch.__version__ = "2.99.0"
 
 
-def test_another_torch_is_refused_or_marked(half):
+def test_another_torch_is_refused_or_marked(half, digits):
     """All that the bits depend on: tests/training/test_machine.py; each difference: test_checkpoint.py there."""
-    folder, arguments = half
-    code, said = warm.answer(arguments, folder, breakage=other_torch)
+    arguments = train("control", digits)(half)
+    code, said = warm.answer(arguments, half, breakage=other_torch)
     assert code == 78
     (line,) = [line for line in said.splitlines() if line.startswith("error:")]
     assert "(torch 2." in line
-    assert not list(folder.glob("control/seed0/*"))
-    code, said = warm.answer([*arguments, *machine_option(resume_policy="relaxed")], folder, breakage=other_torch)
+    assert not list(half.glob("control/seed0/*"))
+    code, said = warm.answer([*arguments, *machine_option(resume_policy="relaxed")], half, breakage=other_torch)
     assert code == 0
     assert "bit_exact: false" in said
-    assert read_sealed(folder / "control/seed0/run.json")["bit_exact"] is False
+    assert read_sealed(half / "control/seed0/run.json")["bit_exact"] is False
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(digits, tmp_path):
@@ -113,20 +103,11 @@ def too_little_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000,) * 2)
 
 
-def gpu_is_full() -> None:
-    from selfdistill.training import run
-
-    def full(*arguments, **options):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-
-    run.train_epoch = full
-
-
-@pytest.mark.parametrize("breakage", [too_little_memory, gpu_is_full])
-def test_out_of_memory_names_the_batch_size(breakage, digits, tmp_path):
+def test_out_of_memory_names_the_batch_size(digits, tmp_path):
+    """Of a processor; what a GPU says: tests/test_cli.py."""
     large = {"network": {"width": 64}, "data": {"train_images": 1400}, "batch_size": 1400}
     folder = tmp_path / "run"
-    code, said = warm.answer(train("control", digits, **large)(folder), folder, breakage=breakage)
+    code, said = warm.answer(train("control", digits, **large)(folder), folder, breakage=too_little_memory)
     assert code == 71, said
     (line,) = [line for line in said.splitlines() if line.startswith("error:")]
     assert line.startswith("error: methods.control.batch_size: out of memory with 1400")
@@ -134,8 +115,8 @@ def test_out_of_memory_names_the_batch_size(breakage, digits, tmp_path):
 
 def test_each_stored_item_of_the_state_is_needed(half, digits, tmp_path, figure):
     """Zeroing any tensor of the saved state, or a row of its history, changes the outcome."""
-    folder, arguments = half
-    state = half.state
+    arguments = train("control", digits)(half)
+    (state,) = half.glob(".state/*/")
     newest = checkpoints(state)[0]
     whole, name = newest.read_bytes(), newest.name
     unbroken = tmp_path / "unbroken"
@@ -146,8 +127,8 @@ def test_each_stored_item_of_the_state_is_needed(half, digits, tmp_path, figure)
         for path in state.iterdir():
             path.unlink()
         (state / f"{name[:10]}{sha256(content)[:16]}.safetensors").write_bytes(content)
-        assert warm.run(arguments, folder) == 0, item
-        found = {key: value for key, value in trained(folder).items() if key != "live history"}
+        assert warm.run(arguments, half) == 0, item
+        found = {key: value for key, value in trained(half).items() if key != "live history"}
         blind += [item] if found == expected else []
     figure("stored items", f"{len(items) - len(blind)}/{len(items)} needed for the same bits")
     assert blind == []
