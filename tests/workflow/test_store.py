@@ -103,6 +103,14 @@ def test_a_copy_without_records_and_a_changed_setting_give_the_run_that_is_asked
     said = fresh.run("table", files=(name,))
     assert trained(said) == ["kd/0"]
     assert fresh.facts("kd")["settings"]["parameters"]["temperature"] == 8
+    again = without_records(fresh, tmp_path / "again")
+    settled(again)
+    said = again.run("table")
+    assert trained(said) == []
+    assert again.facts("kd")["settings"]["parameters"]["temperature"] == 4
+    tables = [done.folder / "report/demo/table1.csv" for done in (again, finished)]
+    rows = [[line.split(",")[:6] for line in path.read_text().splitlines()] for path in tables]
+    assert rows[0] == rows[1]
 
 
 SWEEPS = """
