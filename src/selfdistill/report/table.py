@@ -6,13 +6,12 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from selfdistill.report.latex import comment, quoted
-from selfdistill.statistics.intervals import Interval
 
 Value = Fraction | float | int
 MINUS = "−"
@@ -46,23 +45,23 @@ def clock(seconds: float) -> str:
     return f"{hours}h {minutes:02d}m {rest:02d}s"
 
 
-class Kind(NamedTuple):
-    """How the cells of a column are printed: for readers, and as fields of a CSV, with the names of these fields.
-
-    fields: suffixes that are added to the column's key; the first one may be empty.
-    """
-
-    show: Callable[[Any, Column], str]
-    fields: tuple[str, ...]
-    write: Callable[[Any, Column], list[str]]
+FIELDS = {  # kind of a column -> what the fields of a cell in the CSV add to the column's key
+    "text": ("",),
+    "count": ("",),
+    "number": ("",),
+    "spread": ("", "_sd"),
+    "counted": ("", "_sd", "_n"),  # a spread, and the number of seeds
+    "interval": ("_low", "_high"),
+    "time": ("", "_seconds"),
+}
 
 
 class Column(NamedTuple):
     """A column. key: its name in the CSV; heading: for readers, empty if the column is only in the CSV.
 
-    decimals: for readers; csv_decimals: in the CSV. signed: with a plus sign. digits: significant digits for readers
-    instead of decimals, for a column with several units. tex: whether LaTeX shows it. width: of a text column in LaTeX,
-    as a share of the line.
+    kind: one of FIELDS. decimals: for readers; csv_decimals: in the CSV. signed: with a plus sign. digits: significant
+    digits for readers instead of decimals, for a column with several units. tex: whether LaTeX shows it. width: of a
+    text column in LaTeX, as a share of the line.
     """
 
     key: str
@@ -75,69 +74,55 @@ class Column(NamedTuple):
     digits: int | None = None
     width: float = 0.31
 
-    def fixed(self, value: Value) -> Column:
-        """The column with the decimals that this number needs; numbers in the same cell get equally many."""
-        if self.digits is None or not value:
-            return self
-        return self._replace(decimals=max(0, self.digits - 1 - math.floor(math.log10(abs(value)))), digits=None)
-
-    def show(self, cell: Any) -> str:
-        """A cell for readers; empty if there is no value."""
-        return "" if cell is None else KINDS[self.kind].show(cell, self)
-
     @property
     def names(self) -> list[str]:
         """The columns of the CSV."""
-        return [self.key + field for field in KINDS[self.kind].fields]
+        return [self.key + field for field in FIELDS[self.kind]]
 
-    def write(self, cell: Any) -> list[str]:
-        """The fields of a cell in the CSV; empty if there is no value."""
-        return [""] * len(self.names) if cell is None else KINDS[self.kind].write(cell, self)
+    def show(self, cell: Any) -> str:
+        """A cell for readers; empty if there is no value."""
+        match self.kind, cell:
+            case _, None:
+                return ""
+            case "text", text:
+                return text
+            case "count", count:
+                return f"{count:,}"
+            case "time", seconds:
+                return clock(seconds)
+            case "number", value:
+                return self._number(value, value)
+            case "spread", (mean, sd):
+                return self._number(mean, mean) + ("" if sd is None else f" ± {self._number(sd, mean)}")
+            case "counted", (spread, n):
+                return f"{self._replace(kind='spread').show(spread)} ({n})"
+            case "interval", (_, low, high):
+                widest = max(low, high, key=abs)
+                return f"{self._number(low, widest)} to {self._number(high, widest)}"
 
+    def _number(self, value: Value, beside: Value) -> str:
+        """A number for readers, with the decimals that `beside` needs: equally many for all numbers in a cell."""
+        decimals = self.decimals
+        if self.digits and beside:
+            decimals = max(0, self.digits - 1 - math.floor(math.log10(abs(beside))))
+        return rounded(value, decimals, self.signed).replace("-", MINUS)
 
-def _show(value: Value, column: Column) -> str:
-    return rounded(value, column.fixed(value).decimals, column.signed).replace("-", MINUS)
-
-
-def _write(value: Value, column: Column) -> str:
-    return rounded(value, column.csv_decimals)
-
-
-def _show_spread(cell: Spread, column: Column) -> str:
-    column = column.fixed(cell.mean)
-    return _show(cell.mean, column) + ("" if cell.sd is None else f" ± {_show(cell.sd, column._replace(signed=False))}")
-
-
-def _show_interval(cell: Interval, column: Column) -> str:
-    column = column.fixed(max(cell.low, cell.high, key=abs))
-    return f"{_show(cell.low, column)} to {_show(cell.high, column)}"
-
-
-KINDS = {
-    "text": Kind(lambda text, _: text, ("",), lambda text, _: [text]),
-    "count": Kind(lambda count, _: f"{count:,}", ("",), lambda count, _: [str(count)]),
-    "number": Kind(_show, ("",), lambda value, column: [_write(value, column)]),
-    "spread": Kind(
-        _show_spread,
-        ("", "_sd"),
-        lambda cell, column: [_write(cell.mean, column), "" if cell.sd is None else _write(cell.sd, column)],
-    ),
-    "counted": Kind(  # a spread, and the number of seeds
-        lambda cell, column: f"{_show_spread(cell[0], column)} ({cell[1]})",
-        ("", "_sd", "_n"),
-        lambda cell, column: [*KINDS["spread"].write(cell[0], column), str(cell[1])],
-    ),
-    "interval": Kind(
-        _show_interval,
-        ("_low", "_high"),
-        lambda cell, column: [_write(cell.low, column), _write(cell.high, column)],
-    ),
-    "time": Kind(
-        lambda seconds, _: clock(seconds),
-        ("", "_seconds"),
-        lambda seconds, column: [clock(seconds), rounded(seconds, 2)],
-    ),
-}
+    def write(self, cell: Any) -> list[Any]:
+        """The fields of a cell in the CSV; None for those without a value."""
+        match self.kind, cell:
+            case _, None:
+                fields = [None] * len(self.names)
+            case "spread", spread:
+                fields = spread
+            case "counted", (spread, n):
+                fields = [*spread, n]
+            case "interval", (_, low, high):
+                fields = [low, high]
+            case "time", seconds:
+                fields = [clock(seconds), seconds]
+            case _:
+                fields = [cell]
+        return [rounded(one, self.csv_decimals) if isinstance(one, float | Fraction) else one for one in fields]
 
 
 class Group(NamedTuple):
@@ -199,7 +184,8 @@ class Table(NamedTuple):
         r"""A bare tabular to `\input` (packages booktabs and array), with its notes below, as wide as the line."""
         shown = [(place, column) for place, column in self.shown if column.tex]
         head = ["needs \\usepackage{booktabs,array}; at most as wide as a column of a two-column paper"]
-        letters = [_wrapped(column.width) if column.kind == "text" else "r" for _, column in shown]
+        text = r">{{\raggedright\arraybackslash}}p{{{width:g}\linewidth}}"  # as wide as this share of the line
+        letters = [text.format(width=column.width) if column.kind == "text" else "r" for _, column in shown]
         lines = [
             rf"{{\footnotesize\noindent\begin{{tabular}}{{@{{}}{GAP.join(letters)}@{{}}}}",
             r"\toprule",
@@ -217,11 +203,6 @@ class Table(NamedTuple):
 
 
 GAP = r"@{\hspace{0.6em}}"
-
-
-def _wrapped(width: float) -> str:
-    """A column of text in LaTeX, as wide as this share of the line."""
-    return rf">{{\raggedright\arraybackslash}}p{{{width:g}\linewidth}}"
 
 
 def _heading(column: Column) -> str:
