@@ -59,22 +59,13 @@ def end_to_end(method: MethodResults, results: Results) -> Cost:
 
     Raises: Failure 65 for a teacher's run.json that is damaged.
     """
-    before = [_before(method, index, results) for index in range(len(method.runs))]
-    own = training(method)
-    if None in before:
-        return own._replace(seconds=None)
-    every = [run for runs in before for run in runs]
-    added = sum(seconds for seconds, _ in every) / len(before)
-    return Cost(own.seconds + added, own.machines | {where for _, where in every})
-
-
-def _before(method: MethodResults, index: int, results: Results) -> list[tuple[float, str]] | None:
-    """Seconds and machine of the runs before a run; None if one is missing."""
-    names = dict(zip(method.row.seeds, method.row.teachers, strict=True))[method.seeds[index]]
-    paths = [results.logs / name / "run.json" for name in names]
+    own, before = training(method), dict(zip(method.row.seeds, method.row.teachers, strict=True))
+    paths = [results.logs / run / "run.json" for seed in method.seeds for run in before[seed]]
     if not all(path.is_file() for path in paths):
-        return None
-    return [(facts["training_seconds"], machine(facts)) for facts in map(read_sealed, paths)]
+        return own._replace(seconds=None)
+    taught = [read_sealed(path) for path in paths]
+    added = sum(facts["training_seconds"] for facts in taught) / len(method.runs)
+    return Cost(own.seconds + added, own.machines.union(map(machine, taught)))
 
 
 @artefact(
