@@ -29,7 +29,7 @@ def named(axes) -> dict[str, str]:
 def test_a_curve_over_seeds_has_its_mean_and_its_ends():
     made = method("kd", [60, 80, 100])
     curve = over_seeds(made, "test_accuracy")
-    assert curve.loc[2].round(9).to_dict() == {"mean": 0.8, "low": 0.6, "high": 1.0}
+    assert curve.loc[2].round(9).to_dict() == {"mean": 0.8, "min": 0.6, "max": 1.0}
     made.runs[1].history.loc[1, "test_accuracy"] = None  # one seed was not tested in epoch 1
     assert list(over_seeds(made, "test_accuracy").index) == [2]
 
@@ -111,7 +111,7 @@ def test_a_mean_of_exact_counts_is_rounded_half_up():
 
 def test_a_single_epoch_is_a_point():
     axes = canvas(2, 2)[1][0, 0]
-    draw(axes, pd.DataFrame({"mean": [0.5], "low": [0.5], "high": [0.5]}, index=[1]), "red")
+    draw(axes, pd.DataFrame({"mean": [0.5], "min": [0.5], "max": [0.5]}, index=[1]), "red")
     assert axes.lines[0].get_marker() == "."
 
 

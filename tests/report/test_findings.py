@@ -6,8 +6,7 @@ from helpers.tables import rows
 
 from selfdistill.config.load import load_config
 from selfdistill.config.report_settings import ReportSettings, report_settings
-from selfdistill.report.budget import compared, figure, other, over_epochs
-from selfdistill.report.findings import write_findings
+from selfdistill.report.findings import compared, figure, other, write_findings
 from selfdistill.report.results import Results
 
 
@@ -67,6 +66,6 @@ def test_the_budget_figure_takes_the_controls_mean_and_its_network_alone():
     results.control.runs = runs[:1]
     assert other(results.methods["kd"], results) == " (2 seeds)"
     assert figure({"quick_arms": results}) == {}  # one seed shows no spread
-    assert list(over_epochs(results.methods["kd"], results.control)) == [0, 1]  # seeds are not paired
+    assert list(compared(results)["kd"]) == [0, 1]  # seeds are not paired
     results.control.runs = [run._replace(history=run.history[:0]) for run in runs]
     assert compared(results) == {}  # no epoch that both tested

@@ -26,36 +26,35 @@ HEAD, ENSEMBLE = "test_accuracy_head", "test_accuracy_ensemble"
 CLASSIFIERS = ("#7AD151", "#22A884", "#2A788E", "#414487", "#7B1FA2")  # from shallow to deep: no method's colours
 
 
-def over_seeds(method: MethodResults, column: str | dict[str, float]) -> pd.DataFrame:
-    """A column's mean, least and largest value over seeds by epoch.
+def by_seed(method: MethodResults, column: str | dict[str, float]) -> pd.DataFrame:
+    """A column of the histories [epochs, seeds].
 
     column: its name, or the weights of a sum of several columns. Epochs in which a run has no value (a skipped test)
     are left out, so that all points are over the same seeds.
     """
-    weights = {column: 1.0} if isinstance(column, str) else column
-    return band(by_seed(method, weights).dropna())
-
-
-def by_seed(method: MethodResults, weights: dict[str, float]) -> pd.DataFrame:
-    """The weighted sum of columns of each history [epochs, seeds]."""
     import pandas as pd
 
-    return pd.DataFrame({r.seed: sum(w * r.history[name] for name, w in weights.items()) for r in method.runs})
+    weights = {column: 1.0} if isinstance(column, str) else column
+    values = {run.seed: sum(w * run.history[name] for name, w in weights.items()) for run in method.runs}
+    return pd.DataFrame(values).dropna()
 
 
 def band(together: pd.DataFrame) -> pd.DataFrame:
     """The mean, least and largest value of each row, which is an epoch, over seeds."""
-    import pandas as pd
+    return together.agg(["mean", "min", "max"], axis=1)
 
-    return pd.DataFrame({"mean": together.mean(axis=1), "low": together.min(axis=1), "high": together.max(axis=1)})
+
+def over_seeds(method: MethodResults, column: str | dict[str, float]) -> pd.DataFrame:
+    """The mean, least and largest value over seeds by epoch; column: as of `by_seed`."""
+    return band(by_seed(method, column))
 
 
 def draw(axes: Axes, curve: pd.DataFrame, color: str, **style) -> None:
     """A curve with its marker, if it has one, at the end, and with a band from the lowest to the highest seed."""
     point = {"marker": "."} if len(curve) == 1 else {}  # a line of one point would be invisible
     axes.plot(curve.index, curve["mean"], color=color, markevery=[-1], **point | style)
-    if (curve["high"] > curve["low"]).any():
-        axes.fill_between(curve.index, curve["low"], curve["high"], color=color, alpha=0.2, lw=0)
+    if (curve["max"] > curve["min"]).any():
+        axes.fill_between(curve.index, curve["min"], curve["max"], color=color, alpha=0.2, lw=0)
 
 
 def loss_parts(method: MethodResults) -> dict[str, pd.DataFrame]:
@@ -100,7 +99,7 @@ def loss(results: Results) -> Figure:
             draw(axes, curve, color, ls=LINES_OF[label], **{"marker": marker} if label == "total" else {})
             drawn[label] = {"ls": LINES_OF[label]}
         axes.set_title(short(method.label, int((width / columns - 0.2) * LETTERS)), fontsize=6.5)
-        lowest, highest = min(c["low"].min() for c in parts.values()), max(c["high"].max() for c in parts.values())
+        lowest, highest = min(c["min"].min() for c in parts.values()), max(c["max"].max() for c in parts.values())
         axes.set_ylim(min(0, 1.05 * lowest), max(0, 1.05 * highest))
         axes.locator_params(axis="y", nbins=3)
         epoch_axis(axes)
