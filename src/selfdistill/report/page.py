@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -20,14 +20,12 @@ from selfdistill.report.results import Results
 from selfdistill.report.table import Table
 from selfdistill.report.table1 import table1
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 COLOURS = 128  # of a figure: without visible loss its file is a third as large
 WHITE = 247  # brighter values become 255, because the fast quantisation of colours makes white slightly grey
 INCH = 150  # pixels of the page per inch of a figure; its letters are then as large as the text's
 ABOVE = ("label", "paper", "author_log", "accuracy", "minus_control", "time")  # columns of Table I on the first screen
 FIRST = ("table1", "curves_accuracy")  # what the first screen shows
+PAGE = "report"
 FOLDED = ("rule",)  # columns that a click opens
 END = "Runs and provenance"  # the last part of the page; its tables are opened by a click
 HEADINGS = {  # heading for the tables and figures of a module; other modules come before END
@@ -42,36 +40,7 @@ HEADINGS = {  # heading for the tables and figures of a module; other modules co
 LONG = 25  # rows; a longer table is opened by a click
 
 
-class Picture(NamedTuple):
-    """A figure on the page: its bytes as a data: URI, its size in pixels of the page, its title, and its alternative
-    text.
-    """
-
-    uri: str
-    width: int
-    height: int
-    title: str
-    alt: str
-
-
-class Sheet(NamedTuple):
-    """A table with its title. folded: opened by a click."""
-
-    table: Table
-    title: str
-    folded: bool
-
-
-class Section(NamedTuple):
-    """A heading with its tables and figures."""
-
-    anchor: str
-    heading: str
-    sheets: list[Sheet]
-    pictures: list[Picture]
-
-
-@artefact("report", step="report", title="This page", formats=("html",))
+@artefact(PAGE, step="report", title="This page", formats=("html",))
 def report(results: Results) -> dict[str, str]:
     """The page; text from the configuration and the runs is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -116,23 +85,29 @@ def first(results: Results) -> Table:
     )
 
 
-def sections(results: Results) -> list[Section]:
-    """The parts of the page after its first screen, without empty ones."""
+def sections(results: Results) -> list[dict[str, Any]]:
+    """The parts of the page after its first screen, each a heading with its pictures and tables, without empty ones.
+
+    Beside a figure and in the last part, a table is `folded`: opened by a click.
+    """
     parts: dict[str, list[Artefact]] = {heading: [] for heading in HEADINGS.values()}
     for one in artefacts(results.settings):
-        if one.name not in FIRST:
+        if one.name not in (*FIRST, PAGE):
             parts.setdefault(HEADINGS.get(module_of(one), one.title), []).append(one)
     parts[END] = parts.pop(END)
-    found = [_section(n, heading, declared, results) for n, (heading, declared) in enumerate(parts.items(), 1)]
-    return [section for section in found if section.sheets or section.pictures]
-
-
-def _section(number: int, heading: str, declared: list[Artefact], results: Results) -> Section:
-    """A part of the page; beside a figure, a table is opened by a click."""
-    pictures = [picture(one, results) for one in declared if "png" in one.formats]
-    folded, anchor = bool(pictures) or heading == END, "end" if heading == END else f"part-{number}"
-    found = [sheet(one, results, folded) for one in declared if "png" not in one.formats]
-    return Section(anchor, heading, [each for each in found if each], pictures)
+    found = []
+    for number, (heading, declared) in enumerate(parts.items(), 1):
+        anchor = "end" if heading == END else f"part-{number}"
+        pictures = [picture(one, results) for one in declared if "png" in one.formats]
+        made = [(one.make(results), one.title) for one in declared if "png" not in one.formats]
+        sheets = [
+            {"table": table, "title": title, "folded": pictures or heading == END or len(table.rows) > LONG}
+            for table, title in made
+            if isinstance(table, Table) and table.rows
+        ]
+        if sheets or pictures:
+            found.append({"anchor": anchor, "heading": heading, "sheets": sheets, "pictures": pictures})
+    return found
 
 
 def module_of(one: Artefact) -> str:
@@ -140,37 +115,25 @@ def module_of(one: Artefact) -> str:
     return one.make.__module__.rpartition(".")[2]
 
 
-def sheet(one: Artefact, results: Results, folded: bool) -> Sheet | None:
-    """The table of an artefact; None if it makes no table or an empty one."""
-    made: Any = None if one.formats == ("html",) else one.make(results)
-    if isinstance(made, Table) and made.rows:
-        return Sheet(made, one.title, folded or len(made.rows) > LONG)
-    return None
-
-
-def picture(one: Artefact, results: Results) -> Picture:
-    """A figure's PNG with fewer colours; the step `figures` has made it."""
+def picture(one: Artefact, results: Results) -> dict[str, Any]:
+    """A figure on the page: its PNG, which the step `figures` has made, with fewer colours as a data: URI, its size in
+    pixels of the page, its title and its alternative text.
+    """
     from PIL import Image
 
     with Image.open(results.folder / f"{one.name}.png") as image:
         dots = image.info.get("dpi", (INCH, INCH))[0]
-        few = _fewer_colours(image.convert("RGB"))
+        few = image.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.putpalette([255 if part > WHITE else part for part in few.getpalette()])
+    data = BytesIO()
+    few.save(data, "PNG")
+    uri = f"data:image/png;base64,{b64encode(data.getvalue()).decode()}"
+    width, height = (round(side * INCH / dots) for side in few.size)
     bands = module_of(one) == "curves" and any(len(each.runs) > 1 for each in results.every)
     title = one.title + "; bands: from the lowest to the highest seed" * bands
     title += ", the author's own logs" * results.settings.by_author
-    data = BytesIO()
-    few.save(data, "PNG")
-    width, height = (round(side * INCH / dots) for side in few.size)
     alt = one.alt(results) if one.alt else one.title
-    return Picture(f"data:image/png;base64,{b64encode(data.getvalue()).decode()}", width, height, title, alt)
-
-
-def _fewer_colours(image: Image) -> Image:
-    from PIL import Image
-
-    few = image.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few.putpalette([255 if part > WHITE else part for part in few.getpalette()])
-    return few
+    return {"uri": uri, "width": width, "height": height, "title": title, "alt": alt}
 
 
 def commands(text: str) -> Markup:
