@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selfdistill.config.report_settings import ReportRow, ReportSettings, report_settings
+from selfdistill.config.report_settings import ReportSettings, report_settings
 from selfdistill.config.schema import Config
 from selfdistill.report.claims import read_claims
 from selfdistill.report.judging import Rules, asked, differing, least_seeds, percent
@@ -24,10 +24,12 @@ def seed_lines(config: Config, path: Path = CLAIMS) -> list[str]:
     wanted = [claim for claim in read.claims if asked(claim, settings, read.rules)]
     if settings.by_author or settings.reduced or settings.sweeps or not wanted:
         return []
-    seeds = {row.method: len(row.seeds) for row in settings.rows}
-    alone = [row.method for row in settings.rows if len(row.seeds) > 1 and _independent(row) == 1]
+    rows = {row.method: row for row in settings.rows}
+    independent = {name: Sample(row.seeds, teachers=connected(row.teachers)).independent for name, row in rows.items()}
+    alone = [name for name, row in rows.items() if len(row.seeds) > 1 and independent[name] == 1]
     if alone:
         return [f"seeds: all runs of {', '.join(alone)} share one teacher, so no number of seeds gives an interval"]
+    seeds = {name: len(row.seeds) for name, row in rows.items()}
     least = [
         least_seeds(claim, settings)
         for claim in wanted
@@ -36,19 +38,9 @@ def seed_lines(config: Config, path: Path = CLAIMS) -> list[str]:
     if least:
         enough = ", ".join(map(str, range(max(least))))
         return [f"seeds: too few to judge {len(least)} of {len(wanted)} claims; `seeds: [{enough}]` is enough"]
-    compared = dict.fromkeys(name for pair in read.rules.primary if _alike(pair, settings) for name in pair)
-    return _power(read.rules, {name: seeds[name] for name in compared}) if compared else []
-
-
-def _independent(row: ReportRow) -> int:
-    """The number of independent runs that a method will have."""
-    return Sample(row.seeds, teachers=connected(row.teachers)).independent
-
-
-def _alike(pair: tuple[str, str], settings: ReportSettings) -> bool:
-    """Whether a protocol compares two methods."""
-    rows = [row.settings for row in settings.rows if row.method in pair]
-    return len(rows) == 2 and not differing(rows)
+    here = [pair for pair in read.rules.primary if rows.keys() >= set(pair)]
+    alike = [pair for pair in here if not differing([rows[name].settings for name in pair])]
+    return _power(read.rules, {name: seeds[name] for pair in alike for name in pair}) if alike else []
 
 
 def _power(rules: Rules, seeds: dict[str, int]) -> list[str]:
