@@ -41,14 +41,6 @@ class RunRecord(NamedTuple):
         recorded = self.facts.get("teacher_sha256") or []
         return [recorded] if isinstance(recorded, str) else recorded
 
-    def file(self, name: str) -> Path | None:
-        """A file of the run, None if it is absent. Raises: Failure 65 if it is not the one that run.json recorded."""
-        path = self.folder / name
-        if not path.is_file():
-            return None
-        check_recorded(path, self.facts["outputs"])
-        return path
-
 
 def evaluated_on(row: ReportRow) -> str:
     """What the runs of a row are evaluated on, which also names their columns: `test` or `holdout`."""
@@ -129,16 +121,11 @@ def read_run(folder: Path, seed: int, row: ReportRow) -> RunRecord:
     """One run's record; a run of the author has no timing.csv, but its total in run.json."""
     facts, path, timing = read_sealed(folder / "run.json"), folder / "history.csv", folder / "timing.csv"
     _check_facts(folder / "run.json", facts, seed, row)
-    history = _read_log(path, facts)
+    history = read_csv(path, facts).set_index("epoch")
     if history.index.tolist() != list(range(1, row.epochs + 1)):
         raise Failure(path, f"expected epochs 1 to {row.epochs} once each, got {len(history)} rows", again(path))
-    seconds = _read_log(timing, facts)[list(WORK)].sum().sum() if timing.is_file() else facts["training_seconds"]
+    seconds = read_csv(timing, facts)[list(WORK)].sum().sum() if timing.is_file() else facts["training_seconds"]
     return RunRecord(folder, seed, history, float(seconds), facts)
-
-
-def _read_log(path: Path, facts: dict[str, Any]) -> pd.DataFrame:
-    check_recorded(path, facts["outputs"])
-    return read_csv(path).set_index("epoch")
 
 
 def _check_facts(path: Path, facts: dict[str, Any], seed: int, row: ReportRow) -> None:
@@ -152,15 +139,16 @@ def _check_facts(path: Path, facts: dict[str, Any], seed: int, row: ReportRow) -
         raise Failure(path, f"was trained with other settings ({', '.join(others)})", again(path))
 
 
-def check_recorded(path: Path, outputs: dict[str, str]) -> None:
-    """Refuse (Failure 65) a file whose SHA-256 differs from the one in its run.json."""
-    sha256 = sha256_of_text if path.suffix == ".csv" else sha256_of
-    if sha256(path) != outputs.get(path.name):
-        raise Failure(path, "differs from what its run.json recorded (SHA-256)", again(path))
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    """A CSV of numbers. Its SHA-256 was checked, so it is as `train` wrote it."""
+def read_csv(path: Path, facts: dict[str, Any]) -> pd.DataFrame:
+    """A CSV of numbers, as `train` wrote it; facts: the run.json that recorded it. Raises: as `check_recorded`."""
     import pandas as pd
 
+    check_recorded(path, facts)
     return pd.read_csv(path)
+
+
+def check_recorded(path: Path, facts: dict[str, Any]) -> None:
+    """Refuse (Failure 65) a file whose SHA-256 differs from the one in its run.json."""
+    sha256 = sha256_of_text if path.suffix == ".csv" else sha256_of
+    if sha256(path) != facts["outputs"].get(path.name):
+        raise Failure(path, "differs from what its run.json recorded (SHA-256)", again(path))

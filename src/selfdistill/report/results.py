@@ -12,7 +12,7 @@ import numpy as np
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.report_settings import ReportRow, ReportSettings
-from selfdistill.report.logs import RunRecord, evaluated_on, leftovers, read_csv, read_rows
+from selfdistill.report.logs import RunRecord, check_recorded, evaluated_on, leftovers, read_csv, read_rows
 from selfdistill.report.table import Spread
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed
@@ -215,18 +215,21 @@ def check_test_set(folder: Path, labels: np.ndarray, first: str, wanted: np.ndar
 
 
 def _teacher(run: RunRecord) -> dict[str, Any] | None:
-    path = run.file("evaluation.json")
-    evaluation = read_sealed(path) if path else {}
+    path = run.folder / "evaluation.json"
+    if not path.is_file():
+        return None
+    check_recorded(path, run.facts)
+    evaluation = read_sealed(path)
     teacher = evaluation.get("teacher")
     return teacher and teacher | {"images": evaluation["images"]}
 
 
 def _predictions(run: RunRecord) -> tuple[np.ndarray, np.ndarray] | None:
     """True and predicted classes; None also if the kept weights are not those of the last epoch (`kept_epoch`)."""
-    path = run.file("predictions.csv")
-    if path is None:
+    path = run.folder / "predictions.csv"
+    if not path.is_file():
         return None
-    labels, predicted = read_csv(path)[["label", "prediction"]].to_numpy(int).T
+    labels, predicted = read_csv(path, run.facts)[["label", "prediction"]].to_numpy(int).T
     kept_last = int((labels == predicted).sum()) == round(run.accuracy * len(labels))
     return (labels, predicted) if kept_last else None
 
