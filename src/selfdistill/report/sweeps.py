@@ -21,12 +21,6 @@ def groups(sweep: SweepSettings) -> list[list[SweptCell]]:
     return list(found.values())
 
 
-def best(group: list[SweptCell], results: Results) -> SweptCell | None:
-    """The cell with the highest mean accuracy on the hold-out, of equals the first; None if none was run."""
-    there = [cell for cell in group if cell.method in results.methods]
-    return max(there, key=lambda cell: results.methods[cell.method].spread.mean, default=None)
-
-
 @artefact("sweep_{sweep}", step="sweep", title="Cells of a sweep on the hold-out", needs=("evaluation.json",))
 def sweeps(results: Results) -> dict[str, str]:
     """The table of each sweep, as CSV and Markdown."""
@@ -38,7 +32,7 @@ def sweeps(results: Results) -> dict[str, str]:
 
 
 def sweep_table(sweep: SweepSettings, results: Results) -> Table:
-    """A row for each cell and one for the reference."""
+    """A row for each cell and one for the reference; the best cell of a group, of equals the first, is chosen."""
     keys = sweep.cells[0].values
     columns = [
         Column("method"),
@@ -50,13 +44,14 @@ def sweep_table(sweep: SweepSettings, results: Results) -> Table:
         Column("mark", "Mark"),
         Column("teacher_accuracy", "Teacher (%)", "number"),
     ]
-    rows = []
+    found, rows = results.methods, []
     for group in groups(sweep):
-        chosen = best(group, results)
+        there = [cell.method for cell in group if cell.method in found]
+        best = max(there, key=lambda name: found[name].spread.mean, default=None)
         for cell in group:
-            runs = results.methods.get(cell.method)
-            below = results.methods[chosen.method].spread.mean - runs.spread.mean if runs else None
-            mark = "chosen" if cell is chosen else ""
+            runs = found.get(cell.method)
+            below = found[best].spread.mean - runs.spread.mean if runs else None
+            mark = "chosen" if cell.method == best else ""
             values = [text(cell.values[key]) for key in keys]
             rows.append([cell.method, cell.label, *values, *_measured(runs, below, mark)])
     for row in results.settings.rows:
