@@ -15,7 +15,6 @@ from selfdistill.config import types as t
 from selfdistill.config.block import Block
 from selfdistill.config.errors import checked, dotted, unknown_name
 from selfdistill.config.reading import read_yaml
-from selfdistill.config.report_settings import ReportSettings
 from selfdistill.report import explanations, kinds
 from selfdistill.report.artefacts import PRINTED, artefact
 from selfdistill.report.judging import Claim, Rules, Verdict, asked, judge
@@ -107,7 +106,10 @@ MANY = 10  # claims; more fill a column of a paper
     title="Claims of the paper and verdicts",
     formats=PRINTED,
     needs=("predictions.csv",),  # the table of the measures has mechanisms.json among its needs
-    when=lambda settings: not settings.by_author and (not settings.reduced or _several(settings)),
+    # A reduced protocol with one seed per method judges nothing.
+    when=lambda settings: (
+        not settings.by_author and (not settings.reduced or any(len(row.seeds) > 1 for row in settings.rows))
+    ),
 )
 def claims(results: Results) -> Table:
     """A row for each claim that the protocol asks about, in the order of the file."""
@@ -121,11 +123,6 @@ def claims(results: Results) -> Table:
     ]
     tall = [f"{len(rows)} claims may be taller than a column: input the table in table*, where it is half as tall"]
     return Table(columns, [Group("", rows)], notes(results, verdicts), tall * (len(rows) > MANY))
-
-
-def _several(settings: ReportSettings) -> bool:
-    """Whether a method has several seeds; a reduced protocol with one seed per method judges nothing."""
-    return any(len(row.seeds) > 1 for row in settings.rows)
 
 
 def _row(claim: Claim, verdict: Verdict, rules: Rules) -> list[Any]:
