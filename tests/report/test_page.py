@@ -15,7 +15,7 @@ from selfdistill.report.appendix import environment
 from selfdistill.report.artefacts import Artefact, artefacts
 from selfdistill.report.page import HEADINGS, breakable, report
 from selfdistill.report.results import Results
-from selfdistill.report.table import Column, Group, Table
+from selfdistill.report.table import Column, Table
 from selfdistill.report.table1 import table1
 
 HOSTILE = "<script>alert(1)</script> & \"x\" 'y' {{ 7 * 7 }} `z` | 5 %"
@@ -151,7 +151,7 @@ def declared(name: str, make=lambda results: None, formats=("csv",), alt=None) -
 
 
 def table_of(rows: int) -> Table:
-    return Table([Column("name", "Name")], [Group("", [[f"cell {n}"] for n in range(rows)])])
+    return Table([Column("name", "Name")], [[f"cell {n}"] for n in range(rows)])
 
 
 def test_what_is_declared_shows_up_by_itself(page_with):
@@ -171,7 +171,7 @@ def test_a_long_table_is_opened_by_a_click(page_with):
 def test_a_claim_has_its_rule_behind_a_click_and_its_verdict_in_colour(page_with):
     columns = [Column("claim", "Claim"), Column("verdict", "Verdict"), Column("rule", "Rule")]
     rows = [["a & b", "here: contradicted", "above <0"], ["c", "not resolved", None]]
-    text = page_with(declared("judged", lambda _: Table(columns, [Group("", rows)])))
+    text = page_with(declared("judged", lambda _: Table(columns, rows)))
     assert '<span class="word bad">here: contradicted</span>' in text
     assert '<span class="word open">not resolved</span>' in text
     own = text[text.index('aria-label="The judged"') :]

@@ -9,7 +9,7 @@ from selfdistill.config.report_settings import ReportRow
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.differences import INTERVALS, compare
 from selfdistill.report.results import MethodResults, Results
-from selfdistill.report.table import Column, Group, Table
+from selfdistill.report.table import Column, Table
 
 NOT_COMPARED = ("method", "oddities")  # the name, and marks that other settings imply
 SPREAD_OUT = ("network", "data", "parameters")  # groups whose keys count as separate settings
@@ -40,12 +40,12 @@ NOTES = [
 )
 def table(results: Results) -> Table:
     """A row for each method of an ablation; the steps add up to the last one's accuracy minus the first one's."""
-    groups = []
+    rows = []
     for title, names in results.settings.ablations.items():
         first, *_ = methods = [results.methods[name] for name in names]
         start = [title, None, first.method, first.label, None, first.spread.mean, None, None, len(first.runs)]
-        groups.append(Group(title, [start, *(_step(title, *pair) for pair in pairwise(methods))]))
-    return Table(COLUMNS, groups, NOTES)
+        rows += [start, *(_step(title, *pair) for pair in pairwise(methods))]
+    return Table(COLUMNS, rows, NOTES, headings=[row[0] for row in rows])
 
 
 def _step(title: str, before: MethodResults, method: MethodResults) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.logs import RunRecord
 from selfdistill.report.results import MethodResults, Results
-from selfdistill.report.table import Column, Group, Table
+from selfdistill.report.table import Column, Table
 
 MACHINE = {"device": "Device", "threads": "Threads", "precision": "Precision", "deterministic": "Deterministic"}
 MACHINE |= {"cpu_capability": "CPU capability", "python": "Python"}
@@ -33,7 +33,7 @@ def departures(results: Results) -> Table:
     headings = {"point": "Point", "paper": "The paper", "here": "Here", "why": "Why"}
     columns = [Column(key, heading) for key, heading in headings.items()]
     rows = [[one[key] for key in headings] for one in results.settings.departures]
-    return Table(columns, [Group("", rows)])
+    return Table(columns, rows)
 
 
 @artefact("environment", step="report", title="Hardware, versions and code of the runs", formats=())
@@ -52,7 +52,7 @@ def environment(results: Results) -> Table:
     columns = [Column("what", "Property"), *(Column(f"kind{n}", heading) for n, heading in enumerate(headings, 1))]
     lines = dict.fromkeys(line for one in found for line in one)
     rows = [[line, *(one.get(line, UNKNOWN) for one in found)] for line in lines]
-    return Table(columns, [Group("", rows)], ["Each run.json records these values and the SHA-256 of the run's files."])
+    return Table(columns, rows, ["Each run.json records these values and the SHA-256 of the run's files."])
 
 
 def surroundings(facts: dict[str, Any]) -> dict[str, str]:
@@ -75,7 +75,7 @@ def surroundings(facts: dict[str, Any]) -> dict[str, str]:
 def runs(results: Results) -> Table:
     """A row for each run; a cell is empty if the run did not record its value."""
     rows = [row for method in results.every for row in _rows(method, results.settings.by_author)]
-    return Table(RUN_COLUMNS, [Group("", rows)])
+    return Table(RUN_COLUMNS, rows)
 
 
 def _rows(method: MethodResults, unseeded: bool) -> list[list[Any]]:

@@ -20,7 +20,7 @@ from selfdistill.report.artefacts import PRINTED, artefact
 from selfdistill.report.judging import Claim, Rules, Verdict, asked, judge
 from selfdistill.report.logs import RunRecord
 from selfdistill.report.results import Results
-from selfdistill.report.table import Column, Group, Table
+from selfdistill.report.table import Column, Table
 from selfdistill.system.failures import CONFIGURATION, Failure, Failures
 from selfdistill.system.files import sha256_bytes, sha256_of_text
 
@@ -122,7 +122,7 @@ def claims(results: Results) -> Table:
         *(Column(key, key.capitalize(), tex=key in IN_TEX, width=IN_TEX.get(key, 0)) for key in KEYS),
     ]
     tall = [f"{len(rows)} claims may be taller than a column: input the table in table*, where it is half as tall"]
-    return Table(columns, [Group("", rows)], notes(results, verdicts), tall * (len(rows) > MANY))
+    return Table(columns, rows, notes(results, verdicts), tall * (len(rows) > MANY))
 
 
 def _row(claim: Claim, verdict: Verdict, rules: Rules) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.results import CONTROL, MethodResults, Results
-from selfdistill.report.table import Column, Group, Table
+from selfdistill.report.table import Column, Table
 from selfdistill.report.table1 import BUSY
 from selfdistill.system.files import read_sealed
 
@@ -92,7 +92,7 @@ def costs(results: Results) -> Table:
         ]
         for method, (each, with_teachers) in zip(results.every, found.values(), strict=True)
     ]
-    return Table(COLUMNS, [Group("", rows)], notes(rows, results))
+    return Table(COLUMNS, rows, notes(rows, results))
 
 
 def notes(rows: list[list[Any]], results: Results) -> list[str]:

@@ -10,7 +10,7 @@ from selfdistill.report.artefacts import FIGURE, PRINTED, artefact
 from selfdistill.report.judging import difference, differing, unlike
 from selfdistill.report.plotting import GREY, LETTERS, canvas, interval_line, key, looks, short
 from selfdistill.report.results import CONTROL, MethodResults, Results
-from selfdistill.report.table import Column, Group, Table, signed
+from selfdistill.report.table import Column, Table, signed
 from selfdistill.statistics.differences import Sample, measure_difference
 from selfdistill.statistics.intervals import Interval
 
@@ -145,7 +145,7 @@ def table(results: Results) -> Table:
     rows = [
         [each.method.method, each.method.label, len(each.method.runs), each.estimate, each.interval] for each in found
     ]
-    return Table(columns, [Group("", rows)], notes(results, found))
+    return Table(columns, rows, notes(results, found))
 
 
 def notes(results: Results, found: list[Difference]) -> list[str]:

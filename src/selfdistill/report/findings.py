@@ -15,7 +15,7 @@ from selfdistill.report.curves import band, by_seed, draw, of_one_network
 from selfdistill.report.differences import compare
 from selfdistill.report.plotting import LOOKS, canvas, epoch_axis, name_line, saved, short, styled
 from selfdistill.report.results import CONTROL, MethodResults, Results
-from selfdistill.report.table import Column, Group, Table, signed
+from selfdistill.report.table import Column, Table, signed
 from selfdistill.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def findings(paper: Config, found: dict[str, Results]) -> Table:
         for copy in each.copies:
             copied.setdefault(copy, []).append(name)
     copies = [f"{', '.join(names)}: {copy[:1].lower()}{copy[1:]}" for copy, names in copied.items()]
-    return Table(columns, [Group("", rows)], [f"{_differences(paper, found)}.", *settings, *NOTES, *copies])
+    return Table(columns, rows, [f"{_differences(paper, found)}.", *settings, *NOTES, *copies])
 
 
 def _differences(paper: Config, read: dict[str, Results]) -> str:

@@ -11,7 +11,7 @@ from selfdistill.report.claims import read_claims
 from selfdistill.report.explanations import Mechanism
 from selfdistill.report.judging import measured
 from selfdistill.report.results import MEASURED, MethodResults, Results
-from selfdistill.report.table import Column, Group, Spread, Table
+from selfdistill.report.table import Column, Spread, Table
 from selfdistill.statistics.intervals import Interval
 
 COLUMNS = [
@@ -52,7 +52,7 @@ def mechanisms(results: Results) -> Table:
         for pair in claim.pairs(results, read.rules)
         for name in claim.measures
     ]
-    return Table(COLUMNS, [Group("", rows)], NOTES)
+    return Table(COLUMNS, rows, NOTES)
 
 
 def _row(claim: Mechanism, pair: tuple[MethodResults, MethodResults], name: str, results: Results) -> list[Any]:

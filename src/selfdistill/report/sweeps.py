@@ -10,7 +10,7 @@ from selfdistill.config.report_settings import SweepSettings, SweptCell
 from selfdistill.config.sweeps import key_name, text
 from selfdistill.report.artefacts import artefact
 from selfdistill.report.results import MethodResults, Results
-from selfdistill.report.table import Column, Group, Table
+from selfdistill.report.table import Column, Table
 
 
 def groups(sweep: SweepSettings) -> list[list[SweptCell]]:
@@ -66,7 +66,7 @@ def sweep_table(sweep: SweepSettings, results: Results) -> Table:
         "Chosen: the best cell of a method, or without a grid the best method. Train it on all images before testing.",
         *([f"Not the paper's setting: {reduced}."] if reduced else []),
     ]
-    return Table(columns, [Group("", rows)], notes)
+    return Table(columns, rows, notes)
 
 
 def _measured(runs: MethodResults | None, below_best: Fraction | None, mark: str) -> list[Any]:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from selfdistill.report.latex import comment, quoted
@@ -125,28 +127,24 @@ class Column(NamedTuple):
         return [rounded(one, self.csv_decimals) if isinstance(one, float | Fraction) else one for one in fields]
 
 
-class Group(NamedTuple):
-    """Rows under a heading of their own, empty for none."""
-
-    heading: str
-    rows: list[list[Any]]
-
-
 class Table(NamedTuple):
-    """Groups of rows with one cell per column, and notes below, a sentence each.
+    """Rows with one cell per column, and notes below, a sentence each.
 
-    A cell is of its column's kind, or None. provenance: comment lines above the LaTeX.
+    A cell is of its column's kind, or None. provenance: comment lines above the LaTeX. headings: for each row, the
+    heading of its group, empty for none; without headings there is one group.
     """
 
     columns: list[Column]
-    groups: list[Group]
+    rows: list[list[Any]]
     notes: Sequence[str] = ()
     provenance: Sequence[str] = ()
+    headings: Sequence[str] = ()
 
     @property
-    def rows(self) -> list[list[Any]]:
-        """The rows of all groups."""
-        return [row for group in self.groups for row in group.rows]
+    def groups(self) -> list[tuple[str, list[list[Any]]]]:
+        """The groups, each a heading and its rows."""
+        pairs = zip(self.headings or [""] * len(self.rows), self.rows, strict=True)
+        return [(heading, [row for _, row in group]) for heading, group in groupby(pairs, key=itemgetter(0))]
 
     @property
     def shown(self) -> list[tuple[int, Column]]:
@@ -173,10 +171,10 @@ class Table(NamedTuple):
         headings = [column.heading for _, column in self.shown]
         rule = ["---" if column.kind == "text" else "---:" for _, column in self.shown]
         lines = [[markdown(heading) for heading in headings], rule]
-        for group in self.groups:
-            for row in group.rows:
+        for heading, rows in self.groups:
+            for row in rows:
                 first, *rest = map(markdown, self.cells(row))
-                lines.append([first + (f" ({group.heading.lower()})" if group.heading else ""), *rest])
+                lines.append([first + (f" ({heading.lower()})" if heading else ""), *rest])
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         return f"{table}\n\n" + "\n".join(map(markdown, self.notes)) + "\n"
 
@@ -191,11 +189,11 @@ class Table(NamedTuple):
             r"\toprule",
             _line(_heading(column) for _, column in shown),
         ]
-        for group in self.groups:
+        for heading, rows in self.groups:
             lines.append(r"\midrule")
-            if group.heading:
-                lines.append(rf"\multicolumn{{{len(shown)}}}{{@{{}}l}}{{\emph{{{quoted(group.heading)}}}}} \\")
-            lines += [_line(_cell(column, row[place]) for place, column in shown) for row in group.rows]
+            if heading:
+                lines.append(rf"\multicolumn{{{len(shown)}}}{{@{{}}l}}{{\emph{{{quoted(heading)}}}}} \\")
+            lines += [_line(_cell(column, row[place]) for place, column in shown) for row in rows]
         notes = rf"\scriptsize\raggedright {quoted(' '.join(self.notes))}"
         lines += [r"\bottomrule", r"\end{tabular}"]
         lines.append(rf"\par\smallskip\noindent\begin{{minipage}}{{\linewidth}}{notes}\end{{minipage}}}}%")

@@ -13,7 +13,7 @@ from selfdistill.report.artefacts import PRINTED, artefact
 from selfdistill.report.judging import unlike
 from selfdistill.report.latex import comment, quoted
 from selfdistill.report.results import CONTROL, MethodResults, Results
-from selfdistill.report.table import Column, Group, Table, Value, clock, rounded
+from selfdistill.report.table import Column, Table, Value, clock, rounded
 from selfdistill.system.amounts import duration
 
 PAPER_DEVICE = "NVIDIA L4"  # paper II
@@ -67,11 +67,11 @@ def _row(method: MethodResults, results: Results) -> list[Any]:
 @artefact("table1", step="table", title="Accuracy and training time of each method", formats=PRINTED)
 def table1(results: Results) -> Table:
     """A row per method: first those of the paper, then the others."""
-    rows = {method.method: _row(method, results) for method in results.every}
-    paper = [rows[method.method] for method in results.every if method.row.published]
-    others = [rows[method.method] for method in results.every if not method.row.published]
-    groups = [Group("", paper), Group("Not in the paper" if paper else "", others)]
-    return Table(columns(results), [group for group in groups if group.rows], notes(results), provenance(results))
+    paper = [method for method in results.every if method.row.published]
+    others = [method for method in results.every if not method.row.published]
+    headings = [""] * len(paper) + ["Not in the paper" if paper else ""] * len(others)
+    rows = [_row(method, results) for method in paper + others]
+    return Table(columns(results), rows, notes(results), provenance(results), headings)
 
 
 def notes(results: Results) -> list[str]:
