@@ -42,9 +42,9 @@ class RunRecord(NamedTuple):
         return [recorded] if isinstance(recorded, str) else recorded
 
 
-def evaluated_on(row: ReportRow) -> str:
-    """What the runs of a row are evaluated on, which also names their columns: `test` or `holdout`."""
-    return "holdout" if row.settings.get("data", {}).get("holdout_images") else "test"
+def holdout(row: ReportRow) -> int:
+    """The number of held-out images on which the runs of a row are evaluated; 0 for the test set."""
+    return row.settings.get("data", {}).get("holdout_images") or 0
 
 
 def read_rows(settings: ReportSettings, logs: Path) -> dict[str, list[RunRecord]]:
@@ -57,7 +57,7 @@ def read_rows(settings: ReportSettings, logs: Path) -> dict[str, list[RunRecord]
     if not logs.is_dir():
         raise Failure(logs, "expected a folder with the logs of runs, got none")
     for row in settings.rows:
-        if evaluated_on(row) == "holdout" and not settings.sweeps:
+        if holdout(row) and not settings.sweeps:
             what = "is evaluated on a hold-out (expected data.holdout_images 0 for results on the test set)"
             raise Failure(row.method, what)
     found = {row.method: _read_row(row, logs / row.method, settings.allow_missing) for row in settings.rows}

@@ -12,7 +12,7 @@ import numpy as np
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.config.report_settings import ReportRow, ReportSettings
-from selfdistill.report.logs import RunRecord, check_recorded, evaluated_on, leftovers, read_csv, read_rows
+from selfdistill.report.logs import RunRecord, check_recorded, holdout, leftovers, read_csv, read_rows
 from selfdistill.report.table import Spread
 from selfdistill.system.failures import Failure
 from selfdistill.system.files import read_sealed
@@ -31,7 +31,8 @@ class MethodResults:
 
     def __init__(self, row: ReportRow, runs: list[RunRecord], images: int):
         self.row, self.runs, self.images = row, runs, images
-        found = [run.history[f"{evaluated_on(row)}_accuracy"].dropna() for run in runs]
+        column = "holdout_accuracy" if holdout(row) else "test_accuracy"
+        found = [run.history[column].dropna() for run in runs]
         self.tested = [accuracies.index.to_numpy() for accuracies in found]
         self.right = [np.rint(accuracies.to_numpy() * images).astype(int) for accuracies in found]
 
@@ -152,8 +153,9 @@ class Results:
         wanted = [(row.method, seed) for row in settings.rows for seed in row.seeds]
         self.missing = settings.missing + [f"{run[0]} seed {run[1]}" for run in wanted if run not in there]
         self.left_out = [f"{folder.parent.name} {folder.name}" for folder in leftovers(settings, logs)]
+        test = DATASETS[settings.dataset].test
         self.methods = {
-            row.method: MethodResults(row, runs[row.method], _images(row, settings))
+            row.method: MethodResults(row, runs[row.method], holdout(row) or test)
             for row in settings.rows
             if runs[row.method]
         }
@@ -243,8 +245,3 @@ def _measures(run: RunRecord) -> dict[str, float | None] | None:
     if facts["weights_sha256"] != run.facts["outputs"].get("weights.safetensors"):
         raise Failure(path, "was measured with other weights than the run's", "remove it and run the same command")
     return facts["measures"]
-
-
-def _images(row: ReportRow, settings: ReportSettings) -> int:
-    """The number of images on which the runs of a row were evaluated."""
-    return row.settings.get("data", {}).get("holdout_images") or DATASETS[settings.dataset].test

@@ -9,6 +9,7 @@ from typing import Any
 from selfdistill.config.report_settings import SweepSettings, SweptCell
 from selfdistill.config.sweeps import key_name, text
 from selfdistill.report.artefacts import artefact
+from selfdistill.report.logs import holdout
 from selfdistill.report.results import MethodResults, Results
 from selfdistill.report.table import Column, Table
 
@@ -58,9 +59,9 @@ def sweep_table(sweep: SweepSettings, results: Results) -> Table:
         if row.method == sweep.reference:
             measured = _measured(results.methods.get(row.method), None, "reference")
             rows.append([row.method, row.label, *(None for _ in keys), *measured])
-    row, reduced = results.settings.rows[0], results.settings.reduced
+    images, reduced = holdout(results.settings.rows[0]), results.settings.reduced
     notes = [
-        f"Accuracy of the last epoch on {row.settings['data']['holdout_images']:,} held-out training images, mean ±"
+        f"Accuracy of the last epoch on {images:,} held-out training images, mean ±"
         " standard deviation over n seeds; the test set was not used.",
         "With one seed per cell, differences of a few tenths of a point are noise.",
         "Chosen: the best cell of a method, or without a grid the best method. Train it on all images before testing.",
