@@ -5,7 +5,7 @@ import pytest
 from helpers.methods import method, results
 from helpers.reporting import evidence
 
-from selfdistill.report.curves import accuracy, classifiers, draw, in_panels, loss, loss_parts, over_seeds
+from selfdistill.report.curves import accuracy, by_seed, classifiers, draw, in_panels, loss, loss_parts
 from selfdistill.report.plotting import LINES, canvas, looks, saved, styled
 
 SEVERAL = {"train_cross_entropy": [4.0, 2.0], "train_distillation": [0.4, 0.1]}
@@ -28,17 +28,19 @@ def named(axes) -> dict[str, str]:
 
 def test_a_curve_over_seeds_has_its_mean_and_its_ends():
     made = method("kd", [60, 80, 100])
-    curve = over_seeds(made, "test_accuracy")
-    assert curve.loc[2].round(9).to_dict() == {"mean": 0.8, "min": 0.6, "max": 1.0}
+    axes = canvas(2, 2)[1][0, 0]
+    draw(axes, by_seed(made, "test_accuracy"), "red")
+    assert axes.lines[0].get_xydata().tolist() == [[1, 0.5], [2, pytest.approx(0.8)]]
+    assert axes.collections[0].get_datalim(axes.transData).extents.tolist() == pytest.approx([1, 0.5, 2, 1.0])
     made.runs[1].history.loc[1, "test_accuracy"] = None  # one seed was not tested in epoch 1
-    assert list(over_seeds(made, "test_accuracy").index) == [2]
+    assert list(by_seed(made, "test_accuracy").index) == [2]
 
 
 def test_the_parts_of_a_loss_have_their_weights_and_add_up():
     weights = {"train_cross_entropy": 0.5, "train_distillation": 8.0}
     parts = loss_parts(method("kd", [80], columns=SEVERAL, facts={"coefficients": weights}))
     assert list(parts) == ["total", "cross-entropy", "distillation"]
-    assert (parts["cross-entropy"]["mean"][2], parts["distillation"]["mean"][2]) == (1.0, 0.8)
+    assert (parts["cross-entropy"][0][2], parts["distillation"][0][2]) == (1.0, 0.8)
 
 
 def test_one_kind_of_term_is_the_total_alone():
@@ -111,7 +113,7 @@ def test_a_mean_of_exact_counts_is_rounded_half_up():
 
 def test_a_single_epoch_is_a_point():
     axes = canvas(2, 2)[1][0, 0]
-    draw(axes, pd.DataFrame({"mean": [0.5], "min": [0.5], "max": [0.5]}, index=[1]), "red")
+    draw(axes, pd.DataFrame({0: [0.5]}, index=[1]), "red")
     assert axes.lines[0].get_marker() == "."
 
 

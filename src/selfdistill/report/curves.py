@@ -39,42 +39,34 @@ def by_seed(method: MethodResults, column: str | dict[str, float]) -> pd.DataFra
     return pd.DataFrame(values).dropna()
 
 
-def band(together: pd.DataFrame) -> pd.DataFrame:
-    """The mean, least and largest value of each row, which is an epoch, over seeds."""
-    return together.agg(["mean", "min", "max"], axis=1)
-
-
-def over_seeds(method: MethodResults, column: str | dict[str, float]) -> pd.DataFrame:
-    """The mean, least and largest value over seeds by epoch; column: as of `by_seed`."""
-    return band(by_seed(method, column))
-
-
 def draw(axes: Axes, curve: pd.DataFrame, color: str, **style) -> None:
-    """A curve with its marker, if it has one, at the end, and with a band from the lowest to the highest seed."""
+    """The mean over seeds of a curve [epochs, seeds], with its marker, if it has one, at the end, and with a band from
+    the lowest to the highest seed.
+    """
+    mean, low, high = curve.mean(axis=1), curve.min(axis=1), curve.max(axis=1)
     point = {"marker": "."} if len(curve) == 1 else {}  # a line of one point would be invisible
-    axes.plot(curve.index, curve["mean"], color=color, markevery=[-1], **point | style)
-    if (curve["max"] > curve["min"]).any():
-        axes.fill_between(curve.index, curve["min"], curve["max"], color=color, alpha=0.2, lw=0)
+    axes.plot(curve.index, mean, color=color, markevery=[-1], **point | style)
+    if (high > low).any():
+        axes.fill_between(curve.index, low, high, color=color, alpha=0.2, lw=0)
 
 
 def loss_parts(method: MethodResults) -> dict[str, pd.DataFrame]:
     """The training loss and, if it has several kinds of terms, each weighted term, by label."""
-    parts = {"total": over_seeds(method, "train_loss")}
+    parts = {"total": by_seed(method, "train_loss")}
     weights = method.runs[0].facts.get("coefficients", {})
     kinds = {
         label: {name: weight for name, weight in weights.items() if name.startswith(starts)}
         for label, starts in PARTS.items()
     }
     if sum(map(bool, kinds.values())) > 1:
-        parts |= {label: over_seeds(method, columns) for label, columns in kinds.items() if columns}
+        parts |= {label: by_seed(method, columns) for label, columns in kinds.items() if columns}
     return parts
 
 
 def last_losses(results: Results) -> str:
     """What the figure shows, in a sentence."""
     ends = [
-        f"{method.label} {rounded(float(over_seeds(method, 'train_loss')['mean'].iloc[-1]), 2)}"
-        for method in results.every
+        f"{method.label} {rounded(float(by_seed(method, 'train_loss').iloc[-1].mean()), 2)}" for method in results.every
     ]
     return f"In the last epoch, in nats: {'; '.join(ends)}. Losses of different terms are not comparable."
 
@@ -99,7 +91,7 @@ def loss(results: Results) -> Figure:
             draw(axes, curve, color, ls=LINES_OF[label], **{"marker": marker} if label == "total" else {})
             drawn[label] = {"ls": LINES_OF[label]}
         axes.set_title(short(method.label, int((width / columns - 0.2) * LETTERS)), fontsize=6.5)
-        lowest, highest = min(c["min"].min() for c in parts.values()), max(c["max"].max() for c in parts.values())
+        lowest, highest = min(c.min(axis=None) for c in parts.values()), max(c.max(axis=None) for c in parts.values())
         axes.set_ylim(min(0, 1.05 * lowest), max(0, 1.05 * highest))
         axes.locator_params(axis="y", nbins=3)
         epoch_axis(axes)
@@ -208,7 +200,7 @@ def of_one_network(a: MethodResults, b: MethodResults) -> bool:
 
 def _named(axes: Axes, method: MethodResults, column: str, label: str, color: str, **style) -> None:
     """A curve in percent with its label and last value."""
-    curve = 100 * over_seeds(method, column)
+    curve = 100 * by_seed(method, column)
     draw(axes, curve, color, **style)
     last = rounded(method.spread_of(column).mean, 1)
-    name_line(axes, curve["mean"].iloc[-1], f"{short(label)}  {last}", color)
+    name_line(axes, curve.iloc[-1].mean(), f"{short(label)}  {last}", color)

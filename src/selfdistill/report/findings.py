@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from selfdistill.config.datasets import PAPERS
 from selfdistill.config.report_settings import ReportSettings, report_settings
 from selfdistill.config.schema import Config
-from selfdistill.report.curves import band, by_seed, draw, of_one_network
+from selfdistill.report.curves import by_seed, draw, of_one_network
 from selfdistill.report.differences import compare
 from selfdistill.report.plotting import LOOKS, canvas, epoch_axis, name_line, saved, short, styled
 from selfdistill.report.results import CONTROL, MethodResults, Results
@@ -129,7 +129,7 @@ def figure(protocols: dict[str, Results]) -> dict[str, bytes]:
         for axes, (protocol, results) in zip(grid[0], several.items(), strict=True):
             for name, differences in compared(results).items():
                 (color, marker), method = LOOKS[name], results.methods[name]
-                draw(axes, band(differences), color, marker=marker)
+                draw(axes, differences, color, marker=marker)
                 last = method.spread.mean - results.control.spread.mean
                 name_line(axes, float(last), f"{short(method.label)}  {signed(last, 1)}{other(method, results)}", color)
             axes.axhline(0, color=LOOKS[CONTROL].color, lw=1.6)
