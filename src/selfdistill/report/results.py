@@ -25,14 +25,14 @@ MEASURED = "mechanisms.json"
 class MethodResults:
     """A method's runs in the order of their seeds; arrays have the seeds first.
 
-    runs: the checked logs; tested: the epochs in which each run was evaluated; right: the number of correct
-    predictions in these epochs, of `images` [seeds, epochs].
+    runs: the checked logs; column: of their histories, with the accuracy; tested: the epochs in which each run was
+    evaluated; right: the number of correct predictions in these epochs, of `images` [seeds, epochs].
     """
 
     def __init__(self, row: ReportRow, runs: list[RunRecord], images: int):
         self.row, self.runs, self.images = row, runs, images
-        column = "holdout_accuracy" if holdout(row) else "test_accuracy"
-        found = [run.history[column].dropna() for run in runs]
+        self.column = "holdout_accuracy" if holdout(row) else "test_accuracy"
+        found = [run.history[self.column].dropna() for run in runs]
         self.tested = [accuracies.index.to_numpy() for accuracies in found]
         self.right = [np.rint(accuracies.to_numpy() * images).astype(int) for accuracies in found]
 
@@ -73,16 +73,13 @@ class MethodResults:
     @property
     def spread(self) -> Spread:
         """Mean accuracy of the last epoch in percent, exact, with its sample standard deviation over seeds."""
-        return self._spread([right[-1] for right in self.right])
+        return self.spread_of(self.column)
 
     def spread_of(self, column: str) -> Spread:
         """The same for an accuracy column of the histories, such as `test_accuracy_head1`."""
-        return self._spread([round(float(run.history[column].iloc[-1]) * self.images) for run in self.runs])
-
-    def _spread(self, right: list[int]) -> Spread:
-        """Mean and sd of the accuracies, from the correct predictions of each seed."""
-        mean = Fraction(100 * int(sum(right)), len(right) * self.images)
-        return Spread(mean, 100 * float(np.std(right, ddof=1)) / self.images if len(right) > 1 else None)
+        right = [round(float(run.history[column].iloc[-1]) * self.images) for run in self.runs]
+        sd = 100 * float(np.std(right, ddof=1)) / self.images if len(right) > 1 else None
+        return Spread(Fraction(100 * sum(right), len(right) * self.images), sd)
 
     @property
     def seconds(self) -> np.ndarray:
