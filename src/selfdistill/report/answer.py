@@ -96,9 +96,8 @@ def _listed(methods: list[MethodResults]) -> str:
 
 def _difference(found: Difference) -> str:
     """A difference to the control in words, with its interval if there is one."""
-    values = (found.estimate, *(found.interval[1:] if found.interval else ()))
-    estimate, *ends = (signed(value, 1) for value in values)
-    if ends:
-        return f"difference from the control {estimate} points, 95 % interval {' to '.join(ends)}"
+    estimate = f"difference from the control {signed(found.estimate, 1)} points"
+    if found.interval:
+        return f"{estimate}, 95 % interval {signed(found.interval.low, 1)} to {signed(found.interval.high, 1)}"
     few = "one seed" if 1 in (len(found.method.runs), len(found.against.runs)) else "too few independent runs"
-    return f"difference from the control {estimate} points; {few}: the variation between seeds is not known"
+    return f"{estimate}; {few}: the variation between seeds is not known"

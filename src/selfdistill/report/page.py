@@ -70,7 +70,7 @@ def report(results: Results) -> dict[str, str]:
 def facts(results: Results) -> list[str]:
     """The facts above the headline: the data, the seeds and the code."""
     counts = results.counts
-    seeds = " to ".join(map(str, counts if len(counts) < 3 else counts[:: len(counts) - 1]))
+    seeds = " to ".join(map(str, sorted({counts[0], counts[-1]})))
     number = f"{seeds} seed{'s' * (counts != [1])} per method"
     number = "one unseeded run per method" if results.settings.by_author else number
     known = [commit for commit in results.commits if commit != "unknown"]
