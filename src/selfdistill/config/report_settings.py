@@ -29,10 +29,14 @@ class ReportRow(Block):
     settings: dict[str, Any]
     teachers: list[list[str]]
 
+    def before(self, seed: int) -> list[str]:
+        """The runs that must be trained before the run of a seed."""
+        return dict(zip(self.seeds, self.teachers, strict=True))[seed]
+
     def taught_by(self, seed: int) -> list[str]:
         """The runs that teach the run of a seed: none, one, or the members of an ensemble."""
         members = self.settings.get("teacher", {}).get("members", 1)
-        return dict(zip(self.seeds, self.teachers, strict=True))[seed][:members]
+        return self.before(seed)[:members]
 
 
 class SweptCell(Block):

@@ -59,8 +59,8 @@ def end_to_end(method: MethodResults, results: Results) -> Cost:
 
     Raises: Failure 65 for a teacher's run.json that is damaged.
     """
-    own, before = training(method), dict(zip(method.row.seeds, method.row.teachers, strict=True))
-    paths = [results.logs / run / "run.json" for seed in method.seeds for run in before[seed]]
+    own = training(method)
+    paths = [results.logs / run / "run.json" for seed in method.seeds for run in method.row.before(seed)]
     if not all(path.is_file() for path in paths):
         return own._replace(seconds=None)
     taught = [read_sealed(path) for path in paths]

@@ -96,8 +96,7 @@ class MethodResults:
 
         By the configuration, and by the SHA-256 of the weights that taught each run.
         """
-        named = dict(zip(self.row.seeds, self.row.teachers, strict=True))
-        return connected(named[run.seed] + run.teacher_hashes for run in self.runs)
+        return connected(self.row.before(run.seed) + run.teacher_hashes for run in self.runs)
 
     @cached_property
     def taught(self) -> list[dict[str, Any] | None]:
