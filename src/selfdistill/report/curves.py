@@ -137,11 +137,6 @@ def accuracy(results: Results) -> Figure:
     return figure
 
 
-def has_heads(settings) -> bool:
-    """Whether a row has auxiliary classifiers."""
-    return not settings.by_author and any(row.settings.get("heads") for row in settings.rows)
-
-
 def heads_of(method: MethodResults) -> list[str]:
     """The columns of a method's classifiers, from shallow to deep; none without auxiliary ones."""
     return [name for name in method.runs[0].history if name.startswith(HEAD)]
@@ -168,7 +163,7 @@ def last_of_each(results: Results) -> str:
     step="figures",
     formats=FIGURE,
     title="Test accuracy of each classifier over epochs",
-    when=has_heads,
+    when=lambda settings: not settings.by_author and any(row.settings.get("heads") for row in settings.rows),
     alt=last_of_each,
 )
 def classifiers(results: Results) -> Figure:
