@@ -95,7 +95,8 @@ class Column(NamedTuple):
             case "number", value:
                 return self._number(value, value)
             case "spread", (mean, sd):
-                return self._number(mean, mean) + ("" if sd is None else f" ± {self._number(sd, mean)}")
+                around = "" if sd is None else f" ± {self._replace(signed=False)._number(sd, mean)}"
+                return self._number(mean, mean) + around
             case "counted", (spread, n):
                 return f"{self._replace(kind='spread').show(spread)} ({n})"
             case "interval", (_, low, high):
