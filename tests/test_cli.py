@@ -1,5 +1,6 @@
 """The command line: one line on failure, the right exit status, no traceback unless asked for."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -42,12 +43,14 @@ def group(lines: list[str], heading: str) -> list[str]:
     return list(takewhile(str.strip, lines[lines.index(f"{heading}:") + 1 :]))
 
 
-def test_all_mistakes_at_once_a_line_each_and_with_debug_a_traceback_before(tmp_path):
+def test_all_mistakes_at_once_a_line_each_and_a_traceback_only_with_debug(tmp_path):
     (tmp_path / "bad.yaml").write_text("epoch: 3\nseeds: [0, 0]\nmethods: {kd: {alpha: 1.5}}\n")
-    done = selfdistill("check", ROOT / "config.yaml", "bad.yaml", "--debug", cwd=tmp_path)
-    assert done.returncode == 78
-    assert done.stderr.startswith("Traceback")
-    assert [line.split(": ")[1] for line in done.stderr.splitlines()[-3:]] == ["epoch", "methods.kd.alpha", "seeds"]
+    for debug, shown in (((), False), (("--debug",), True)):
+        done = selfdistill("check", ROOT / "config.yaml", "bad.yaml", *debug, cwd=tmp_path)
+        assert done.returncode == 78
+        assert ("Traceback" in done.stderr) is shown
+        assert [line.split(": ")[1] for line in done.stderr.splitlines()[-3:]] == ["epoch", "methods.kd.alpha", "seeds"]
+        assert shown or done.stderr.count("\n") == 3
 
 
 TABLE = """method,label,paper,accuracy,accuracy_sd,minus_control,time,seeds
@@ -133,6 +136,14 @@ def test_show_of_a_sweep_names_its_tables(tmp_path, monkeypatch, repository):
     assert verbs.selfdistill("show", *files).stdout == f"{table}\n"
 
 
+def test_a_failure_stands_in_the_log_too(tmp_path):
+    archives = json.dumps([{"path": "absent.tar.gz", "sha256": "0" * 64}])
+    options = ("--archives", archives, "--output", "o.safetensors", "--log", "logs/data.txt")
+    done = selfdistill("prepare", "--dataset", "cifar10", *options, cwd=tmp_path)
+    assert done.returncode == 69
+    assert (tmp_path / "logs" / "data.txt").read_text() == done.stderr
+
+
 def test_a_stopped_command_ends_with_75_and_one_line(tmp_path):
     command = [sys.executable, "-c", WAITING, "prepare", "--dataset", "digits", "--archives", "[]", "--output", "o"]
     command += ["--log", "log"]
@@ -188,14 +199,15 @@ main()
 
 
 def test_a_word_that_an_option_does_not_know_is_refused():
-    train, evaluate = "train --data d --output o --settings s --seed 0", "evaluate --data d --output o --weights w"
-    for words, option, value, expected in (
-        (train, "--machine", "[]", "keys and values, got []"),
-        (train, "--machine", '{"threads": 0}', "auto or a whole number from 1 to 1024, got 0"),
-        (evaluate, "--device", "banana", "auto, cpu, cuda or cuda:<n>, n up to 99, got 'banana'"),
-        ("prepare --output o --archives []", "--dataset", "nope", "one of cifar10, cifar100, digits, got 'nope'"),
+    rest = {"train": "--data d --output o --settings s --seed 0", "evaluate": "--data d --output o --weights w"}
+    rest["prepare"] = "--output o --archives []"
+    for verb, option, value, expected in (
+        ("train", "--machine", "[]", "keys and values, got []"),
+        ("train", "--machine", '{"threads": 0}', "auto or a whole number from 1 to 1024, got 0"),
+        ("evaluate", "--device", "banana", "auto, cpu, cuda or cuda:<n>, n up to 99, got 'banana'"),
+        ("prepare", "--dataset", "nope", "one of cifar10, cifar100, digits, got 'nope'"),
     ):
-        done = verbs.selfdistill(*words.split(), option, value)
+        done = verbs.selfdistill(verb, *rest[verb].split(), option, value)
         assert done.returncode == CONFIGURATION
         assert done.stderr.startswith(f"error: {option}: ")
         assert f"expected {expected}" in done.stderr

@@ -35,6 +35,8 @@ def test_values_are_read_however_they_are_spelt(values):
     config = validate(merge(values, {"methods": {"kd": kd}, "compile": True, "capture": False}))
     assert (config.methods["kd"].teacher_seed, config.methods["kd"].seeds) == ([0, 1, 2], [0, 1])
     assert (config.compile, config.capture) == ("on", "off")  # YAML 1.1 makes them booleans
+    one = merge(values, {"methods": {"kd": {"teacher_seed": [5]}}})  # one member is one teacher
+    assert validate(one).methods["kd"].teacher_seed == 5
 
 
 def test_later_files_win_and_what_is_typed_wins_over_all(tmp_path, repository):
@@ -125,6 +127,7 @@ def test_a_wrong_value_is_one_line_that_names_it(values, problems):
 
 def test_a_rule_keeps_what_belongs_together(values, problems):
     """Each case has the change that breaks it."""
+    odd = "has an oddity of the published notebooks"
     late = {"evaluate_every": 5, "oddities": ["best_on_test"]}
     maps = "methods.self_distillation.feature_weight: expected 0, or heads: bottleneck, or"
     for change, line in [
@@ -144,7 +147,9 @@ def test_a_rule_keeps_what_belongs_together(values, problems):
         ({"logs": "./results/paper"}, "logs: expected results, which trains what is missing, or another folder, got"),
         ({"device": "cpu", "defaults": {"precision": "fp16"}}, "defaults.precision: expected auto, fp32"),
         ({"defaults": {"nesterov": True, "momentum": 0}}, "defaults.nesterov: expected false with momentum 0"),
-        ({"methods": {"kd": {"replaced_stem": True}}}, "methods.kd: has an oddity of the published notebooks"),
+        ({"methods": {"kd": {"replaced_stem": True}}}, f"methods.kd: {odd}"),
+        ({"methods": {"self_distillation": {"detach": False}}}, f"methods.self_distillation: {odd}"),
+        ({"methods": {"teacher": {"kept_epoch": "best_on_test"}}}, f"methods.teacher: {odd}"),
         (late | {"methods": {"teacher": {"kept_epoch": "best_on_test"}}}, "evaluate_every: expected 1 with"
          " methods.teacher.kept_epoch: best_on_test, which needs every epoch, got 5"),
         ({"methods": {"self_distillation": {"feature_weight": 0.3}}}, maps),

@@ -1,4 +1,7 @@
 import copy
+import shutil
+import subprocess
+import sys
 
 from snakemake.utils import update_config
 
@@ -8,7 +11,9 @@ from selfdistill.system.failures import CONFIGURATION
 
 BROKEN = {  # what is crafted with malice: tests/faults/test_hostile.py
     "a key twice": ("a: 1\nb: 2\na: 3\n", "line 3: key 'a' is given twice (first in line 1)"),
+    "a key twice in braces": ("a: {b: 1, b: 2}\n", "line 1: key 'b' is given twice"),
     "a tab": ("a:\n\tb: 1\n", "line 2: found character '\\t' that cannot start any token"),
+    "an open bracket": ("a: [1\n", "line 2: "),
     "nothing": ("", "expected keys and values, got null"),
     "a list": ("- a\n- b\n", "expected keys and values, got ['a', 'b']"),
     "an alias": ("a: &x [1]\nb: *x\n", "line 2: aliases are not allowed"),
@@ -80,3 +85,19 @@ def test_the_library_lies_beneath_every_file(parsed, tmp_path, repository):
 def test_config_yaml_is_the_paper_alone(repository, parsed):
     assert len((repository / "config.yaml").read_text().splitlines()) <= 120
     assert list(parsed["methods"]) == parsed["rows"] == ["teacher", "kd", "self_distillation", "control"]
+
+
+def test_the_library_is_found_from_any_folder_and_is_the_checkouts_own(repository, tmp_path):
+    """A copy of only config.yaml, read by the package of another checkout that has another library."""
+    shutil.copy(repository / "config.yaml", tmp_path / "mine.yaml")
+    for name in ("src", "workflow"):
+        ignored = shutil.ignore_patterns("__pycache__", "published")
+        shutil.copytree(repository / name, tmp_path / "checkout" / name, ignore=ignored)
+    methods = tmp_path / "checkout/workflow/methods.yaml"
+    methods.write_text(methods.read_text() + "  kd_again: {like: kd, label: Another}\n")
+    code = (
+        "from selfdistill.config.load import load_config as read; print(read(['mine.yaml']).methods['kd_again'].label)"
+    )
+    options = {"cwd": tmp_path, "env": {"PYTHONPATH": "checkout/src"}, "capture_output": True, "text": True}
+    done = subprocess.run([sys.executable, "-c", code], **options)
+    assert done.stdout == "Another\n", done.stderr

@@ -85,7 +85,10 @@ WRONG = [
     ({"grid": {"alpha": [0.1, 2]}}, "grid.alpha: expected a number in [0, 1], got 2"),
     ({"grid": {"alpha": [{"alpha": 0.1}]}}, "grid.alpha: expected a number in [0, 1], got {alpha: 0.1}"),
     ({"grid": {"alpha": []}}, "grid.alpha: expected different items, at least one, got []"),
-    ({"grid": {"augmentation": [["flip"], ["flip"]]}}, "grid.augmentation: expected different items, at least one"),
+    (
+        {"grid": {"augmentation": [["flip"], ["flip"]]}},
+        "grid.augmentation: expected different items, at least one, got",
+    ),
     ({"grid": {"batch_size": [50_000]}}, "grid.batch_size: expected at most the 45000 training images, got 50000"),
     ({"methods": ["k"]}, "methods.0: unknown name 'k' (did you mean kd?)"),
     ({"reference": "nobody"}, "reference: expected one of teacher, kd, "),

@@ -22,10 +22,13 @@ def test_numbers_may_be_text():
     assert [t.number(value) for value in NOT_NUMBERS] == [None] * len(NOT_NUMBERS)
 
 
-# Kind, values in it, values outside, and the whole rule as a refusal says it. Of kinds that differ only in their
-# bounds, one: the schema has all bounds (test_schema.py).
-RANGES = [
+RANGES = [  # kind, values in it, values outside, and the whole rule as a refusal says it
     (t.Count, [1, 200, "3e2", 10**9], [0, -1, 1.5, 10**9 + 1], "a whole number from 1 to 1000000000"),
+    (t.Amount, [0, 10**9], [-1, 10**9 + 1], "a whole number from 0 to 1000000000"),
+    (t.Width, [1, 1024], [0, 1025], "a whole number from 1 to 1024"),
+    (t.Seed, [0, 1, 2**63 - 1], [-1, 0.5, 2**63], "a whole number from 0 to 9223372036854775807"),
+    (t.Decimals, [0, 4], [-1, 5], "a whole number from 0 to 4"),
+    (t.Severity, [1, 5], [0, 6], "a whole number from 1 to 5"),
     (t.Classifiers, [3, 4], [2, 5], "3 or 4"),
     (t.Threads, [1, 1024], [0, 1025], "auto or a whole number from 1 to 1024"),
     (t.Workers, [0, 256], [-1, 257, 999], "auto or a whole number from 0 to 256"),
@@ -37,6 +40,7 @@ RANGES = [
     (t.LearningRate, [1e-30, 1000], [0, 1001], "a number in (0, 1000]"),
     (t.Temperature, [0.001, 1000], [0, 1e-4, 1001], "a number from 0.001 to 1000"),
     (t.Percent, [0, 100], [-1, 101], "a number from 0 to 100 (percent)"),
+    (t.Inches, [1, 20], [0.5, 21], "a number from 1 to 20 (inches)"),
 ]
 
 

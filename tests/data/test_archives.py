@@ -33,11 +33,11 @@ def binary_file(index):
     return np.concatenate([labels[:, None], pixels.reshape(RECORDS, -1)], axis=1).tobytes()
 
 
-def python_file(index, protocol=2, **more):
+def python_file(index, **changes):
     """A batch as the official python archive has it; its text keys are bytes when read with encoding="bytes"."""
     pixels, labels = images_of(index)
     content = {b"batch_label": b"a batch", b"labels": labels.tolist(), b"data": pixels.reshape(RECORDS, -1)}
-    return pickle.dumps(content | more, protocol=protocol)
+    return pickle.dumps({**content, **{key.encode(): value for key, value in changes.items()}}, protocol=2)
 
 
 def binary_members():
@@ -88,7 +88,7 @@ def test_a_record_is_a_label_and_red_green_and_blue_planes_row_by_row():
     record[0] = 7
     record[1 + 33], record[1 + 1024 + 2], record[1 + 2048 + 1023] = 10, 20, 30
     images, labels = decode_binary(record.tobytes())
-    assert labels.tolist() == decode_binary(b"1" + record.tobytes(), labels=2)[1].tolist() == [7]  # the fine one
+    assert labels.tolist() == [7]
     assert np.argwhere(images[0]).tolist() == [[0, 1, 1], [1, 0, 2], [2, 31, 31]]
     assert images[0][images[0] > 0].tolist() == [10, 20, 30]
 
@@ -99,16 +99,35 @@ def test_both_layouts_hold_the_same_images(path, tmp_path, monkeypatch):
     assert read(python).sha256() == read(tar(path, binary_members())).sha256()
 
 
-# What is refused
+# CIFAR-100
+
+
+def fine_file(count, seed):
+    """Records of a coarse label, a fine label and pixels; a fine class's coarse class is its twentieth part."""
+    rng = np.random.default_rng(seed)
+    fine, pixels = rng.integers(0, 100, count, dtype=np.uint8), rng.integers(0, 256, (count, 3072), dtype=np.uint8)
+    return np.concatenate([fine[:, None] // 5, fine[:, None], pixels], axis=1).tobytes(), pixels, fine
 
 
 def fine_members():
-    """CIFAR-100's, of labels 0 and black images; from its archive to the table: tests/workflow/test_cifar100.py."""
-    return {f"cifar-100-binary/{name}.bin": bytes(3074 * count) for name, count in (("train", 30), ("test", 6))}
+    parts = {"train": fine_file(5 * RECORDS, 0), "test": fine_file(RECORDS, 1)}
+    files = {f"cifar-100-binary/{name}.bin": content for name, (content, *_) in parts.items()}
+    return {"cifar-100-binary/fine_label_names.txt": b"apple\n", **files}
 
 
 def read_fine(path):
     return read_cifar100(path, sha256_of(path))
+
+
+def test_cifar100_is_read_with_its_fine_labels(path):
+    found = read_fine(tar(path, fine_members()))
+    for part, count, seed in (("train", 5 * RECORDS, 0), ("test", RECORDS, 1)):
+        _, pixels, fine = fine_file(count, seed)
+        assert np.array_equal(getattr(found, f"{part}_images"), pixels.reshape(-1, 3, 32, 32))
+        assert np.array_equal(getattr(found, f"{part}_labels"), fine)
+
+
+# What is refused
 
 
 def test_another_sha256_is_refused_before_the_archive_is_opened(path, refused, monkeypatch):
@@ -175,7 +194,8 @@ def test_a_pickle_is_read_of_the_official_archive_alone_and_runs_nothing(path, r
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_the_unpickler_reads_arrays_of_older_and_newer_numpy(protocol):
-    content = python_file(0, protocol)
+    pixels, labels = images_of(0)
+    content = pickle.dumps({b"data": pixels.reshape(RECORDS, -1), b"labels": labels.tolist()}, protocol=protocol)
     older = content.replace(b"numpy._core.multiarray\n", b"numpy.core.multiarray\n")
     for spelling in (content, older):
-        assert np.array_equal(decode_python(spelling)[0], images_of(0)[0])
+        assert np.array_equal(decode_python(spelling)[0], pixels)

@@ -1,4 +1,5 @@
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from safetensors.numpy import save
 
 from selfdistill.config.datasets import DATASETS
 from selfdistill.data.prepared import (
+    METADATA,
     Images,
     first_of_each_class,
     read_metadata,
@@ -35,44 +37,79 @@ def path(tmp_path):
     return tmp_path / "cifar10.safetensors"
 
 
-def test_what_was_written_is_read_with_its_sha256(path):
-    written = some_images()
-    written = written._replace(train_images=written.train_images[:, :, :, ::-1])  # a view, as what it shows
-    write_prepared(path, "cifar10", written)
-    images, sha256 = read_prepared(path, "cifar10")
-    for found, expected in zip(images, written, strict=True):
-        assert np.array_equal(found, expected)
-    assert sha256 == hashlib.sha256(b"".join(array.tobytes() for array in written)).hexdigest()
-    before = path.read_bytes()
-    assert read_metadata(before) == {"dataset": "cifar10", "content_sha256": sha256}
-    write_prepared(path, "cifar10", images)
-    assert path.read_bytes() == before
-
-
-def test_another_dataset_a_foreign_file_and_a_missing_one_are_refused(path, refused):
-    """What is damaged: tests/faults/test_damage.py; foreign with metadata of ours: test_hostile.py there."""
-    with refused(BAD_DATA, path, "rerun download_data"):
-        read_prepared(path, "cifar10")
+@pytest.fixture
+def prepared(path):
     write_prepared(path, "cifar10", some_images())
-    with refused(BAD_DATA, path, "expected the dataset digits, got 'cifar10'"):
-        read_prepared(path, "digits")
-    path.write_bytes(save({"weights": np.zeros(3)}))
-    with refused(BAD_DATA, path, "is not a prepared dataset", "delete it and rerun download_data"):
-        read_prepared(path, "cifar10")
+    return path
+
+
+def test_what_was_written_is_read_with_its_sha256(prepared):
+    images, sha256 = read_prepared(prepared, "cifar10")
+    for found, expected in zip(images, some_images(), strict=True):
+        assert np.array_equal(found, expected)
+    assert sha256 == some_images().sha256()
+    assert read_metadata(prepared.read_bytes()) == {"dataset": "cifar10", "content_sha256": sha256}
+    before = prepared.read_bytes()
+    write_prepared(prepared, "cifar10", images)
+    assert prepared.read_bytes() == before
+
+
+def test_views_are_written_as_what_they_show(path):
+    images = some_images()
+    mirrored = images._replace(train_images=images.train_images[:, :, :, ::-1])
+    write_prepared(path, "cifar10", mirrored)
+    assert np.array_equal(read_prepared(path, "cifar10")[0].train_images, mirrored.train_images)
+
+
+def test_the_sha256_is_of_the_pixels_and_labels_in_their_order():
+    content = b"".join(array.tobytes() for array in some_images())
+    assert some_images().sha256() == hashlib.sha256(content).hexdigest()
+
+
+def test_what_is_changed_cut_or_foreign_is_refused(prepared, refused):
+    """All other kinds of damage: tests/faults/test_damage.py."""
+    whole, labels = prepared.read_bytes(), bytes(range(10)) * 5
+    assert whole.count(labels) == 1
+    exchanged = whole.replace(labels, bytes([1, 0, *range(2, 10)]) + bytes(range(10)) * 4)
+    foreign = {"weights": np.zeros(3)}
+    for content, what in (
+        (exchanged, "SHA-256"),
+        (whole[:-1], "is not a prepared dataset"),
+        (save(foreign), "is not a prepared dataset"),
+        (save(foreign, {METADATA: json.dumps({"dataset": "cifar10"})}), "is not a prepared dataset"),
+    ):
+        prepared.write_bytes(content)
+        with refused(BAD_DATA, prepared, what, "delete it and rerun download_data"):
+            read_prepared(prepared, "cifar10")
+
+
+def test_another_dataset_and_a_missing_file_are_refused(prepared, refused):
+    with refused(BAD_DATA, prepared, "expected the dataset digits, got 'cifar10'"):
+        read_prepared(prepared, "digits")
+    prepared.unlink()
+    with refused(BAD_DATA, prepared, "rerun download_data"):
+        read_prepared(prepared, "cifar10")
+
+
+def relabelled(labels):
+    return lambda images: images._replace(train_labels=labels)
+
+
+UNLIKE = {
+    "one label of another class": relabelled(np.r_[1, np.arange(1, 50) % 10].astype(np.uint8)),
+    "an eleventh class": relabelled((np.arange(50) % 11).astype(np.uint8)),
+    "labels of another type": relabelled((np.arange(50) % 10).astype(np.int64)),
+    "another test set": lambda images: some_images(test=30),
+    "channels last": lambda images: images._replace(train_images=images.train_images.transpose(0, 2, 3, 1)),
+}
 
 
 def test_images_unlike_the_datasets_are_refused(path, refused):
-    images = some_images()
-    one_of_another_class = np.r_[1, np.arange(1, 50) % 10].astype(np.uint8)
-    for unlike, words in (
-        (images._replace(train_labels=one_of_another_class), "expected 5 of each class"),
-        (images._replace(train_labels=(np.arange(50) % 11).astype(np.uint8)), "expected 5 of each class"),
-        (images._replace(train_labels=images.train_labels.astype(np.int64)), "differ in shape or type"),
-        (some_images(test=30), "differ in shape or type"),
-    ):
-        write_prepared(path, "cifar10", unlike)
-        with refused(BAD_DATA, path, words, "delete it and rerun download_data"):
+    for name, unlike in UNLIKE.items():
+        write_prepared(path, "cifar10", unlike(some_images()))
+        with refused(BAD_DATA, path):
             read_prepared(path, "cifar10")
+            pytest.fail(name)
 
 
 # A part of the training set

@@ -52,6 +52,14 @@ def test_a_batch_is_what_the_notebooks_transforms_make(augmentation):
         assert torch.equal(image, as_a_notebook_does(pixels[label], label, augmentation, 3, 2))
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_number_of_workers_changes_nothing(workers):
+    one, many = training_set(STUDENT), training_set(STUDENT, workers)
+    for number in (0, 1):
+        for here, there in zip(epoch(one, number), epoch(many, number), strict=True):
+            assert torch.equal(here, there)
+
+
 @pytest.mark.slow
 def test_workers_that_are_spawned_as_on_macos_make_the_same():
     data = training_set(TEACHER, workers=2)

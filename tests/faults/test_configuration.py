@@ -135,18 +135,22 @@ def test_the_command_is_quick_and_makes_nothing(tmp_path, figure):
     assert spent < len(sample)  # a second of a processor each, however busy the machine is
 
 
-def test_the_workflow_reads_the_configuration_itself_and_makes_nothing(tmp_path):
+def test_the_workflow_refuses_the_same_and_makes_nothing(tmp_path):
     """Snakemake's own reading would drop a key given twice, and take 010 for 8 in a file and for 10 by --config."""
     workflow = Workflow.make(tmp_path / "w")
-    workflow.write("bad.yaml", "methods: {kd: {epochs: 010}}")
-    done = workflow.process([*workflow.command(files=("bad.yaml",)), "--config", "seeds=010", "temperature=8"])
-    lines = [line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith("error: ")]
-    expected = [
+    odd = [
         "temperature: unknown key (did you mean methods.<name>.temperature?",
         "methods.kd.epochs: expected a whole number from 1 to 1000000000, got '010'",
         "seeds: expected a list of different whole numbers from 0 to ",
     ]
-    assert done.returncode == 78, done.stderr
-    assert all(line.startswith(start) for line, start in zip(lines, expected, strict=True)), lines
-    assert "Traceback" not in done.stderr
+    for values, typed, expected in [
+        ("seeds: [0]\nseeds: [1]", [], [f"{workflow.folder}/bad.yaml: line 2: key 'seeds' is given twice"]),
+        ("methods: {kd: {epochs: 010}}", ["--config", "seeds=010", "temperature=8"], odd),
+    ]:
+        workflow.write("bad.yaml", values)
+        done = workflow.process([*workflow.command(files=("bad.yaml",)), *typed])
+        lines = [line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert (done.returncode, len(lines)) == (78, len(expected)), done.stderr
+        assert all(line.startswith(start) for line, start in zip(lines, expected, strict=True)), lines
+        assert "Traceback" not in done.stderr
     assert not (workflow.folder / "results").exists()

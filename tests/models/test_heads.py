@@ -1,14 +1,22 @@
 import pytest
 import torch
+from torch import nn
 
 from selfdistill.config.networks import HEADS as CONFIGURABLE
-from selfdistill.models.heads import HEADS, build_final_head, build_heads
+from selfdistill.models.heads import HEADS, build_final_head, build_heads, fc
 
 CHANNELS = [4, 8, 16, 32]
 
 
 def test_the_configuration_offers_exactly_the_registered_heads():
     assert set(CONFIGURABLE) == set(HEADS)
+
+
+def test_fc_is_average_pooling_and_one_linear_layer():
+    head, stage = fc([6], 0, 10), torch.randn(2, 6, 5, 5)
+    linear = head.classifier
+    assert torch.allclose(head(stage)[0], stage.mean((2, 3)) @ linear.weight.T + linear.bias, atol=1e-6)
+    assert [type(module) for module in head.modules() if list(module.parameters(recurse=False))] == [nn.Linear]
 
 
 @pytest.mark.parametrize(

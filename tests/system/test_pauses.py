@@ -83,8 +83,10 @@ def told(monkeypatch):
 @pytest.mark.parametrize(
     ("gap", "work", "pause"),
     [
+        (41.0, 0.2, 41.0),
         (1.5, 0.1, 1.5),
         (0.9, 0.0, 0.0),  # too short to tell
+        (41.0, 41.0, 0.0),  # worked
         (8.0, 5.0, 0.0),  # worked or waited for a processor, on a loaded machine
     ],
 )

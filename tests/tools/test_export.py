@@ -129,7 +129,10 @@ def test_the_folder_is_the_runs_own_bytes_with_program_and_card(exported, self_d
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "auxiliary.safetensors", "evaluation.json", "predictions.csv"])
 def test_a_run_whose_files_are_not_its_own_is_refused(name, run, tmp_path, refused):
-    (run / name).write_bytes((run / name).read_bytes() + b" ")
+    if name == "evaluation.json":
+        write_sealed(run / name, read_sealed(run / name) | {"correct": 360})
+    else:
+        (run / name).write_bytes((run / name).read_bytes() + b" ")
     with refused(BAD_DATA, run / name, "SHA-256 differs from its run.json"):
         export(run, tmp_path / "out", "CC0")
     (run / name).unlink()

@@ -94,3 +94,11 @@ def test_so_many_labels_are_wrong_and_any_other_class_alike():
     counts = np.bincount(with_label_noise(labels, 1.0, 10), minlength=10)
     assert counts[3] == 0
     assert (abs(np.delete(counts, 3) - 1000) < 130).all()  # four standard deviations
+
+
+def test_label_noise_changes_the_run_and_not_the_test_set(control, digits, tmp_path):
+    noisy = trained(tmp_path, digits, changes={"label_noise": 0.5})
+    assert not same_weights(control, noisy)
+    assert torch.equal(answers(control)["labels"], answers(noisy)["labels"])
+    clean_loss, noisy_loss = (float(rows(run)[0]["train_cross_entropy"]) for run in (control, noisy))
+    assert noisy_loss > clean_loss

@@ -14,8 +14,8 @@ def state(epoch, value=1.0):
     return State(epoch, {"network.w": torch.full((3,), value)}, facts)
 
 
-def load(folder, say=print, *, identity=IDENTITY, here=HERE):
-    return load_state(folder, identity, here, "strict", say)
+def load(folder, lines=None, *, identity=IDENTITY, here=HERE, policy="strict"):
+    return load_state(folder, identity, here, policy, (lines if lines is not None else []).append)
 
 
 def test_what_is_loaded_is_what_was_saved_and_only_the_newest_two_are_kept(tmp_path):
@@ -34,7 +34,7 @@ def test_a_damaged_state_is_named_and_the_one_before_it_used_but_never_a_fresh_s
     newest, oldest = checkpoints(tmp_path)
     newest.write_bytes(newest.read_bytes()[:-7])
     lines = []
-    assert load(tmp_path, lines.append).epoch == 1
+    assert load(tmp_path, lines).epoch == 1
     assert lines == [f"warning: {newest}: damaged; using the previous state"]
     for content in (b"x", b""):
         oldest.write_bytes(content)
@@ -65,6 +65,9 @@ def test_another_run_and_another_environment_are_refused_with_the_difference(tmp
     save_state(tmp_path / "compiled", state(1)._replace(facts=facts))
     with refused(CONFIGURATION, "(compile True -> False)"):
         load(tmp_path / "compiled")
+    lines = []
+    assert load(tmp_path, lines, here=HERE | {"threads": 2}, policy="relaxed").facts["bit_exact"] is False
+    assert "threads 1 -> 2" in lines[0]
 
 
 def test_a_state_that_is_not_finite_is_never_saved(tmp_path, refused):
@@ -72,6 +75,15 @@ def test_a_state_that_is_not_finite_is_never_saved(tmp_path, refused):
     with refused(NON_FINITE, "network.w is not finite after epoch 2"):
         save_state(tmp_path, state(2, float("nan")))
     assert load(tmp_path).epoch == 1
+
+
+def test_what_a_kill_left_half_is_put_in_order(tmp_path):
+    save_state(tmp_path, state(2))
+    (tmp_path / "history.csv").write_text("torn")
+    (tmp_path / ".ckpt-0002.tmp").write_bytes(b"half")
+    load(tmp_path)
+    assert (tmp_path / "history.csv").read_text().splitlines()[1].startswith("1,0.1,0.3333333333333333,")
+    assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_cadence_waits_until_a_save_is_cheap_enough():

@@ -3,8 +3,9 @@ import torch
 from helpers.steps import batches, eager
 from torch.nn.functional import cross_entropy as torchs_cross_entropy
 
+from selfdistill.system.failures import NON_FINITE
 from selfdistill.training.ledger import Ledger
-from selfdistill.training.loop import train_epoch
+from selfdistill.training.loop import check_finite, train_epoch
 
 DATA = batches(5, 5, 2)
 
@@ -31,3 +32,9 @@ def test_means_weigh_a_short_last_batch_by_its_images():
     losses = [torchs_cross_entropy(network(b.images).final, b.labels).item() * len(b.labels) for b in DATA]
     assert row["train_loss"] == pytest.approx(sum(losses) / 12, rel=1e-5)
     assert (row["train_accuracy"] * 12) == pytest.approx(round(row["train_accuracy"] * 12))
+
+
+def test_a_loss_that_is_not_finite_is_named(refused):
+    _, row = one_epoch(learning_rate=1e30)
+    with refused(NON_FINITE, f"train_loss is {row['train_loss']} in epoch 7"):
+        check_finite(row, 7)

@@ -68,6 +68,13 @@ def test_the_commit_of_a_run_is_that_of_its_start(digits, tmp_path, monkeypatch)
     assert read_sealed(trained(tmp_path, digits, changes={"epochs": 1}) / "run.json")["commit"] == "of the start"
 
 
+def test_a_finished_run_is_written_again_without_training(unbroken, digits, tmp_path, capsys):
+    shutil.copytree(unbroken["control"].output.parents[1], tmp_path / "copy")
+    (tmp_path / "copy/control/seed0/history.csv").unlink()
+    assert bits(trained(tmp_path / "copy", digits)) == bits(unbroken["control"].output)
+    assert "resumed after epoch 3 of 3" in capsys.readouterr().err
+
+
 def test_too_little_space_is_said_before_the_first_epoch(digits, tmp_path, refused, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))

@@ -7,6 +7,7 @@ import shutil
 import pytest
 from helpers.reporting import ROOT
 from helpers.trainer import make_job, train_until_killed
+from helpers.verbs import selfdistill
 
 from selfdistill.config.load import load_config
 from selfdistill.config.settings import run_settings, to_yaml
@@ -144,14 +145,21 @@ def test_a_failure_is_told_until_the_run_starts_again(killed, monkeypatch, refus
     assert identity == {part: facts[part] for part in identity}
 
 
-def test_a_record_that_a_full_disk_does_not_take_hides_no_failure(project, monkeypatch, refused):
-    def full(path, *rest, durable=False, **options):
-        assert not durable  # an fsync that failed is never tried again
+def test_a_disk_that_is_full_is_told_or_at_least_hides_no_failure(project, monkeypatch, refused):
+    def full(path, *rest, **options):
         raise disk_failure(path, OSError(errno.ENOSPC, "No space left on device"))
 
     monkeypatch.setattr(run.checkpoint, "save_state", full)
-    monkeypatch.setattr(start, "write_sealed", full)
     with refused(74, "control-seed0-"):  # the folder of its states
+        train(project.job())
+    assert project.lines()[0].startswith("control seed 0  failed (74) at 20")
+
+    def unwritable(record, *rest, durable, **options):
+        assert not durable  # an fsync that failed is never tried again
+        full(record)
+
+    monkeypatch.setattr(start, "write_sealed", unwritable)
+    with refused(74, "control-seed0-"):
         train(project.job())
     assert project.lines()[0] == "control seed 0  not started"
 
@@ -249,3 +257,11 @@ def test_damaged_outputs(done):
 def test_the_state_of_a_run_that_the_configuration_does_not_name(done):
     done.state().rename(done.results / "demo/.state/control-seed4-000000000000")
     assert done.lines()[1].endswith("  stale state of epoch 3: the configuration does not name its run")
+
+
+def test_the_command_ends_with_0_when_all_is_done_and_else_with_1(project, done, monkeypatch):
+    for made, code in ((project, 1), (done, 0)):
+        monkeypatch.chdir(made.folder)
+        answer = selfdistill("status", *made.files)
+        assert answer.returncode == code
+        assert answer.stdout.splitlines()[-1] == f"{1 - code} of 1 done"

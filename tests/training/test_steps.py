@@ -66,6 +66,16 @@ def test_each_size_of_batch_is_captured_once():
     assert (len(calls), ready) == (2, [False, True, False, True])
 
 
+def test_a_capture_does_not_depend_on_the_batch_that_was_captured():
+    first, second = captured(pretend()), captured(pretend())
+    one, two, _, three = batches(*SIZES)
+    second._prepare(three)
+    for step in (first, second):
+        step(one)
+        step(two)
+    assert_alike(first, second)
+
+
 def test_a_capture_that_fails_is_said_and_the_eager_step_goes_on():
     def fail(work, undo):
         work()

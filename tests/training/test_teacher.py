@@ -10,7 +10,7 @@ from selfdistill.config.settings import NetworkSettings
 from selfdistill.models.network import build_network
 from selfdistill.models.weights import encode, read_weights
 from selfdistill.system.failures import BAD_DATA
-from selfdistill.system.files import read_sealed, write_sealed
+from selfdistill.system.files import read_sealed, sha256_of, write_sealed
 from selfdistill.training.machine import set_up
 from selfdistill.training.teacher import FrozenTeacher, set_up_as, with_logits
 
@@ -27,17 +27,39 @@ def taught(folder, digits, weights, changes=None, **options):
     return trained(folder, digits, "kd", teacher=weights, changes={"epochs": 1} | (changes or {}), **options)
 
 
-def test_another_teacher_than_the_recorded_and_configured_one_is_refused(tmp_path, digits, own_teacher, refused):
-    asked = {"teacher": KINDS["kd"]["teacher"] | {"model": "resnet50"}}
-    with refused(BAD_DATA, "expected a teacher resnet50 with cifar stem, width 8, 10 classes, got resnet18 "):
-        taught(tmp_path, digits, own_teacher, asked)
-    backbone, _, facts, _ = read_weights(own_teacher)
-    own_teacher.write_bytes(encode(backbone.state_dict(), facts | {"seed": 1}))
-    with refused(BAD_DATA, "weights.safetensors: SHA-256 differs from its evaluation.json"):
-        taught(tmp_path, digits, own_teacher)
-    (own_teacher.parent / "evaluation.json").unlink()
-    with refused(BAD_DATA, "evaluation.json: cannot be read"):
-        taught(tmp_path, digits, own_teacher)
+def edited(path):
+    backbone, _, facts, _ = read_weights(path)
+    path.write_bytes(encode(backbone.state_dict(), facts | {"seed": 1}))
+
+
+def random_of_the_right_shape(path):
+    backbone, _, facts, _ = read_weights(path)
+    torch.manual_seed(0)  # chance can reach the recorded number of so small a test set
+    torch.nn.init.normal_(backbone.fc.weight)
+    path.write_bytes(encode(backbone.state_dict(), facts))
+    recorded = path.parent / "evaluation.json"
+    write_sealed(recorded, read_sealed(recorded) | {"weights_sha256": sha256_of(path)})
+
+
+@pytest.mark.parametrize(
+    ("change", "asked", "words"),
+    [
+        (edited, {}, "weights.safetensors: SHA-256 differs from its evaluation.json"),
+        (random_of_the_right_shape, {}, "does not reach its recorded accuracy"),
+        (lambda path: (path.parent / "evaluation.json").unlink(), {}, "evaluation.json: cannot be read"),
+        (
+            lambda path: None,
+            {"model": "resnet50"},
+            "expected a teacher resnet50 with cifar stem, width 8, 10 classes, got resnet18 ",
+        ),
+    ],
+)
+def test_another_teacher_than_the_recorded_and_configured_one_is_refused(
+    change, asked, words, tmp_path, digits, own_teacher, refused
+):
+    change(own_teacher)
+    with refused(BAD_DATA, words):
+        taught(tmp_path, digits, own_teacher, {"teacher": KINDS["kd"]["teacher"] | asked})
     assert not list(tmp_path.glob("kd/seed0/run.json"))
 
 

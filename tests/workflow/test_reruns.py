@@ -16,6 +16,7 @@ KD = {"write_settings kd", "train_kd_student kd/0", *TOLD}
     ("change", "jobs"),
     [
         ("{figures: {width: 7}, table: {decimals: 2}}", TOLD),
+        ("methods: {kd: {label: Student}}", TOLD),
         (
             "methods: {teacher: {learning_rate: .01}}",
             {"write_settings teacher", "train_teacher teacher/0", *KD - {"write_settings kd"}},
