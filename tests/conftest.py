@@ -11,18 +11,24 @@ from selfdistill.data.prepare import prepare
 from selfdistill.system.failures import Failure, Failures
 
 torch.set_num_threads(1)  # the suite runs in several processes; more threads only get into each other's way
-# One process runs the tests of a file that builds something slow for them all, and those that share a fork server.
+# One process runs the tests of a file that builds something slow for them all, those that share a fork server, and
+# those that take a minute each, which as a group start early.
 # (pytest-xdist 3.8.0 has the mark `xdist_group` for this, which pytest 9.2.0 does not let through.)
 FORKS = ("training/test_ensemble", "training/test_run", "training/test_status")
-TOGETHER = dict.fromkeys(FORKS, "forks") | {
-    name: name
-    for name in (
-        *("faults/test_power_loss", "faults/test_workflow", "mechanisms/test_measure", "report/test_differences"),
-        *("report/test_page", "tools/test_export", "training/test_arms", "training/test_holdout"),
-        *("workflow/test_ensemble", "workflow/test_evidence", "workflow/test_page_in_browser"),
-        *("workflow/test_surroundings", "workflow/test_sweep"),
-    )
-}
+LONG = ("training/test_full_recipe", "workflow/test_own_method", "workflow/test_readme")
+TOGETHER = (
+    dict.fromkeys(FORKS, "forks")
+    | dict.fromkeys(LONG, "long")
+    | {
+        name: name
+        for name in (
+            *("faults/test_power_loss", "faults/test_workflow", "mechanisms/test_measure", "report/test_differences"),
+            *("report/test_page", "tools/test_export", "training/test_arms", "training/test_holdout"),
+            *("workflow/test_ensemble", "workflow/test_evidence", "workflow/test_page_in_browser"),
+            *("workflow/test_surroundings", "workflow/test_sweep"),
+        )
+    }
+)
 
 
 class Scheduling(LoadScopeScheduling):

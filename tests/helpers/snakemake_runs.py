@@ -13,6 +13,7 @@ from typing import IO
 import psutil
 
 from helpers.waiting import wait_for
+from helpers.warm_python import warm_python
 
 ROOT = Path(__file__).parents[2]
 TINY = """
@@ -90,7 +91,8 @@ class Workflow:
 
     def run(self, *arguments: str, check: bool = True, **options) -> str:
         """What Snakemake says; the exit status must be 0 if `check`. Options are those of `command`."""
-        done = self.process(self.command(*arguments, **options))
+        _, *words = self.command(*arguments, **options)
+        done = self.process([warm_python(), *words])
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -106,7 +108,7 @@ class Workflow:
 
     def selfdistill(self, *arguments: object) -> str:
         """What a verb of the package prints; its exit status must be 0."""
-        done = self.process([sys.executable, "-m", "selfdistill", *map(str, arguments)])
+        done = self.process([warm_python(), "-m", "selfdistill", *map(str, arguments)])
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -126,11 +126,13 @@ class Cluster:
         return not found
 
     def processes(self) -> dict[int, str]:
-        """The processes that know this cluster, and their commands: daemons, job steps, and what runs in them."""
+        """The processes that know this cluster, and their commands: daemons, job steps, and what runs in them. A job
+        step hides its environment, but not the folder that it works in.
+        """
         found = {}
-        for process in psutil.process_iter(["cmdline", "environ"]):
+        for process in psutil.process_iter(["cmdline", "environ", "cwd"]):
             command = " ".join(process.info["cmdline"] or [])
-            known = [command, *(process.info["environ"] or {}).values()]
+            known = [command, process.info["cwd"] or "", *(process.info["environ"] or {}).values()]
             if process.pid != os.getpid() and any(str(self.folder) in text for text in known):
                 found[process.pid] = command
         return found

@@ -121,15 +121,15 @@ DISTURBANCES = [  # of each seed's job: the command, and the signal that its log
 
 @pytest.fixture(scope="module")
 def limited(cluster, tmp_path_factory):
-    """A long run without a GPU whose job may take a minute: it comes to its limit while other tests run."""
+    """A long run without a GPU whose first job may take a minute: it comes to its limit while other tests run."""
     slurm = OnSlurm(tmp_path_factory.mktemp("limited") / "w", cluster)
     long = slurm.workflow.write("long.yaml", "device: cpu\nseeds: [9]\nmethods: {control: {epochs: 9999}}\n")
-    process = slurm.start("control", "--set-resources", "train_control:runtime=attempt", files=(long,))
+    process = slurm.start("control", "--set-resources", "train_control:runtime=10*attempt-9", files=(long,))
     return slurm, process
 
 
 @pytest.fixture(scope="module")
-def disturbed(cluster, tmp_path_factory, local):
+def disturbed(cluster, limited, tmp_path_factory, local):
     """Four seeds on two GPUs, each one stopped half-way in another manner, and what was seen of them."""
     slurm = OnSlurm(tmp_path_factory.mktemp("disturbed") / "w", cluster)
     slurm.cards, slurm.stopped_after, slurm.beside = {}, {}, 0
@@ -185,6 +185,24 @@ def test_every_bit_is_that_of_an_unbroken_local_run(disturbed, local):
     assert bits == local.bits()
 
 
+def test_at_its_time_limit_a_run_saves_and_goes_on_with_a_longer_one(limited, cluster):
+    slurm, process = limited
+    folder = slurm.workflow.folder
+    logs = folder / "results/slurm/rule_train_control/demo_control_9"
+    wait_for(lambda: any("exit status 75" in log.read_text() for log in logs.glob("*.log")), "no limit came", WAIT)
+    first = min(logs.glob("*.log"), key=lambda path: int(path.stem)).read_text()
+    saved = int(re.search(r"stopped by SIGTERM; epoch (\d+) of 9999 is saved", first)[1])
+    log = folder / "results/demo/logs/control-seed9.txt"
+    resumed = re.compile(r"^resumed after epoch (\d+) of 9999$", re.MULTILINE)
+    wait_for(lambda: log.exists() and resumed.search(log.read_text()), "the run did not go on")
+    assert int(resumed.search(log.read_text())[1]) >= saved > 0
+    limit = re.search(r"TimeLimit=00:(\d\d):00", cluster.say("scontrol", "show", "job", slurm.job_of(9)))[1]
+    assert int(limit) > 1
+    process.send_signal(signal.SIGINT)  # a person's Ctrl-C cancels what was submitted
+    wait_for(lambda: slurm.job_of(9) is None, "the job is still there")
+    assert process.wait(WAIT) != 0
+
+
 def test_a_forced_run_is_trained_again_by_one_job(disturbed, local):
     said = disturbed.run("-f", "results/demo/control/seed0/run.json")
     assert said.count("has been submitted with SLURM jobid") == 1
@@ -213,7 +231,8 @@ def test_a_site_may_spell_its_gpus_as_gres(limited, cluster, tmp_path):
     slurm = OnSlurm(tmp_path / "w", cluster)
     own = SITE | {"set-resources": {"train_control": {"gpu": 0, "gres": "'gpu:1'"}}}
     slurm.workflow.write("site/profile.yaml", yaml.safe_dump(own))
-    process = slurm.start("control", files=(slurm.workflow.write("one.yaml", "seeds: [0]\n"),))
+    short = slurm.workflow.write("short.yaml", "seeds: [0]\nmethods: {control: {epochs: 1}}\n")
+    process = slurm.start("control", files=(short,))
     wait_for(lambda: slurm.job_of(0), "no job runs")
     assert card_of(cluster, slurm.job_of(0)) in ("0", "1")
     assert process.wait(WAIT) == 0, slurm.said.read_text()
@@ -229,21 +248,3 @@ def test_a_sweep_needs_nothing_but_the_profile(cluster, tmp_path):
         assert "gpu=1, cpus_per_gpu=8" in job
         assert "slurm_partition=main" in job  # of the site's profile
         assert "runtime=240" in job
-
-
-def test_at_its_time_limit_a_run_saves_and_goes_on_with_a_longer_one(limited, cluster):
-    slurm, process = limited
-    folder = slurm.workflow.folder
-    logs = folder / "results/slurm/rule_train_control/demo_control_9"
-    wait_for(lambda: any("exit status 75" in log.read_text() for log in logs.glob("*.log")), "no limit came", WAIT)
-    first = min(logs.glob("*.log"), key=lambda path: int(path.stem)).read_text()
-    saved = int(re.search(r"stopped by SIGTERM; epoch (\d+) of 9999 is saved", first)[1])
-    log = folder / "results/demo/logs/control-seed9.txt"
-    resumed = re.compile(r"^resumed after epoch (\d+) of 9999$", re.MULTILINE)
-    wait_for(lambda: log.exists() and resumed.search(log.read_text()), "the run did not go on")
-    assert int(resumed.search(log.read_text())[1]) >= saved > 0
-    limit = re.search(r"TimeLimit=00:0(\d):00", cluster.say("scontrol", "show", "job", slurm.job_of(9)))[1]
-    assert int(limit) > 1
-    process.send_signal(signal.SIGINT)  # a person's Ctrl-C cancels what was submitted
-    wait_for(lambda: slurm.job_of(9) is None, "the job is still there")
-    assert process.wait(WAIT) != 0

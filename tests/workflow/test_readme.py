@@ -2,11 +2,11 @@
 
 import os
 import re
-import sys
 
 import pytest
 import yaml
 from helpers.snakemake_runs import OUTSIDE_MAKE, ROOT, TINY, Workflow
+from helpers.warm_python import warm_python
 
 from selfdistill.config.reading import merge
 
@@ -33,9 +33,10 @@ def commands() -> list[str]:
 def checkout(tmp_path) -> Workflow:
     """A checkout that is set up, under a path with blanks."""
     workflow = Workflow.make(tmp_path / "a path with blanks")
-    workflow.add_make()
-    workflow.add_program("bin/python", f'exec "{sys.executable}" "$@"')
-    workflow.add_program("bin/snakemake", f'exec "{sys.executable}" -m snakemake "$@"')
+    python = f'exec "{warm_python()}"'
+    workflow.add_make(f'{python} "$@"')
+    workflow.add_program("bin/python", f'{python} "$@"')
+    workflow.add_program("bin/snakemake", f'{python} -m snakemake "$@"')
     return workflow
 
 
