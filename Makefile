@@ -19,7 +19,7 @@ CHECKED = $(if $(CONFIG),@$(PY) selfdistill check config.yaml $(1) $(CONFIG))
 help: ## list these commands
 	@echo "make demo                   set up, run the whole workflow on handwritten digits (about a minute, no data to download)"
 	@echo "make test                   set up, run the unit tests (about 3 minutes on two CPU cores)"
-	@echo "make test-workflow          test the whole workflow, the page in Chromium and the LaTeX (6 to 12 minutes)"
+	@echo "make test-workflow          test the whole workflow, the page in Chromium and the LaTeX (up to 9 minutes)"
 	@echo "make quick [CONFIG=my.yaml] the reduced protocol on CIFAR-10 (15 minutes on two CPU cores, 45 without bf16)"
 	@echo "make overnight [CONFIG=...] ten methods, 38 runs of 60 epochs on the same images (5 to 25 hours on two CPU cores)"
 	@echo "make replicate [CONFIG=...] the paper's protocol (hours on a GPU, days on two CPU cores; prints an estimate first)"
