@@ -50,6 +50,8 @@ while [ "${{1#-}}" != "$1" ]; do
 done
 # Without SLURM_CONF, Slurm's commands fail in there at once rather than look for a controller.
 unshare -n true 2>/dev/null && set -- unshare -n env -u SLURM_CONF "$@"
+# The long run has no GPU: it leaves the processors to the others.
+[ "$SLURM_JOB_GPUS" ] || set -- nice -n 19 "$@"
 exec {srun} $options "$@"
 """
 
