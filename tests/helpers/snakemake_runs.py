@@ -89,10 +89,13 @@ class Workflow:
     def environment(self) -> dict[str, str]:
         return os.environ | {"PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1"}
 
-    def run(self, *arguments: str, check: bool = True, **options) -> str:
-        """What Snakemake says; the exit status must be 0 if `check`. Options are those of `command`."""
+    def run(self, *arguments: str, check: bool = True, python: str | None = None, **options) -> str:
+        """What Snakemake says; the exit status must be 0 if `check`. Options are those of `command`.
+
+        python: starts it, instead of one that is quick.
+        """
         _, *words = self.command(*arguments, **options)
-        done = self.process([warm_python(), *words])
+        done = self.process([python or warm_python(), *words])
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
