@@ -48,6 +48,9 @@ def validated_config():
 def honest_plan(wildcards):
     """No files. Every plan calls this input function, and calls it when Snakemake's options are known: check them."""
     refused(check_plan, workflow)
+    if workflow.scheduling_settings and workflow.resource_settings.nodes is None:
+        # This limit is for clusters. With it, Snakemake ends a second after its last job, when the second is over.
+        workflow.scheduling_settings.max_jobs_per_timespan = None
     put_back_what_is_lost()
     return []
 

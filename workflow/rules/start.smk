@@ -1,8 +1,12 @@
 # Before the configuration is read: import the package and set up the screen. Imports no torch.
+import atexit
+import gc
 import os
 import shlex
 import sys
 
+gc.set_threshold(100_000)  # Python's own, 700, makes a plan a tenth slower
+atexit.register(gc.freeze)  # else the last collection looks at every object, for most of a second
 try:
     import selfdistill
 except ImportError as error:
