@@ -3,11 +3,7 @@
 A step warms torch up, and a figure matplotlib, which loads what embeds fonts only when it saves one.
 """
 
-import io
-
-import matplotlib.pyplot as plt
 import requests  # noqa: F401
-import sklearn.datasets
 import torch
 
 from selfdistill import cli
@@ -17,7 +13,6 @@ from selfdistill.report import curves, plotting, table1  # noqa: F401
 from selfdistill.training import job, provenance, run, start  # noqa: F401
 
 torch.set_num_threads(1)
-sklearn.datasets.load_digits()
 
 
 def warm_up() -> None:
@@ -27,11 +22,9 @@ def warm_up() -> None:
     settings = NetworkSettings(model="resnet18", stem="cifar", width=1, classes=10)
     network = build_network(settings, None, zero_init_residual=False, seed=0)
     network(torch.zeros(2, 3, 32, 32)).final.sum().backward()
-    figure = plt.figure()
-    figure.text(0.5, 0.5, "text")
-    for suffix in ("pdf", "png"):
-        figure.savefig(io.BytesIO(), format=suffix)
-    plt.close(figure)
+    with plotting.styled():
+        figure, _ = plotting.canvas(1, 1)
+        plotting.saved(figure)
 
 
 warm_up()

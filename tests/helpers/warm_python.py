@@ -1,4 +1,4 @@
-"""A `python` that starts quickly: each start is a fork of one that has loaded torch, pandas and Snakemake.
+"""A `python` that starts quickly: each start is a fork of one that has loaded torch, matplotlib and Snakemake.
 
 The package itself is loaded anew each time. A small client stands in for the process: it hands over its arguments,
 folder, environment and streams, and ends as the fork ended. So this is not for a test that signals or measures it.
@@ -20,7 +20,8 @@ import tempfile
 import traceback
 from pathlib import Path
 
-LOADED = ("torch", "torchvision", "torch._dynamo", "pandas", "snakemake.cli")
+LOADED = ("torch", "torchvision", "torch._dynamo", "pandas", "matplotlib.figure", "fontTools.subset", "snakemake.cli")
+LOADED += ("matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf")
 CLIENT = """#!{python} -IS
 import json, os, socket, sys
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -14,11 +14,8 @@ HEADS = {f"test_accuracy_head{n}": [0.1, n / 10] for n in (1, 2)} | {"test_accur
 
 @pytest.fixture(autouse=True)
 def style():
-    from matplotlib import pyplot as plt
-
     with styled():
         yield
-    plt.close("all")
 
 
 def named(axes) -> dict[str, str]:

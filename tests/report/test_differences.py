@@ -17,12 +17,9 @@ HOSTILE = r"R18_KD 100% & #1 $x^2$ \alpha <b>|~"
 
 @pytest.fixture
 def drawn():
-    """`drawn(results)`: the axes of the figure, which is closed in the end."""
-    from matplotlib import pyplot as plt
-
+    """`drawn(results)`: the axes of the figure."""
     with styled():
         yield lambda made: differences.figure(made).axes[0]
-    plt.close("all")
 
 
 def lines(axes, marker):

@@ -3,8 +3,10 @@
 from itertools import pairwise
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from helpers.reporting import protocol_settings
+from scipy.optimize import isotonic_regression
 
 from selfdistill.report import plotting
 from selfdistill.report.plotting import canvas, looks, saved, short, styled
@@ -12,11 +14,8 @@ from selfdistill.report.plotting import canvas, looks, saved, short, styled
 
 @pytest.fixture
 def axes():
-    from matplotlib import pyplot as plt
-
     with styled():
         yield canvas(3.5, 2)[1][0, 0]
-    plt.close("all")
 
 
 def test_a_method_has_one_look_in_every_protocol_and_no_two_share_one():
@@ -46,6 +45,14 @@ def test_labels_at_line_ends_do_not_overlap(axes):
     plotting._part_labels(axes.figure)
     boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
     assert all(above.y0 > below.y1 for below, above in pairwise(boxes))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_labels_move_as_little_as_possible(seed):
+    places = np.sort(np.random.default_rng(seed).uniform(0, 5, seed + 2))
+    needed = np.arange(len(places))  # each is one high
+    expected = isotonic_regression(places - needed).x + needed
+    assert plotting._apart(list(places), [1] * len(places)) == pytest.approx(expected)
 
 
 def test_an_interval_is_cut_at_the_axis_with_an_arrow(axes):

@@ -100,3 +100,10 @@ def test_an_archive_that_cannot_be_had_is_said_once_with_the_way_to_go_on(workfl
         f"to resume: add {{path: WHERE-YOU-PUT-IT, sha256: {'0' * 64}}}"
         " to data.archives in your own file (--configfile my.yaml)",
     ]
+
+
+def test_a_job_limit_per_second_keeps_no_workflow_from_ending(workflow):
+    """Snakemake ends when the second is over; the limit is for clusters."""
+    said = workflow.run("data", "--verbose")
+    assert "Waiting for running jobs to complete" in said  # so its scheduler tells what it does
+    assert "Submitting maximum" not in said
