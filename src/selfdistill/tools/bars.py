@@ -27,13 +27,23 @@ EVERY = 5  # seconds between two checks of all runs
 LAST_LINES = 15  # longest wait in seconds for the last lines of the jobs; a busy machine needs some
 
 
+def _locked(lock: Any, call: Callable) -> Callable:
+    def locked(*arguments: Any, **options: Any) -> None:
+        with lock:
+            call(*arguments, **options)
+
+    return locked
+
+
 class Bars(threading.Thread):
     """Prints the lines of the jobs and draws their progress."""
 
     def __init__(self, settings: Any):
         super().__init__(daemon=True)
         self.handler = RichLogHandler(settings)
-        progress = self.handler.progress
+        progress, console = self.handler.progress, self.handler.console
+        # A line that is printed while another thread redraws the bars could be erased with them: rich prints unlocked.
+        console.print = _locked(self.handler.live_display._lock, console.print)
         # Without the count of active jobs, which is too high by one in version 0.5.1.
         progress.columns = [each for each in progress.columns if "active" not in getattr(each, "text_format", "")]
         self._panel = self.handler.live_display.get_renderable()
