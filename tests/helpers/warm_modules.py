@@ -3,6 +3,8 @@
 A step warms torch up, and a figure matplotlib, which loads what embeds fonts only when it saves one.
 """
 
+import jinja2  # noqa: F401
+import pandas  # noqa: F401
 import requests  # noqa: F401
 import torch
 

@@ -73,11 +73,15 @@ class Components:
         Raises: Failure 78 unless each kind has at most one term, or one per classifier (with or without the final one),
         and each weight is a finite number.
         """
-        heads, zeros = len(self.network.heads), partial(torch.zeros_like, device="cpu")
-        shapes = {name: tensor.to("meta") for name, tensor in self.network.state_dict().items()}
-        images = torch.empty(self.batch_size, 3, 32, 32, device="meta")
+        heads = len(self.network.heads)
+        statistics = {name: buffer.clone() for name, buffer in self.network.named_buffers()}  # the call changes them
+        images = torch.zeros(2, 3, 32, 32, device=next(self.network.parameters()).device)
         with torch.no_grad():
-            made: Outputs = functional_call(self.network, shapes, images)
+            made: Outputs = functional_call(self.network, statistics, images)
+
+        def zeros(tensor: Tensor) -> Tensor:
+            return torch.zeros(self.batch_size, *tensor.shape[1:])
+
         outputs = Outputs(zeros(made.final), tuple(map(zeros, made.auxiliary)), tuple(map(zeros, made.features)))
         terms = self.objective(outputs, torch.zeros(self.batch_size, dtype=torch.long), outputs.final)
         for kind, found in zip(terms._fields, map(len, terms), strict=True):
