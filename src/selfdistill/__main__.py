@@ -19,7 +19,7 @@ def _end() -> None:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(100_000)  # the default of 700 collects all the time while modules load, and finds nothing
+    gc.set_threshold(1_000_000)  # modules make half a million objects while they load, and no garbage
     atexit.register(_end)  # the first that is registered is the last that runs
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command listens, Ctrl-C ends it without a traceback
