@@ -145,7 +145,7 @@ def _apart(places: list[float], heights: list[float]) -> list[float]:
     """Increasing positions near the given ones, with distances that fit the heights."""
     needed = np.cumsum([0.0, *((a + b) / 2 for a, b in pairwise(heights))])[: len(places)]
     free, ends = np.array(places) - needed, range(1, len(places) + 1)
-    # Isotonic regression by its max-min formula; scipy's takes half a second to load.
+    # Isotonic regression by its max-min formula; scipy's takes a third of a second to load.
     lowest = [[min(free[i:end].mean() for end in ends[j:]) for i in range(j + 1)] for j in range(len(places))]
     return list(np.array([max(row) for row in lowest]) + needed)
 
